@@ -1,0 +1,62 @@
+# make demo and make test work on a machine with Python >= 3.11 and nothing of ours: each makes or reuses .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-slow coverage check bench format clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(INSTALLED): pyproject.toml constraints.txt tests/plugin_package/pyproject.toml examples/countdown_grader/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps --editable tests/plugin_package --editable examples/countdown_grader
+	@touch $@
+
+demo: $(INSTALLED) ## grade real Countdown answers over HTTP with the openai client
+	@$(BIN)/python examples/demo.py
+
+serve: $(INSTALLED) ## serve graders on 127.0.0.1:8000
+	@$(BIN)/graders serve
+
+test: $(INSTALLED) .cache/wordnet ## every test but the slow ones; all of graders/ must be covered
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto -m 'not slow' tests/graders tests/metrics
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include='graders/*' --fail-under=100
+	$(BIN)/python -m pytest -n auto -m 'not slow' --ignore tests/graders --ignore tests/metrics
+
+test-slow: $(INSTALLED) .cache/wordnet ## the slow tests
+	$(BIN)/python -m pytest -m slow
+
+coverage: $(INSTALLED) .cache/wordnet ## how much of everything the tests cover
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto -m 'not slow'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: $(INSTALLED) ## lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## speed, as ratios to other libraries measured in the same run
+	$(PIP) --editable '.[dev,bench]'
+	@$(BIN)/python -m benchmarks.bench
+
+format: $(INSTALLED) ## format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+# NLTK's WordNet, an oracle for METEOR, where Debian's packages can be had; the tests that need it are skipped elsewhere
+.cache/wordnet: tools/fetch_wordnet.sh
+	@sh tools/fetch_wordnet.sh
+
+clean: ## remove what these commands made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist

@@ -1,0 +1,56 @@
+"""rft-graders: graders for reinforcement fine-tuning. Plugin authors import only this package."""
+
+from graders.bound import Grader
+from graders.context import Context, Embedder, HttpClient, HttpReply, Judge, Sandbox, Verdict
+from graders.contract import CausedBy, Failure, FailureKind, GraderInfo, GraderResult, Item
+from graders.errors import (
+    ConfigurationError,
+    FormulaError,
+    GraderError,
+    GradingError,
+    InvalidOptions,
+    PluginError,
+    Problem,
+    TemplateError,
+    UnknownGraderType,
+)
+from graders.formula import Formula
+from graders.pattern import Pattern
+from graders.plugin import GraderType, Score, grader
+from graders.registry import Registry
+from graders.sample import Sample
+from graders.template import Template
+
+__all__ = [
+    "CausedBy",
+    "ConfigurationError",
+    "Context",
+    "Embedder",
+    "Failure",
+    "FailureKind",
+    "Formula",
+    "FormulaError",
+    "Grader",
+    "GraderError",
+    "GraderInfo",
+    "GraderResult",
+    "GraderType",
+    "GradingError",
+    "HttpClient",
+    "HttpReply",
+    "InvalidOptions",
+    "Item",
+    "Judge",
+    "Pattern",
+    "PluginError",
+    "Problem",
+    "Registry",
+    "Sample",
+    "Sandbox",
+    "Score",
+    "Template",
+    "TemplateError",
+    "UnknownGraderType",
+    "Verdict",
+    "grader",
+]

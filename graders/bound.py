@@ -1,0 +1,203 @@
+"""The `Grader`: one grader type bound to its options, ready to grade."""
+
+import builtins
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsonable_python
+
+from graders.contract import FailureKind, GraderInfo, GraderResult, checked_number, checked_range
+from graders.errors import ConfigurationError, GradingError, PluginError
+from graders.options import Options, carry
+from graders.template import Template
+
+if TYPE_CHECKING:
+    from graders.plugin import GraderType
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Grader:
+    """A grader: its type, its options, and what it is called.
+
+    Made by `Registry.load` from JSON. An option annotated `Grader` (or `dict[str, Grader]`) is a grader inside a
+    grader, which runs through `context.grade`.
+
+    Attributes:
+        type: Its grader type.
+        config: Its JSON as the author wrote it, with the name filled in.
+        options: Its validated options.
+        info: Name, type, signature and range: what its results say of it.
+        pass_threshold: The lowest reward that passes; None when the range has no middle to take instead.
+        built_in: Whether the type is one of ours, which are bounded and may run inside the caller's process.
+        function: The prepared grading function: `(sample, item)`, with `context` third in an async type.
+    """
+
+    type: "GraderType[..., Any]"
+    config: Mapping[str, Any]
+    options: Options
+    info: GraderInfo
+    pass_threshold: float | None
+    built_in: bool
+    function: Any
+
+    @classmethod
+    def bind(
+        cls,
+        grader_type: "GraderType[..., Any]",
+        options: Options,
+        *,
+        config: Mapping[str, Any],
+        versions: Callable[[Iterable[str]], str],
+        pass_threshold: float | None = None,
+        built_in: bool = False,
+    ) -> "Grader":
+        """Prepare a type's grading function with validated options.
+
+        A prepared class may have `range` and `libraries` of its own, where its options decide them.
+
+        Args:
+            grader_type: The type.
+            options: Its options.
+            config: The JSON that they came from.
+            versions: Gives the versions of the type and of the libraries that decide its numbers.
+            pass_threshold: The lowest reward that passes; without one, the middle of a finite range.
+            built_in: Whether the type is one of ours.
+
+        Raises:
+            PluginError: When the range that a prepared class has is none.
+        """
+        function = grader_type.prepare(options)
+        try:
+            low, high = checked_range(getattr(function, "range", grader_type.range))
+        except ValueError as error:
+            raise PluginError(f"grader type {grader_type.name!r}, attribute 'range': {error}") from error
+        libraries = getattr(function, "libraries", grader_type.libraries)
+        signature = _signature(grader_type.name, options, versions(libraries))
+        name = config.get("name") or f"grader-{hashlib.sha256(signature.encode()).hexdigest()[:12]}"
+        if pass_threshold is None and math.isfinite(low) and math.isfinite(high):
+            pass_threshold = (low + high) / 2
+        info = GraderInfo(name, grader_type.name, signature, (low, high))
+        return cls(grader_type, {**config, "name": name}, options, info, pass_threshold, built_in, function)
+
+    def complete(self, returned: object, *, execution_time: float = 0.0) -> GraderResult:
+        """Make what a grading function returned into a result: the one place where that happens.
+
+        Raises:
+            GradingError: Of kind `python_grader_runtime_error`, when it is no finite number or outside the range.
+        """
+        try:
+            if isinstance(returned, GraderResult):
+                return returned.replace(
+                    grader=self.info, passed=self.passes(returned.reward), execution_time=execution_time
+                )
+            reward = checked_number(returned)
+            return GraderResult(
+                reward, passed=self.passes(reward), execution_time=execution_time, grader=self.info
+            )
+        except ValueError as error:
+            raise GradingError(
+                f"{self.info.type}: {error}", kind=FailureKind.PYTHON_GRADER_RUNTIME
+            ) from error
+
+    def failed(self, error: GradingError, *, execution_time: float = 0.0) -> GraderResult:
+        """The result of a grading that failed: the lowest reward when the model caused it, otherwise ungraded."""
+        failure = error.failure
+        low = self.info.range[0]
+        reward = low if failure.caused_by == "model" and math.isfinite(low) else None
+        if failure.caused_by == "model" and reward is None:
+            message = f"{failure.message} (and {self.info.type!r} declares no lowest reward to give for it)"
+            failure = GradingError(message, kind=failure.kind, details=failure.details).failure
+        return GraderResult(
+            reward,
+            passed=self.passes(reward),
+            explanation=failure.message,
+            failure=failure,
+            execution_time=execution_time,
+            grader=self.info,
+        )
+
+    def passes(self, reward: float | None) -> bool | None:
+        """Whether a reward reaches the threshold; None when either is missing."""
+        return None if reward is None or self.pass_threshold is None else reward >= self.pass_threshold
+
+    def inner(self) -> Iterator[tuple[tuple[str | int, ...], "Grader"]]:
+        """The graders directly inside this one, each with its path."""
+        return self.find(Grader)
+
+    def templates(self) -> Iterator[tuple[tuple[str | int, ...], Template]]:
+        """The templates among this grader's own options, each with its path."""
+        return self.find(Template)
+
+    def find(self, wanted: builtins.type[T]) -> Iterator[tuple[tuple[str | int, ...], T]]:
+        """Everything of one type among this grader's own options, each with its path."""
+        return _find(self.options, wanted)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def load(value: object, info: ValidationInfo) -> Grader:
+            if isinstance(value, Grader):
+                return value
+            if info.context is None:
+                raise PydanticCustomError(
+                    "grader_problems", "a grader inside a grader needs a registry to load it"
+                )
+            try:
+                loaded: Grader = info.context.load(value)
+            except ConfigurationError as error:
+                raise carry(error) from None
+            return loaded
+
+        return core_schema.with_info_plain_validator_function(
+            load,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda grader: grader.info.signature
+            ),
+            metadata={
+                "pydantic_js_functions": [
+                    lambda schema, handler: {"type": "object", "title": "grader", "required": ["type"]},
+                ]
+            },
+        )
+
+
+def _signature(name: str, options: Options, versions: str) -> str:
+    """`type:versions:digest`; the digest is over the options with their defaults filled in, in any order."""
+    plain = _canonical(options.model_dump(by_alias=True))
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return f"{name}:{versions}:{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
+
+
+def _canonical(value: object) -> object:
+    """Plain data that is equal for equal options: a set has another order in every process."""
+    if isinstance(value, dict):
+        return {str(key): _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(inner) for inner in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(_canonical, value), key=repr)
+    return to_jsonable_python(value, fallback=repr)
+
+
+def _find(
+    value: object, wanted: type[T], path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], T]]:
+    """Everything of one type among the options, through models, maps and lists."""
+    if isinstance(value, wanted):
+        yield path, value
+    elif isinstance(value, BaseModel):
+        for name, info in type(value).model_fields.items():
+            yield from _find(getattr(value, name), wanted, (*path, info.alias or name))
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _find(inner, wanted, (*path, key))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _find(inner, wanted, (*path, index))

@@ -1,0 +1,140 @@
+"""The errors of rft-graders.
+
+::
+
+    GraderError
+    ├── ConfigurationError   (ValueError)    a grader, dataset row or setting is wrong; nothing was graded
+    │   ├── UnknownGraderType  (LookupError) no installed grader has this type
+    │   ├── InvalidOptions                   one or more fields of a grader's JSON are wrong
+    │   ├── FormulaError                     `calculate_output` is not a formula
+    │   └── TemplateError                    a `{{…}}` does not parse
+    ├── PluginError          (ImportError)   an installed plugin cannot be used
+    └── GradingError         (RuntimeError)  one grading failed; raised inside a grader, and turned into a
+                                             `Failure` by the evaluator, never seen by its caller
+
+Every one of them survives pickling.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graders.contract import CausedBy, Failure, FailureKind
+
+
+class GraderError(Exception):
+    """Any error that rft-graders raises on purpose."""
+
+
+class ConfigurationError(GraderError, ValueError):
+    """Something is wrong with a grader, a row or a setting, found before anything was graded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a grader's JSON.
+
+    Attributes:
+        path: Keys from the grader's root to the field, for example `("graders", "a", "operation")`.
+        message: What was expected and what was found.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+
+    @property
+    def where(self) -> str:
+        """The path with dots; empty for the grader itself."""
+        return ".".join(str(step) or "''" for step in self.path)
+
+    def under(self, *prefix: str | int) -> "Problem":
+        """The same problem seen from further out."""
+        return Problem((*prefix, *self.path), self.message)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.path else self.message
+
+
+class _LocatedError(ConfigurationError):
+    """A configuration error that knows the field it is about."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, in the shape of `InvalidOptions`."""
+        return (Problem((), self.message),)
+
+
+class UnknownGraderType(_LocatedError, LookupError):
+    """No installed grader has this type."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong: always the field `type`."""
+        return (Problem(("type",), self.message),)
+
+
+class FormulaError(_LocatedError):
+    """A `calculate_output` is not a formula, or names a variable or function that does not exist."""
+
+
+class TemplateError(_LocatedError):
+    """A `{{…}}` does not parse, or asks for what a template may not do."""
+
+
+class InvalidOptions(ConfigurationError):
+    """One or more fields of a grader's JSON are wrong.
+
+    Attributes:
+        problems: Every one of them, with its path.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type["InvalidOptions"], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
+
+class PluginError(GraderError, ImportError):
+    """An installed plugin cannot be used: it does not import, or is not a grader, or takes another's name."""
+
+
+class GradingError(GraderError, RuntimeError):
+    """One grading failed; raised by a grader, caught by the evaluator.
+
+    Attributes:
+        failure: What the result will say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: FailureKind = FailureKind.OTHER,
+        caused_by: CausedBy = "grader",
+        details: Mapping[str, Any] | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.failure = Failure(
+            kind=kind, caused_by=caused_by, message=message, details=details or {}, retryable=retryable
+        )
+
+    @classmethod
+    def of(cls, failure: Failure) -> "GradingError":
+        """An error that carries a failure that is already known."""
+        return cls(
+            failure.message,
+            kind=failure.kind,
+            caused_by=failure.caused_by,
+            details=failure.details,
+            retryable=failure.retryable,
+        )
+
+    def __reduce__(self) -> tuple[Any, tuple[Failure]]:
+        return GradingError.of, (self.failure,)

@@ -1,0 +1,227 @@
+"""What users get wrong in a grader that loads: found before it costs a run.
+
+`check_grader` looks at the grader alone; `DataCheck` also at the rows that it will grade.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from graders.bound import Grader
+from graders.contract import Item
+from graders.formula import Formula, normal_name
+from graders.paths import Step, has_path, walk
+from graders.sample import FIELDS
+from graders.template import Template
+
+Path = tuple[str | int, ...]
+
+_SINGLE_BRACES = re.compile(r"(?<!\{)\{\s*([A-Za-z_][\w.]{0,80})\s*\}(?!\})")
+_BARE_PATH = re.compile(r"\s*((?:item|sample)\.[\w.\[\]]+)\s*")
+ROWS_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or looks wrong.
+
+    Attributes:
+        level: `error` when gradings will fail or mean nothing, `warning` when it may be intended.
+        path: The field of the grader; empty for a finding about rows only.
+        message: What is wrong.
+        hint: How to mend it.
+        rows: Lines of the data file that show it.
+    """
+
+    level: Literal["error", "warning"]
+    path: Path
+    message: str
+    hint: str
+    rows: tuple[int, ...] = ()
+
+
+def check_grader(grader: Grader) -> list[Finding]:
+    """What is wrong with a grader, whatever the data."""
+    return [finding for path, inner in _all_graders(grader) for finding in _check_one(path, inner)]
+
+
+def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
+    templates = dict(grader.templates())
+    for where, template in templates.items():
+        yield from _check_template((*path, *where), template)
+    if templates and not any(template.mentions("sample") for template in templates.values()):
+        yield Finding(
+            "error",
+            path,
+            "no template mentions the sample, so every sample of an item gets the same reward",
+            "put {{sample.output_text}} where the model's answer belongs",
+        )
+    yield from _check_swapped(path, templates)
+    yield from _check_threshold(path, grader)
+    yield from _check_formula(path, grader)
+
+
+def _check_template(path: Path, template: Template) -> Iterator[Finding]:
+    for found in _SINGLE_BRACES.finditer(template.source):
+        name = found[1] if found[1].startswith(("item.", "sample.")) else f"item.{found[1]}"
+        yield Finding(
+            "warning",
+            path,
+            f"{found[0]} in single braces is plain text, not a variable",
+            f"write {{{{{name}}}}}",
+        )
+    if bare := _BARE_PATH.fullmatch(template.source):
+        yield Finding(
+            "warning", path, f"{bare[1]!r} is plain text, not a variable", f"write {{{{{bare[1]}}}}}"
+        )
+    for reference in template.references:
+        if reference.namespace == "sample" and reference.steps and reference.steps[0] not in FIELDS:
+            near = get_close_matches(str(reference.steps[0]), FIELDS, n=1) or ["output_text"]
+            yield Finding(
+                "error",
+                path,
+                f"{{{{{reference.text}}}}}: a sample has no such field",
+                f"write {{{{sample.{near[0]}}}}}",
+            )
+
+
+def _check_swapped(path: Path, templates: Mapping[Path, Template]) -> Iterator[Finding]:
+    graded, reference = templates.get(("input",)), templates.get(("reference",))
+    if graded and reference and reference.mentions("sample") and not graded.mentions("sample"):
+        yield Finding(
+            "warning",
+            (*path, "input"),
+            "'input' never mentions the sample and 'reference' does: they look swapped",
+            "'input' is the text that is graded, 'reference' what it is compared with",
+        )
+
+
+def _check_threshold(path: Path, grader: Grader) -> Iterator[Finding]:
+    threshold, (low, high) = grader.config.get("pass_threshold"), grader.info.range
+    if threshold is not None and not low <= threshold <= high:
+        outcome = "no sample can pass" if threshold > high else "every sample passes"
+        yield Finding(
+            "error",
+            (*path, "pass_threshold"),
+            f"{threshold:g} is outside the rewards {low:g} to {high:g} of this grader: {outcome}",
+            f"choose a number from {low:g} to {high:g}",
+        )
+
+
+def _check_formula(path: Path, grader: Grader) -> Iterator[Finding]:
+    keys = {where[-1]: where for where, _ in grader.inner()}
+    for where, formula in grader.find(Formula):
+        for key in keys:
+            if normal_name(str(key)) not in formula.variables:
+                yield Finding(
+                    "warning",
+                    (*path, *where),
+                    f"the grader {key!r} is run and its reward never used",
+                    f"use {key} in the formula, or remove the grader",
+                )
+
+
+@dataclass
+class _Seen:
+    """How often a reference found something."""
+
+    rows: int = 0
+    missing: list[int] = field(default_factory=list)
+    empty: list[int] = field(default_factory=list)
+
+
+class DataCheck:
+    """What is wrong between a grader and its data; `add` every row, then ask for the `findings`."""
+
+    def __init__(self, grader: Grader) -> None:
+        self._references = dict.fromkeys(  # a template may name one variable twice
+            ((*path, *where), reference.text, reference.steps)
+            for path, inner in _all_graders(grader)
+            for where, template in inner.templates()
+            for reference in template.references
+            if reference.namespace == "item" and reference.steps
+        )
+        self._seen: dict[tuple[Path, str], _Seen] = {}
+        self._columns: dict[str, None] = {}
+        self._wrong_last: list[int] = []
+        self.rows = 0
+
+    def add(self, line: int, item: Item) -> None:
+        """Look at one row, which stands at this line of its file."""
+        self.rows += 1
+        self._columns.update(dict.fromkeys(map(str, item)))
+        if not _ends_with_user(item):
+            self._wrong_last.append(line)
+        for path, text, steps in self._references:
+            seen = self._seen.setdefault((path, text), _Seen())
+            seen.rows += 1
+            if not has_path(item, steps):
+                seen.missing.append(line)
+            elif walk(item, steps) in (None, ""):
+                seen.empty.append(line)
+
+    def findings(self) -> list[Finding]:
+        """Everything that the rows showed."""
+        return list(self._findings())
+
+    def _findings(self) -> Iterator[Finding]:
+        if not self.rows:
+            yield Finding("error", (), "there are no rows", "give a file with one JSON object a line")
+        for path, text, steps in self._references:
+            seen = self._seen.get((path, text), _Seen())
+            if seen.missing:
+                yield self._missing(path, text, steps, seen)
+            if seen.empty:
+                rows = tuple(seen.empty)
+                message = (
+                    f"{{{{{text}}}}} is null or empty in {len(rows)} of {seen.rows} rows ({_lines(rows)})"
+                )
+                yield Finding("warning", path, message, "such rows are compared with an empty text", rows)
+        if self._wrong_last:
+            rows = tuple(self._wrong_last)
+            message = (
+                f"the last message is not the user's in {len(rows)} of {self.rows} rows ({_lines(rows)})"
+            )
+            hint = "a training row ends with the message that the model is to answer: role 'user'"
+            yield Finding("error", (), message, hint, rows)
+
+    def _missing(self, path: Path, text: str, steps: tuple[Step, ...], seen: _Seen) -> Finding:
+        rows = tuple(seen.missing)
+        columns = list(self._columns)
+        near = get_close_matches(str(steps[0]), columns, n=1)
+        if len(rows) < seen.rows:
+            message = f"{{{{{text}}}}} is missing in {len(rows)} of {seen.rows} rows ({_lines(rows)})"
+            return Finding(
+                "error", path, message, "those rows would be ungraded: add the field to them", rows
+            )
+        hint = f"did you mean {{{{item.{near[0]}}}}}? " if near and near[0] != steps[0] else ""
+        return Finding(
+            "error",
+            path,
+            f"no row has {{{{{text}}}}}",
+            f"{hint}the rows have {', '.join(columns) or 'no fields'}",
+            rows,
+        )
+
+
+def _ends_with_user(item: Mapping[str, Any]) -> bool:
+    """Whether a row's conversation, if it has one, ends with the message to be answered."""
+    messages = item.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return True
+    return isinstance(messages[-1], dict) and messages[-1].get("role") == "user"
+
+
+def _lines(rows: tuple[int, ...]) -> str:
+    named = ", ".join(map(str, rows[:ROWS_NAMED]))
+    more = f" and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else ""
+    return f"line{'s' if len(rows) > 1 else ''} {named}{more}"
+
+
+def _all_graders(grader: Grader, path: Path = ()) -> Iterator[tuple[Path, Grader]]:
+    """A grader and those inside it, each with its path."""
+    yield path, grader
+    for where, inner in grader.inner():
+        yield from _all_graders(inner, (*path, *where))

@@ -1,0 +1,97 @@
+"""`multi`: several graders and a formula over their rewards."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+from graders.bound import Grader
+from graders.context import Context
+from graders.contract import Failure, GraderResult, Item
+from graders.errors import GradingError, InvalidOptions, Problem
+from graders.formula import Formula, is_variable, normal_name
+from graders.plugin import grader
+from graders.sample import Sample
+
+MAX_GRADERS = 500
+
+
+@grader("multi", range=(-math.inf, math.inf))
+class Multi:
+    """Combine the rewards of several graders by a formula.
+
+    The variables of `calculate_output` are the keys of `graders`. The graders run side by side. When one of them is
+    ungraded, so is the whole, unless the author gave `invalid_grade`: then that is the reward, marked as substituted.
+    A part that failed by the model's doing counts with its lowest reward, or makes the whole `invalid_grade` where one
+    is given. Source: the OpenAI graders guide; `invalid_grade` is Microsoft Foundry's.
+    """
+
+    def __init__(
+        self, *, graders: dict[str, Grader], calculate_output: Formula, invalid_grade: float | None = None
+    ) -> None:
+        problems = [*_key_problems(graders)]
+        if not 1 <= len(graders) <= MAX_GRADERS:
+            problems.append(Problem(("graders",), f"expected 1 to {MAX_GRADERS} graders, got {len(graders)}"))
+        if problems:
+            raise InvalidOptions(problems)
+        try:
+            calculate_output.check_names(graders)
+        except ValueError as error:
+            raise InvalidOptions([Problem(("calculate_output",), str(error))]) from None
+        self._graders, self._formula, self._invalid_grade = graders, calculate_output, invalid_grade
+
+    async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
+        """Grade with each grader, then compute the formula."""
+        parts = await context.grade_all(self._graders, sample, item)
+        failure = _failure(parts)
+        reward: float | None = None
+        if failure is None or failure.caused_by == "model":
+            try:
+                reward = self._formula(
+                    {normal_name(k): p.reward for k, p in parts.items() if p.reward is not None}
+                )
+            except GradingError as error:
+                failure = error.failure
+        substituted = failure is not None and self._invalid_grade is not None
+        return GraderResult(
+            self._invalid_grade if substituted else reward,
+            sub_rewards={key: part.reward for key, part in parts.items()},
+            failure=failure,
+            explanation=failure.message if failure else None,
+            parts=parts,
+            substituted=substituted,
+        )
+
+
+def _key_problems(graders: Mapping[str, Grader]) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for key, inner in graders.items():
+        path = ("graders", key)
+        if inner.type.name == "multi":
+            yield Problem(path, "a multi grader inside a multi grader is not accepted; put its graders here")
+        if not is_variable(key):
+            yield Problem(
+                path,
+                "a key is a variable of the formula: letters, digits and _, no digit first, and neither a function's "
+                "name nor one of Python's words, such as 'is'",
+            )
+        other = seen.setdefault(normal_name(key), key)
+        if other != key:
+            yield Problem(path, f"as a variable this key is the same as {other!r}; rename one of them")
+
+
+def _failure(parts: Mapping[str, GraderResult]) -> Failure | None:
+    """The failure of the whole: of the first ungraded part, else of the first that failed by the model's doing."""
+    failed = [
+        (key, part.failure)
+        for key, part in parts.items()
+        if part.failure is not None and not part.substituted
+    ]
+    if not failed:
+        return None
+    key, failure = next((pair for pair in failed if pair[1].caused_by != "model"), failed[0])
+    return Failure(
+        kind=failure.kind,
+        caused_by=failure.caused_by,
+        message=f"{key}: {failure.message}",
+        details=failure.details,
+        retryable=failure.retryable,
+    )

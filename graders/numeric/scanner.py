@@ -1,0 +1,160 @@
+r"""Numbers as people and models write them, read exactly and in linear time.
+
+Accepted, with the `form` that says so: `42` (integer), `3.5` `.5` (decimal), `1,234,567` `1'234` `1_234` and thin or no-break
+spaces, Indian `12,34,567` (thousands), `3/4` `½` `\frac{3}{4}` (fraction), `1 3/4` `1½` (mixed), `1.5e3` `1.5×10^3` `10³`
+(scientific), `50%` `50 percent` (percent), `$5` `5 €` `USD 5` (currency), `1.5 million` (magnitude). Several combine.
+
+Never guessed, because two readings are possible: `1,5` and `12,34` (a decimal comma or a list), `1.234,5`, `12 345` with
+plain spaces, `10-12`, `5k` and `5M`; and pieces of expressions (`graders.numeric.standing`). Neither are `inf`, `nan`,
+`1e999`, `1e-999`, `1/0` or more than `MAX_DIGITS` digits numbers. Each of these is an `Unreadable`, not silence: an answer
+that ends in one has not given the number that stood before it. Dates, times, versions, ordinals and names (`2024-01-05`,
+`10:30`, `1.2.3`, `3rd`, `x2`) are not quantities at all and are passed over.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final
+
+from graders.numeric.forms import MAX_DIGITS, SPAN, NumberError, Parts, Percent
+from graders.numeric.notation import COIN, DASH, GAP, SPACES, plain
+from graders.numeric.standing import Standing, standing
+
+_FOR_READERS = str.maketrans({DASH: "–", GAP: " ", COIN: "¤"})
+_WRAPPING = " \t\r\n\xa0$*`\"'()[].!?,;:"
+_HEAD: Final = 128
+"""Bytes at a cut in which a number may lack its beginning, or what stands before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A finite number found in a text.
+
+    Attributes:
+        exact: Its value, without rounding: two different integers are never equal, and 1.1 - 1 is 0.1.
+        text: What was read, in plain notation (ASCII digits and signs, LaTeX commands written out).
+        form: What was accepted, parts joined by `+`, for example `currency+thousands`.
+    """
+
+    exact: Fraction
+    text: str
+    form: str
+
+    @property
+    def value(self) -> float:
+        """The nearest float; finite."""
+        return float(self.exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something that looks like a number and is none that could be rewarded.
+
+    Attributes:
+        text: What was found.
+        reason: Why it is not read.
+    """
+
+    text: str
+    reason: str
+
+
+def scan(text: str, *, percent: Percent = "ratio") -> Iterator[Number | Unreadable]:
+    """Every number of a text from left to right, and what looks like one but cannot be read.
+
+    Args:
+        text: Anything.
+        percent: What `50%` is worth: `ratio` 0.5, `number` 50.
+    """
+    for found, _, _ in _scan(plain(text), percent):
+        yield found
+
+
+def find_numbers(text: str, *, percent: Percent = "ratio") -> list[Number]:
+    """Every readable number of a text."""
+    return [found for found in scan(text, percent=percent) if isinstance(found, Number)]
+
+
+def last_number(text: str, *, percent: Percent = "ratio") -> Number | Unreadable | None:
+    """The last of `scan(text)`, found from the end: the rest of a long answer is not read."""
+    data = plain(text)
+    size = 3 * _HEAD
+    while size < len(data):
+        found = _last(data[-size:], _HEAD, percent)
+        if found:
+            return found
+        size *= 8
+    return _last(data, 0, percent)
+
+
+def _last(data: bytes, head: int, percent: Percent) -> Number | Unreadable | None:
+    text = data.decode("latin-1")
+    spans = [span for span in _spans(data, text) if span[0] >= head]
+    return next(
+        (found for start, end in reversed(spans) if (found := _read(text, start, end, percent))), None
+    )
+
+
+def parse_number(text: str, *, percent: Percent = "ratio") -> Number:
+    """Read a text that is one number and nothing else but quotes, brackets and punctuation around it.
+
+    Raises:
+        NumberError: When it is anything else.
+    """
+    data = plain(text)
+    found = list(_scan(data, percent)) if len(data) <= 4 * MAX_DIGITS else []
+    if len(found) != 1:
+        raise NumberError(f"{_shown(data.decode('latin-1'))} is not one number")
+    number, start, end = found[0]
+    if isinstance(number, Unreadable):
+        raise NumberError(f"{number.text!r} is {number.reason}")
+    if (data[:start] + data[end:]).decode("latin-1").strip(_WRAPPING):
+        raise NumberError(f"{_shown(data.decode('latin-1'))} is more than a number")
+    return number
+
+
+def _scan(data: bytes, percent: Percent) -> Iterator[tuple[Number | Unreadable, int, int]]:
+    text = data.decode("latin-1")
+    for start, end in _spans(data, text):
+        found = _read(text, start, end, percent)
+        if found is not None:
+            yield found, start, end
+
+
+def _spans(data: bytes, text: str) -> Iterator[tuple[int, int]]:
+    for match in SPAN.finditer(data):
+        start, end = match.span()
+        before = text[start - 1 : start]
+        if text[start] == "." and (before.isalnum() or before == "."):
+            start += 1  # a full stop or a range: "No.5", "1..5"
+        yield start, end
+
+
+def _read(text: str, start: int, end: int, percent: Percent) -> Number | Unreadable | None:
+    """The number at a span; None when it is part of a name."""
+    shown = _shown(text[start:end].strip(SPACES))
+    if end - start > 4 * MAX_DIGITS:
+        return Unreadable(shown, f"longer than {MAX_DIGITS} digits")
+    where = standing(text, start, end)
+    if where is Standing.NAME:
+        return None
+    parts = Parts.of(text[start:end])
+    if parts is None:
+        return Unreadable(shown, "not finite")
+    if parts.form == "name":
+        return None
+    if where is not Standing.FREE:
+        return Unreadable(shown, where.value)
+    if parts.currency and text[end : end + 1] == "m" and not text[end + 1 : end + 2].isalnum():
+        return Unreadable(shown, "ambiguous: metres or millions")
+    if text[start] == DASH and text[start - 1 : start].isalpha():
+        parts = replace(parts, negative=False)  # "the total—42"
+    try:
+        return Number(parts.exact(percent), shown, parts.forms())
+    except NumberError as refusal:
+        return Unreadable(shown, str(refusal))
+
+
+def _shown(text: str) -> str:
+    text = text.translate(_FOR_READERS)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,161 @@
+r"""What stands around a number: whether it is a quantity of its own, a part of a name, or a piece of an expression.
+
+Reading `2` out of `2x`, `\sqrt{2}`, `2 + 3` or `x > 2` would reward an answer that is not 2, so such a number is unreadable:
+it is reported, with the reason, and earns nothing. A number inside a name (`x2`, `H2O`, `GPT-4`, `x_1`, `m^2`, `3rd`) is
+skipped: it was never meant as a quantity. Only a bounded window is looked at, so that a text is read in linear time.
+"""
+
+from enum import Enum
+from typing import Final
+
+from graders.numeric.notation import ALGEBRA, DASH, SPACES
+
+_WINDOW = 64
+_UNIT_LETTERS: Final = frozenset("aAcCdFgGhHIJKlLmNsVWµ°$")
+"""Single letters that follow a number as a unit or an English word; any other one is a variable."""
+_AREA_UNITS: Final = frozenset({"m", "cm", "mm", "km", "ft", "in", "yd", "dm"})
+_ORDINALS: Final = frozenset({"st", "nd", "rd", "th"})
+
+
+class Standing(Enum):
+    """How a number stands in its text."""
+
+    FREE = "a quantity"
+    NAME = "part of a name"
+    EXPRESSION = "part of a larger expression"
+    INEQUALITY = "a bound, not a value"
+    GLUED = "run together with letters"
+    SIGN = "a bullet or a sign: it cannot be told"
+
+
+def standing(text: str, start: int, end: int) -> Standing:
+    """How the number at `text[start:end]` (its sign and units of money included) stands in plain notation."""
+    before, after = text[max(0, start - _WINDOW) : start], text[end : end + _WINDOW]
+    signed = text[start] in f"+-{DASH}"
+    found = _behind_sign(before, text[start]) if signed else _behind(before)
+    return found if found is Standing.NAME else _worse(found, _ahead(after, before))
+
+
+def _worse(first: Standing, second: Standing) -> Standing:
+    if second is Standing.NAME or first is Standing.FREE:
+        return second
+    return first
+
+
+def _behind_sign(before: str, sign: str) -> Standing:
+    """A sign glued to its number: a sign indeed, a hyphen in a name, a range, or an operator."""
+    if not before:
+        return Standing.FREE
+    if before[-1].isalpha():
+        return Standing.FREE if sign == DASH else Standing.NAME
+    if before[-1] == "^":
+        return Standing.NAME
+    if before[-1] in f")]%°+-{DASH}" or _ends_operand(before.rstrip(SPACES)):
+        return Standing.EXPRESSION
+    return _behind_mark(before.rstrip(SPACES))
+
+
+def _behind(before: str) -> Standing:
+    if not before:
+        return Standing.FREE
+    last = before[-1]
+    if last.isalpha() or last == "^" or (last == "_" and before[-2:-1].isalnum()):
+        return Standing.NAME
+    if last in ")]":
+        return Standing.EXPRESSION
+    return _behind_mark(before.rstrip(SPACES))
+
+
+def _behind_mark(left: str) -> Standing:
+    """The mark that a number follows, spaces apart."""
+    if not left:
+        return Standing.FREE
+    if left[-1] in f"+-{DASH}":
+        return _behind_spaced_sign(left)
+    if left[-1] in "<>":
+        return _behind_angle(left)
+    if left.endswith("**"):
+        spaced = left[-3:-2] in SPACES and _ends_operand(left[:-2].rstrip(SPACES))
+        return Standing.EXPRESSION if spaced and len(left) > 2 else Standing.FREE
+    if left[-1] in "*/×·÷^":
+        return (
+            Standing.EXPRESSION
+            if left[:-1].rstrip(SPACES)[-1:].isalnum() or _ends_operand(left[:-1])
+            else Standing.FREE
+        )
+    return Standing.EXPRESSION if left.endswith(ALGEBRA) else Standing.FREE
+
+
+def _behind_spaced_sign(left: str) -> Standing:
+    """`Total — 42` is a dash; `- 42` may be a bullet or a sign, `x - 42` a difference."""
+    earlier = left[:-1].rstrip(SPACES)
+    if left[-1] == DASH and earlier[-1:] and earlier[-1] not in "\n=(" and not _ends_operand(earlier):
+        return Standing.FREE
+    return Standing.EXPRESSION if _ends_operand(earlier) else Standing.SIGN
+
+
+def _behind_angle(left: str) -> Standing:
+    """`>` may close a tag, end an arrow or a quotation mark, or bound the number."""
+    if left.endswith((">>", "<<", "->", "=>", DASH + ">")):
+        return Standing.FREE
+    opened = left.rfind("<")
+    if left[-1] == ">" and opened >= 0 and (left[opened + 1] in "/!?" or left[opened + 1].isalpha()):
+        return Standing.FREE
+    return Standing.INEQUALITY
+
+
+def _ahead(after: str, before: str) -> Standing:
+    if not after:
+        return Standing.FREE
+    if after[0].isalpha():
+        return _letters(after)
+    if after[0] in "(^" or (after[0] == "_" and after[1:2].isalnum()):
+        return Standing.EXPRESSION
+    rest = after.lstrip(SPACES)
+    if rest[:1].isalpha() and len(rest) < len(after):
+        return Standing.EXPRESSION if rest[0] in "xyzXYZ" and not rest[1:2].isalnum() else Standing.FREE
+    return _operator(after.lstrip(SPACES + ")]"), emphasised=before.endswith("*"))
+
+
+def _letters(after: str) -> Standing:
+    """Letters glued to the end of a number: a unit, an ordinal, a variable, or a code."""
+    length = next((index for index, letter in enumerate(after) if not letter.isalpha()), len(after))
+    word, following = after[:length], after[length : length + 1]
+    if word.lower() in _ORDINALS and not following.isdigit():
+        return Standing.NAME
+    if following.isdigit():
+        area = (
+            word.lower() in _AREA_UNITS and following in "23" and not after[length + 1 : length + 2].isalnum()
+        )
+        return Standing.FREE if area else Standing.GLUED
+    if following == "(" or (length == 1 and word not in _UNIT_LETTERS):
+        return Standing.EXPRESSION
+    return Standing.FREE
+
+
+def _operator(rest: str, *, emphasised: bool) -> Standing:
+    """An operator after the number, when an operand follows it."""
+    if rest[:1] == ALGEBRA:
+        return Standing.EXPRESSION
+    if rest[:1] in ("<", ">"):
+        return Standing.INEQUALITY if _starts_operand(rest[1:]) else Standing.FREE
+    if not rest or rest[0] not in f"+-{DASH}*/×·÷^" or (rest[0] == "*" and emphasised):
+        return Standing.FREE
+    return Standing.EXPRESSION if _starts_operand(rest[1:].removeprefix("*")) else Standing.FREE
+
+
+def _ends_operand(left: str) -> bool:
+    """Whether a digit, a closing bracket, a percent sign or a variable stands at the end."""
+    if not left or left[-1] == ALGEBRA:
+        return bool(left)
+    if left[-1].isalpha():
+        return left[-1] not in _UNIT_LETTERS and not left[-2:-1].isalnum()
+    return left[-1].isdigit() or left[-1] in ")]%"
+
+
+def _starts_operand(right: str) -> bool:
+    """Whether a digit, an opening bracket, a unit of money or a variable stands at the beginning."""
+    right = right.lstrip(SPACES)
+    if right[:1].isalpha():
+        return right[0] not in _UNIT_LETTERS and not right[1:2].isalpha() and right[1:2] != ">"
+    return bool(right) and (right[0].isdigit() or right[0] in f"($£¥¤.+-{ALGEBRA}")

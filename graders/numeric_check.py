@@ -1,0 +1,147 @@
+"""`numeric_check`: whether a text gives the right number, or how near it comes. No peer product has one."""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from graders.contract import FailureKind, GraderResult, Item
+from graders.errors import GradingError
+from graders.numeric.closeness import Closeness, NotNegative, Score, Tolerance, as_float, as_written, compare
+from graders.numeric.extraction import MAX_ELEMENTS, Extract, read_number, read_numbers
+from graders.numeric.forms import NumberError, Percent
+from graders.numeric.scanner import Number
+from graders.plugin import grader
+from graders.sample import Sample
+from graders.template import Template
+
+INLINE_LIMIT = 4_000
+"""Characters that are read in the caller's process: at the worst found (`½` again and again) in 24 ms."""
+
+_LAST = Extract(mode="last")
+_WHOLE = Extract(mode="whole")
+_EXACT = Score(kind="exact")
+
+
+@grader("numeric_check")
+class NumericCheck:
+    r"""Reward the number that `input` gives by its distance to the number, or list of numbers, `reference`.
+
+    * `extract` says where the answer stands: `"last"` or `"first"` number, `"whole"` text, `"boxed"` (`\boxed{…}`),
+      `{"after": "####"}`, `{"regex": "…"}`; `reference_extract` says the same of a reference that is text. All but the first
+      two must state one number: two different ones earn nothing.
+    * Forms understood (the explanation names the one found): thousands separators, unicode minus, percent, currency,
+      scientific notation, fractions, mixed numbers, LaTeX. What can be read in two ways (`1,5`, `10-12`, `5k`), pieces of
+      expressions (`2x`, `x > 2`), `inf`, `nan`, `1e999` and numbers of more than 400 digits are no number: the lowest
+      reward, flagged `sample_parse_error`.
+    * `percent`: `50%` is 0.5 (`"ratio"`), or 50 (`"number"`) where the references leave the sign out.
+    * `abs_tol`, `rel_tol`: a number within `max(abs_tol, rel_tol * |reference|)` counts as equal. By default fractional
+      numbers may differ by a billionth (1/3 is 0.3333333333), whole numbers not at all.
+    * `score`: `"exact"`, `{"linear": {"scale": 10}}`, `{"exponential": {"scale": 10}}`, or steps such as Countdown's
+      `{"steps": [[0, 5], [1, 4], [5, 3]], "range": [0, 5]}`.
+    * A reference that is a list compares element by element; the largest distance counts. `ordered: false` ignores order.
+
+    A reference that is not a finite number is the grader's fault: the result is ungraded.
+    """
+
+    def __init__(
+        self,
+        *,
+        input: Template,  # noqa: A002  # the published name
+        reference: Template,
+        extract: Extract = _LAST,
+        reference_extract: Extract = _WHOLE,
+        percent: Percent = "ratio",
+        abs_tol: NotNegative = 0.0,
+        rel_tol: NotNegative | None = None,
+        score: Score = _EXACT,
+        ordered: bool = True,
+    ) -> None:
+        self._input, self._reference = input, reference
+        self._extract, self._reference_extract = extract, reference_extract
+        self._percent = percent
+        self._tolerance = Tolerance.of(abs_tol, rel_tol)
+        self._score = score
+        self._ordered = ordered
+        self.range = score.bounds
+
+    def is_bounded(self, sample: Sample, item: Item) -> bool:
+        """Whether the texts are short enough to be read in well under a second, whatever they hold."""
+        return max(len(self._input(sample, item)), len(self._reference(sample, item))) <= INLINE_LIMIT
+
+    def __call__(self, sample: Sample, item: Item) -> GraderResult:
+        """Grade one sample.
+
+        Raises:
+            GradingError: When the sample gives no number, or the reference is none.
+        """
+        reference = self._read_reference(self._reference.value(sample, item))
+        text = self._input(sample, item)
+        try:
+            if isinstance(reference, list):
+                found = read_numbers(text, self._extract, self._percent)
+            else:
+                found = [read_number(text, self._extract, self._percent)]
+        except NumberError as error:
+            raise GradingError(
+                f"the sample gives no answer: {error}", kind=FailureKind.SAMPLE_PARSE, caused_by="model"
+            ) from None
+        wanted = reference if isinstance(reference, list) else [reference]
+        closeness = compare(
+            [number.exact for number in found], wanted, self._tolerance, ordered=self._ordered
+        )
+        return GraderResult(
+            self._score.reward(closeness),
+            explanation=self._explain(found, wanted, closeness),
+            metrics={} if closeness.distance is None else {"distance": as_float(closeness.distance)},
+        )
+
+    def _read_reference(self, value: Any) -> Fraction | list[Fraction]:
+        """The reference as exact numbers.
+
+        Raises:
+            GradingError: Of kind `invalid_variable_error`, when it is anything but finite numbers.
+        """
+        try:
+            if isinstance(value, str):
+                if value.strip().startswith("[") and value.strip().endswith("]"):
+                    return [number.exact for number in read_numbers(value, _WHOLE, self._percent)]
+                return read_number(value, self._reference_extract, self._percent).exact
+            if isinstance(value, list) and 0 < len(value) <= MAX_ELEMENTS:
+                return [self._one(element) for element in value]
+            return self._one(value)
+        except NumberError as error:
+            raise GradingError(
+                f"the reference {self._reference.source} is not a number: {error}",
+                kind=FailureKind.INVALID_VARIABLE,
+            ) from None
+
+    def _one(self, value: Any) -> Fraction:
+        if isinstance(value, str):
+            return read_number(value, _WHOLE, self._percent).exact
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise NumberError(f"it is {type(value).__name__}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise NumberError(f"it is {value}")
+        return Fraction(value) if isinstance(value, int) else as_written(value)
+
+    def _explain(self, found: Sequence[Number], wanted: Sequence[Fraction], closeness: Closeness) -> str:
+        if closeness.distance is None:
+            return f"{len(found)} numbers against {len(wanted)}"
+        read = ", ".join(
+            f"{_shown(number.exact)} from {number.text!r} ({number.form})" for number in found[:5]
+        )
+        against = ", ".join(map(_shown, wanted[:5]))
+        more = f" and {len(wanted) - 5} more" if len(wanted) > 5 else ""
+        return f"{read} against {against}{more}: distance {_shown(closeness.distance)}{self._hint(found, wanted)}"
+
+    def _hint(self, found: Sequence[Number], wanted: Sequence[Fraction]) -> str:
+        """A word to the author of a grader whose references leave the percent sign out."""
+        mistaken = [number.exact * 100 for number in found] == list(wanted) and any(wanted)
+        if mistaken and all("percent" in number.form for number in found):
+            return '; the reference leaves out the percent sign: set percent to "number"'
+        return ""
+
+
+def _shown(exact: Fraction) -> str:
+    return str(exact) if exact.denominator == 1 and abs(exact) < 10**15 else f"{as_float(exact):.12g}"

@@ -1,0 +1,157 @@
+"""Options: a pydantic model made from a grader's signature, and errors that say which field and how to mend it."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
+
+from graders.contract import brief
+from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem
+
+RESERVED = ("type", "name", "pass_threshold")
+"""Fields that every grader has; no option may take their names."""
+
+T = TypeVar("T")
+
+
+class Options(BaseModel):
+    """The options of one grader type; subclasses are made by `options_model`.
+
+    Each field bears its option's name as alias and another name inside, since an option may be called `schema`, `json`
+    or anything else that a pydantic model has a method for.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    def arguments(self) -> dict[str, Any]:
+        """The validated options, as keyword arguments."""
+        return {str(info.alias): getattr(self, name) for name, info in type(self).model_fields.items()}
+
+
+def options_model(
+    name: str, function: Callable[..., Any], parameters: Iterable[inspect.Parameter]
+) -> type[Options]:
+    """A model whose fields are the keyword-only parameters of a grading function or of a class's constructor.
+
+    Raises:
+        PluginError: When a parameter has no annotation or one that no JSON fits, or takes the name of a field that every
+            grader has.
+    """
+    hints = annotations_of(name, function.__init__ if inspect.isclass(function) else function)
+    fields: dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise PluginError(
+                f"grader {name!r}: {str(parameter).partition(':')[0]} cannot be an option: name each option after a '*'"
+            )
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            raise PluginError(
+                f"grader {name!r}: the option {parameter.name!r} must be keyword-only: put it after a '*'"
+            )
+        if parameter.name not in hints:
+            raise PluginError(f"grader {name!r}: the option {parameter.name!r} needs a type annotation")
+        if parameter.name in RESERVED:
+            raise PluginError(
+                f"grader {name!r}: every grader has a field {parameter.name!r}; call the option otherwise"
+            )
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[f"option_{parameter.name}"] = (hints[parameter.name], Field(default, alias=parameter.name))
+    try:
+        model: type[Options] = create_model(f"{name}_options", __base__=Options, **fields)
+    except PydanticUserError as error:
+        why = str(error).partition("\n")[0].partition(" Set `arbitrary")[0]
+        raise PluginError(f"grader {name!r}: an option's type is none that JSON can fill: {why}") from error
+    return model
+
+
+def annotations_of(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a grading function or a constructor, resolved.
+
+    Raises:
+        PluginError: When one names what its module does not have at run time.
+    """
+    try:
+        return get_type_hints(function, include_extras=True)
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        raise PluginError(
+            f"grader {name!r}: an annotation cannot be resolved: {error}; annotations are read at run time, so what they "
+            "name is imported outside `if TYPE_CHECKING:`"
+        ) from error
+
+
+def validate_options(model: type[Options], values: Mapping[str, Any], context: object = None) -> Options:
+    """Check a grader's options.
+
+    Raises:
+        InvalidOptions: With one problem for each field that is wrong.
+    """
+    try:
+        return model.model_validate(dict(values), context=context)
+    except ValidationError as error:
+        fields = [str(info.alias) for info in model.model_fields.values()]
+        known = [field for field in fields if field not in values] or fields
+        raise InvalidOptions(
+            problem for details in error.errors() for problem in _problems(details, known)
+        ) from None
+
+
+def option_schema(cls: type[T], plain: CoreSchema, *, write: Callable[[T], Any]) -> CoreSchema:
+    """How an option type with a compiled form (`Template`, `Formula`, `Pattern`) is read from JSON and written back.
+
+    Args:
+        cls: The type; called with the plain value, it raises `ConfigurationError` for a bad one.
+        plain: Schema of the plain value.
+        write: Gives the plain value back.
+    """
+
+    def read(value: Any, check_plain: core_schema.ValidatorFunctionWrapHandler) -> T:
+        if isinstance(value, cls):
+            return value
+        try:
+            return cls(check_plain(value))  # type: ignore[call-arg]  # an option type is made of its plain value
+        except ConfigurationError as error:
+            raise carry(error) from None
+
+    return core_schema.no_info_wrap_validator_function(
+        read, plain, serialization=core_schema.plain_serializer_function_ser_schema(write)
+    )
+
+
+def carry(error: ConfigurationError) -> PydanticCustomError:
+    """Take a configuration error with all its problems through pydantic, which knows where it is nested."""
+    problems = getattr(error, "problems", (Problem((), str(error)),))
+    return PydanticCustomError("grader_problems", "{message}", {"message": str(error), "problems": problems})
+
+
+def _problems(details: ErrorDetails, known: list[str]) -> Iterable[Problem]:
+    path = details["loc"]
+    context = details.get("ctx", {})
+    if "problems" in context:
+        return [problem.under(*path) for problem in context["problems"]]
+    return [Problem(path, _describe(details, path, known))]
+
+
+def _describe(details: ErrorDetails, path: tuple[str | int, ...], known: list[str]) -> str:
+    """One line out of pydantic's: what was expected, what was found."""
+    kind, found = details["type"], details["input"]
+    if kind == "missing":
+        return "this field is required"
+    if kind == "extra_forbidden":
+        if len(path) > 1:  # inside an option, whose fields are not these
+            return "no such field"
+        near = get_close_matches(str(path[-1]), known, n=1)
+        if near:
+            return f"no such field; did you mean {near[0]!r}?"
+        return "no such field; " + (
+            f"the fields are {', '.join(known)}" if known else "this type has no options"
+        )
+    if kind == "dict_type" and isinstance(found, list):
+        return 'expected a map from a key to each grader, such as {"correct": {…}}, got a list'
+    message = details["msg"]
+    message = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    expected = f"expected {message}" if message != details["msg"] else message
+    return f"{expected}, got {brief(found)}"

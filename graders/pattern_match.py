@@ -1,0 +1,66 @@
+"""`pattern_match`: a regular expression against a text, in time linear in the text."""
+
+from typing import Literal
+
+from graders.contract import GraderResult, Item, brief
+from graders.errors import InvalidOptions, Problem
+from graders.pattern import Pattern
+from graders.plugin import grader
+from graders.sample import Sample
+from graders.template import Template
+
+
+@grader("pattern_match", libraries=["google-re2"])
+class PatternMatch:
+    """Reward a text that a regular expression is found in, matches whole, or captures the right groups from.
+
+    The expression is RE2's: no look-around and no back-references, and no input that makes it backtrack for ever.
+    `match` says how: `search` anywhere in the text, or `full` for the whole of it. With `groups`, a map from a capturing
+    group's name or number to a template, the reward is the share of those groups whose captured text equals the rendered
+    one; a text that does not match scores 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        input: Template,  # noqa: A002  # the published name for the graded text
+        pattern: Pattern,
+        match: Literal["search", "full"] = "search",
+        groups: dict[str, Template] | None = None,
+        ignore_case: bool = False,
+    ) -> None:
+        self._input = input
+        self._pattern = Pattern(f"(?i){pattern.source}") if ignore_case else pattern
+        self._find = self._pattern.fullmatch if match == "full" else self._pattern.search
+        self._groups = [(key, self._number(key), wanted) for key, wanted in (groups or {}).items()]
+
+    def _number(self, key: str) -> int:
+        if key in self._pattern.names:
+            return self._pattern.names[key]
+        if key.isdecimal() and len(key) < 5 and int(key) <= self._pattern.groups:
+            return int(key)
+        names = ", ".join(self._pattern.names)
+        has = f"it has {self._pattern.groups}" + (f", of which these have names: {names}" if names else "")
+        raise InvalidOptions([Problem(("groups", key), f"the pattern has no such capturing group; {has}")])
+
+    def is_bounded(self, sample: Sample, item: Item) -> bool:
+        """Whether the expression surely gets through the text quickly."""
+        return self._pattern.is_quick_on(self._input(sample, item))
+
+    def __call__(self, sample: Sample, item: Item) -> GraderResult:
+        """Grade one sample."""
+        found = self._find(self._input(sample, item))
+        if found is None:
+            return GraderResult(0.0, explanation="the pattern does not match")
+        if not self._groups:
+            return GraderResult(1.0, explanation=f"the pattern matches {brief(found.group(0))}")
+        captured = [(key, found.group(number), wanted(sample, item)) for key, number, wanted in self._groups]
+        wrong = [f"{key} captured {_shown(text)}" for key, text, wanted in captured if text != wanted]
+        return GraderResult(
+            (len(captured) - len(wrong)) / len(captured),
+            explanation="; ".join(wrong) or "every group captured what was wanted",
+        )
+
+
+def _shown(text: str | None) -> str:
+    return "nothing" if text is None else brief(text)

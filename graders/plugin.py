@@ -1,0 +1,272 @@
+"""`@grader`: a grading function, or a class that prepares one, becomes a grader type.
+
+::
+
+    @grader("keyword")
+    def keyword(sample: Sample, item: Item, *, words: list[str]) -> float:
+        return sum(word in sample.output_text for word in words) / len(words)
+
+Three forms, told apart by the language:
+
+* a function `(sample, item, *, options…)`; as `async def`, with `context` third, it may ask the world;
+* a class whose keyword-only constructor takes the options and prepares something once, and whose `__call__` is such a
+  function without options;
+* either of these with `Sequence[Sample]` in the first place: it scores a group, the samples of one prompt, together, and
+  gives one score for each.
+
+Keyword-only parameters are the grader's options: their types and defaults are its JSON schema.
+"""
+
+import importlib
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    get_origin,
+    overload,
+)
+
+from graders.context import Context
+from graders.contract import GraderResult, Item, brief, checked_range
+from graders.errors import PluginError
+from graders.options import Options, annotations_of, options_model, validate_options
+from graders.sample import Sample
+
+Score: TypeAlias = float | bool | GraderResult
+Form: TypeAlias = Literal["single", "group"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+S = TypeVar("S", bound=Score)
+Scores = TypeVar("Scores", bound=Sequence[Score])
+
+_NAME = re.compile(r"[\w.-]+")
+
+
+class GraderType(Generic[P, R]):
+    """One kind of grader, made by `@grader`.
+
+    A function becomes its grader type, and calling that grades once, which is how a test calls it. A class stays the
+    class that it is, with its grader type in the attribute `grader_type`.
+
+    Attributes:
+        name: What a grader's JSON says under `type`.
+        range: Lowest and highest reward, unless the prepared function has a `range` of its own.
+        libraries: Distributions whose versions decide the number; they enter the signature.
+        options: The pydantic model of its options.
+        form: `single`, or `group` when it scores the samples of one prompt together.
+        is_async: Whether it asks the world through a `Context`.
+        summary: First line of its docstring.
+        reference: `module:qualified name`, where a worker process finds it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: Callable[..., Any],
+        *,
+        range: tuple[float, float] = (0.0, 1.0),  # noqa: A002  # the published word for it
+        libraries: Iterable[str] = (),
+    ) -> None:
+        if not (inspect.isroutine(target) or inspect.isclass(target)):
+            twice = ": it is decorated twice" if isinstance(target, GraderType) else ""
+            raise PluginError(f"grader {name!r}: decorate a function or a class, not {brief(target)}{twice}")
+        if isinstance(libraries, str):
+            raise PluginError(
+                f"grader {name!r}: libraries is a list of distributions, not the text {libraries!r}"
+            )
+        try:
+            self.range = checked_range(range)
+        except ValueError as error:
+            raise PluginError(f"grader {name!r}: {error}") from error
+        self.name = name
+        self.libraries = tuple(libraries)
+        self.reference = f"{target.__module__}:{target.__qualname__}"
+        self.summary = (inspect.getdoc(target) or "").partition("\n")[0]
+        self.__doc__ = target.__doc__
+        self.__name__ = name
+        self._target: Any = target
+        grading, positional, options = _parameters(name, target)
+        self.is_async = inspect.iscoroutinefunction(grading)
+        hints = annotations_of(name, grading)
+        _check_shape(name, grading, positional, hints)
+        self.form: Form = "group" if _is_sequence(hints.get(positional[0].name)) else "single"
+        self.options = options_model(name, target, options)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Grade once, in this process, with the options as keyword arguments.
+
+        Raises:
+            InvalidOptions: When an option is wrong.
+            GradingError: When the grading fails; only the evaluator makes results of failures.
+        """
+        result: R = self.prepare(validate_options(self.options, kwargs))(*args)
+        return result
+
+    def prepare(self, options: Options) -> Callable[..., Any]:
+        """The grading function with its options put in; a class is made once and called for every sample."""
+        target: Callable[..., Callable[..., Any]] = self._target
+        return (
+            target(**options.arguments())
+            if inspect.isclass(self._target)
+            else partial(target, **options.arguments())
+        )
+
+    def __repr__(self) -> str:
+        return f"<grader type {self.name!r} from {self.reference}>"
+
+    def __reduce__(self) -> tuple[Callable[[str], "GraderType[..., Any]"], tuple[str]]:
+        return find_type, (self.reference,)
+
+
+def find_type(reference: str) -> GraderType[..., Any]:
+    """Import a grader type by its `module:qualified name`.
+
+    Raises:
+        PluginError: When it cannot be imported or is not a grader type.
+    """
+    module, _, name = reference.partition(":")
+    if not module or not name:
+        raise PluginError(f"{reference!r} is no reference to a grader type: write 'module:name'")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (Exception, SystemExit) as error:  # importing runs a stranger's module, which may raise anything
+        raise PluginError(f"cannot import {reference!r}: {type(error).__name__}: {error}") from error
+    return type_of(found)
+
+
+def type_of(decorated: object) -> GraderType[..., Any]:
+    """The grader type of a decorated function or class.
+
+    Raises:
+        PluginError: When it is not decorated.
+    """
+    # of the class itself: a subclass inherits the attribute, and is not what was decorated
+    found = vars(decorated).get("grader_type") if inspect.isclass(decorated) else decorated
+    if not isinstance(found, GraderType):
+        raise PluginError(f'{brief(decorated)} is no grader type; decorate it with @grader("name")')
+    return found
+
+
+class _Decorator:
+    """What `grader(…)` returns; its overloads tell a type checker what each form becomes."""
+
+    def __init__(self, name: str, **declared: Any) -> None:
+        self._name, self._declared = name, declared
+
+    @overload
+    def __call__(self, target: type[T]) -> type[T]: ...  # type: ignore[overload-overlap]  # a class is callable too
+    @overload
+    def __call__(
+        self, target: Callable[Concatenate[Sample, Item, Context, P], Awaitable[S]]
+    ) -> GraderType[Concatenate[Sample, Item, Context, P], Awaitable[S]]: ...
+    @overload
+    def __call__(
+        self, target: Callable[Concatenate[Sample, Item, P], S]
+    ) -> GraderType[Concatenate[Sample, Item, P], S]: ...
+    @overload
+    def __call__(
+        self, target: Callable[Concatenate[Sequence[Sample], Item, Context, P], Awaitable[Scores]]
+    ) -> GraderType[Concatenate[Sequence[Sample], Item, Context, P], Awaitable[Scores]]: ...
+    @overload
+    def __call__(
+        self, target: Callable[Concatenate[Sequence[Sample], Item, P], Scores]
+    ) -> GraderType[Concatenate[Sequence[Sample], Item, P], Scores]: ...
+    def __call__(self, target: Any) -> Any:
+        if inspect.isclass(target) and "grader_type" in vars(target):
+            raise PluginError(f"grader {self._name!r}: the class {target.__name__} is decorated twice")
+        made: GraderType[..., Any] = GraderType(self._name, target, **self._declared)
+        if not inspect.isclass(target):
+            return made
+        target.grader_type = made  # type: ignore[attr-defined]  # how a class carries its type
+        return target
+
+
+def grader(
+    name: str,
+    *,
+    range: tuple[float, float] = (0.0, 1.0),  # noqa: A002  # the published word for it
+    libraries: Iterable[str] = (),
+) -> _Decorator:
+    """Make a grading function, or a class that prepares one, a grader type.
+
+    Args:
+        name: What a grader's JSON says under `type`: letters, digits and `_`, `-`, `.`.
+        range: Lowest and highest reward; a score outside is a failure of the grader, not a reward.
+        libraries: Distributions whose versions decide the number.
+
+    Raises:
+        PluginError: When the function has the wrong shape; the message shows the right one.
+    """
+    if type(name) is not str or not _NAME.fullmatch(name):  # `@grader` without a name gets the function
+        raise PluginError(
+            f'a grader type has a name of letters, digits, _ - and ., as @grader("name"); got {brief(name)}'
+        )
+    return _Decorator(name, range=range, libraries=libraries)
+
+
+def _parameters(
+    name: str, target: Callable[..., Any]
+) -> tuple[Callable[..., Any], list[inspect.Parameter], list[inspect.Parameter]]:
+    """The function that grades, its positional parameters, and the parameters that are options."""
+    grading: Any = target
+    if inspect.isclass(target):
+        grading = next((vars(base)["__call__"] for base in target.__mro__ if "__call__" in vars(base)), None)
+        if not inspect.isfunction(grading):
+            raise PluginError(
+                f"grader {name!r}: the class has no method `__call__(self, sample, item)`, which grades"
+            )
+    try:
+        parameters = list(inspect.signature(grading).parameters.values())
+        made_with = list(inspect.signature(target).parameters.values())
+    except (ValueError, TypeError) as error:
+        raise PluginError(f"grader {name!r}: its parameters cannot be read: {error}") from error
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [parameter for parameter in parameters if parameter.kind in kinds]
+    options = [parameter for parameter in parameters if parameter.kind not in kinds]
+    if not inspect.isclass(target):
+        return grading, positional, options
+    if options:
+        raise PluginError(
+            f"grader {name!r}: the option {options[0].name!r} belongs to the class's constructor, not to `__call__`"
+        )
+    return grading, positional[1:], made_with
+
+
+def _check_shape(
+    name: str, grading: Callable[..., Any], positional: list[inspect.Parameter], hints: dict[str, Any]
+) -> None:
+    """Refuse a grading function that cannot be called as one."""
+    if inspect.isgeneratorfunction(grading) or inspect.isasyncgenfunction(grading):
+        raise PluginError(f"grader {name!r}: a grading function returns its score; this one yields")
+    is_async = inspect.iscoroutinefunction(grading)
+    expected = ["sample", "item", "context"] if is_async else ["sample", "item"]
+    shape = f"`{'async def' if is_async else 'def'} grade({', '.join(expected)}, *, options…)`"
+    found = [parameter.name for parameter in positional]
+    if len(found) != len(expected):
+        other = "without the context it is `def`" if is_async else "only an `async def` has a context"
+        raise PluginError(
+            f"grader {name!r}: a grading function is {shape}; this one takes ({', '.join(found)}); "
+            f"options stand after the '*', and {other}"
+        )
+    if "item" in found[:1] or "sample" in found[1:] or hints.get(found[1]) is Sample:
+        raise PluginError(
+            f"grader {name!r}: a grading function is {shape}, in this order; this one takes ({', '.join(found)})"
+        )
+
+
+def _is_sequence(annotation: object) -> bool:
+    """Whether a parameter is annotated as a sequence, of samples that is."""
+    kind = get_origin(annotation) or annotation
+    return inspect.isclass(kind) and issubclass(kind, Sequence)

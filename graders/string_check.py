@@ -1,0 +1,55 @@
+"""`string_check`: the published comparison of two texts."""
+
+from collections.abc import Callable, Sequence
+from operator import contains, eq, ne
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graders.contract import Item
+from graders.plugin import grader
+from graders.sample import Sample, SampleColumn
+from graders.template import Template
+
+
+def _contains_ignoring_case(text: str, part: str) -> bool:
+    return part.lower() in text.lower()
+
+
+_OPERATIONS: dict[str, Callable[[str, str], bool]] = {
+    "eq": eq,
+    "ne": ne,
+    "neq": ne,
+    "like": contains,
+    "ilike": _contains_ignoring_case,
+}
+
+
+@grader("string_check")
+class StringCheck:
+    """Reward 1 when `input` relates to `reference` as `operation` says, otherwise 0.
+
+    `eq` and `ne` (also written `neq`) compare the whole texts; `like` asks whether `input` contains `reference`, `ilike`
+    the same without regard to letter case. Nothing is trimmed. Source: the OpenAI graders guide.
+    """
+
+    def __init__(
+        self,
+        *,
+        input: Template,  # noqa: A002  # the published name
+        reference: Template,
+        operation: Literal["eq", "ne", "neq", "like", "ilike"],
+    ) -> None:
+        self._input, self._reference = input, reference
+        self._compare = _OPERATIONS[operation]
+
+    def __call__(self, sample: Sample, item: Item) -> bool:
+        """Grade one sample."""
+        return self._compare(self._input(sample, item), self._reference(sample, item))
+
+    def grade_batch(self, samples: SampleColumn, items: Sequence[Item]) -> NDArray[np.float64]:
+        """The rewards of many rows, equal to grading each."""
+        inputs = self._input.render_many(samples, items)
+        references = self._reference.render_many(samples, items)
+        return np.fromiter(map(self._compare, inputs, references), dtype=np.float64, count=len(items))

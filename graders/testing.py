@@ -1,0 +1,164 @@
+"""Fakes for the tests of graders that ask the world: no network, no process, no model, no waiting.
+
+::
+
+    judge = FakeJudge([{"result": 0.5}])
+    result = await FakeContext(judge=judge).grade(grader, Sample("…"), {})
+    assert result.reward == 0.5 and judge.calls[0]["model"] == "gpt-…"
+
+Each fake answers from a sequence, one answer a call, or by a function of the call's arguments, and records its calls. An
+answer that is an exception is raised. What a context was not given is not there, as in a world without it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from graders.bound import Grader
+from graders.context import Context, Embedder, HttpClient, HttpReply, Judge, Sandbox, Verdict
+from graders.contract import GraderResult, Item
+from graders.errors import GradingError
+from graders.sample import Sample
+
+A = TypeVar("A")
+Script: TypeAlias = Sequence[A | Exception] | Callable[..., A]
+
+
+class _Fake(Generic[A]):
+    """Answers by a script and records what it was asked.
+
+    Attributes:
+        calls: The arguments of each call, by name.
+    """
+
+    def __init__(self, answers: Script[A]) -> None:
+        self._answers = answers
+        self.calls: list[dict[str, Any]] = []
+
+    def _answer(self, **call: Any) -> A:
+        self.calls.append(call)
+        if callable(self._answers):
+            return self._answers(**call)
+        if len(self.calls) > len(self._answers):
+            name, given = type(self).__name__, len(self._answers)
+            raise AssertionError(f"{name} has {given} answers and was asked once more: {call}")
+        answer = self._answers[len(self.calls) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class FakeJudge(_Fake[Any]):
+    """A judge whose answers are structured outputs, or whole verdicts.
+
+    A function is called with `model`, `messages`, `schema` and `sampling`.
+    """
+
+    async def ask(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+    ) -> Verdict:
+        """Give the next answer."""
+        answer = self._answer(model=model, messages=messages, schema=schema, sampling=sampling)
+        return answer if isinstance(answer, Verdict) else Verdict(answer, model)
+
+
+class FakeEmbedder:
+    """An embedder: a vector for each text that it knows, or a function of the text."""
+
+    def __init__(self, vectors: Mapping[str, Sequence[float]] | Callable[[str], Sequence[float]]) -> None:
+        self._vector = vectors if callable(vectors) else vectors.__getitem__
+        self.calls: list[dict[str, Any]] = []
+
+    async def embed(self, texts: Sequence[str], *, model: str | None = None) -> Sequence[Sequence[float]]:
+        """Give the vector of each text."""
+        self.calls.append({"texts": texts, "model": model})
+        return [self._vector(text) for text in texts]
+
+
+class FakeSandbox(_Fake[Any]):
+    """A sandbox that runs nothing: what each call returns, or a function of `source`, `function`, `arguments`, `image`."""
+
+    async def call(
+        self, source: str, function: str, arguments: Sequence[Any], *, image: str | None = None
+    ) -> Any:
+        """Give the next answer."""
+        return self._answer(source=source, function=function, arguments=arguments, image=image)
+
+
+class FakeHttp(_Fake[HttpReply]):
+    """A network of scripted replies, or a function of `url`, `body`, `headers` and `timeout_s`."""
+
+    async def post(self, url: str, *, body: Any, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+        """Give the next reply."""
+        return self._answer(url=url, body=body, headers=headers, timeout_s=timeout_s)
+
+
+class FakeContext:
+    """A `Context` that grades in this process, one after another.
+
+    A `GradingError` becomes the result of a failed grading, as in the real world; any other exception of a grader
+    propagates, so that its author's test shows the traceback.
+    """
+
+    def __init__(
+        self,
+        *,
+        judge: Judge | None = None,
+        embedder: Embedder | None = None,
+        sandbox: Sandbox | None = None,
+        http: HttpClient | None = None,
+    ) -> None:
+        self._judge, self._embedder, self._sandbox, self._http = judge, embedder, sandbox, http
+
+    @property
+    def judge(self) -> Judge:
+        """The judge that it was given."""
+        return _given("judge", self._judge)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder that it was given."""
+        return _given("embedder", self._embedder)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox that it was given."""
+        return _given("sandbox", self._sandbox)
+
+    @property
+    def http(self) -> HttpClient:
+        """The network that it was given."""
+        return _given("http", self._http)
+
+    async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
+        """Grade one sample; a group grader gets it as a group of one."""
+        arguments: list[object] = [[sample] if grader.type.form == "group" else sample, item]
+        context: Context = self
+        try:
+            if grader.type.is_async:
+                returned = await grader.function(*arguments, context)
+            else:
+                returned = grader.function(*arguments)
+            return grader.complete(returned[0] if grader.type.form == "group" else returned)
+        except GradingError as error:
+            return grader.failed(error)
+
+    async def grade_all(
+        self, graders: Mapping[str, Grader], sample: Sample, item: Item
+    ) -> dict[str, GraderResult]:
+        """Grade with each grader in turn."""
+        return {key: await self.grade(grader, sample, item) for key, grader in graders.items()}
+
+
+def _given(service: str, fake: A | None) -> A:
+    if fake is None:
+        raise GradingError(
+            f"this FakeContext was given no {service}: write FakeContext({service}=…)",
+            caused_by="infrastructure",
+            details={"type": f"{service}_unavailable"},
+        )
+    return fake

@@ -1,0 +1,83 @@
+"""`string_check` compares two rendered texts as published: nothing trimmed, 1 or 0."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graders import Grader, GradingError, InvalidOptions, Registry, Sample
+from graders.sample import SampleColumn
+from graders.testing import FakeContext
+from tests.strategies import texts
+
+INSTALLED = Registry.installed()
+
+
+def check(operation: str, reference: str = "{{item.a}}") -> Grader:
+    return INSTALLED.load(
+        {
+            "type": "string_check",
+            "input": "{{sample.output_text}}",
+            "reference": reference,
+            "operation": operation,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "text", "reference", "reward"),
+    [
+        ("eq", "cat", "cat", 1),
+        ("eq", "cat ", "cat", 0),
+        ("eq", "Cat", "cat", 0),
+        ("eq", "", "", 1),
+        ("eq", "\u00e9", "e\u0301", 0),
+        ("ne", "cat", "cat", 0),
+        ("ne", "cat", "dog", 1),
+        ("neq", "cat", "cat ", 1),
+        ("like", "a red cat", "red", 1),
+        ("like", "red", "a red cat", 0),
+        ("like", "a Red cat", "red", 0),
+        ("like", "cat", "", 1),
+        ("ilike", "a RED cat", "Red", 1),
+        ("ilike", "a ROTE KATZE", "kat", 1),
+        ("ilike", "a red cat", "blue", 0),
+    ],
+)
+async def test_each_operation_is_the_published_one(
+    operation: str, text: str, reference: str, reward: float
+) -> None:
+    result = await FakeContext().grade(check(operation), Sample(text), {"a": reference})
+    assert result.reward == reward
+
+
+@given(
+    operation=st.sampled_from(["eq", "ne", "neq", "like", "ilike"]),
+    rows=st.lists(st.tuples(texts(20), texts(4)), max_size=5),
+)
+def test_grading_a_batch_is_grading_each(operation: str, rows: list[tuple[str, str]]) -> None:
+    found = check(operation)
+    column, items = SampleColumn([text for text, _ in rows]), [{"a": part} for _, part in rows]
+    each = [float(found.function(sample, item)) for sample, item in zip(column, items, strict=True)]
+    assert found.function.grade_batch(column, items).tolist() == each
+
+
+@given(texts(20), texts(20))
+def test_ne_is_not_eq_and_every_text_contains_itself(left: str, right: str) -> None:
+    sample, item = Sample(left), {"a": right}
+    assert check("ne").function(sample, item) is not check("eq").function(sample, item)
+    assert check("neq").function(sample, item) is check("ne").function(sample, item)
+    assert check("like", "{{sample.output_text}}").function(sample, item)
+    assert check("ilike").function(Sample(left + right.upper() + left), {"a": right.upper()})
+
+
+def test_a_missing_variable_is_a_failure_and_no_reward() -> None:
+    with pytest.raises(GradingError, match=r"\{\{item.a\}\} is not there: item has b"):
+        check("ne").function(Sample("x"), {"b": 1})
+
+
+@pytest.mark.parametrize("changed", [{"operation": "EQ"}, {"operation": None}, {"input": 5}, {"trim": True}])
+def test_a_wrong_field_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOptions, match=next(iter(changed))):
+        INSTALLED.load({"type": "string_check", "input": "", "reference": "", "operation": "eq", **changed})

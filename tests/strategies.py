@@ -1,0 +1,219 @@
+"""Hypothesis strategies the tests share. A feature that takes new input adds its strategy here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+SCRIPTS: Final = {
+    "latin": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789éüßñåİıſ",
+    "cyrillic": "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЁЖ",
+    "greek": "αβγδεζηθικλμνξοπρσςτυφχψωΑΣ",
+    "cjk": "的一是不了人我在有他这为之大来以个中上们日本語かなカナ한국어",
+    "arabic": "ابتثجحخدذرزسشصضطظعغفقكلمنهوي٠١٢٣",
+    "devanagari": "अआइईउऊएऐओऔकखगघचछजझटठडढणतथदधनपािीुू्०१२",
+    "emoji": "😀😁🙏🏽👩‍🔬🇫🇷❤️",
+}
+"""Letters by script. Latin holds those whose case mapping is special."""
+
+_BETWEEN: Final = "     \n\t\u00a0\u3000.,;:!?'\"-_()&*/<>$%"
+"""White space (often) and punctuation, put between the letters of any script."""
+
+WORDS: Final = (
+    "the", "a", "is", "was", "had", "of", "to", "that", "which", "no", "The", "Party", "party,", "cat", "cats",
+    "car", "cars", "automobile", "auto", "machine", "machines", "run", "runs", "running", "ran", "running.",
+    "quick", "quickly", "fast", "speedy", "begin", "began", "start", "started", "commence", "buy", "bought",
+    "purchase", "purchased", "child", "children", "kid", "kids", "mouse", "mice", "ox", "oxen", "men", "man",
+    "happy", "happily", "glad", "large", "larger", "big", "biggest", "ensures", "insure", "assure", "obeys",
+    "heed", "commands", "command", "nation", "national", "nationally", "ice_cream", "icecream", "don't", "U.S.",
+    "1,000", "3.14", "10-20", "well-being", "é", "кошка", "猫", "😀",
+)  # fmt: skip
+"""Inflected forms, irregular ones, synonyms of each other, and tokens tokenizers disagree about."""
+
+
+def texts(max_size: int = 120) -> st.SearchStrategy[str]:
+    """Text in one script, in several, or in any characters UTF-8 can carry."""
+    one = [st.text(st.sampled_from(letters + _BETWEEN), max_size=max_size) for letters in SCRIPTS.values()]
+    mixed = st.text(st.sampled_from("".join(SCRIPTS.values()) + _BETWEEN), max_size=max_size)
+    return st.one_of(*one, mixed, st.text(max_size=max_size))
+
+
+def any_str(max_size: int = 60) -> st.SearchStrategy[str]:
+    """Whatever a Python `str` can hold: lone surrogates and NULs too."""
+    characters = st.characters() | st.characters(categories=["Cs"]) | st.sampled_from("\0 a\ud800\udfff")
+    return st.text(characters, max_size=max_size)
+
+
+def word_salad(words: Sequence[str] = WORDS, max_size: int = 25) -> st.SearchStrategy[str]:
+    """Words out of a small vocabulary, so that two such texts share words, stems and synonyms."""
+    return st.lists(st.sampled_from(words), max_size=max_size).map(" ".join)
+
+
+def text_pairs() -> st.SearchStrategy[tuple[str, str]]:
+    """Two texts: unrelated, out of one vocabulary, or the second an edit of the first."""
+    few = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6, unique=True)
+    overlapping = few.flatmap(lambda words: st.tuples(word_salad(words), word_salad(words)))
+    salad = st.tuples(word_salad(), word_salad())
+    cut = st.tuples(texts(), st.integers(0, 120), texts(20)).map(lambda t: (t[0], t[0][: t[1]] + t[2]))
+    return st.one_of(st.tuples(texts(), texts()), salad, overlapping, cut)
+
+
+def integers_as_text() -> st.SearchStrategy[tuple[str, int]]:
+    """A whole number in one of the ways that whole numbers are written, and its value."""
+
+    def write(value: int, style: str) -> tuple[str, int]:
+        sign, size = "-" if value < 0 else "", abs(value)
+        grouped = f"{size:,}"
+        written = {
+            "plain": f"{sign}{size}",
+            "minus": f"{sign.replace('-', '−')}{size}",
+            "plus": f"{sign or '+'}{size}",
+            "comma": sign + grouped,
+            "apostrophe": sign + grouped.replace(",", "'"),
+            "underscore": sign + grouped.replace(",", "_"),
+            "narrow": sign + grouped.replace(",", "\u202f"),
+            "nbsp": sign + grouped.replace(",", "\u00a0"),
+            "latex": sign + grouped.replace(",", "{,}"),
+            "thin latex": sign + grouped.replace(",", r"\,"),
+            "dollar": f"{sign}${grouped}",
+            "euro": f"{sign}{grouped} €",
+            "code": f"{sign}USD {grouped}",
+            "fullwidth": sign + "".join(chr(0xFF10 + int(digit)) for digit in str(size)),
+            "arabic": sign + "".join(chr(0x660 + int(digit)) for digit in str(size)),
+            "point": f"{sign}{size}.0",
+            "scientific": f"{sign}{size}e0",
+            "bold": f"**{sign}{size}**",
+            "math": f"${sign}{size}$",
+        }
+        return written[style], value
+
+    styles = [
+        "plain",
+        "minus",
+        "plus",
+        "comma",
+        "apostrophe",
+        "underscore",
+        "narrow",
+        "nbsp",
+        "latex",
+        "dollar",
+        "euro",
+        "code",
+        "fullwidth",
+        "arabic",
+        "point",
+    ]
+    return st.builds(
+        write,
+        st.integers(-(10**20), 10**20),
+        st.sampled_from([*styles, "thin latex", "scientific", "bold", "math"]),
+    )
+
+
+def number_lookalikes(max_size: int = 40) -> st.SearchStrategy[str]:
+    """Text out of the pieces that numbers, and what resembles them, are made of."""
+    pieces = [
+        *"0123456789.,'/:-–−+eE$€%^*()[]{}<>_ \n=x",
+        "10",
+        "000",
+        " 1/2",
+        "½",
+        "²",
+        "×10^",
+        "\u00a0",
+        "inf",
+        "nan",
+    ]
+    latex = [
+        r"\frac{1}{2}",
+        r"\boxed{",
+        r"\,",
+        r"\sqrt{2}",
+        r"\text{cm}",
+        r"\%",
+        r"\$",
+        "####",
+        " million",
+        "kg",
+        "nd",
+    ]
+    return st.lists(st.sampled_from(pieces + latex), max_size=max_size).map("".join)
+
+
+def json_values(max_leaves: int = 12) -> st.SearchStrategy[Any]:
+    """Whatever a row or an option may hold as JSON, and numbers that JSON's parsers give and no one expects."""
+    huge = st.sampled_from([400, 5000]).map(lambda digits: 10**digits)  # 5,000 digits have no repr
+    numbers = st.integers() | huge | st.floats()
+    leaves = st.none() | st.booleans() | numbers | any_str(12)
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_str(6), inner, max_size=4),
+        max_leaves=max_leaves,
+    )
+
+
+def rows() -> st.SearchStrategy[dict[str, Any]]:
+    """Dataset rows of finite JSON, with names that a plain path can spell: numeric ones and foreign scripts too."""
+    names = st.sampled_from(["a", "b", "0", "1", "é", "ключ", "a-b", "x_1", "名前"])
+    leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    values = st.recursive(
+        leaves | any_str(8) | st.sampled_from(["{{item.a}}", "{{", "}}", "{{sample.output_text}}"]),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+        max_leaves=10,
+    )
+    return st.dictionaries(names, values, max_size=4)
+
+
+def steps() -> st.SearchStrategy[tuple[str | int, ...]]:
+    """The names and indices of a plain path into such a row, which may lead nowhere."""
+    names = st.sampled_from(["a", "b", "0", "1", "é", "ключ", "a-b", "x_1", "名前"])
+    return st.tuples(names, st.lists(names | st.integers(-3, 3), max_size=3)).map(lambda t: (t[0], *t[1]))
+
+
+def formulas(names: Sequence[str] = ("a", "b", "c")) -> st.SearchStrategy[tuple[str, str]]:
+    """A formula, and the same in Python over floats."""
+    numbers = st.sampled_from(["0", "1", "2", "3", "0.5", ".25", "1e-9", "2E1", "007", "10."])
+    leaves = st.sampled_from(names).map(lambda name: (name, name)) | numbers.map(
+        lambda text: (text, repr(float(text)))
+    )
+    spaces = st.sampled_from(["", " "])
+
+    def grow(inner: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[tuple[str, str]]:
+        def binary(
+            left: tuple[str, str], operator: str, right: tuple[str, str], space: str
+        ) -> tuple[str, str]:
+            python = {"^": "**"}.get(operator, operator)
+            return (
+                f"{left[0]}{space}{operator}{space}{right[0]}",
+                f"{left[1]} {python} {right[1]}",
+            )
+
+        def call(name: str, arguments: list[tuple[str, str]]) -> tuple[str, str]:
+            return tuple(f"{name}({', '.join(argument[i] for argument in arguments)})" for i in (0, 1))  # type: ignore[return-value]  # two of them
+
+        def wrap(form: str, expression: tuple[str, str]) -> tuple[str, str]:
+            return form.format(expression[0]), form.format(expression[1])
+
+        one = st.sampled_from(["abs", "floor", "ceil", "exp", "sqrt", "log"])
+        return st.one_of(
+            st.builds(binary, inner, st.sampled_from("+-*/^"), inner, spaces),
+            st.builds(wrap, st.sampled_from(["({})", "-{}", "+{}", "- {}"]), inner),
+            st.builds(call, one, st.lists(inner, min_size=1, max_size=1)),
+            st.builds(call, st.sampled_from(["min", "max"]), st.lists(inner, min_size=1, max_size=3)),
+        )
+
+    return st.recursive(leaves, grow, max_leaves=8)
+
+
+def formula_soup() -> st.SearchStrategy[str]:
+    """Text out of the pieces of formulas, of Python, and of letters that look like either."""
+    pieces = [
+        *"abc()+-*/^,. 0189_[]{}'\"=:;@%&|~<>!#\\\n\t",
+        "**", "//", "min", "max(", "abs(", "log(", "1e5", "1_0", "0x1", "1j", "lambda x:", " if ", " else ", " for x in ",
+        "__import__", "__class__", ".real", "(yield)", "await ", ":=", "f'{a}'", "None", "True", "not ", " and ", "*a",
+        "**a", "ａ", "＿", "（", "²", "٣", "１", "𝐚", "ﬁ", "e\u0301", "−", "×", "\ud800", "\0", "\u2028", "\ufeff",
+    ]  # fmt: skip
+    return st.lists(st.sampled_from(pieces), max_size=12).map("".join)
