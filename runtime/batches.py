@@ -1,0 +1,171 @@
+"""Many rows: in bulk for graders that can, otherwise row by row with a bounded number at once."""
+
+import asyncio
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
+
+import numpy as np
+
+from graders import Grader, GraderResult, GradingError, Item, Sample
+from graders.sample import SampleColumn
+from runtime.execute import deadline_passed
+from runtime.gradings import Gradings
+from runtime.world import Runner, World, runs_inline
+
+Rows = Iterable[tuple[object, Item]]
+"""Pairs of a sample, in any form that `Sample.load` takes, and its item."""
+Results = asyncio.Future[list[GraderResult]]
+
+CHUNK = 1024
+"""Rows that are graded in bulk before the event loop gets its turn."""
+TURN_SECONDS = 0.005
+"""Gradings that run inline give the event loop its turn after this time."""
+
+
+def goes_in_bulk(grader: Grader) -> bool:
+    """Whether a grader grades many rows at once: a built-in type with a `grade_batch`."""
+    return grader.built_in and hasattr(grader.function, "grade_batch")
+
+
+async def grade_in_bulk(
+    runner: Runner, grader: Grader, samples: Sequence[object], items: Sequence[Item], world: World
+) -> Gradings:
+    """Rewards straight into an array, chunk by chunk; a chunk with a row that fails is graded one by one."""
+    loop = asyncio.get_running_loop()
+    rewards = np.full(len(items), np.nan)
+    known: dict[int, GraderResult] = {}
+    started = loop.time()
+    for start in range(0, len(items), CHUNK):
+        rows = slice(start, start + CHUNK)
+        if world.deadline is not None and loop.time() >= world.deadline:
+            known.update(
+                (position, grader.failed(deadline_passed())) for position in range(start, len(items))
+            )
+            break
+        try:
+            rewards[rows] = grader.function.grade_batch(SampleColumn(samples[rows]), items[rows])
+        except GradingError:
+            for position in range(*rows.indices(len(items))):
+                sample = Sample.load(samples[position])
+                (known[position],) = await runner.run(grader, [sample], items[position], world)
+                reward = known[position].reward
+                rewards[position] = np.nan if reward is None else reward
+        await asyncio.sleep(0)
+    return Gradings(grader, rewards, known, (loop.time() - started) / max(1, len(items)))
+
+
+async def grade_in_chunks(
+    runner: Runner, grader: Grader, rows: Rows, world: World
+) -> AsyncGenerator[tuple[int, GraderResult], None]:
+    """Grade rows in bulk as they come; gives each row's position and its result, in order."""
+    remaining = iter(rows)
+    start = 0
+    while chunk := list(islice(remaining, CHUNK)):
+        samples, items = zip(*chunk, strict=True)
+        for offset, result in enumerate(await grade_in_bulk(runner, grader, samples, items, world)):
+            yield start + offset, result
+        start += len(chunk)
+
+
+async def grade_each(
+    runner: Runner, grader: Grader, rows: Rows, world: World, *, concurrency: int, remembered: int | None
+) -> AsyncGenerator[tuple[int, GraderResult], None]:
+    """Grade row by row (or group by group), each result as soon as it is there.
+
+    Args:
+        runner: Runs one grading.
+        grader: What grades.
+        rows: Pairs of sample and item; read only as fast as they are graded.
+        world: The gradings' context and deadline.
+        concurrency: How many may be in flight.
+        remembered: How many gradings to remember in order to do identical ones once; None for all.
+
+    Yields:
+        The row's position and its result.
+    """
+    loop = asyncio.get_running_loop()
+    groups = iter(_numbered(_groups(grader, rows)))
+    seen = _Seen(remembered)
+    running: dict[Results, list[int]] = {}
+    turn = loop.time() + TURN_SECONDS
+    try:
+        while True:
+            for start, samples, item in islice(groups, concurrency - len(running)):
+                key = digest([[sample.to_stored() for sample in samples], item])
+                results = seen.get(key) or await _begin(runner, grader, samples, item, world)
+                seen.add(key, results)
+                running.setdefault(results, []).append(start)
+                if loop.time() > turn:
+                    await asyncio.sleep(0)
+                    turn = loop.time() + TURN_SECONDS
+            if not running:
+                return
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for finished in done:
+                for start in running.pop(finished):
+                    for offset, result in enumerate(finished.result()):
+                        yield start + offset, result
+    finally:
+        for unfinished in running:
+            unfinished.cancel()
+
+
+async def _begin(runner: Runner, grader: Grader, samples: list[Sample], item: Item, world: World) -> Results:
+    """Grade at once what runs inline, and start a task for what does not."""
+    if not runs_inline(grader, samples[0], item):
+        return asyncio.create_task(runner.run(grader, samples, item, world))
+    loop = asyncio.get_running_loop()
+    done: Results = loop.create_future()
+    if world.deadline is not None and loop.time() >= world.deadline:
+        done.set_result([grader.failed(deadline_passed())] * len(samples))
+    else:
+        done.set_result(await runner.run(grader, samples, item, world))
+    return done
+
+
+class _Seen:
+    """Gradings by the digest of what they grade."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._results: OrderedDict[str, Results] = OrderedDict()
+
+    def get(self, key: str | None) -> Results | None:
+        """The grading of identical data, if it is remembered."""
+        return None if key is None else self._results.get(key)
+
+    def add(self, key: str | None, results: Results) -> None:
+        """Remember a grading, and forget the oldest beyond the limit."""
+        if key is not None:
+            self._results[key] = results
+            if self._limit is not None and len(self._results) > self._limit:
+                self._results.popitem(last=False)
+
+
+def digest(data: object) -> str | None:
+    """A text that is equal for equal plain data, whatever the order of its keys; None for data that is not plain."""
+    try:
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _groups(grader: Grader, rows: Rows) -> Iterable[tuple[list[Sample], Item]]:
+    """The rows that are graded together: runs of equal items for a group grader."""
+    if grader.type.form == "single":
+        return (([Sample.load(sample)], item) for sample, item in rows)
+    grouped = groupby(rows, key=itemgetter(1))
+    return (([Sample.load(sample) for sample, _ in group], item) for item, group in grouped)
+
+
+def _numbered(groups: Iterable[tuple[list[Sample], Item]]) -> Iterable[tuple[int, list[Sample], Item]]:
+    """Each group with the position of its first row."""
+    position = 0
+    for samples, item in groups:
+        yield position, samples, item
+        position += len(samples)

@@ -1,0 +1,217 @@
+"""The `Evaluator`: runs graders over samples. Built-in types run inline, plugins in worker processes."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Self
+from weakref import WeakSet
+
+from graders import ConfigurationError, Grader, GraderResult, Item, Registry, Sample
+from runtime.batches import Rows, digest, goes_in_bulk, grade_each, grade_in_bulk, grade_in_chunks
+from runtime.execute import deadline_passed, execute
+from runtime.gradings import Gradings, gradings_of
+from runtime.settings import Settings
+from runtime.workers.pool import WorkerPool
+from runtime.world import World, may_run_here
+
+COMPILED = 1024
+"""Graders that are kept compiled."""
+REMEMBERED = 8192
+"""Gradings of a stream that are remembered, in order to do identical ones once."""
+
+
+class Evaluator:
+    """Grades samples; use it as `async with Evaluator() as evaluator`.
+
+    A failed grading is a result, never an exception: only a grader that cannot be used at all raises, before anything was
+    graded. One evaluator belongs to one event loop; `runtime.SyncEvaluator` is the same without `async`.
+    """
+
+    def __init__(self, registry: Registry | None = None, settings: Settings | None = None) -> None:
+        self.registry = Registry.installed() if registry is None else registry
+        self.settings = settings or Settings.load()
+        self._pool = WorkerPool(self.registry, self.settings)
+        self._graders: OrderedDict[str, Grader] = OrderedDict()
+        self._prepared: WeakSet[Grader] = WeakSet()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop the worker processes."""
+        await self._pool.aclose()
+
+    def load(self, config: Grader | Mapping[str, Any]) -> Grader:
+        """A grader out of its JSON, compiled once for equal JSON.
+
+        Raises:
+            ConfigurationError: When it is wrong; nothing was graded.
+            PluginError: When its plugin cannot be used.
+        """
+        if isinstance(config, Grader):
+            return config
+        key = digest(config)
+        if key is None or key not in self._graders:
+            grader = self.registry.load(config)
+            if key is None:
+                return grader
+            self._graders[key] = grader
+            if len(self._graders) > COMPILED:
+                self._graders.popitem(last=False)
+        self._graders.move_to_end(key)
+        return self._graders[key]
+
+    async def prepare(self, config: Grader | Mapping[str, Any]) -> Grader:
+        """Load a grader and see that every plugin in it starts in a worker.
+
+        Raises:
+            ConfigurationError: When the grader is wrong.
+            PluginError: When a worker cannot import a plugin or load its grader.
+        """
+        grader = self.load(config)
+        if grader not in self._prepared:
+            if not grader.built_in:
+                await self._pool.prepare(grader)
+            for _, inner in grader.inner():
+                await self.prepare(inner)
+            self._prepared.add(grader)
+        return grader
+
+    async def grade(
+        self,
+        grader: Grader | Mapping[str, Any],
+        sample: object,
+        item: Item | None = None,
+        *,
+        deadline_s: float | None = None,
+    ) -> GraderResult:
+        """Grade one sample.
+
+        Args:
+            grader: A grader or its JSON.
+            sample: Anything that `Sample.load` takes.
+            item: The dataset row.
+            deadline_s: Seconds after which the sample is ungraded.
+        """
+        return (await self.grade_group(grader, [sample], item, deadline_s=deadline_s))[0]
+
+    async def grade_group(
+        self,
+        grader: Grader | Mapping[str, Any],
+        samples: Sequence[object],
+        item: Item | None = None,
+        *,
+        deadline_s: float | None = None,
+    ) -> list[GraderResult]:
+        """Grade the samples of one prompt: together by a group grader, otherwise side by side."""
+        world = World(self, self._deadline(deadline_s))
+        loaded = await self.prepare(grader)
+        parsed = [Sample.load(sample) for sample in samples]
+        return await self.run(loaded, parsed, item or {}, world)
+
+    async def grade_many(
+        self,
+        grader: Grader | Mapping[str, Any],
+        samples: Sequence[object],
+        items: Sequence[Item],
+        *,
+        deadline_s: float | None = None,
+    ) -> Gradings:
+        """Grade many rows; results in their order, identical rows graded once.
+
+        A group grader scores each run of consecutive rows with equal items together.
+
+        Args:
+            grader: A grader or its JSON.
+            samples: One for each row, in any form that `Sample.load` takes.
+            items: One for each row.
+            deadline_s: Seconds for the whole batch; rows that are not done by then are ungraded.
+
+        Raises:
+            ConfigurationError: When the two sequences differ in length, or a sample is none.
+        """
+        if len(samples) != len(items):
+            raise ConfigurationError(
+                f"{len(samples)} samples and {len(items)} items: a batch has one item for each sample"
+            )
+        loaded = await self.prepare(grader)
+        world = World(self, self._deadline(deadline_s))
+        if goes_in_bulk(loaded):
+            return await grade_in_bulk(self, loaded, samples, items, world)
+        each = self._each(loaded, zip(samples, items, strict=True), world, remembered=None)
+        results = {position: result async for position, result in each}
+        return gradings_of(loaded, [results[position] for position in range(len(items))])
+
+    async def stream(
+        self,
+        grader: Grader | Mapping[str, Any],
+        rows: Rows,
+        *,
+        deadline_s: float | None = None,
+        ordered: bool = True,
+    ) -> AsyncGenerator[tuple[int, GraderResult], None]:
+        """Grade rows as they come, without holding them all.
+
+        Args:
+            grader: A grader or its JSON.
+            rows: Pairs of sample and item; read only as fast as they are graded.
+            deadline_s: Seconds for the whole stream.
+            ordered: Give results in the order of the rows, otherwise as soon as each is there.
+
+        Yields:
+            The row's position and its result.
+        """
+        loaded = await self.prepare(grader)
+        world = World(self, self._deadline(deadline_s))
+        if goes_in_bulk(loaded):
+            results = grade_in_chunks(self, loaded, rows, world)
+        else:
+            results = self._each(loaded, rows, world, remembered=REMEMBERED)
+        if not ordered:
+            async for position, result in results:
+                yield position, result
+            return
+        early: dict[int, GraderResult] = {}
+        following = 0
+        async for position, result in results:
+            early[position] = result
+            while following in early:
+                yield following, early.pop(following)
+                following += 1
+
+    async def run(
+        self, grader: Grader, samples: Sequence[Sample], item: Item, world: World
+    ) -> list[GraderResult]:
+        """Grade where the grader's type may run."""
+        if grader.type.form == "single" and len(samples) != 1:
+            each = await asyncio.gather(*(self.run(grader, [sample], item, world) for sample in samples))
+            return [result for one in each for result in one]
+        if not may_run_here(grader, samples[0], item):
+            return await self._pool.grade(
+                grader,
+                list(samples),
+                item,
+                deadline=world.deadline,
+                nested=world.deeper().grade_all,
+                depth=world.depth,
+            )
+        if not grader.type.is_async:
+            return await execute(grader, samples, item, world)
+        try:
+            async with asyncio.timeout_at(world.deadline):
+                return await execute(grader, samples, item, world)
+        except TimeoutError:
+            return [grader.failed(deadline_passed())] * len(samples)
+
+    def _deadline(self, seconds: float | None) -> float | None:
+        return None if seconds is None else asyncio.get_running_loop().time() + seconds
+
+    def _each(
+        self, grader: Grader, rows: Rows, world: World, *, remembered: int | None
+    ) -> AsyncGenerator[tuple[int, GraderResult], None]:
+        return grade_each(
+            self, grader, rows, world, concurrency=self.settings.concurrency, remembered=remembered
+        )

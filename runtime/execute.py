@@ -1,0 +1,93 @@
+"""Running one grading function, wherever it runs: the only place where exceptions become failures."""
+
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import PurePath
+from types import MappingProxyType
+
+from graders import Context, FailureKind, Grader, GraderResult, GradingError, Item, Sample
+
+MAX_MESSAGE = 2_000
+MAX_FRAMES = 20
+
+
+async def execute(
+    grader: Grader, samples: Sequence[Sample], item: Item, context: Context
+) -> list[GraderResult]:
+    """Grade in this process: one sample, or the group of a group grader. Never raises for what the grader does.
+
+    Returns:
+        One result for each sample.
+    """
+    arguments: list[object] = [samples if grader.type.form == "group" else samples[0], MappingProxyType(item)]
+    if grader.type.is_async:
+        arguments.append(context)
+    started = time.perf_counter()
+    try:
+        returned = grader.function(*arguments)
+        if grader.type.is_async:
+            returned = await returned
+        scores = _group_scores(grader, returned, len(samples)) if grader.type.form == "group" else [returned]
+        seconds = time.perf_counter() - started
+        return [grader.complete(score, execution_time=seconds) for score in scores]
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code may raise anything
+        seconds = time.perf_counter() - started
+        return [grader.failed(as_grading_error(grader, error), execution_time=seconds)] * len(samples)
+
+
+def deadline_passed() -> GradingError:
+    """The failure of a grading that was not finished by the deadline of its batch."""
+    return GradingError(
+        "not finished by the deadline of its batch",
+        kind=FailureKind.UNRESPONSIVE_REWARD,
+        caused_by="infrastructure",
+        details={"type": "deadline"},
+        retryable=True,
+    )
+
+
+def as_grading_error(grader: Grader, error: BaseException) -> GradingError:
+    """The failure that an exception from a grading function stands for: the grader's doing, unless it says otherwise."""
+    if isinstance(error, GradingError):
+        return error
+    if isinstance(error, MemoryError):
+        return GradingError(
+            f"{grader.info.type}: the grader used more memory than it may",
+            kind=FailureKind.PYTHON_GRADER_SERVER,
+            details={"type": "memory_limit", "traceback": _traceback(error)},
+        )
+    kind = FailureKind.OTHER if grader.built_in else FailureKind.PYTHON_GRADER_RUNTIME
+    message = f"{grader.info.type}: {_described(error)}"
+    return GradingError(message, kind=kind, details={"traceback": _traceback(error)})
+
+
+def _group_scores(grader: Grader, returned: object, size: int) -> Sequence[object]:
+    """The scores of a group, one for each sample: a lone value is never spread over the group."""
+    try:
+        scores = list(returned)  # type: ignore[call-overload]  # whatever a stranger returned
+    except TypeError:
+        scores = None
+    if scores is None or len(scores) != size:
+        found = type(returned).__name__ if scores is None else f"{len(scores)} scores"
+        raise GradingError(
+            f"{grader.info.type}: a group grader returns one score for each of the {size} samples, got {found}",
+            kind=FailureKind.PYTHON_GRADER_RUNTIME,
+        )
+    return list(scores)
+
+
+def _described(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  # a hostile __str__
+        text = "(its message cannot be shown)"
+    return f"{type(error).__name__}: {text}"[:MAX_MESSAGE]
+
+
+def _traceback(error: BaseException) -> str:
+    """The frames below ours, with file names but no host paths."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__][-MAX_FRAMES:]
+    return "\n".join(
+        f"{PurePath(frame.filename).name}, line {frame.lineno}, in {frame.name}" for frame in frames
+    )

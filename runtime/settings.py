@@ -1,0 +1,96 @@
+"""Settings of the runtime and the service: arguments, then `GRADERS_*` environment variables, then `graders.toml`."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from graders.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set; each field is also `GRADERS_<FIELD>` and a key of `graders.toml`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GRADERS_", toml_file="graders.toml", extra="forbid", frozen=True
+    )
+
+    plugin_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    """Worker processes for each plugin type."""
+    grading_timeout_s: float = Field(default=60.0, gt=0, le=600)
+    """Seconds that one grading in a worker may take before its worker is killed."""
+    worker_start_timeout_s: float = Field(default=60.0, gt=0)
+    """Seconds that a worker may take to import its plugin."""
+    worker_memory_mb: int = Field(default=2048, ge=256)
+    """Address space of one worker, in MiB."""
+    worker_environment: dict[str, str] = Field(default_factory=dict)
+    """Environment variables that workers get; nothing else of the operator's environment reaches them."""
+    concurrency: int = Field(default=256, ge=1)
+    """Gradings of one batch that may be in flight at once."""
+
+    host: str = "127.0.0.1"
+    """Address that the service binds."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port that the service binds; 0 lets the system choose."""
+    workers: int = Field(default=1, ge=1, le=1024)
+    """Processes of the service that share the port."""
+    api_keys: tuple[SecretStr, ...] = ()
+    """Keys that clients must send; without any, everyone who reaches the port may grade."""
+    body_limit: int = Field(default=1_000_000, ge=1)
+    """Bytes of a request's body."""
+    request_timeout_s: float = Field(default=120.0, gt=0, le=600)
+    """Seconds after which a request's grading is ungraded."""
+
+    @classmethod
+    def load(cls, config: Path | None = None, **arguments: Any) -> "Settings":
+        """Read the settings.
+
+        Args:
+            config: A TOML file to read instead of `graders.toml`.
+            arguments: Values that come before the environment; None means: not given.
+
+        Raises:
+            ConfigurationError: When a value is wrong or unknown, naming it.
+        """
+        if config is not None and not config.is_file():
+            raise ConfigurationError(f"there is no configuration file {config}")
+        source = cls if config is None else _reading(config)
+        try:
+            return source(**{name: value for name, value in arguments.items() if value is not None})
+        except ValidationError as error:
+            found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise ConfigurationError(f"settings: {found}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{config or 'graders.toml'} is not TOML: {error}") from None
+        except SettingsError as error:
+            raise ConfigurationError(f"settings: {error}; lists and maps are written as JSON") from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments before environment before file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _reading(config: Path) -> type[Settings]:
+    """The settings class with another file behind it."""
+
+    class SettingsFrom(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    return SettingsFrom

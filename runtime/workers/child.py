@@ -1,0 +1,160 @@
+"""A worker process: `python -I -m runtime.workers.child SOCKET`, one grading at a time.
+
+It limits itself, imports its plugin, says whether that worked, and then answers gradings until its socket closes.
+This is protection against accidents. A plugin still has the rights of the user who started it.
+"""
+
+import asyncio
+import ctypes
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Mapping
+
+from graders import FailureKind, Grader, GraderResult, GradingError, Item, Registry, Sample
+from graders.registry import Entry
+from runtime.execute import execute
+from runtime.workers.frames import (
+    HEADER,
+    FrameError,
+    Message,
+    encode,
+    frame,
+    frame_length,
+    results_from_plain,
+    results_to_plain,
+    unpack,
+)
+from runtime.world import Unconfigured
+
+PR_SET_PDEATHSIG = 1
+
+
+class Channel:
+    """The socket to the evaluator."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._reader = self._socket.makefile("rb")
+        self._early: deque[Message] = deque()
+
+    def send(self, message: Message) -> None:
+        """Send one message.
+
+        Raises:
+            FrameError: When it is too long or not plain data.
+        """
+        self._socket.sendall(frame(encode(message)))
+
+    def receive(self) -> Message | None:
+        """The next message; None when the evaluator is gone."""
+        return self._early.popleft() if self._early else self._read()
+
+    def receive_reply(self) -> Message | None:
+        """The reply to a call; gradings that were sent before it are kept for later."""
+        while (message := self._read()) is not None and "results" not in message:
+            self._early.append(message)
+        return message
+
+    def _read(self) -> Message | None:
+        header = self._reader.read(HEADER.size)
+        if len(header) < HEADER.size:
+            return None
+        return unpack(self._reader.read(frame_length(header)))
+
+
+class RemoteContext(Unconfigured):
+    """The world as a plugin in a worker sees it: everything is asked of the evaluator."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
+        """Run a grader inside this grader, in the evaluator."""
+        return (await self.grade_all({"": grader}, sample, item))[""]
+
+    async def grade_all(
+        self, graders: Mapping[str, Grader], sample: Sample, item: Item
+    ) -> dict[str, GraderResult]:
+        """Run several graders inside this grader, side by side, in the evaluator."""
+        configs = [grader.config for grader in graders.values()]
+        self._channel.send(
+            {"call": "grade_all", "graders": configs, "sample": sample.to_stored(), "item": dict(item)}
+        )
+        reply = self._channel.receive_reply()
+        if reply is None:
+            sys.exit(0)
+        return dict(zip(graders, results_from_plain(reply["results"]), strict=True))
+
+
+def main() -> None:
+    """Serve gradings until the evaluator closes the socket."""
+    channel = Channel(int(sys.argv[1]))
+    setup = channel.receive()
+    if setup is None:
+        return
+    limit(setup["memory_bytes"], setup["parent"])
+    registry = Registry(Entry(*entry) for entry in setup["entries"])
+    try:
+        registry.load(setup["config"])
+    except BaseException as error:  # noqa: BLE001  # the self-test: whatever the plugin does at import is reported
+        channel.send({"failed": f"{type(error).__name__}: {error}"})
+        return
+    channel.send({"ready": os.getpid()})
+    gc.collect()
+    gc.freeze()
+    asyncio.run(serve(channel, registry))
+
+
+async def serve(channel: Channel, registry: Registry) -> None:
+    """Answer gradings, one after the other."""
+    graders: dict[int, Grader] = {}
+    context = RemoteContext(channel)
+    while (message := channel.receive()) is not None:
+        if "load" in message:
+            graders[message["load"]] = registry.load(message["config"])
+            continue
+        grader = graders[message["grader"]]
+        samples, item = message["row"]
+        results = await execute(grader, [Sample.load(sample) for sample in samples], item, context)
+        answer(channel, message["number"], grader, results)
+
+
+def answer(channel: Channel, number: int, grader: Grader, results: list[GraderResult]) -> None:
+    """Send the results of one grading; a result that is not plain data is the grader's failure."""
+    seconds = results[0].execution_time
+    if all(is_bare(result) for result in results):  # most are, and a bare number travels ten times as fast
+        channel.send({"done": number, "rewards": [result.reward for result in results], "seconds": seconds})
+        return
+    try:
+        channel.send({"done": number, "results": results_to_plain(results), "seconds": seconds})
+    except FrameError as error:
+        failure = GradingError(
+            f"{grader.info.type}: the result is {error}", kind=FailureKind.PYTHON_GRADER_RUNTIME
+        )
+        channel.send({"done": number, "results": results_to_plain([grader.failed(failure)] * len(results))})
+
+
+def is_bare(result: GraderResult) -> bool:
+    """Whether a result says nothing but its reward."""
+    said = (result.failure, result.explanation)
+    return said == (None, None) and not (result.sub_rewards or result.metrics or result.usage or result.parts)
+
+
+def limit(memory_bytes: int, parent: int) -> None:
+    """Bound this process's memory, and tie its life to the evaluator's."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":  # elsewhere RLIMIT_AS is not kept; `graders doctor` says so
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        # a plugin that spins never sees that its socket closed: the kernel must end it when the evaluator is killed
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What waits for a worker: the gradings of one plugin type."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graders import Grader, GraderResult, GradingError, Item, Sample
+
+BATCH_SECONDS = 0.05
+"""A worker gets no more gradings at once than it is likely to finish in this time."""
+BATCH_LIMIT = 64
+
+Nested = Callable[[Mapping[str, Grader], Sample, Item], Awaitable[dict[str, GraderResult]]]
+"""Runs the graders inside a grader on behalf of a worker."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One grading that waits for a worker, or is with one.
+
+    Attributes:
+        grader: What grades.
+        size: Number of samples.
+        row: The samples and their item, encoded.
+        deadline: When it must be done, on the event loop's clock; None for no deadline but the worker's own.
+        nested: Runs the graders inside this grader.
+        done: Where its results are awaited.
+        attempts: How often a worker died with it.
+    """
+
+    grader: Grader
+    size: int
+    row: bytes
+    deadline: float | None
+    nested: Nested
+    done: "asyncio.Future[list[GraderResult]]"
+    attempts: int = 0
+
+    def finish(self, results: list[GraderResult]) -> None:
+        """Give the results to whoever still waits."""
+        if not self.done.done():
+            self.done.set_result(results)
+
+    def fail(self, message: str, **failure: Any) -> None:
+        """Finish as a failure of this grader's type."""
+        self.fail_with(GradingError(f"{self.grader.info.type}: {message}", **failure))
+
+    def fail_with(self, error: GradingError) -> None:
+        """Finish as a failure."""
+        self.finish([self.grader.failed(error)] * self.size)
+
+
+@dataclass
+class Lane:
+    """The gradings that wait for one plugin type, and the tasks that work on them."""
+
+    waiting: deque[Job] = field(default_factory=deque)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    workers: set["asyncio.Task[None]"] = field(default_factory=set)
+    idle: int = 0
+    seconds: float = BATCH_SECONDS
+    """Running mean of one grading's time."""
+
+    def put(self, *jobs: Job, first: bool = False) -> None:
+        """Add gradings at the end, or at the head."""
+        if first:
+            self.waiting.extendleft(reversed(jobs))
+        else:
+            self.waiting.extend(jobs)
+        self.wake.set()
+
+    def take(self, workers: int) -> list[Job]:
+        """The next gradings for one worker: as many as it is likely to do quickly, and never another's share."""
+        fair = -(-len(self.waiting) // workers)
+        size = max(1, min(BATCH_LIMIT, fair, int(BATCH_SECONDS / max(self.seconds, 1e-6))))
+        jobs: list[Job] = []
+        while self.waiting and len(jobs) < size:
+            job = self.waiting.popleft()
+            if not job.done.done():
+                jobs.append(job)
+        return jobs

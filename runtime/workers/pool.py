@@ -1,0 +1,260 @@
+"""The pool: lanes of worker processes, one lane for each plugin type.
+
+A worker gets several gradings in one message and answers them one by one, so the first that is unanswered is the one
+that runs: when it exceeds its time or kills its worker, it alone pays. The others go back to the head of the lane.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from graders import (
+    ConfigurationError,
+    FailureKind,
+    Grader,
+    GraderResult,
+    GradingError,
+    Item,
+    Registry,
+    Sample,
+)
+from runtime.execute import deadline_passed
+from runtime.settings import Settings
+from runtime.workers.frames import FrameError, Message, encode, results_from_plain, results_to_plain
+from runtime.workers.lane import Job, Lane, Nested
+from runtime.workers.process import WorkerDied, WorkerProcess
+
+IDLE_SECONDS = 120.0
+ATTEMPTS = 2
+"""A worker may die of something else than the grading it was at; a grading that two workers died of is to blame."""
+
+
+class WorkerPool:
+    """Worker processes for plugin graders; belongs to one event loop."""
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._registry, self._settings = registry, settings
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._closed = False
+
+    async def prepare(self, grader: Grader) -> None:
+        """Start a first worker for a grader's type, unless there is one.
+
+        Raises:
+            PluginError: When a worker cannot import the plugin or load the grader.
+        """
+        lane = self._lane(grader, 0)
+        async with lane.first:  # many may ask at once, and one worker answers them all
+            if not lane.workers:
+                worker = await WorkerProcess.start(grader, self._registry, self._settings)
+                if self._closed:
+                    await worker.kill()
+                self._employ(lane, grader, worker)
+
+    async def grade(
+        self,
+        grader: Grader,
+        samples: list[Sample],
+        item: Item,
+        *,
+        deadline: float | None,
+        nested: Nested,
+        depth: int = 0,
+    ) -> list[GraderResult]:
+        """Grade in a worker; every failure is in the results.
+
+        Args:
+            grader: What grades.
+            samples: One sample, or those of a group.
+            item: Their item.
+            deadline: On the event loop's clock.
+            nested: Runs the graders inside this grader.
+            depth: How many workers wait for this grading: each depth has lanes of its own, or a grader inside a grader
+                could wait for ever for the worker that waits for it.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            row = encode([[sample.to_stored() for sample in samples], dict(item)])
+        except FrameError as error:
+            return [grader.failed(GradingError(f"the row cannot be sent to a worker: it is {error}"))] * len(
+                samples
+            )
+        job = Job(grader, len(samples), row, deadline, nested, loop.create_future())
+        lane = self._lane(grader, depth)
+        lane.put(job)
+        self._hire(lane, grader)
+        if deadline is not None:
+            timer = loop.call_at(deadline, job.fail_with, deadline_passed())
+            job.done.add_done_callback(lambda _: timer.cancel())
+        return await job.done
+
+    async def aclose(self) -> None:
+        """Kill every worker; what is unfinished is cancelled, and nothing new is begun."""
+        self._closed = True
+        tasks = [task for lane in self._lanes.values() for task in lane.workers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for lane in self._lanes.values():
+            for job in lane.waiting:
+                job.done.cancel()
+        self._lanes.clear()
+
+    def _lane(self, grader: Grader, depth: int) -> Lane:
+        self._refuse_when_closed()
+        return self._lanes.setdefault((grader.type.reference, depth), Lane())
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise RuntimeError("the evaluator is closed; grade inside its `async with`")
+
+    def _hire(self, lane: Lane, grader: Grader) -> None:
+        """Add a worker where gradings wait and nobody is free."""
+        if lane.waiting and not lane.idle and len(lane.workers) < self._settings.plugin_workers:
+            self._employ(lane, grader, None)
+
+    def _employ(self, lane: Lane, grader: Grader, worker: WorkerProcess | None) -> None:
+        self._refuse_when_closed()
+        task = asyncio.create_task(self._work(lane, grader, worker))
+        lane.workers.add(task)
+        task.add_done_callback(lane.workers.discard)
+
+    async def _work(self, lane: Lane, grader: Grader, worker: WorkerProcess | None) -> None:
+        """One member of a lane: takes gradings, and replaces its process when that was killed or died."""
+        try:
+            while await self._something_to_do(lane):
+                if worker is None:
+                    worker = await WorkerProcess.start(grader, self._registry, self._settings)
+                jobs = lane.take(self._settings.plugin_workers)
+                self._hire(lane, grader)
+                busy, worker = worker, None
+                try:
+                    if await self._grade_batch(lane, busy, jobs):
+                        worker = busy
+                finally:
+                    if worker is None:
+                        await busy.kill()
+        except Exception as error:  # noqa: BLE001  # whatever stopped this member, nobody may wait for it for ever
+            _refuse_all(lane, error)
+        finally:
+            if worker is not None:
+                await worker.stop()
+
+    @staticmethod
+    async def _something_to_do(lane: Lane) -> bool:
+        """Wait for work; False after a long time without any."""
+        lane.idle += 1
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                while not lane.waiting:
+                    lane.wake.clear()
+                    await lane.wake.wait()
+        except TimeoutError:
+            return False
+        finally:
+            lane.idle -= 1
+        return True
+
+    async def _grade_batch(self, lane: Lane, worker: WorkerProcess, jobs: list[Job]) -> bool:
+        """Have a worker do some gradings; False when the worker must be replaced."""
+        for number, job in enumerate(jobs):
+            worker.grade(number, job.grader, job.row)
+        rest = deque(jobs)
+        try:
+            while rest:
+                if not await self._first_of(lane, worker, rest, len(jobs) - len(rest)):
+                    return False
+        except (WorkerDied, FrameError) as death:
+            job = rest.popleft()
+            job.attempts += 1
+            if job.attempts < ATTEMPTS:
+                rest.appendleft(job)
+            else:
+                job.fail(str(death), kind=FailureKind.PYTHON_GRADER_SERVER, details={"type": "worker_exited"})
+            return False
+        finally:
+            lane.put(*rest, first=True)
+        return True
+
+    async def _first_of(self, lane: Lane, worker: WorkerProcess, rest: deque[Job], number: int) -> bool:
+        """Wait for the answer to the first of `rest`, and take it off; False when the worker must be replaced."""
+        job = rest[0]
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        limit = self._settings.grading_timeout_s
+        until = started + limit
+        try:
+            async with asyncio.timeout_at(_earlier(until, job.deadline)) as timer:
+                while "done" not in (message := await worker.receive()):
+                    called = loop.time()
+                    timer.reschedule(job.deadline)  # the graders that it calls have limits of their own
+                    await self._answer_call(worker, job, message)
+                    until += loop.time() - called
+                    timer.reschedule(_earlier(until, job.deadline))
+        except TimeoutError:
+            rest.popleft()
+            if job.deadline is not None and loop.time() >= job.deadline:
+                job.fail_with(deadline_passed())
+            else:
+                why = f"no reward within {limit:g} s"
+                job.fail(why, kind=FailureKind.UNRESPONSIVE_REWARD, details={"type": "timeout"})
+            return False
+        results = _results(job, number, message)
+        rest.popleft()
+        lane.seconds += 0.2 * (loop.time() - started - lane.seconds)
+        job.finish(results)
+        return not any(_out_of_memory(result) for result in results)
+
+    async def _answer_call(self, worker: WorkerProcess, job: Job, message: Message) -> None:
+        """Run the graders that a grader in a worker asks for.
+
+        Raises:
+            FrameError: When the worker asks for something else.
+        """
+        try:
+            inner = {str(n): self._registry.load(config) for n, config in enumerate(message["graders"])}
+            sample, item = Sample.load(message["sample"]), dict(message["item"])
+        except (KeyError, TypeError, ConfigurationError) as error:
+            raise FrameError(f"the worker asked for what there is not: {error}") from error
+        results = await job.nested(inner, sample, item)
+        worker.send({"results": results_to_plain(list(results.values()))})
+
+
+def _earlier(until: float, deadline: float | None) -> float:
+    return until if deadline is None else min(until, deadline)
+
+
+def _results(job: Job, number: int, message: Message) -> list[GraderResult]:
+    """What a worker answered, checked as if it were a stranger's.
+
+    Raises:
+        FrameError: When it is not the answer to this job.
+    """
+    returned: Sequence[object] = (
+        message["rewards"] if "rewards" in message else results_from_plain(message.get("results"))
+    )
+    if message["done"] != number or not isinstance(returned, list) or len(returned) != job.size:
+        raise FrameError("the worker answered what it was not asked")
+    seconds = message.get("seconds")
+    seconds = float(seconds) if isinstance(seconds, (int, float)) else 0.0
+    try:
+        return [job.grader.complete(value, execution_time=seconds) for value in returned]
+    except GradingError as error:
+        return [job.grader.failed(error)] * job.size
+
+
+def _out_of_memory(result: GraderResult) -> bool:
+    """Whether a worker met its memory limit: what it still holds is unknown, so it is replaced."""
+    return result.failure is not None and result.failure.details.get("type") == "memory_limit"
+
+
+def _refuse_all(lane: Lane, error: Exception) -> None:
+    """A type that no longer starts: what waits for it is ungraded, and says why."""
+    while lane.waiting:
+        lane.waiting.popleft().fail(
+            str(error),
+            kind=FailureKind.PYTHON_GRADER_SERVER,
+            caused_by="infrastructure",
+            details={"type": "worker_start"},
+            retryable=True,
+        )

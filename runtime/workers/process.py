@@ -1,0 +1,182 @@
+"""One worker process, seen from the evaluator."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from contextlib import suppress
+
+from graders import Grader, PluginError, Registry
+from runtime.settings import Settings
+from runtime.workers.frames import HEADER, Message, encode, frame, frame_length, unpack
+
+OUTPUT_KEPT = 8_192
+"""Bytes of a worker's last output that are kept, to say why it died."""
+STOP_SECONDS = 2.0
+
+
+class WorkerDied(Exception):  # it says what happened
+    """The worker's process ended; the message says how."""
+
+
+class WorkerProcess:
+    """A started worker that has passed its self-test: its plugin imports and its grader loads."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
+        self._output: deque[bytes] = deque()
+        self._drain = asyncio.create_task(self._read_output())
+        self._loaded: dict[str, int] = {}
+
+    @classmethod
+    async def start(cls, grader: Grader, registry: Registry, settings: Settings) -> "WorkerProcess":
+        """Start a worker for a grader's type and wait for its self-test.
+
+        Raises:
+            PluginError: When the worker cannot import the plugin or load the grader, or is not ready in time.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-I", "-m", "runtime.workers.child", str(theirs.fileno())),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    env=worker_environment(settings),
+                    start_new_session=True,
+                )
+            except BaseException:
+                writer.close()
+                raise
+        # nothing is awaited between the process and the one who will kill it
+        worker = cls(process, reader, writer)
+        entries = [[e.name, e.reference, e.distribution, e.version] for e in registry.values()]
+        memory = settings.worker_memory_mb << 20
+        try:
+            async with asyncio.timeout(settings.worker_start_timeout_s):
+                worker.send(
+                    {
+                        "entries": entries,
+                        "config": grader.config,
+                        "memory_bytes": memory,
+                        "parent": os.getpid(),
+                    }
+                )
+                hello = await worker.receive()
+        except (TimeoutError, WorkerDied) as error:
+            why = str(error) or f"it was not ready within {settings.worker_start_timeout_s:g} s"
+            await worker.kill()
+            raise PluginError(f"grader type {grader.type.name!r} does not start in a worker: {why}") from None
+        except BaseException:
+            await worker.kill()
+            raise
+        if "failed" in hello:
+            await worker.kill()
+            raise PluginError(
+                f"grader type {grader.type.name!r} does not load in a worker: {hello['failed']}"
+            )
+        return worker
+
+    def grade(self, number: int, grader: Grader, row: bytes) -> None:
+        """Send one grading; its answer will be `{"done": number, "results": […]}`.
+
+        Args:
+            number: Comes back with the answer.
+            grader: What grades.
+            row: Stored samples and item, encoded.
+        """
+        key = repr(grader.config)  # the whole JSON: names and thresholds enter the results too
+        if key not in self._loaded:
+            self._loaded[key] = len(self._loaded)
+            self.send({"load": self._loaded[key], "config": grader.config})
+        self._write(b'{"number":%d,"grader":%d,"row":%b}' % (number, self._loaded[key], row))
+
+    def send(self, message: Message) -> None:
+        """Send one message.
+
+        Raises:
+            FrameError: When it is not plain data, or too long.
+        """
+        self._write(encode(message))
+
+    def _write(self, body: bytes) -> None:
+        """Hand a message to the socket, without waiting until the worker reads it.
+
+        A worker that waits for us to read its answers would make us wait for ever. To one that is dead nothing is sent:
+        `receive` says so.
+        """
+        if not self._writer.is_closing():
+            self._writer.write(frame(body))
+
+    async def receive(self) -> Message:
+        """The next message.
+
+        Raises:
+            FrameError: When it is no message; the worker cannot be trusted any more.
+            WorkerDied: When the process has ended.
+        """
+        try:
+            header = await self._reader.readexactly(HEADER.size)
+            return unpack(await self._reader.readexactly(frame_length(header)))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise WorkerDied(await self.epitaph()) from None
+
+    async def epitaph(self) -> str:
+        """How the process ended, with the end of what it printed."""
+        try:
+            async with asyncio.timeout(5):
+                code = await self._process.wait()
+        except TimeoutError:
+            return "the worker closed its socket"
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+        output = b"".join(self._output)[-OUTPUT_KEPT:].decode(errors="replace").strip()
+        return f"the worker process {how}" + (f"; its last output: {output[-500:]}" if output else "")
+
+    async def stop(self) -> None:
+        """Let an idle worker end by itself, which runs its plugin's exit handlers; kill one that does not."""
+        self._writer.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._process.wait()
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End the process and everything it started in its session."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._drain.cancel()
+        self._writer.close()
+        reaped = asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.shield(reaped)
+        except asyncio.CancelledError:  # it dies at once, and nobody else will reap it
+            await reaped
+            raise
+
+    async def _read_output(self) -> None:
+        """Keep the end of what the plugin prints, and never let its pipe fill."""
+        stream = self._process.stdout
+        while stream is not None and (data := await stream.read(65_536)):
+            self._output.append(data[-OUTPUT_KEPT:])
+            while len(self._output) > 2:
+                self._output.popleft()
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """What a worker sees of the environment: no secret of the operator's."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR") if name in os.environ
+    }
+    # one thread each: the address space is limited, and the pool is the parallelism
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {**kept, **threads, **settings.worker_environment}

@@ -1,0 +1,108 @@
+"""The `Context` that graders run in: graders inside graders, and what this machine can reach."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from graders import (
+    Embedder,
+    Grader,
+    GraderResult,
+    GradingError,
+    HttpClient,
+    Item,
+    Judge,
+    Sample,
+    Sandbox,
+)
+
+
+class Unconfigured:
+    """A world without services: whoever asks for one is ungraded, and told which."""
+
+    @property
+    def judge(self) -> Judge:
+        """No model that grades."""
+        raise _unavailable("judge")
+
+    @property
+    def embedder(self) -> Embedder:
+        """No model that embeds."""
+        raise _unavailable("embedder")
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """No place for foreign code."""
+        raise _unavailable("sandbox")
+
+    @property
+    def http(self) -> HttpClient:
+        """No network."""
+        raise _unavailable("http")
+
+
+class Runner(Protocol):
+    """What a world grades with."""
+
+    async def run(
+        self, grader: Grader, samples: Sequence[Sample], item: Item, world: "World"
+    ) -> list[GraderResult]:
+        """Grade samples of one item."""
+        ...
+
+
+class World(Unconfigured):
+    """The context of one grading in the evaluator's process.
+
+    Attributes:
+        deadline: When the grading must be done, on the event loop's clock; None for never.
+        depth: How many workers wait for what is graded in it.
+    """
+
+    def __init__(self, runner: Runner, deadline: float | None, depth: int = 0) -> None:
+        self._runner, self.deadline, self.depth = runner, deadline, depth
+
+    def deeper(self) -> "World":
+        """The world of the graders that a grader in a worker asks for."""
+        return World(self._runner, self.deadline, self.depth + 1)
+
+    async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
+        """Run a grader inside a grader."""
+        return (await self._runner.run(grader, [sample], item, self))[0]
+
+    async def grade_all(
+        self, graders: Mapping[str, Grader], sample: Sample, item: Item
+    ) -> dict[str, GraderResult]:
+        """Run several graders inside a grader, side by side."""
+        if all(runs_inline(grader, sample, item) for grader in graders.values()):
+            graded: dict[str, GraderResult] = {}
+            for key, grader in graders.items():
+                graded[key] = await self.grade(grader, sample, item)
+                await asyncio.sleep(0)  # each is quick, but hundreds of them must not keep the event loop
+            return graded
+        results = await asyncio.gather(*(self.grade(grader, sample, item) for grader in graders.values()))
+        return dict(zip(graders, results, strict=True))
+
+
+def runs_inline(grader: Grader, sample: Sample, item: Item) -> bool:
+    """Whether to grade in the caller's process, at once: a built-in type that asks nobody, and surely quick."""
+    return not grader.type.is_async and may_run_here(grader, sample, item)
+
+
+def may_run_here(grader: Grader, sample: Sample, item: Item) -> bool:
+    """Whether a grading may run in the caller's process: a built-in type, and a sample that cannot keep it long."""
+    is_bounded = getattr(grader.function, "is_bounded", None)
+    if not grader.built_in or is_bounded is None:
+        return grader.built_in
+    try:
+        return bool(is_bounded(sample, item))
+    except GradingError:
+        return True  # it fails before it does any work, and says why
+
+
+def _unavailable(service: str) -> GradingError:
+    return GradingError(
+        f"no {service} is configured on this machine",
+        caused_by="infrastructure",
+        details={"type": f"{service}_unavailable"},
+    )

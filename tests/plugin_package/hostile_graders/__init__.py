@@ -1,0 +1,1 @@
+"""Plugin graders for the tests of rft-graders."""

@@ -1,0 +1,90 @@
+"""A grader that does what the sample tells it to: every way to misbehave."""
+
+import os
+import signal
+import sys
+from typing import Any
+
+from graders import FailureKind, GraderResult, GradingError, Item, Sample, grader
+
+
+class Unpicklable(Exception):
+    """An exception that cannot be pickled, nor shown."""
+
+    def __init__(self, one: object, two: object) -> None:
+        self.hold = lambda: (one, two)
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text for you")
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _allocate() -> int:
+    return len(bytearray(10 << 30))
+
+
+def _print_much() -> None:
+    for _ in range(200):
+        print("x" * 65_536)
+
+
+def _exit_once(path: str) -> None:
+    if not os.path.exists(path):  # noqa: PTH110
+        open(path, "w").close()  # noqa: PTH123
+        os._exit(9)
+
+
+def _imitate() -> None:
+    for descriptor in range(3, 20):
+        try:
+            os.write(descriptor, b"\x00\x00\x00\x02{}")
+        except OSError:
+            continue
+
+
+@grader("hostile")
+def hostile(sample: Sample, item: Item) -> Any:
+    """Reward 1, unless the sample names a misdeed."""
+    misdeed, _, argument = sample.output_text.partition(" ")
+    match misdeed:
+        case "spin":
+            _spin()
+        case "allocate":
+            _allocate()
+        case "exit":
+            os._exit(3)
+        case "exit_once":
+            _exit_once(argument)
+        case "sys_exit":
+            sys.exit(4)
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "raise":
+            raise Unpicklable(1, 2)
+        case "print":
+            _print_much()
+        case "imitate":
+            _imitate()
+        case "unplain":
+            return GraderResult(1.0, metrics={"a": object()})  # type: ignore[dict-item]
+        case "environment":
+            return GraderResult(1.0, explanation=str(os.environ.get(argument)))
+        case "blame":
+            raise GradingError("the answer is empty", kind=FailureKind.SAMPLE_PARSE, caused_by="model")
+        case "recurse":
+            return hostile(sample, item)
+        case "return":
+            returned = {
+                "nan": float("nan"),
+                "inf": float("inf"),
+                "none": None,
+                "text": "1.0",
+                "two": 2,
+                "huge": 10**400,
+            }
+            return returned[argument]
+    return 1.0

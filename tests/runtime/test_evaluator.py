@@ -1,0 +1,246 @@
+"""The evaluator: order, bulk, deadlines, duplicates, streams."""
+
+import asyncio
+import math
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graders import ConfigurationError, GraderResult, GradingError, Item, Registry, Sample, grader
+from runtime import Evaluator, Settings, SyncEvaluator
+from runtime.execute import execute
+from runtime.world import World
+
+EXACT = {
+    "type": "string_check",
+    "name": "exact",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.answer}}",
+    "operation": "eq",
+}
+SIMILAR = {
+    "type": "text_similarity",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.answer}}",
+    "evaluation_metric": "fuzzy_match",
+}
+
+
+async def test_a_result_says_what_made_it(evaluator: Evaluator) -> None:
+    result = await evaluator.grade(EXACT, "yes", {"answer": "yes"})
+    assert (result.reward, result.passed, result.failure) == (1.0, True, None)
+    assert result.grader is not None
+    assert (result.grader.name, result.grader.type, result.grader.range) == (
+        "exact",
+        "string_check",
+        (0.0, 1.0),
+    )
+    assert result.grader.signature.startswith("string_check:")
+    assert result.execution_time >= 0
+
+
+async def test_a_batch_keeps_the_order_of_its_rows(evaluator: Evaluator) -> None:
+    samples = [str(n) for n in range(5000)]
+    items = [{"answer": str(n if n % 3 else -1)} for n in range(5000)]
+    gradings = await evaluator.grade_many(EXACT, samples, items)
+    assert gradings.rewards.tolist() == [float(n % 3 > 0) for n in range(5000)]
+    assert (len(gradings), gradings.ungraded) == (5000, 0)
+    assert [result.reward for result in gradings[:4]] == [0.0, 1.0, 1.0, 0.0]
+    assert gradings[-1].passed is True
+
+
+async def test_a_bulk_row_that_fails_is_ungraded_and_the_others_are_not(evaluator: Evaluator) -> None:
+    items: list[dict[str, str]] = [{"answer": "a"} for _ in range(3000)]
+    del items[1500]["answer"]
+    gradings = await evaluator.grade_many(EXACT, ["a"] * 3000, items)
+    assert math.isnan(gradings.rewards[1500])
+    assert gradings.ungraded == 1
+    failure = gradings[1500].failure
+    assert failure is not None
+    assert (failure.kind, failure.caused_by) == ("invalid_variable_error", "grader")
+    assert gradings[1499].reward == gradings[1501].reward == 1.0
+
+
+texts = st.one_of(st.sampled_from(["a", "A", "{{item.answer}}", ""]), st.text(max_size=5))
+
+
+@given(
+    rows=st.lists(st.tuples(texts, texts), max_size=30),
+    operation=st.sampled_from(["eq", "ne", "like", "ilike"]),
+    reference=st.sampled_from(["{{item.answer}}", "a", "{{ item['answer'] }}!", "{{sample.output_text}}"]),
+)
+def test_bulk_equals_one_by_one(rows: list[tuple[str, str]], operation: str, reference: str) -> None:
+    config = {**EXACT, "operation": operation, "reference": reference}
+    items = [{"answer": answer} for _, answer in rows]
+
+    async def both() -> tuple[list[float], list[float | None]]:
+        async with Evaluator(settings=Settings()) as evaluator:
+            bulk = await evaluator.grade_many(config, [text for text, _ in rows], items)
+            each = [
+                await evaluator.grade(config, text, item) for (text, _), item in zip(rows, items, strict=True)
+            ]
+            return bulk.rewards.tolist(), [result.reward for result in each]
+
+    bulk, each = asyncio.run(both())
+    assert bulk == each
+
+
+async def test_samples_of_every_source_are_graded_alike(evaluator: Evaluator) -> None:
+    sources: list[object] = [
+        "yes",
+        Sample("yes"),
+        {"output_text": "yes"},
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": "yes"}}]},
+        [{"role": "user", "content": "?"}, {"role": "assistant", "content": "yes"}],
+    ]
+    gradings = await evaluator.grade_many(EXACT, sources, [{"answer": "yes"}] * len(sources))
+    assert gradings.rewards.tolist() == [1.0] * len(sources)
+
+
+async def test_as_many_items_as_samples_are_wanted(evaluator: Evaluator) -> None:
+    with pytest.raises(ConfigurationError, match="2 samples and 1 items"):
+        await evaluator.grade_many(EXACT, ["a", "b"], [{}])
+
+
+async def test_a_sample_that_is_none_of_the_sources_is_a_configuration_error(evaluator: Evaluator) -> None:
+    with pytest.raises(ConfigurationError, match=r"a sample is text, .* got int"):
+        await evaluator.grade_many(EXACT, [3], [{"answer": "3"}])
+
+
+async def test_a_batch_that_is_late_is_ungraded_as_a_whole_or_in_part(evaluator: Evaluator) -> None:
+    for config in (EXACT, SIMILAR):
+        gradings = await evaluator.grade_many(config, ["a"] * 3000, [{"answer": "a"}] * 3000, deadline_s=-1)
+        assert gradings.ungraded == 3000
+        failure = gradings[0].failure
+        assert failure is not None
+        assert (failure.kind, failure.caused_by) == ("unresponsive_reward_error", "infrastructure")
+
+
+async def test_a_text_beyond_the_cap_is_graded_in_a_worker_with_the_same_number(evaluator: Evaluator) -> None:
+    text = "the quick brown fox " * 100
+    result = await evaluator.grade(SIMILAR, text, {"answer": "the quick brown fox"})
+    assert (
+        result.reward == 0.6
+    )  # rapidfuzz scales a perfect partial match of a text over 8 times as long by 0.6
+    assert len(evaluator._pool._lanes) == 1
+    short = await evaluator.grade(SIMILAR, "fuzzy wuzzy had no hair", {"answer": "fuzzy wuzzy was a bear"})
+    assert short.reward == pytest.approx(0.7555555555555555, abs=1e-12)
+
+
+async def test_a_text_that_would_stall_is_ungraded_at_the_deadline(evaluator: Evaluator) -> None:
+    long = "ab" * 400_000
+    result = await evaluator.grade(SIMILAR, long, {"answer": "ba" * 200_000}, deadline_s=1.0)
+    assert result.reward is None
+    assert result.failure is not None
+    assert result.failure.kind == "unresponsive_reward_error"
+
+
+async def test_a_multi_grader_with_a_plugin_is_graded_in_bulk(evaluator: Evaluator) -> None:
+    config = {
+        "type": "multi",
+        "graders": {"exact": EXACT, "word": {"type": "keyword", "words": ["a", "b"]}},
+        "calculate_output": "exact + word",
+    }
+    gradings = await evaluator.grade_many(config, ["a", "b", "ab", "c"], [{"answer": "a"}] * 4)
+    assert gradings.rewards.tolist() == [1.5, 0.5, 1.0, 0.0]
+    assert dict(gradings[0].sub_rewards) == {"exact": 1.0, "word": 0.5}
+
+
+async def test_a_multi_grader_whose_plugin_fails_is_ungraded_unless_its_author_gave_a_grade(
+    evaluator: Evaluator,
+) -> None:
+    config = {"type": "multi", "graders": {"p": {"type": "hostile"}}, "calculate_output": "p"}
+    result = await evaluator.grade(config, "exit")
+    assert result.reward is None
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.caused_by) == ("python_grader_server_error", "grader")
+    given = await evaluator.grade({**config, "invalid_grade": -1.0}, "exit")
+    assert (given.reward, given.substituted) == (-1.0, True)
+
+
+async def test_a_stream_gives_results_in_order_and_reads_no_further_than_it_grades(quick: Settings) -> None:
+    read = 0
+
+    def rows() -> Iterator[tuple[str, Item]]:
+        nonlocal read
+        for n in range(1000):
+            read += 1
+            yield str(n), {"answer": "5"}
+
+    async with Evaluator(settings=quick.model_copy(update={"concurrency": 8})) as evaluator:
+        stream = evaluator.stream({**SIMILAR, "evaluation_metric": "rouge_l"}, rows())
+        first = [await anext(stream) for _ in range(7)]
+        await stream.aclose()
+    assert [(n, result.reward) for n, result in first] == [(n, float(n == 5)) for n in range(7)]
+    assert read <= 16
+
+
+async def test_a_stream_goes_in_bulk_where_it_can(evaluator: Evaluator) -> None:
+    rows: list[tuple[str, Item]] = [(str(n), {"answer": "1500"} if n != 7 else {}) for n in range(3000)]
+    found = [(n, result.reward) async for n, result in evaluator.stream(EXACT, rows)]
+    assert found == [(n, None if n == 7 else float(n == 1500)) for n in range(3000)]
+
+
+async def test_an_unordered_stream_gives_the_quick_before_the_slow(evaluator: Evaluator) -> None:
+    slow = {"type": "hostile"}
+    rows: list[tuple[str, Item]] = [("spin", {}), ("good", {})]
+    order = [n async for n, _ in evaluator.stream(slow, rows, ordered=False)]
+    assert order == [1, 0]
+
+
+async def test_equal_json_is_compiled_once(evaluator: Evaluator) -> None:
+    assert evaluator.load(EXACT) is evaluator.load(dict(reversed(EXACT.items())))
+    assert evaluator.load(EXACT) is not evaluator.load({**EXACT, "name": "other"})
+
+
+async def test_compiled_graders_are_forgotten_in_the_end(evaluator: Evaluator) -> None:
+    first = evaluator.load(EXACT)
+    for n in range(1100):
+        evaluator.load({**EXACT, "reference": str(n)})
+    assert evaluator.load(EXACT) is not first
+    assert len(evaluator._graders) == 1024
+
+
+async def test_samples_of_one_prompt_are_graded_side_by_side(evaluator: Evaluator) -> None:
+    results = await evaluator.grade_group(EXACT, ["a", "b"], {"answer": "b"})
+    assert [result.reward for result in results] == [0.0, 1.0]
+
+
+@grader("counts")
+def counts(sample: Sample, item: Item) -> GraderResult:
+    """Give everything that a result can say."""
+    return GraderResult(0.25, explanation="because", metrics={"n": 1.0}, sub_rewards={"x": None})
+
+
+async def test_execute_adds_what_the_framework_knows_to_a_plugins_result() -> None:
+    loaded = Registry.installed().including(counts).load({"type": "counts", "pass_threshold": 0.2})
+    (result,) = await execute(loaded, [Sample("")], {}, World(Evaluator(settings=Settings()), None))
+    assert (result.reward, result.passed, result.explanation, dict(result.metrics)) == (
+        0.25,
+        True,
+        "because",
+        {"n": 1.0},
+    )
+    assert result.grader == loaded.info
+
+
+@pytest.mark.parametrize("service", ["judge", "embedder", "sandbox", "http"])
+async def test_a_world_without_a_service_says_which_is_missing(evaluator: Evaluator, service: str) -> None:
+    with pytest.raises(GradingError, match=f"no {service} is configured") as caught:
+        getattr(World(evaluator, None), service)
+    assert caught.value.failure.caused_by == "infrastructure"
+
+
+def test_the_same_without_async(quick: Settings) -> None:
+    rows: list[tuple[str, Item]] = [("a", {"answer": "a"}), ("b", {"answer": "a"})]
+    with SyncEvaluator(settings=quick) as evaluator:
+        loaded = evaluator.load(EXACT)
+        assert evaluator.prepare(loaded) is loaded
+        assert evaluator.grade(loaded, "a", {"answer": "a"}).reward == 1.0
+        assert evaluator.grade_many(loaded, ["a"], [{"answer": "a"}]).rewards.tolist() == [1.0]
+        assert [r.reward for r in evaluator.grade_group(loaded, ["a", "b"], {"answer": "b"})] == [0.0, 1.0]
+        assert [(n, r.reward) for n, r in evaluator.stream(loaded, rows)] == [(0, 1.0), (1, 0.0)]
+        with pytest.raises(ConfigurationError):
+            evaluator.grade({"type": "nothing"}, "a")

@@ -1,0 +1,236 @@
+"""Plugins in worker processes: one that misbehaves costs exactly its own grading."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from graders import ConfigurationError, PluginError, Registry
+from graders.registry import Entry
+from runtime import Evaluator, Settings
+
+HOSTILE = {"type": "hostile"}
+SERVER, RUNTIME = "python_grader_server_error", "python_grader_runtime_error"
+
+MISDEEDS = {
+    "spin": ("unresponsive_reward_error", "timeout", "no reward within 4 s"),
+    "allocate": (SERVER, "memory_limit", "more memory than it may"),
+    "exit": (SERVER, "worker_exited", "exited with status 3"),
+    "segfault": (SERVER, "worker_exited", "killed by SIGSEGV"),
+    "imitate": (SERVER, "worker_exited", "the worker asked for what there is not"),
+    "sys_exit": (RUNTIME, None, "SystemExit: 4"),
+    "raise": (RUNTIME, None, "Unpicklable: (its message cannot be shown)"),
+    "recurse": (RUNTIME, None, "RecursionError"),
+    "unplain": (RUNTIME, None, "not plain data"),
+    "return nan": (RUNTIME, None, "a finite number, not nan"),
+    "return inf": (RUNTIME, None, "a finite number, not inf"),
+    "return none": (RUNTIME, None, "a reward is a number, not None"),
+    "return text": (RUNTIME, None, "not str '1.0'"),
+    "return huge": (RUNTIME, None, "too large for a float"),
+    "return two": (RUNTIME, None, "outside the range 0 to 1"),
+}
+
+
+@pytest.mark.parametrize("misdeed", MISDEEDS)
+async def test_a_misdeed_among_1000_gradings_costs_exactly_its_own(
+    evaluator: Evaluator, misdeed: str
+) -> None:
+    samples = [f"good {n}" for n in range(1000)]
+    samples[500] = misdeed
+    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 1000)
+    assert [n for n, reward in enumerate(gradings.rewards) if reward != 1.0] == [500]
+    failure = gradings[500].failure
+    kind, detail, message = MISDEEDS[misdeed]
+    assert failure is not None
+    assert (failure.kind, failure.caused_by, failure.details.get("type")) == (kind, "grader", detail)
+    assert message in failure.message
+    assert gradings[500].reward is None
+    assert gradings.ungraded == 1
+
+
+async def test_the_misdeeds_together_leave_the_other_gradings_right_and_in_order(
+    evaluator: Evaluator,
+) -> None:
+    bad = {100: "exit", 300: "allocate", 500: "raise", 700: "return nan", 900: "segfault"}
+    samples = [bad.get(n, f"good {n}") for n in range(1000)]
+    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 1000)
+    assert [n for n, reward in enumerate(gradings.rewards) if reward != 1.0] == sorted(bad)
+
+
+async def test_a_plugin_that_prints_megabytes_is_graded(evaluator: Evaluator) -> None:
+    assert (await evaluator.grade(HOSTILE, "print")).reward == 1.0
+
+
+async def test_a_failure_that_the_plugin_says_the_model_caused_is_graded_lowest(evaluator: Evaluator) -> None:
+    result = await evaluator.grade(HOSTILE, "blame")
+    assert result.reward == 0.0
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.caused_by) == ("sample_parse_error", "model")
+
+
+async def test_a_grading_whose_worker_died_of_something_else_is_done_again(
+    evaluator: Evaluator, tmp_path: Path
+) -> None:
+    assert (await evaluator.grade(HOSTILE, f"exit_once {tmp_path}/flag")).reward == 1.0
+
+
+async def test_a_worker_killed_from_outside_changes_no_reward(evaluator: Evaluator) -> None:
+    first = await evaluator.grade({"type": "process_id"}, "")
+    assert first.reward is not None
+    slow = {"type": "slow", "seconds": 0.02}
+    grading = asyncio.create_task(evaluator.grade_many(slow, [f"{n}" for n in range(50)], [{}] * 50))
+    await asyncio.sleep(0.3)
+    os.kill(int(first.reward), signal.SIGKILL)
+    assert (await grading).rewards.tolist() == [1.0] * 50
+
+
+async def test_gradings_run_in_other_processes_and_at_most_two_at_once(evaluator: Evaluator) -> None:
+    gradings = await evaluator.grade_many({"type": "process_id"}, [f"{n}" for n in range(500)], [{}] * 500)
+    processes = set(gradings.rewards.tolist())
+    assert os.getpid() not in processes
+    assert 1 <= len(processes) <= 2
+
+
+async def test_no_worker_outlives_its_evaluator(quick: Settings) -> None:
+    async with Evaluator(settings=quick) as evaluator:
+        result = await evaluator.grade({"type": "process_id"}, "")
+        spinning = asyncio.create_task(evaluator.grade(HOSTILE, "spin"))
+        await asyncio.sleep(0.5)
+    assert result.reward is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(result.reward), 0)
+    with pytest.raises((asyncio.CancelledError, RuntimeError)):
+        await spinning
+
+
+async def test_an_evaluator_that_is_closed_starts_no_worker(quick: Settings) -> None:
+    evaluator = Evaluator(settings=quick)
+    starting = asyncio.create_task(evaluator.prepare(HOSTILE))
+    await asyncio.sleep(0.05)
+    await evaluator.aclose()
+    with pytest.raises(RuntimeError, match="the evaluator is closed"):
+        await starting
+    with pytest.raises(RuntimeError, match="the evaluator is closed"):
+        await evaluator.grade(HOSTILE, "good")
+
+
+async def test_a_plugin_that_does_not_import_says_so_before_the_first_grading(quick: Settings) -> None:
+    registry = Registry([Entry("gone", "hostile_graders.unimportable:nothing", "some-plugin", "2.0")])
+    async with Evaluator(registry, quick) as evaluator:
+        with pytest.raises(PluginError, match=r"'gone' of some-plugin 2\.0: cannot import .* libmissing\.so"):
+            await evaluator.grade_many({"type": "gone"}, ["a"], [{}])
+
+
+async def test_a_plugin_that_imports_only_here_says_so_before_the_first_grading(quick: Settings) -> None:
+    registry = Registry(
+        [Entry("unimportable_in_worker", "hostile_graders.worker_only:unimportable_in_worker")]
+    )
+    async with Evaluator(registry, quick) as evaluator:
+        with pytest.raises(PluginError, match=r"does not load in a worker: .* KeyError: 'HOME'"):
+            await evaluator.grade({"type": "unimportable_in_worker"}, "a")
+
+
+async def test_a_worker_sees_no_variable_of_its_evaluator(quick: Settings) -> None:
+    os.environ["GRADERS_TEST_CANARY"] = "sesame"
+    try:
+        async with Evaluator(settings=quick) as evaluator:
+            result = await evaluator.grade(HOSTILE, "environment GRADERS_TEST_CANARY")
+    finally:
+        del os.environ["GRADERS_TEST_CANARY"]
+    assert result.explanation == "None"
+
+
+async def test_a_deadline_ends_what_runs_and_keeps_what_is_done(evaluator: Evaluator) -> None:
+    samples = ["good 1", "spin", *(f"good {n}" for n in range(2, 20))]
+    await evaluator.prepare(HOSTILE)
+    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 20, deadline_s=1.0)
+    failure = gradings[1].failure
+    assert gradings.rewards[0] == 1.0
+    assert failure is not None
+    assert (failure.kind, failure.caused_by, failure.retryable) == (
+        "unresponsive_reward_error",
+        "infrastructure",
+        True,
+    )
+    assert gradings[1].reward is None
+
+
+async def test_a_grader_inside_a_plugin_runs_through_its_context_at_any_depth(evaluator: Evaluator) -> None:
+    inner = {"type": "keyword", "words": ["cat", "dog"]}
+    middle = {"type": "best_of", "graders": {"keyword": inner, "exact": _exact("cat")}}
+    outer = {"type": "best_of", "graders": {"middle": middle, "never": _exact("nothing")}}
+    assert (await evaluator.grade(outer, "a cat")).reward == 0.5
+    assert (await evaluator.grade(outer, "cat")).reward == 1.0
+
+
+async def test_as_many_nested_gradings_as_there_are_workers_do_not_wait_for_each_other(
+    evaluator: Evaluator,
+) -> None:
+    grader = {"type": "best_of", "graders": {"a": {"type": "best_of", "graders": {"b": _exact("cat")}}}}
+    gradings = await evaluator.grade_many(grader, [f"cat{n}" for n in range(40)], [{}] * 40)
+    assert gradings.rewards.tolist() == [0.0] * 40
+
+
+async def test_a_worker_without_services_says_which_is_missing(evaluator: Evaluator) -> None:
+    result = await evaluator.grade(HOSTILE_ASYNC, "judge")
+    assert result.reward is None
+    assert result.failure is not None
+    assert result.failure.caused_by == "infrastructure"
+    assert result.failure.details["type"] == "judge_unavailable"
+
+
+async def test_a_row_that_is_not_plain_data_is_ungraded_and_named(evaluator: Evaluator) -> None:
+    result = await evaluator.grade({"type": "keyword", "words": ["a"]}, "a", {"image": object()})
+    assert result.reward is None
+    assert "cannot be sent to a worker: it is not plain data" in (result.explanation or "")
+
+
+async def test_equal_samples_are_graded_once(evaluator: Evaluator, tmp_path: Path) -> None:
+    tally = {"type": "tally", "path": str(tmp_path / "tally")}
+    gradings = await evaluator.grade_many(tally, ["one", "two", "one", "one"], [{}] * 4)
+    assert gradings.rewards.tolist() == [0.3, 0.3, 0.3, 0.3]
+    assert sorted((tmp_path / "tally").read_text().split()) == ["one", "two"]
+
+
+async def test_a_cancelled_batch_leaves_the_evaluator_usable(evaluator: Evaluator) -> None:
+    grading = asyncio.create_task(
+        evaluator.grade_many({"type": "slow", "seconds": 0.5}, [f"{n}" for n in range(100)], [{}] * 100)
+    )
+    await asyncio.sleep(0.3)
+    grading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await grading
+    assert (await evaluator.grade({"type": "slow", "seconds": 0.0}, "after")).reward == 1.0
+
+
+async def test_a_group_grader_scores_runs_of_equal_items_together(evaluator: Evaluator) -> None:
+    samples, items = ["a", "bbb", "cc", "d"], [{"q": 1}, {"q": 1}, {"q": 2}, {"q": 2}]
+    gradings = await evaluator.grade_many({"type": "longest"}, samples, items)
+    assert gradings.rewards.tolist() == [0.0, 1.0, 1.0, 0.0]
+
+
+async def test_a_lone_score_is_never_spread_over_a_group(evaluator: Evaluator) -> None:
+    results = await evaluator.grade_group({"type": "longest", "lone": True}, ["a", "bb"])
+    assert [result.reward for result in results] == [None, None]
+    assert "one score for each of the 2 samples" in (results[0].explanation or "")
+
+
+async def test_a_class_plugin_is_prepared_and_graded(evaluator: Evaluator) -> None:
+    gradings = await evaluator.grade_many(
+        {"type": "starts_with", "prefix": "The"}, ["the end", "an end"], [{}] * 2
+    )
+    assert gradings.rewards.tolist() == [1.0, 0.0]
+
+
+async def test_a_bad_option_of_a_plugin_is_a_configuration_error(evaluator: Evaluator) -> None:
+    with pytest.raises(ConfigurationError, match="words: expected a valid list, got 'cat'"):
+        await evaluator.grade({"type": "keyword", "words": "cat"}, "a")
+
+
+def _exact(text: str) -> dict[str, str]:
+    return {"type": "string_check", "input": "{{sample.output_text}}", "reference": text, "operation": "eq"}
+
+
+HOSTILE_ASYNC = {"type": "asks"}
