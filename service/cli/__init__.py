@@ -1,0 +1,171 @@
+"""The command `graders`. Heavy imports stand inside the commands: `graders --help` is quick."""
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from runtime import Settings
+
+app = typer.Typer(
+    name="graders",
+    help="Graders for reinforcement fine-tuning: run them, check them, serve them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+GraderArgument = Annotated[
+    Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Config = Annotated[Path | None, typer.Option(help="Settings file, instead of graders.toml.")]
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+) -> None:
+    """Take the options of every command."""
+    del debug  # `main` looks for it: an error may come before options are parsed
+
+
+@app.command()
+def run(
+    grader: GraderArgument,
+    data: Annotated[Path, typer.Argument(help="Rows {item, sample} as JSONL; '-' reads standard input.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Results as JSONL; also resumes a killed run.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Grade again what an earlier run has graded.")
+    ] = False,
+    max_ungraded: Annotated[
+        str, typer.Option(help="How many rows may be ungraded: a number, or a share such as 1%.")
+    ] = "0",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Grade the stored samples of a dataset. Exits with 1 when too many are ungraded."""
+    from service.cli.run import grade_file, ungraded_limit  # noqa: PLC0415
+    from service.cli.summary import show, summarize  # noqa: PLC0415
+
+    allowed = ungraded_limit(max_ungraded)
+    records = grade_file(
+        grader, data, output, settings=_settings(config), fresh=fresh, console=_console(stderr=True)
+    )
+    summary = summarize(records)
+    if as_json:
+        _print_json(summary)
+    else:
+        show(summary, _console())
+    if not allowed(summary["ungraded"], summary["rows"]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    grader: GraderArgument,
+    data: Annotated[
+        Path | None, typer.Option(help="Rows as JSONL: a dataset with samples, or training rows.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Find every mistake in a grader, and between it and its data. Exits with 1 when there is an error."""
+    from service.cli.validate import find_mistakes, show  # noqa: PLC0415
+
+    findings = find_mistakes(grader, data, _settings(config))
+    errors = sum(finding["level"] == "error" for finding in findings)
+    if as_json:
+        _print_json({"errors": errors, "warnings": len(findings) - errors, "findings": findings})
+    else:
+        show(findings, _console())
+        _console().print(f"{grader}: {errors} errors, {len(findings) - errors} warnings", highlight=False)
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def types(
+    name: Annotated[str | None, typer.Argument(help="One grader type, with everything about it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the installed grader types, their options and where they come from."""
+    from graders import Registry  # noqa: PLC0415
+    from service.cli.catalogue import describe, show  # noqa: PLC0415
+
+    found = describe(Registry.installed(), name)
+    if as_json:
+        _print_json(found)
+    else:
+        show(found, _console(), whole=name is not None)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind; 0 lets the system choose.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
+    config: Config = None,
+) -> None:
+    """Serve graders over HTTP, as OpenAI and Foundry do."""
+    from service.cli.serve import serve as run_service  # noqa: PLC0415
+
+    run_service(_settings(config, host=host, port=port, workers=workers), config)
+
+
+@app.command()
+def doctor(config: Config = None, as_json: Json = False) -> None:
+    """Try what this machine isolates, reaches and lacks. Exits with 1 when something is missing."""
+    from graders import Registry  # noqa: PLC0415
+    from service.cli.doctor import examine, show  # noqa: PLC0415
+
+    found = examine(_settings(config), Registry.installed())
+    if as_json:
+        _print_json(found)
+    else:
+        show(found, _console())
+    if not found["well"]:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend are a line each, and exit with 2."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the same command with the same -o goes on from here\n")
+        sys.exit(130)
+    except Exception as error:
+        from graders import GraderError  # noqa: PLC0415  # 0.3 s that `--help` need not wait for
+
+        if not isinstance(error, GraderError):
+            raise
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        else:
+            sys.stderr.write("".join(f"error: {line}\n" for line in str(error).splitlines()))
+        sys.exit(2)
+
+
+def _settings(config: Path | None, **arguments: Any) -> "Settings":
+    from runtime import Settings  # noqa: PLC0415
+
+    return Settings.load(config, **arguments)
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=stderr, soft_wrap=True)
+
+
+def _print_json(data: object) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")

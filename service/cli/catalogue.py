@@ -1,0 +1,75 @@
+"""`graders types`: the installed grader types, their options and where they come from."""
+
+import inspect
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from graders import PluginError, Registry, UnknownGraderType
+
+
+def describe(registry: Registry, name: str | None) -> list[dict[str, Any]]:
+    """One grader type, or all of them, as plain data; a type that does not load says why.
+
+    Raises:
+        UnknownGraderType: When there is none of this name.
+    """
+    if name is not None and name not in registry:
+        raise UnknownGraderType(f"no grader type {name!r} is installed; there are {', '.join(registry)}")
+    return [_describe(registry, each) for each in ([name] if name else registry)]
+
+
+def _describe(registry: Registry, name: str) -> dict[str, Any]:
+    entry = registry[name]
+    origin = {"name": name, "distribution": entry.distribution, "version": entry.version}
+    try:
+        found = entry.type
+    except PluginError as error:
+        return {**origin, "error": str(error)}
+    schema = found.options.model_json_schema()
+    return {
+        **origin,
+        "summary": found.summary,
+        "form": found.form,
+        "asks_the_world": found.is_async,
+        "range": [str(bound) if abs(bound) == float("inf") else bound for bound in found.range],
+        "options": {
+            option: {**described, "required": option in schema.get("required", [])}
+            for option, described in schema.get("properties", {}).items()
+        },
+        "doc": inspect.cleandoc(found.__doc__ or ""),
+    }
+
+
+def show(types: list[dict[str, Any]], console: Console, *, whole: bool) -> None:
+    """Print grader types for a person: a table, or everything about one."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("type", "options", "from", ""):
+        table.add_column(title, overflow="fold")
+    for each in types:
+        options = ", ".join(
+            name if described["required"] else f"{name}?"
+            for name, described in each.get("options", {}).items()
+        )
+        source = f"{each['distribution']} {each['version']}"
+        table.add_row(each["name"], options, source, each.get("summary") or f"[red]{each['error']}[/]")
+    console.print(table)
+    if not whole or "error" in types[0]:
+        return
+    low, high = (f"{bound:g}" if isinstance(bound, float | int) else bound for bound in types[0]["range"])
+    console.print(f"\nrewards from {low} to {high}")
+    for name, described in types[0]["options"].items():
+        kind = " or ".join(map(_brief, described.get("anyOf", [described])))
+        default = f", default {described['default']!r}" if "default" in described else ""
+        required = "required" if described["required"] else "optional"
+        console.print(f"  {name}: {kind} ({required}{default})", markup=False, highlight=False)
+    console.print(f"\n{types[0]['doc']}", markup=False, highlight=False)
+
+
+def _brief(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    return str(
+        schema.get("type") or schema.get("$ref", "").rpartition("/")[2] or schema.get("const") or "anything"
+    )

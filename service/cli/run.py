@@ -1,0 +1,127 @@
+"""`graders run`: grade the stored samples of a dataset file."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from graders import ConfigurationError, Grader, Item, Sample
+from runtime import Settings, SyncEvaluator
+from runtime.datasets import STDIN, Row, read_rows
+from runtime.journal import Journal, Record, record_of
+from service.cli.files import GraderFile
+
+
+def grade_file(
+    grader_path: Path, data: Path, output: Path | None, *, settings: Settings, fresh: bool, console: Console
+) -> list[Record]:
+    """Grade every row of a file; gives the records in the order of the rows.
+
+    Args:
+        grader_path: The grader's JSON.
+        data: Rows with a sample.
+        output: Where to keep the results; None keeps none.
+        settings: The runtime's settings.
+        fresh: Grade again what an earlier run has graded.
+        console: Where progress is shown, when it is a terminal.
+    """
+    if grader_path == data == STDIN:
+        raise ConfigurationError("the grader and the data cannot both come from the standard input")
+    file = GraderFile(grader_path)
+    total = _check(data)
+    with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
+        grader = file.load(evaluator.prepare)
+        journal = None if output is None else Journal(output, grader.info.signature, fresh=fresh)
+        if journal is not None:
+            stack.enter_context(journal)
+        progress = stack.enter_context(_progress(console))
+        task = progress.add_task("grading", total=total)
+        records: dict[int, Record] = {}
+        for position, record in _graded(evaluator, grader, data, journal):
+            records[position] = record
+            progress.advance(task)
+        if journal is not None:
+            journal.finish()
+    return [records[position] for position in sorted(records)]
+
+
+def _with_earlier(data: Path, journal: Journal | None) -> Iterator[tuple[int, Row, Record | None]]:
+    rows = read_rows(data)
+    if journal is not None:
+        return journal.earlier(rows)
+    return ((position, row, None) for position, row in enumerate(rows))
+
+
+def _graded(
+    evaluator: SyncEvaluator, grader: Grader, data: Path, journal: Journal | None
+) -> Iterator[tuple[int, Record]]:
+    """Every row's position with its record, those of earlier runs included, as they come."""
+    rows = _with_earlier(data, journal)
+    waiting: list[tuple[int, Row]] = []
+    earlier: list[tuple[int, Record]] = []
+
+    def to_grade() -> Iterator[tuple[Sample, Item]]:
+        for position, row, record in rows:
+            if record is not None:
+                earlier.append((position, record))
+                continue
+            waiting.append((position, row))
+            yield _sample_of(row, data), row.item
+
+    for number, result in evaluator.stream(grader, to_grade(), ordered=False):
+        position, row = waiting[number]
+        yield position, journal.add(position, row, result) if journal else record_of(position, row, result)
+    yield from earlier
+
+
+def _check(data: Path) -> int | None:
+    """Number of rows, after a look at each: a mistake on the last line should not be found at the end of a long run.
+
+    None for what can be read only once.
+    """
+    if not data.is_file():
+        return None
+    rows = 0
+    for rows, row in enumerate(read_rows(data), 1):  # noqa: B007  # it is the count
+        _sample_of(row, data)
+    return rows
+
+
+def _sample_of(row: Row, data: Path) -> Sample:
+    if row.sample is None:
+        raise ConfigurationError(
+            f"{data}:{row.line}: the row has no 'sample'; `graders run` grades stored samples: "
+            '{"item": {…}, "sample": {"output_text": "…"}}'
+        )
+    return row.sample
+
+
+def _progress(console: Console) -> Progress:
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def ungraded_limit(text: str) -> Callable[[int, int], bool]:
+    """Read `--max-ungraded`: a function of ungraded rows and all rows, true when they are within it.
+
+    Raises:
+        ConfigurationError: When it is neither a number nor a share.
+    """
+    number = text.strip().removesuffix("%")
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = -1.0
+    if not 0 <= limit < float("inf"):
+        raise ConfigurationError(f"--max-ungraded is a number of rows or a share such as 1%, not {text!r}")
+    if number == text.strip():
+        return lambda ungraded, rows: ungraded <= limit
+    return lambda ungraded, rows: ungraded <= limit / 100 * rows

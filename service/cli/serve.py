@@ -1,0 +1,43 @@
+"""`graders serve`: the HTTP service."""
+
+import ipaddress
+import os
+from pathlib import Path
+
+import uvicorn
+
+from graders import ConfigurationError
+from runtime import Settings
+from service.app import CONFIG_VARIABLE, create_app
+
+
+def serve(settings: Settings, config: Path | None) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        ConfigurationError: When it would be open to everyone on a public address.
+    """
+    if not settings.api_keys and not _is_loopback(settings.host):
+        raise ConfigurationError(
+            f"refusing to serve on {settings.host} without API keys; set GRADERS_API_KEYS='[\"…\"]' or bind 127.0.0.1"
+        )
+    if settings.workers == 1:
+        uvicorn.run(create_app(settings), host=settings.host, port=settings.port, access_log=False)
+        return
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+    uvicorn.run(
+        "service.app:app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        access_log=False,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,141 @@
+"""What a run came to: mean, interval, passes, failures, parts, histogram."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+BINS = 10
+Z = 1.959963984540054
+"""Standard normal quantile of a 95 % interval."""
+
+
+def summarize(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Figures of a run, ready for JSON.
+
+    The interval of the mean is the normal one; that of the pass rate Wilson's (1927), which holds near 0 and 1.
+
+    Args:
+        records: Lines of a results file.
+    """
+    rows = list(records)
+    graded = [row for row in rows if row["reward"] is not None]
+    rewards = np.array([row["reward"] for row in graded], dtype=np.float64)
+    passed = [row["passed"] for row in graded if row["passed"] is not None]
+    ungraded = [row["failure"] for row in rows if row["reward"] is None]
+    flagged = [row["failure"] for row in graded if row["failure"] is not None]
+    parts: dict[str, list[float | None]] = {}
+    for row in rows:
+        for key, value in row["sub_rewards"].items():
+            parts.setdefault(key, []).append(value)
+    return {
+        "rows": len(rows),
+        "graded": len(graded),
+        "ungraded": len(ungraded),
+        "reward": _moments(rewards),
+        "pass_rate": _pass_rate(passed),
+        "ungraded_by_cause": _counted(ungraded),
+        "flagged_by_cause": _counted(flagged),
+        "sub_rewards": {key: _part(values) for key, values in parts.items()},
+        "histogram": _histogram(rewards),
+    }
+
+
+def _moments(rewards: NDArray[np.float64]) -> dict[str, float] | None:
+    if not len(rewards):
+        return None
+    mean = float(rewards.mean())
+    half = Z * float(rewards.std(ddof=1)) / math.sqrt(len(rewards)) if len(rewards) > 1 else math.nan
+    figures = {"mean": mean, "min": float(rewards.min()), "max": float(rewards.max())}
+    return figures if math.isnan(half) else {**figures, "low_95": mean - half, "high_95": mean + half}
+
+
+def _pass_rate(passed: list[bool]) -> dict[str, float] | None:
+    n = len(passed)
+    if not n:
+        return None
+    rate = sum(passed) / n
+    middle = (rate + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z * math.sqrt(rate * (1 - rate) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
+    return {"rate": rate, "passed": sum(passed), "of": n, "low_95": middle - half, "high_95": middle + half}
+
+
+def _counted(failures: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Failures by kind and cause, the most frequent first, each with the message of the first."""
+    causes = Counter((failure["kind"], failure["caused_by"]) for failure in failures)
+    examples = {(failure["kind"], failure["caused_by"]): failure["message"] for failure in reversed(failures)}
+    return [
+        {"kind": kind, "caused_by": cause, "count": count, "example": examples[kind, cause]}
+        for (kind, cause), count in causes.most_common()
+    ]
+
+
+def _part(values: list[float | None]) -> dict[str, float | int | None]:
+    known = [value for value in values if value is not None]
+    return {"mean": sum(known) / len(known) if known else None, "ungraded": len(values) - len(known)}
+
+
+def _histogram(rewards: NDArray[np.float64]) -> list[dict[str, float]]:
+    """Counts by value where there are few values, otherwise by equal bins."""
+    values, counts = np.unique(rewards, return_counts=True)
+    if len(values) <= BINS:
+        return [
+            {"from": float(v), "to": float(v), "count": int(c)} for v, c in zip(values, counts, strict=True)
+        ]
+    counts, edges = np.histogram(rewards, bins=BINS)
+    return [
+        {"from": float(low), "to": float(high), "count": int(c)}
+        for low, high, c in zip(edges[:-1], edges[1:], counts, strict=True)
+    ]
+
+
+def show(summary: Mapping[str, Any], console: Console) -> None:
+    """Print a summary for a person."""
+    reward, rate = summary["reward"], summary["pass_rate"]
+    table = Table.grid(padding=(0, 2))
+    table.add_row("rows", f"{summary['rows']:,}")
+    table.add_row("graded", f"{summary['graded']:,}")
+    style = "red" if summary["ungraded"] else ""
+    table.add_row("ungraded", f"{summary['ungraded']:,}", style=style)
+    if reward:
+        interval = f"   95 %: {reward['low_95']:.4f} to {reward['high_95']:.4f}" if "low_95" in reward else ""
+        table.add_row("mean reward", f"{reward['mean']:.4f}{interval}")
+    if rate:
+        interval = f"   95 %: {rate['low_95']:.1%} to {rate['high_95']:.1%}"
+        table.add_row("pass rate", f"{rate['rate']:.1%} ({rate['passed']:,} of {rate['of']:,}){interval}")
+    for key, part in summary["sub_rewards"].items():
+        mean = "–" if part["mean"] is None else f"{part['mean']:.4f}"
+        table.add_row(f"  {key}", mean + (f"   ungraded {part['ungraded']:,}" if part["ungraded"] else ""))
+    console.print(table)
+    _show_failures("ungraded", summary["ungraded_by_cause"], console)
+    _show_failures("graded, and flagged", summary["flagged_by_cause"], console)
+    _show_histogram(summary["histogram"], console)
+
+
+def _show_failures(title: str, causes: list[Mapping[str, Any]], console: Console) -> None:
+    for cause in causes:
+        console.print(
+            f"\n{title}: {cause['count']:,} × {cause['kind']}, caused by the {cause['caused_by']}",
+            highlight=False,
+        )
+        console.print(f"  for example: {cause['example']}", markup=False, highlight=False, style="dim")
+
+
+def _show_histogram(bins: list[Mapping[str, float]], console: Console) -> None:
+    most = max((b["count"] for b in bins), default=0)
+    table = Table.grid(padding=(0, 1))
+    for b in bins:
+        name = f"{b['from']:.4g}" if b["from"] == b["to"] else f"{b['from']:.4g} to {b['to']:.4g}"
+        table.add_row(
+            f"[dim]{name}[/]",
+            "█" * max(1, round(30 * b["count"] / most)) if b["count"] else "",
+            f"{b['count']:,}",
+        )
+    if bins:
+        console.print("\nrewards")
+        console.print(table)

@@ -1,0 +1,91 @@
+"""What happens to every request before a route sees it: an identity, a limit, a key."""
+
+import hmac
+import logging
+import re
+import uuid
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+"""Paths that a load balancer may ask without a key."""
+
+
+class Gate:
+    """Gives each response an `x-request-id`, refuses requests without a key, and bodies that are too long.
+
+    A body is counted while it arrives, so that one without a `content-length` is bounded too.
+    """
+
+    def __init__(self, app: ASGIApp, *, body_limit: int, api_keys: Sequence[str]) -> None:
+        self._app, self._body_limit = app, body_limit
+        self._keys = [key.encode() for key in api_keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer it here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        refusal = self._refusal(scope["path"], headers)
+        if refusal is not None:
+            await refusal.response()(scope, receive, send_with_id)
+            return
+        try:
+            await self._app(scope, self._counted(receive), send_with_id)
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            if started:
+                raise
+            failed = ApiError(
+                500, f"the service failed; its log says why under {request_id}", code="internal_error"
+            )
+            await failed.response()(scope, receive, send_with_id)
+
+    def _refusal(self, path: str, headers: Headers) -> ApiError | None:
+        if self._keys and path not in OPEN_PATHS and not self._has_key(headers):
+            message = "a valid API key is required, as 'Authorization: Bearer KEY' or 'api-key: KEY'"
+            return ApiError(401, message, code="invalid_api_key")
+        length = headers.get("content-length", "")
+        return self._too_long() if length.isdecimal() and int(length) > self._body_limit else None
+
+    def _has_key(self, headers: Headers) -> bool:
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        given = (bearer if scheme.lower() == "bearer" else headers.get("api-key", "")).strip().encode()
+        # every key is compared, in constant time: how long it takes tells nothing
+        return sum([hmac.compare_digest(given, key) for key in self._keys]) > 0
+
+    def _too_long(self) -> ApiError:
+        return ApiError(413, f"the body is longer than {self._body_limit:,} bytes", code="body_too_large")
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def receive_counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._body_limit:
+                raise self._too_long()
+            return message
+
+        return receive_counted

@@ -1,0 +1,54 @@
+"""`run` and `validate`: the published grader API."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+
+from graders import ConfigurationError, Sample
+from runtime import Evaluator
+from service.errors import ApiError, invalid_grader
+from service.schemas import RunRequest, RunResponse, ValidateRequest, ValidateResponse, read, run_response
+
+router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["graders"])
+
+
+def evaluator_of(request: Request) -> Evaluator:
+    """The evaluator of the running service."""
+    evaluator: Evaluator = request.app.state.evaluator
+    return evaluator
+
+
+Evaluating = Annotated[Evaluator, Depends(evaluator_of)]
+
+
+def _documented(body: type[RunRequest | ValidateRequest]) -> dict[str, Any]:
+    """The body for the OpenAPI document; routes read it themselves, to answer errors in the published shape."""
+    content = {"application/json": {"schema": body.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post("/run", openapi_extra=_documented(RunRequest))
+async def run(request: Request, evaluator: Evaluating) -> RunResponse:
+    """Grade one sample."""
+    body = await read(request, RunRequest)
+    try:
+        sample = Sample.load(body.model_sample)
+    except ConfigurationError as error:
+        raise ApiError(400, f"model_sample: {error}", param="model_sample", code="invalid_body") from None
+    try:
+        grader = await evaluator.prepare(body.grader)
+    except ConfigurationError as error:
+        raise invalid_grader(error) from None
+    deadline = request.app.state.settings.request_timeout_s
+    return run_response(await evaluator.grade(grader, sample, body.item, deadline_s=deadline))
+
+
+@router.post("/validate", openapi_extra=_documented(ValidateRequest))
+async def validate(request: Request, evaluator: Evaluating) -> ValidateResponse:
+    """Check a grader and fill in its name."""
+    body = await read(request, ValidateRequest)
+    try:
+        grader = await evaluator.prepare(body.grader)
+    except ConfigurationError as error:
+        raise invalid_grader(error) from None
+    return ValidateResponse(grader=dict(grader.config))

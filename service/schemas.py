@@ -1,0 +1,157 @@
+"""The bodies of the grader API, and how a result is shown on it."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from graders import Failure, FailureKind, GraderResult
+from service.errors import ApiError
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class RunRequest(BaseModel):
+    """`POST /v1/fine_tuning/alpha/graders/run`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grader: dict[str, Any] = Field(description="The grader's JSON.")
+    model_sample: str | dict[str, Any] | list[Any] = Field(
+        description="The model's answer: its text, a stored sample, a chat completion, or a list of messages."
+    )
+    item: dict[str, Any] | None = Field(None, description="The dataset row; the `item` of templates.")
+    trace_id: str | None = Field(None, description="The caller's own name for this grading.")
+
+
+class ValidateRequest(BaseModel):
+    """`POST /v1/fine_tuning/alpha/graders/validate`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grader: dict[str, Any] = Field(description="The grader's JSON.")
+
+
+class Metadata(BaseModel):
+    """How a reward came about."""
+
+    name: str
+    type: str
+    errors: dict[str, bool | str | None]
+    execution_time: float = Field(description="Seconds.")
+    scores: dict[str, float]
+    token_usage: dict[str, int] | None
+    sampled_model_name: str | None
+
+
+class RunResponse(BaseModel):
+    """The published answer: a failed grading is a reward of 0.0 with its error flag."""
+
+    reward: float
+    metadata: Metadata
+    sub_rewards: dict[str, float]
+    model_grader_token_usage_per_model: dict[str, dict[str, int]]
+
+
+class ValidateResponse(BaseModel):
+    """The grader, with its name filled in."""
+
+    grader: dict[str, Any]
+
+
+async def read(request: Request, model: type[Body]) -> Body:
+    """The body of a request.
+
+    Raises:
+        ApiError: 400, naming the field, when it is not JSON or not what is wanted.
+    """
+    try:
+        data = from_json(await request.body(), allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        details = error.errors()[0]
+        param = str(details["loc"][0]) if details["loc"] else None
+        expected = _expected(model, param, details["type"])
+        raise ApiError(400, f"{param or 'body'}: {expected}", param=param, code="invalid_body") from None
+
+
+def _expected(model: type[BaseModel], param: str | None, kind: str) -> str:
+    if kind == "missing":
+        return "this field is required"
+    if kind == "extra_forbidden":
+        return f"no such field; the body has {', '.join(model.model_fields)}"
+    field = model.model_fields.get(param or "")
+    return f"expected {_JSON_NAMES[param or '']}" if field is not None else "expected a JSON object"
+
+
+_JSON_NAMES = {
+    "grader": "a grader: a JSON object with a 'type'",
+    "model_sample": "the model's answer: a text (or a stored sample, a chat completion, a list of messages)",
+    "item": "the dataset row: a JSON object",
+    "trace_id": "a text",
+}
+
+_WITH_DETAILS = (
+    FailureKind.SAMPLE_PARSE,
+    FailureKind.INVALID_VARIABLE,
+    FailureKind.PYTHON_GRADER_RUNTIME,
+    FailureKind.MODEL_GRADER_SERVER,
+    FailureKind.MODEL_GRADER_REFUSAL,
+    FailureKind.MODEL_GRADER_PARSE,
+    FailureKind.ENDPOINT_GRADER_INTERNAL,
+    FailureKind.ENDPOINT_GRADER_SERVER,
+)
+"""The flags that the published API has a `…_details` for."""
+
+
+def error_flags(result: GraderResult) -> dict[str, bool | str | None]:
+    """Every published error flag: those of the result and of its parts are set, with the first one's message."""
+    failures: dict[FailureKind, Failure] = {}
+    for failure in result.failures():
+        failures.setdefault(failure.kind, failure)
+    flags: dict[str, bool | str | None] = {}
+    for kind in FailureKind:
+        found = failures.get(kind)
+        flags[kind.value] = found is not None
+        if kind in _WITH_DETAILS:
+            flags[f"{kind.value}_details"] = found.message if found else None
+        if kind is FailureKind.PYTHON_GRADER_SERVER:
+            flags[f"{kind.value}_type"] = str(found.details.get("type", "error")) if found else None
+    return flags
+
+
+def run_response(result: GraderResult) -> RunResponse:
+    """A result in the published shape: what is ungraded becomes 0.0 and a flag, as the API's clients expect."""
+    grader = result.grader
+    if grader is None:
+        raise ValueError("only a result that an evaluator has completed can be shown")
+    return RunResponse(
+        reward=_or_zero(result.reward),
+        metadata=Metadata(
+            name=grader.name,
+            type=grader.type,
+            errors=error_flags(result),
+            execution_time=result.execution_time,
+            scores={},
+            token_usage=_total(result.usage),
+            sampled_model_name=next(iter(result.usage), None),
+        ),
+        sub_rewards={key: _or_zero(reward) for key, reward in result.sub_rewards.items()},
+        model_grader_token_usage_per_model={model: dict(tokens) for model, tokens in result.usage.items()},
+    )
+
+
+def _or_zero(reward: float | None) -> float:
+    return 0.0 if reward is None else reward
+
+
+def _total(usage: Mapping[str, Mapping[str, int]]) -> dict[str, int] | None:
+    if not usage:
+        return None
+    names = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
+    return {name: sum(tokens.get(name, 0) for tokens in usage.values()) for name in names}

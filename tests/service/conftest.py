@@ -1,0 +1,49 @@
+"""A real service on a loopback port, and the official clients for it."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import uvicorn
+from openai import OpenAI
+
+from runtime import Settings
+from service.app import create_app
+
+
+@contextlib.contextmanager
+def served(settings: Settings) -> Iterator[str]:
+    """Serve on a free port, in a thread; gives the address."""
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="error", lifespan="on"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the service did not start"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def url(quick: Settings) -> Iterator[str]:
+    """The address of a service that all tests share."""
+    with served(quick.model_copy(update={"body_limit": 200_000, "request_timeout_s": 5.0})) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def client(url: str) -> Iterator[OpenAI]:
+    """The unmodified official client."""
+    with OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as official:
+        yield official
+
+
+@pytest.fixture
+def serve() -> Callable[[Settings], contextlib.AbstractContextManager[str]]:
+    """Starts a service with settings of its own."""
+    return served

@@ -1,0 +1,303 @@
+"""The command `graders`, as a user types it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import EXAMPLES
+
+EXACT = {
+    "type": "string_check",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.answer}}",
+    "operation": "eq",
+}
+
+
+def graders(
+    *arguments: object, cwd: Path | None = None, stdin: bytes | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command; its environment has the coverage variables only."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        env=environment(),
+        check=False,
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def command(*arguments: object) -> list[str]:
+    return [str(Path(sys.executable).with_name("graders")), *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return {"PATH": os.environ["PATH"], "GRADERS_WORKER_ENVIRONMENT": json.dumps(measured), **measured}
+
+
+def write(path: Path, *rows: Any) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def grader(tmp_path: Path) -> Path:
+    return write(tmp_path / "grader.json", EXACT)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = [{"item": {"answer": "a"}, "sample": text} for text in ("a", "b", "a", "c")]
+    return write(tmp_path / "data.jsonl", *rows)
+
+
+def test_help_names_every_command_without_loading_what_they_need() -> None:
+    done = graders("--help")
+    assert done.returncode == 0
+    for name in ("run", "validate", "types", "serve", "doctor"):
+        assert re.search(rf"\b{name}\b", done.stdout)
+    code = "import sys; sys.argv = ['graders', '--help']\nfrom service.cli import main\n"
+    code += "try: main()\nexcept SystemExit: print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"openai", "fastapi", "numpy", "pydantic", "sacrebleu", "rapidfuzz", "jsonpath_ng"} & set(
+        loaded
+    )
+
+
+def test_run_prints_a_summary_and_writes_the_results(grader: Path, data: Path, tmp_path: Path) -> None:
+    done = graders("run", grader, data, "-o", tmp_path / "out.jsonl")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mean reward  0.5000" in done.stdout
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [record["reward"] for record in records] == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_run_reads_standard_input_and_prints_json(grader: Path, data: Path) -> None:
+    done = graders("run", grader, "-", "--json", stdin=data.read_bytes())
+    assert json.loads(done.stdout)["reward"]["mean"] == 0.5
+
+
+def test_run_fails_when_too_much_is_ungraded(grader: Path, tmp_path: Path) -> None:
+    data = write(tmp_path / "d.jsonl", {"item": {}, "sample": "a"}, {"item": {"answer": "a"}, "sample": "a"})
+    assert graders("run", grader, data).returncode == 1
+    assert "ungraded: 1 × invalid_variable_error, caused by the grader" in graders("run", grader, data).stdout
+    assert (
+        "for example: {{item.answer}} is not there: item has no fields" in graders("run", grader, data).stdout
+    )
+    assert graders("run", grader, data, "--max-ungraded", "1").returncode == 0
+    assert graders("run", grader, data, "--max-ungraded", "50%").returncode == 0
+    assert graders("run", grader, data, "--max-ungraded", "49%").returncode == 1
+
+
+def test_the_countdown_example_runs_from_its_files() -> None:
+    done = graders(
+        "run", EXAMPLES / "countdown_multi.json", EXAMPLES / "data/countdown_answers.jsonl", "--json"
+    )
+    found = json.loads(done.stdout)
+    assert (found["rows"], found["ungraded"], found["pass_rate"]["passed"]) == (38, 0, 19)
+    assert found["sub_rewards"]["rounded"]["mean"] == pytest.approx(161 / 38)
+
+
+def test_a_run_that_is_killed_goes_on_and_writes_what_an_undisturbed_one_writes(tmp_path: Path) -> None:
+    data = write(tmp_path / "data.jsonl", *({"item": {"n": n}, "sample": "x" * (n % 12)} for n in range(300)))
+    files = {
+        name: write(tmp_path / f"{name}.json", _tally(tmp_path / f"{name}.tally")) for name in ("one", "two")
+    }
+    out, journal = tmp_path / "two.jsonl", tmp_path / "two.jsonl.journal"
+    assert graders("run", files["one"], data, "-o", tmp_path / "one.jsonl").returncode == 0
+
+    for least in (30, 120):
+        process = subprocess.Popen(
+            command("run", files["two"], data, "-o", out), env=environment(), stdout=subprocess.DEVNULL
+        )
+        while not journal.exists() or journal.read_bytes().count(b"\n") < least:
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not out.exists()
+    kept = journal.read_bytes().count(b"\n")
+    before = len((tmp_path / "two.tally").read_text().splitlines())
+    assert graders("run", files["two"], data, "-o", out).returncode == 0
+
+    strip = re.compile(rb'"signature":"[^"]*"')  # the two graders differ in the file that they tally in
+    assert strip.sub(b"", out.read_bytes()) == strip.sub(b"", (tmp_path / "one.jsonl").read_bytes())
+    assert not journal.exists()
+    # what was in the journal was not graded again: each distinct row once, but for those in flight at a kill
+    assert len((tmp_path / "two.tally").read_text().splitlines()) - before == 300 - kept
+
+
+def _tally(path: Path) -> dict[str, Any]:
+    return {"type": "tally", "name": "tally", "path": str(path), "seconds": 0.003}
+
+
+def test_validate_is_content_with_a_good_grader(grader: Path, data: Path) -> None:
+    done = graders("validate", grader, "--data", data)
+    assert (done.returncode, done.stdout) == (0, f"{grader}: 0 errors, 0 warnings\n")
+
+
+def test_validate_says_every_mistake_of_a_grader_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(
+        '{"type": "multi",\n "graders": {\n  "a": {"type": "string_check",\n   "input": "{{x}}"}},\n "calculate_output": "a +"}'
+    )
+    done = graders("validate", path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith(
+        f"error: {path}:4: graders.a.input: {{{{x}}}} must begin with 'item.' or 'sample.'"
+    )
+    assert f"error: {path}:3: graders.a.reference: this field is required" in lines
+    assert lines[-1].startswith(f"error: {path}:5: calculate_output: 'a +' is not a formula")
+
+
+def test_validate_says_what_is_wrong_between_a_grader_and_its_data(tmp_path: Path) -> None:
+    grader = tmp_path / "g.json"
+    grader.write_text(json.dumps({**EXACT, "input": "{question}", "pass_threshold": 3}, indent=1))
+    rows = [
+        {"anwser": "a", "messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}
+    ] * 3
+    done = graders("validate", grader, "--data", write(tmp_path / "d.jsonl", *rows), "--json")
+    assert done.returncode == 1
+    found = {
+        (each["level"], each["where"].removeprefix(f"{tmp_path}/"), each["message"])
+        for each in json.loads(done.stdout)["findings"]
+    }
+    assert found == {
+        ("warning", "g.json:3", "{question} in single braces is plain text, not a variable"),
+        (
+            "error",
+            "g.json:1",
+            "no template mentions the sample, so every sample of an item gets the same reward",
+        ),
+        ("error", "g.json:6", "3 is outside the rewards 0 to 1 of this grader: no sample can pass"),
+        ("error", "g.json:4", "no row has {{item.answer}}"),
+        ("error", "d.jsonl:1", "the last message is not the user's in 3 of 3 rows (lines 1, 2, 3)"),
+    }
+
+
+def test_types_lists_every_type_with_its_origin() -> None:
+    found = {each["name"]: each for each in json.loads(graders("types", "--json").stdout)}
+    assert {"string_check", "numeric_check", "text_similarity", "pattern_match", "multi", "countdown"} <= set(
+        found
+    )
+    assert (found["keyword"]["distribution"], found["keyword"]["version"]) == ("hostile-graders", "1.2.3")
+    assert found["string_check"]["options"]["operation"]["enum"] == ["eq", "ne", "neq", "like", "ilike"]
+    assert found["multi"]["range"] == ["-inf", "inf"]
+
+
+def test_types_tells_everything_about_one() -> None:
+    text = graders("types", "countdown").stdout
+    assert "rewards from 0 to 5" in text
+    assert "decimals: integer or null (optional, default None)" in text
+    assert "Reward 0 to 5 by the published rules" in text
+
+
+def test_doctor_says_what_holds_and_what_is_not_covered() -> None:
+    done = graders("doctor", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["well"]) == (0, True)
+    assert all(probe["active"] for probe in found["workers"])
+    assert any("network" in text for text in found["not_covered"])
+    text = graders("doctor").stdout
+    assert "active  memory limit" in text
+    assert "not covered" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "none.json", "none.jsonl"], "error: cannot read none.json: No such file or directory\n"),
+        (["run", "-", "-"], "error: the grader and the data cannot both come from the standard input\n"),
+        (
+            ["validate", "torn.json"],
+            "error: torn.json: not JSON: EOF while parsing an object at line 1 column 2\n",
+        ),
+        (
+            ["run", "good.json", "torn.json"],
+            "error: torn.json:1: not JSON: EOF while parsing an object at column 1\n",
+        ),
+        (["run", "good.json", "items.jsonl"], "error: items.jsonl:2: the row has no 'sample'"),
+        (
+            ["run", "good.json", "empty.jsonl", "-o", "no/such/file"],
+            "error: cannot write no/such/file.journal",
+        ),
+        (
+            ["run", "good.json", "empty.jsonl", "--max-ungraded", "few"],
+            "error: --max-ungraded is a number of rows or a share",
+        ),
+        (["types", "strng"], "error: no grader type 'strng' is installed; there are "),
+        (["serve", "--host", "0.0.0.0"], "error: refusing to serve on 0.0.0.0 without API keys"),
+        (["serve", "--config", "none.toml"], "error: there is no configuration file none.toml"),
+        (
+            ["validate", "list.json"],
+            'error: list.json:1: a grader is a JSON object with a "type", got a list\n',
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "torn.json").write_text("{ ")
+    write(tmp_path / "good.json", EXACT)
+    write(tmp_path / "list.json", [])
+    write(tmp_path / "empty.jsonl")
+    write(tmp_path / "items.jsonl", {"item": {"answer": "a"}, "sample": "a"}, {"item": {"answer": "a"}})
+    done = graders(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = graders("--debug", "validate", "none.json")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_serve_answers_until_it_is_told_to_stop(workers: int, tmp_path: Path) -> None:
+    config = tmp_path / "graders.toml"
+    config.write_text("body_limit = 1000\n")
+    process = subprocess.Popen(
+        command("serve", "--port", "0", "--workers", workers, "--config", config),
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stderr is not None
+    address = ""
+    ready = 0
+    for line in process.stderr:
+        if found := re.search(r"running on http://([\d.:]+)", line):
+            address = found[1]
+        ready += "startup complete" in line
+        if address and ready == workers:
+            break
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import urllib.request as u; print(u.urlopen('http://{address}/readyz').read())",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"ready"' in done.stdout
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode in (0, -signal.SIGTERM)

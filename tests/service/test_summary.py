@@ -1,0 +1,74 @@
+"""The figures of a run, against values worked out by hand."""
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from service.cli.summary import show, summarize
+
+
+def record(reward: float | None, *, passed: bool | None = None, **sub: float | None) -> dict[str, Any]:
+    failure = (
+        None
+        if reward is not None
+        else {"kind": "other_error", "caused_by": "infrastructure", "message": "down"}
+    )
+    return {"reward": reward, "passed": passed, "sub_rewards": sub, "failure": failure}
+
+
+def test_figures_of_a_small_run() -> None:
+    found = summarize(
+        [
+            record(0.0, passed=False, a=0.0),
+            record(1.0, passed=True, a=1.0),
+            record(0.5, passed=True, a=None),
+            record(None),
+        ]
+    )
+    assert (found["rows"], found["graded"], found["ungraded"]) == (4, 3, 1)
+    # mean 0.5, sample standard deviation 0.5: 0.5 ± 1.959964 * 0.5 / sqrt(3)
+    assert found["reward"] == pytest.approx(
+        {"mean": 0.5, "min": 0.0, "max": 1.0, "low_95": -0.0657929, "high_95": 1.0657929}
+    )
+    # Wilson's interval for 2 of 3
+    assert found["pass_rate"] == pytest.approx(
+        {"rate": 2 / 3, "passed": 2, "of": 3, "low_95": 0.2076596, "high_95": 0.9385081}
+    )
+    assert found["ungraded_by_cause"] == [
+        {"kind": "other_error", "caused_by": "infrastructure", "count": 1, "example": "down"}
+    ]
+    assert found["sub_rewards"] == {"a": {"mean": 0.5, "ungraded": 1}}
+    assert [bar["count"] for bar in found["histogram"]] == [1, 1, 1]
+
+
+def test_many_values_are_put_into_ten_equal_bins() -> None:
+    found = summarize([record(n / 100) for n in range(100)])
+    assert [bar["count"] for bar in found["histogram"]] == [10] * 10
+
+
+def test_a_run_without_rewards_has_no_mean() -> None:
+    for rows in ([], [record(None)]):
+        found = summarize(rows)
+        assert (found["reward"], found["pass_rate"], found["histogram"]) == (None, None, [])
+    assert summarize([record(1.0)])["reward"] == {"mean": 1.0, "min": 1.0, "max": 1.0}
+
+
+def test_what_a_person_reads() -> None:
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    model = {"kind": "sample_parse_error", "caused_by": "model", "message": "not [JSON]"}
+    lowest = {"reward": 0.0, "passed": False, "sub_rewards": {}, "failure": model}
+    show(summarize([record(1.0, passed=True, a=1.0), record(None, a=None), lowest]), console)
+    text = " ".join(console.export_text().split())
+    for line in (
+        "rows 3",
+        "ungraded",
+        "mean reward 0.5000",
+        "pass rate",
+        "50.0% (1 of 2)",
+        "a 1.0000 ungraded 1",
+    ):
+        assert line in text
+    assert "ungraded: 1 × other_error, caused by the infrastructure for example: down" in text
+    assert "graded, and flagged: 1 × sample_parse_error, caused by the model for example: not [JSON]" in text
+    console.file.close()
