@@ -1,0 +1,72 @@
+"""What README and docs show is run as it stands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import OpenAI
+
+from runtime import Settings
+from tests.conftest import ROOT
+from tests.service.conftest import served
+
+MARKED = re.compile(r"<!-- test(?:: (\w+))? -->\n```(\w+)\n(.*?)```", re.DOTALL)
+README = (ROOT / "README.md").read_text()
+SNIPPETS = {name: code for name, _, code in MARKED.findall(README)}
+DOCS = [
+    pytest.param(code, id=f"{path.name}-{number}")
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    for number, (_, _, code) in enumerate(MARKED.findall(path.read_text()))
+]
+
+
+def run(code: str, name: str) -> dict[str, Any]:
+    """Run a snippet as a module."""
+    variables: dict[str, Any] = {"__name__": f"snippet_{name}"}
+    module = type(sys)(variables["__name__"])
+    sys.modules[variables["__name__"]] = module
+    exec(compile(code, name, "exec", dont_inherit=True), module.__dict__)  # noqa: S102  # our own documents
+    return module.__dict__
+
+
+def test_the_plugin_of_the_readme_works_as_written() -> None:
+    run(SNIPPETS["plugin"], "plugin")["test_keyword"]()
+
+
+def test_the_call_of_the_readme_works_as_written(quick: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    with served(quick) as address:
+        code = SNIPPETS["http"].replace("http://127.0.0.1:8000", address)
+        client: OpenAI = run(code, "http")["client"]
+        client.close()
+    assert capsys.readouterr().out.startswith("1.0 MetadataErrors(")
+
+
+def test_the_trainer_of_the_readme_works_as_written() -> None:
+    found = run(SNIPPETS["trainer"], "trainer")
+    rewards = found["reward"](completions=[r"\boxed{4}", r"\boxed{5}"], answer=["4", "4"])
+    ungraded = found["reward"](completions=["4"], answer=["no number"])
+    found["evaluator"].close()
+    assert (rewards, ungraded) == ([1.0, 0.0], [None])
+
+
+def test_the_grader_of_the_readme_is_valid(tmp_path: Path) -> None:
+    block = re.search(r"```json\n(.*?)```", README, re.DOTALL)
+    assert block
+    (tmp_path / "grader.json").write_text(block[1])
+    (tmp_path / "rows.jsonl").write_text('{"item": {"answer": "1", "solution": "s"}, "sample": "#### 1"}\n')
+    graders = Path(sys.executable).with_name("graders")
+    done = subprocess.run(
+        [graders, "validate", "grader.json", "--data", "rows.jsonl"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    assert done.stdout == b"grader.json: 0 errors, 0 warnings\n"
+
+
+@pytest.mark.parametrize("code", DOCS)
+def test_a_snippet_of_the_documents_works_as_written(code: str, request: pytest.FixtureRequest) -> None:
+    run(code, re.sub(r"\W", "_", request.node.callspec.id))
