@@ -1,0 +1,204 @@
+"""Speed as ratios, everything measured in this one run: `make bench`.
+
+Absolute times depend on the machine and on what else it does; the ratios hold. Each contender is timed in turn, several
+rounds, and the fastest round of each counts: noise only ever adds.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contenders import bare_loop, peers, references
+from graders.metrics import load_metric
+from runtime import Evaluator
+
+ROWS = 100_000
+ROUNDS = 5
+EXACT = {
+    "type": "string_check",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.answer}}",
+    "operation": "eq",
+}
+METRICS = ("fuzzy_match", "bleu", "gleu", "meteor", "rouge_1", "rouge_l")
+LENGTHS = (200, 2_000)
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "a",
+    "to",
+    "in",
+    "is",
+    "you",
+    "that",
+    "it",
+    "he",
+    "was",
+    "for",
+    "on",
+    "are",
+    "as",
+    "with",
+    "his",
+    "they",
+    "at",
+    "be",
+    "this",
+    "have",
+    "from",
+    "or",
+    "one",
+    "had",
+    "by",
+    "word",
+    "dogs",
+    "cats",
+    "ran",
+    "running",
+    "quickly",
+    "automobile",
+    "car",
+    "answered",
+    "answer",
+    "numbers",
+    "equal",
+    "therefore",
+    "because",
+    "result",
+]
+
+console = Console(width=100)
+
+
+def best(contenders: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Seconds of the fastest round of each contender; they take turns."""
+    seconds = dict.fromkeys(contenders, float("inf"))
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            started = time.perf_counter()
+            run()
+            seconds[name] = min(seconds[name], time.perf_counter() - started)
+    return seconds
+
+
+def string_checks() -> None:
+    """Equality of 100,000 answers through templates, beside what others offer for it."""
+    randomly = random.Random(1)
+    answers = [f"the answer is {randomly.randrange(10**6)}" for _ in range(ROWS)]
+    items = [{"question": f"question {n}", "answer": answer} for n, answer in enumerate(answers)]
+    samples = [answer if n % 2 else f"{answer}!" for n, answer in enumerate(answers)]
+    ours, looking, bare = asyncio.run(_ours_and_bare(samples, items))
+    table = _table("string_check with templates, 100,000 rows", "ns a row", "times ours", "times a bare loop")
+    _row(table, "a bare Python loop", bare, ours, bare)
+    _row(table, "rft-graders: grade_many", ours, ours, bare)
+    _row(table, "  and a GraderResult for each row", ours + looking, ours, bare)
+    for name, (count, run) in peers(samples, items).items():
+        _row(table, name, best({name: run}, 2)[name] / count, ours, bare)
+    console.print(table, "")
+
+
+async def _ours_and_bare(samples: list[str], items: list[dict[str, str]]) -> tuple[float, float, float]:
+    """Seconds a row: of our batch, of a look at each result, and of the bare loop; batch and loop take turns."""
+    async with Evaluator() as evaluator:
+        loaded = await evaluator.prepare(EXACT)
+        ours = bare = float("inf")
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            gradings = await evaluator.grade_many(loaded, samples, items)
+            middle = time.perf_counter()
+            rewards = bare_loop(samples, items)
+            ours, bare = min(ours, middle - started), min(bare, time.perf_counter() - middle)
+        started = time.perf_counter()
+        passed = sum(result.passed is True for result in gradings)
+        looking = time.perf_counter() - started
+    if gradings.rewards.tolist() != rewards or passed != sum(rewards):
+        raise SystemExit("the two differ: nothing was measured")
+    return ours / ROWS, looking / ROWS, bare / ROWS
+
+
+def similarities() -> None:
+    """Each metric beside the library that defines it, on texts that it has not seen."""
+    table = _table(
+        "text_similarity, beside the reference library",
+        "characters",
+        "ours, a second",
+        "reference, a second",
+        "ratio",
+    )
+    found = references()
+    for name in METRICS:
+        for length in LENGTHS:
+            count = max(20, 40_000 // length)
+            pairs = [(_prose(length, n), _prose(length, n + 1)) for n in range(count)]
+            metric, reference = load_metric(name), found.get(name)
+            metric.score("warm", "up")
+            ours = best({"ours": lambda: [metric.score(*pair) for pair in pairs]}, 2)["ours"]  # noqa: B023
+            if reference is None:
+                table.add_row(name, str(length), f"{count / ours:,.0f}", "its data is missing", "")
+                continue
+            theirs = best({"theirs": lambda: [reference(*pair) for pair in pairs]}, 1)["theirs"]  # noqa: B023
+            if any(abs(metric.score(*pair) - reference(*pair)) > 1e-9 for pair in pairs[:20]):
+                raise SystemExit(f"{name} differs from its reference: nothing was measured")
+            table.add_row(
+                name, str(length), f"{count / ours:,.0f}", f"{count / theirs:,.0f}", f"{theirs / ours:.1f}"
+            )
+    console.print(table, "")
+
+
+async def plugins() -> None:
+    """A plugin in its worker processes, in a batch and one by one."""
+    grader = {
+        "type": "countdown",
+        "answer": "{{sample.output_text}}",
+        "numbers": "{{item.nums}}",
+        "target": "{{item.target}}",
+    }
+    count = 20_000
+    samples = [f'{{"expression": "(25 - 4) * {n}", "result": "{21 * n}"}}' for n in range(count)]
+    items = [{"nums": f"[25, 4, {n}]", "target": "21"} for n in range(count)]
+    async with Evaluator() as evaluator:
+        loop = asyncio.get_running_loop()
+        await evaluator.grade_many(grader, samples[:2000], items[:2000])
+        started = loop.time()
+        gradings = await evaluator.grade_many(grader, samples, items)
+        batch = loop.time() - started
+        started = loop.time()
+        for sample, item in zip(samples[:2000], items[:2000], strict=True):
+            await evaluator.grade(grader, sample, item)
+        single = loop.time() - started
+    if gradings.ungraded:
+        raise SystemExit("gradings failed: nothing was measured")
+    console.print(
+        f"countdown plugin in worker processes: {count / batch:,.0f}/s in a batch, {2000 / single:,.0f}/s one after the other\n"
+    )
+
+
+def _prose(length: int, seed: int) -> str:
+    randomly = random.Random(seed)
+    text = ""
+    while len(text) < length:
+        text += randomly.choice(WORDS) + " "
+    return text[:length].strip()
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _row(table: Table, name: str, seconds: float, ours: float, bare: float) -> None:
+    table.add_row(name, f"{seconds * 1e9:,.0f}", f"{seconds / ours:.1f}", f"{seconds / bare:.1f}")
+
+
+if __name__ == "__main__":
+    string_checks()
+    similarities()
+    asyncio.run(plugins())
