@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, GetCoreSchemaHandler, ValidationInfo
@@ -86,6 +87,11 @@ class Grader:
             pass_threshold = (low + high) / 2
         info = GraderInfo(name, grader_type.name, signature, (low, high))
         return cls(grader_type, {**config, "name": name}, options, info, pass_threshold, built_in, function)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether its own templates are chains of direct look-ups; a JSONPath may take long over a large sample."""
+        return all(template.is_plain for _, template in self.templates())
 
     def complete(self, returned: object, *, execution_time: float = 0.0) -> GraderResult:
         """Make what a grading function returned into a result: the one place where that happens.

@@ -132,6 +132,9 @@ class GraderResult:
                     f"the reward {reward:g} is outside the range {low:g} to {high:g} that {self.grader.type!r} declares"
                 )
         object.__setattr__(self, "reward", reward)
+        if self.metrics or self.sub_rewards:
+            _check_named(self.metrics, "metric")
+            _check_named({k: v for k, v in self.sub_rewards.items() if v is not None}, "sub-reward")
 
     @property
     def graded(self) -> bool:
@@ -168,6 +171,14 @@ def checked_number(value: object) -> float:
     if not math.isfinite(number):
         raise ValueError(f"a reward is a finite number, not {number}")
     return number
+
+
+def _check_named(numbers: Mapping[str, object], what: str) -> None:
+    for name, number in numbers.items():
+        try:
+            checked_number(number)
+        except ValueError as error:
+            raise ValueError(f"{what} {name!r}: {str(error).replace('a reward', 'it')}") from None
 
 
 def checked_range(value: object) -> tuple[float, float]:

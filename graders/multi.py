@@ -1,7 +1,7 @@
 """`multi`: several graders and a formula over their rewards."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from graders.bound import Grader
 from graders.context import Context
@@ -56,6 +56,7 @@ class Multi:
             sub_rewards={key: part.reward for key, part in parts.items()},
             failure=failure,
             explanation=failure.message if failure else None,
+            usage=_usage(parts.values()),
             parts=parts,
             substituted=substituted,
         )
@@ -95,3 +96,14 @@ def _failure(parts: Mapping[str, GraderResult]) -> Failure | None:
         details=failure.details,
         retryable=failure.retryable,
     )
+
+
+def _usage(parts: Iterable[GraderResult]) -> dict[str, dict[str, int]]:
+    """The judge tokens of all parts, by model."""
+    total: dict[str, dict[str, int]] = {}
+    for part in parts:
+        for model, tokens in part.usage.items():
+            counted = total.setdefault(model, {})
+            for name, count in tokens.items():
+                counted[name] = counted.get(name, 0) + count
+    return total

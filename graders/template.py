@@ -74,8 +74,6 @@ class Template:
             GradingError: When a variable is not there (`invalid_variable_error`), or the sample is not JSON where JSON
                 is needed (`sample_parse_error`).
         """
-        if self._lookup is not None:
-            return as_text(self._lookup(sample, item))
         texts: list[str] = []
         length = 0
         for part in self._parts:
@@ -83,7 +81,12 @@ class Template:
             length += len(texts[-1])
             if length > MAX_RENDERED:
                 raise GradingError(f"a template renders to more than {MAX_RENDERED:,} characters")
-        return "".join(texts)
+        return texts[0] if len(texts) == 1 else "".join(texts)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every reference is a chain of direct look-ups: quick, whatever the data."""
+        return all(reference.is_plain for reference in self.references)
 
     def value(self, sample: Sample, item: Item) -> Any:
         """The referenced value as it is when the whole text is one reference; otherwise the rendered text."""

@@ -27,8 +27,8 @@ TURN_SECONDS = 0.005
 
 
 def goes_in_bulk(grader: Grader) -> bool:
-    """Whether a grader grades many rows at once: a built-in type with a `grade_batch`."""
-    return grader.built_in and hasattr(grader.function, "grade_batch")
+    """Whether a grader grades many rows at once: a built-in type with a `grade_batch`, and nothing that takes long."""
+    return grader.built_in and grader.is_plain and hasattr(grader.function, "grade_batch")
 
 
 async def grade_in_bulk(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from graders import Failure, FailureKind, GraderResult
+from graders.pattern import encodable
 from service.errors import ApiError
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -119,9 +120,11 @@ def error_flags(result: GraderResult) -> dict[str, bool | str | None]:
         found = failures.get(kind)
         flags[kind.value] = found is not None
         if kind in _WITH_DETAILS:
-            flags[f"{kind.value}_details"] = found.message if found else None
+            flags[f"{kind.value}_details"] = encodable(found.message) if found else None
         if kind is FailureKind.PYTHON_GRADER_SERVER:
-            flags[f"{kind.value}_type"] = str(found.details.get("type", "error")) if found else None
+            flags[f"{kind.value}_type"] = (
+                encodable(str(found.details.get("type", "error"))) if found else None
+            )
     return flags
 
 
@@ -141,7 +144,7 @@ def run_response(result: GraderResult) -> RunResponse:
             token_usage=_total(result.usage),
             sampled_model_name=next(iter(result.usage), None),
         ),
-        sub_rewards={key: _or_zero(reward) for key, reward in result.sub_rewards.items()},
+        sub_rewards={encodable(key): _or_zero(reward) for key, reward in result.sub_rewards.items()},
         model_grader_token_usage_per_model={model: dict(tokens) for model, tokens in result.usage.items()},
     )
 

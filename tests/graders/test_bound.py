@@ -245,3 +245,10 @@ def test_lists_and_models_are_looked_through_too() -> None:
     found = Registry().including(lists).load({"type": "lists", "texts": ["a", "{{item.b}}"]})
     assert [path for path, _ in found.templates()] == [("texts", 0), ("texts", 1)]
     assert [template.source for _, template in found.find(Template)] == ["a", "{{item.b}}"]
+
+
+def test_a_grader_is_plain_when_its_own_templates_are() -> None:
+    rich = {**CHECK, "reference": "{{item.a[*]}}"}
+    assert load(**CHECK).is_plain
+    assert not load(**rich).is_plain
+    assert load(type="multi", graders={"a": rich}, calculate_output="a").is_plain

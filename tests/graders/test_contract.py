@@ -212,3 +212,13 @@ def nested(levels: int) -> list[Any]:
 )
 def test_any_value_has_a_short_form_for_messages(value: object, shown: str) -> None:
     assert brief(value) == shown
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, "1", None])
+def test_metrics_and_sub_rewards_are_finite_numbers(number: Any) -> None:
+    with pytest.raises(ValueError, match="metric 'n': it is a"):
+        GraderResult(1.0, metrics={"n": number})
+    if number is not None:
+        with pytest.raises(ValueError, match="sub-reward 's': it is a"):
+            GraderResult(1.0, sub_rewards={"s": number})
+    assert GraderResult(1.0, sub_rewards={"s": None}, metrics={"n": 2}).sub_rewards == {"s": None}

@@ -51,6 +51,22 @@ async def grade(config: Mapping[str, Any]) -> GraderResult:
     return await FakeContext().grade(REGISTRY.load(config), Sample("x"), {})
 
 
+@grader("judged")
+def judged(sample: Sample, item: Item, *, model: str, tokens: int) -> GraderResult:
+    """Use up some tokens of a judge."""
+    return GraderResult(1.0, usage={model: {"total_tokens": tokens}})
+
+
+async def test_the_tokens_of_the_parts_add_up_by_model() -> None:
+    parts = {
+        name: {"type": "judged", "model": model, "tokens": n}
+        for name, model, n in (("a", "x", 1), ("b", "y", 2), ("c", "x", 4))
+    }
+    config = multi(parts, "a + b + c")
+    result = await FakeContext().grade(Registry.installed().including(judged).load(config), Sample(""), {})
+    assert result.usage == {"x": {"total_tokens": 5}, "y": {"total_tokens": 2}}
+
+
 async def test_the_reward_is_the_formula_over_the_keys() -> None:
     result = await grade(multi({"a": ONE, "b": HALF}, "0.25 * a + 0.5 * b"))
     assert result.reward == 0.5

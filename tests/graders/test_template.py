@@ -234,3 +234,23 @@ def test_a_column_of_texts_is_rendered_without_a_look_at_each_template(source: s
 
 def test_as_text_is_compact_json() -> None:
     assert as_text({"é": [1, None]}) == '{"é":[1,null]}'
+
+
+def test_a_lone_reference_has_the_same_limit_as_a_text() -> None:
+    long = {"long": "x" * (MAX_RENDERED + 1)}
+    for source in ("{{item.long}}", "{{item.long}}."):
+        with pytest.raises(GradingError, match="renders to more than 8,000,000 characters"):
+            Template(source)(Sample(""), long)
+
+
+@pytest.mark.parametrize(
+    ("source", "plain"),
+    [
+        ("", True),
+        ("{{item.a}} {{sample.output_text}}", True),
+        ("{{item.a}} {{item.b[*]}}", False),
+        ("{{item..a}}", False),
+    ],
+)
+def test_a_template_is_plain_when_all_its_references_are(source: str, plain: bool) -> None:
+    assert Template(source).is_plain is plain

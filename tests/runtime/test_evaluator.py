@@ -137,6 +137,25 @@ async def test_a_text_that_would_stall_is_ungraded_at_the_deadline(evaluator: Ev
     assert result.failure.kind == "unresponsive_reward_error"
 
 
+async def test_a_jsonpath_over_a_long_sample_runs_in_a_worker_and_over_a_short_one_here(
+    evaluator: Evaluator,
+) -> None:
+    config = {**EXACT, "input": "{{sample.output_json[*].x}}", "reference": "{{item.answer}}"}
+    assert (await evaluator.grade(config, '[{"x": 1}, {"x": 2}]', {"answer": "[1,2]"})).reward == 1.0
+    assert not evaluator._pool._lanes
+    long = "[" + ", ".join('{"x": 1}' for _ in range(500)) + "]"
+    gradings = await evaluator.grade_many(
+        config, [long] * 3, [{"answer": "[" + ",".join("1" * 500) + "]"}] * 3
+    )
+    assert gradings.rewards.tolist() == [1.0] * 3
+    assert len(evaluator._pool._lanes) == 1
+    config["input"] = "{{item.own[*]}}"
+    own = await evaluator.grade(config, "a", {"answer": "[]", "own": object()})
+    assert (
+        own.reward == 1.0
+    )  # a caller's own objects cannot be sent to a worker; there is nothing in this one
+
+
 async def test_a_multi_grader_with_a_plugin_is_graded_in_bulk(evaluator: Evaluator) -> None:
     config = {
         "type": "multi",

@@ -183,6 +183,15 @@ def test_the_async_client_and_the_azure_path(url: str) -> None:
             },
         ),
         ({"type": "asks"}, "judge", {}, {"other_error": True}),
+        (
+            {"type": "hostile"},
+            "half",
+            {},
+            {
+                "python_grader_runtime_error": True,
+                "python_grader_runtime_error_details": "hostile: ValueError: half \ufffd\ufffd\ufffd",
+            },
+        ),
     ],
 )
 def test_a_failed_grading_is_200_with_zero_and_its_flag(

@@ -39,7 +39,7 @@ def _exit_once(path: str) -> None:
 
 
 def _imitate() -> None:
-    for descriptor in range(3, 20):
+    for descriptor in range(3, 1024):
         try:
             os.write(descriptor, b"\x00\x00\x00\x02{}")
         except OSError:
@@ -65,12 +65,14 @@ def hostile(sample: Sample, item: Item) -> Any:
             os.kill(os.getpid(), signal.SIGSEGV)
         case "raise":
             raise Unpicklable(1, 2)
+        case "half":
+            raise ValueError("half \ud83d")
         case "print":
             _print_much()
         case "imitate":
             _imitate()
         case "unplain":
-            return GraderResult(1.0, metrics={"a": object()})  # type: ignore[dict-item]
+            return GraderResult(1.0, explanation=object())  # type: ignore[arg-type]
         case "environment":
             return GraderResult(1.0, explanation=str(os.environ.get(argument)))
         case "blame":
