@@ -35,7 +35,7 @@ class NumericCheck:
       expressions (`2x`, `x > 2`), `inf`, `nan`, `1e999` and numbers of more than 400 digits are no number: the lowest
       reward, flagged `sample_parse_error`.
     * `percent`: `50%` is 0.5 (`"ratio"`), or 50 (`"number"`) where the references leave the sign out.
-    * `abs_tol`, `rel_tol`: a number within `max(abs_tol, rel_tol * |reference|)` counts as equal. By default fractional
+    * `abs_tol`, `rel_tol`: a number within `abs_tol + rel_tol * |reference|` counts as equal. By default fractional
       numbers may differ by a billionth (1/3 is 0.3333333333), whole numbers not at all.
     * `score`: `"exact"`, `{"linear": {"scale": 10}}`, `{"exponential": {"scale": 10}}`, or steps such as Countdown's
       `{"steps": [[0, 5], [1, 4], [5, 3]], "range": [0, 5]}`.

@@ -43,8 +43,8 @@ def as_written(number: float) -> Fraction:
 class Tolerance:
     """Which distances count as none.
 
-    A number is accepted when `|sample - reference| <= max(absolute, relative * |reference|)`: `math.isclose`, relative to the
-    reference alone, so that a sample cannot widen its own tolerance; numpy's `allclose` adds the two instead.
+    A number is accepted when `|sample - reference| <= absolute + relative * |reference|`, as in numpy's `allclose`: relative
+    to the reference alone, so that a sample cannot widen its own tolerance.
 
     Attributes:
         absolute: Accepted difference.
@@ -64,7 +64,7 @@ class Tolerance:
         relative = self.relative
         if relative is None:
             relative = Fraction(0) if sample.denominator == reference.denominator == 1 else ROUNDING
-        return abs(sample - reference) <= max(self.absolute, relative * abs(reference))
+        return abs(sample - reference) <= self.absolute + relative * abs(reference)
 
 
 @dataclass(frozen=True, slots=True)
