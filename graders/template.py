@@ -18,7 +18,7 @@ from graders.options import option_schema
 from graders.paths import Lookup, Step, compile_path
 from graders.sample import Sample, SampleColumn
 
-MAX_RENDERED = 8_000_000
+MAX_RENDERED = 2_000_000
 """Characters of a rendered text: a small template that names a long field many times must not fill the memory."""
 
 

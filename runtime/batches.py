@@ -1,8 +1,6 @@
 """Many rows: in bulk for graders that can, otherwise row by row with a bounded number at once."""
 
 import asyncio
-import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from itertools import groupby, islice
@@ -12,6 +10,7 @@ import numpy as np
 
 from graders import Grader, GraderResult, GradingError, Item, Sample
 from graders.sample import SampleColumn
+from runtime.canonical import digest
 from runtime.execute import deadline_passed
 from runtime.gradings import Gradings
 from runtime.world import Runner, World, runs_inline
@@ -144,15 +143,6 @@ class _Seen:
             self._results[key] = results
             if self._limit is not None and len(self._results) > self._limit:
                 self._results.popitem(last=False)
-
-
-def digest(data: object) -> str | None:
-    """A text that is equal for equal plain data, whatever the order of its keys; None for data that is not plain."""
-    try:
-        text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError):
-        return None
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _groups(grader: Grader, rows: Rows) -> Iterable[tuple[list[Sample], Item]]:

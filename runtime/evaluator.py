@@ -1,21 +1,19 @@
 """The `Evaluator`: runs graders over samples. Built-in types run inline, plugins in worker processes."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Self
 from weakref import WeakSet
 
 from graders import ConfigurationError, Grader, GraderResult, Item, Registry, Sample
-from runtime.batches import Rows, digest, goes_in_bulk, grade_each, grade_in_bulk, grade_in_chunks
+from runtime.batches import Rows, goes_in_bulk, grade_each, grade_in_bulk, grade_in_chunks
+from runtime.compiled import CompiledGraders
 from runtime.execute import deadline_passed, execute
 from runtime.gradings import Gradings, gradings_of
 from runtime.settings import Settings
 from runtime.workers.pool import WorkerPool
 from runtime.world import World, may_run_here
 
-COMPILED = 1024
-"""Graders that are kept compiled."""
 REMEMBERED = 8192
 """Gradings of a stream that are remembered, in order to do identical ones once."""
 
@@ -31,7 +29,7 @@ class Evaluator:
         self.registry = Registry.installed() if registry is None else registry
         self.settings = settings or Settings.load()
         self._pool = WorkerPool(self.registry, self.settings)
-        self._graders: OrderedDict[str, Grader] = OrderedDict()
+        self._compiled = CompiledGraders(self.registry)
         self._prepared: WeakSet[Grader] = WeakSet()
 
     async def __aenter__(self) -> Self:
@@ -51,18 +49,7 @@ class Evaluator:
             ConfigurationError: When it is wrong; nothing was graded.
             PluginError: When its plugin cannot be used.
         """
-        if isinstance(config, Grader):
-            return config
-        key = digest(config)
-        if key is None or key not in self._graders:
-            grader = self.registry.load(config)
-            if key is None:
-                return grader
-            self._graders[key] = grader
-            if len(self._graders) > COMPILED:
-                self._graders.popitem(last=False)
-        self._graders.move_to_end(key)
-        return self._graders[key]
+        return self._compiled.load(config)
 
     async def prepare(self, config: Grader | Mapping[str, Any]) -> Grader:
         """Load a grader and see that every plugin in it starts in a worker.
@@ -71,7 +58,7 @@ class Evaluator:
             ConfigurationError: When the grader is wrong.
             PluginError: When a worker cannot import a plugin or load its grader.
         """
-        grader = self.load(config)
+        grader = await self._compiled.load_aside(config)
         if grader not in self._prepared:
             if not grader.built_in:
                 await self._pool.prepare(grader)

@@ -18,6 +18,8 @@ from graders import (
 )
 
 JSONPATH_CHARACTERS = 4_000
+LONG_CHARACTERS = 100_000
+"""Of a sample; parsing a longer one as JSON and writing it out again takes more than about 10 ms."""
 
 
 class Unconfigured:
@@ -94,7 +96,9 @@ def runs_inline(grader: Grader, sample: Sample, item: Item) -> bool:
 
 def may_run_here(grader: Grader, sample: Sample, item: Item) -> bool:
     """Whether a grading may run in the caller's process: a built-in type, and a sample that cannot keep it long."""
-    if not grader.built_in or not (grader.is_plain or _is_small(sample, item)):
+    if not grader.built_in or len(sample.output_text) > LONG_CHARACTERS:
+        return False
+    if not grader.is_plain and not _is_small(sample, item):
         return False
     is_bounded = getattr(grader.function, "is_bounded", None)
     try:

@@ -33,8 +33,10 @@ if [ -n "${WORDNET_DEBS:-}" ]; then
 else
     command -v apt-get >/dev/null 2>&1 || give_up "apt-get is not installed"
     # The sandbox user of apt may not write into a private directory; its warning about that is noise.
-    (cd "$work" && apt-get -q download wordnet-base wordnet-sense-index) >/dev/null 2>&1 ||
-        give_up "apt-get cannot download wordnet-base and wordnet-sense-index (try 'apt-get update' first)"
+    download() { (cd "$work" && apt-get -q download wordnet-base wordnet-sense-index) >/dev/null 2>&1; }
+    # A new machine has no package lists yet; only root may fetch them.
+    download || { apt-get -q update >/dev/null 2>&1 && download; } ||
+        give_up "apt-get cannot download wordnet-base and wordnet-sense-index (try 'apt-get update' as root)"
 fi
 for deb in "$work"/*.deb; do
     dpkg -x "$deb" "$work/root" || give_up "$deb cannot be unpacked"

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from graders import ConfigurationError, GraderResult, GradingError, Item, Registry, Sample, grader
 from runtime import Evaluator, Settings, SyncEvaluator
+from runtime.canonical import canonical
+from runtime.compiled import CompiledGraders
 from runtime.execute import execute
 from runtime.world import World
 
@@ -214,12 +216,46 @@ async def test_equal_json_is_compiled_once(evaluator: Evaluator) -> None:
     assert evaluator.load(EXACT) is not evaluator.load({**EXACT, "name": "other"})
 
 
-async def test_compiled_graders_are_forgotten_in_the_end(evaluator: Evaluator) -> None:
-    first = evaluator.load(EXACT)
-    for n in range(1100):
-        evaluator.load({**EXACT, "reference": str(n)})
-    assert evaluator.load(EXACT) is not first
-    assert len(evaluator._graders) == 1024
+def test_the_graders_that_were_used_last_are_kept_up_to_a_total_length() -> None:
+    one, two, three = ({**EXACT, "reference": name} for name in "abc")
+    compiled = CompiledGraders(Registry.installed(), characters=2 * len(canonical(one) or ""))
+    first, second = compiled.load(one), compiled.load(two)
+    assert compiled.load(one) is first
+    compiled.load(three)
+    assert compiled.load(one) is first
+    assert compiled.load(two) is not second
+
+
+async def test_a_grader_that_is_not_plain_json_is_compiled_each_time(evaluator: Evaluator) -> None:
+    config = {"type": "multi", "graders": {"a": evaluator.load(EXACT)}, "calculate_output": "a"}
+    first = await evaluator.prepare(config)
+    assert evaluator.load(config) is not first
+    assert (await evaluator.grade(config, "a", {"answer": "a"})).reward == 1.0
+
+
+async def test_a_long_grader_is_compiled_beside_the_event_loop(evaluator: Evaluator) -> None:
+    parts = {f"k{n}": {**EXACT, "reference": f"{n}"} for n in range(300)}
+    config = {"type": "multi", "graders": parts, "calculate_output": "+".join(parts)}
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count())
+    result = await evaluator.grade(config, "7", {})
+    counting.cancel()
+    assert result.reward == 1.0
+    assert turns > 10
+
+
+async def test_a_sample_that_is_too_long_for_the_event_loop_goes_to_a_worker(evaluator: Evaluator) -> None:
+    long = "[" + "1," * 60_000 + "1]"
+    config = {**EXACT, "input": "{{sample.output_json[60000]}}", "reference": "1"}
+    assert (await evaluator.grade(config, long, {})).reward == 1.0
+    assert len(evaluator._pool._lanes) == 1
 
 
 async def test_samples_of_one_prompt_are_graded_side_by_side(evaluator: Evaluator) -> None:

@@ -66,8 +66,10 @@ def test_the_tolerances_agree_with_numpys_allclose(
     ]
     samples, references = [one for one, _ in pairs], [other for _, other in pairs]
     mine = compare(samples, references, Tolerance.of(absolute, relative)).accepted
-    floats = [list(map(float, samples)), list(map(float, references))]
-    assert mine == bool(np.allclose(*floats, rtol=relative, atol=absolute))
+    theirs = np.allclose(
+        list(map(float, samples)), list(map(float, references)), rtol=relative, atol=absolute
+    )
+    assert mine == bool(theirs)
 
 
 @pytest.mark.parametrize(
