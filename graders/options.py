@@ -151,7 +151,6 @@ def _describe(details: ErrorDetails, path: tuple[str | int, ...], known: list[st
         )
     if kind == "dict_type" and isinstance(found, list):
         return 'expected a map from a key to each grader, such as {"correct": {…}}, got a list'
-    message = details["msg"]
-    message = message.removeprefix("Input should be ").removeprefix("Value error, ")
-    expected = f"expected {message}" if message != details["msg"] else message
-    return f"{expected}, got {brief(found)}"
+    wanted = details["msg"].removeprefix("Value error, ")
+    message = wanted.removeprefix("Input should be ")
+    return f"{wanted if message == wanted else f'expected {message}'}, got {brief(found)}"
