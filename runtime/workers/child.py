@@ -115,6 +115,9 @@ async def serve(channel: Channel, registry: Registry) -> None:
     graders: dict[int, Grader] = {}
     context = RemoteContext(channel)
     while (message := channel.receive()) is not None:
+        if "forget" in message:
+            graders.clear()
+            continue
         if "load" in message:
             graders[message["load"]] = registry.load(message["config"])
             continue

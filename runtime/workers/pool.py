@@ -5,6 +5,7 @@ that runs: when it exceeds its time or kills its worker, it alone pays. The othe
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 
@@ -23,6 +24,8 @@ from runtime.settings import Settings
 from runtime.workers.frames import FrameError, Message, encode, results_from_plain, results_to_plain
 from runtime.workers.lane import Job, Lane, Nested
 from runtime.workers.process import WorkerDied, WorkerProcess
+
+logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 120.0
 ATTEMPTS = 2
@@ -134,8 +137,10 @@ class WorkerPool:
                 finally:
                     if worker is None:
                         await busy.kill()
-        except Exception as error:  # noqa: BLE001  # whatever stopped this member, nobody may wait for it for ever
-            _refuse_all(lane, error)
+        except Exception as error:
+            logger.exception("a worker for %s was given up", grader.type.name)
+            if len(lane.workers) == 1:  # the others, if there are any, do what waits
+                _refuse_all(lane, error)
         finally:
             if worker is not None:
                 await worker.stop()

@@ -15,6 +15,8 @@ from runtime.workers.frames import HEADER, Message, encode, frame, frame_length,
 OUTPUT_KEPT = 8_192
 """Bytes of a worker's last output that are kept, to say why it died."""
 STOP_SECONDS = 2.0
+LOADED = 256
+"""Graders that a worker keeps loaded."""
 
 
 class WorkerDied(Exception):  # it says what happened
@@ -33,7 +35,7 @@ class WorkerProcess:
         self._process, self._reader, self._writer = process, reader, writer
         self._output: deque[bytes] = deque()
         self._drain = asyncio.create_task(self._read_output())
-        self._loaded: dict[str, int] = {}
+        self._loaded: dict[Grader, int] = {}
 
     @classmethod
     async def start(cls, grader: Grader, registry: Registry, settings: Settings) -> "WorkerProcess":
@@ -95,11 +97,13 @@ class WorkerProcess:
             grader: What grades.
             row: Stored samples and item, encoded.
         """
-        key = repr(grader.config)  # the whole JSON: names and thresholds enter the results too
-        if key not in self._loaded:
-            self._loaded[key] = len(self._loaded)
-            self.send({"load": self._loaded[key], "config": grader.config})
-        self._write(b'{"number":%d,"grader":%d,"row":%b}' % (number, self._loaded[key], row))
+        if grader not in self._loaded:
+            if len(self._loaded) >= LOADED:
+                self.send({"forget": True})
+                self._loaded.clear()
+            self._loaded[grader] = len(self._loaded)
+            self.send({"load": self._loaded[grader], "config": grader.config})
+        self._write(b'{"number":%d,"grader":%d,"row":%b}' % (number, self._loaded[grader], row))
 
     def send(self, message: Message) -> None:
         """Send one message.

@@ -217,6 +217,39 @@ async def test_a_lone_score_is_never_spread_over_a_group(evaluator: Evaluator) -
     assert "one score for each of the 2 samples" in (results[0].explanation or "")
 
 
+async def test_a_worker_keeps_a_bounded_number_of_graders_and_mixes_none_up(evaluator: Evaluator) -> None:
+    graders = [evaluator.load({"type": "starts_with", "prefix": f"{n}."}) for n in range(600)]
+    for _ in range(2):
+        results = await asyncio.gather(
+            *(evaluator.grade(grader, f"{n}.") for n, grader in enumerate(graders))
+        )
+        assert [result.reward for result in results] == [1.0] * 600
+    results = await asyncio.gather(
+        *(evaluator.grade(grader, f"{n + 1}.") for n, grader in enumerate(graders))
+    )
+    assert [result.reward for result in results] == [0.0] * 600
+
+
+async def test_a_plugin_that_no_longer_starts_leaves_what_waits_ungraded_with_the_cause(
+    quick: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = Registry([Entry("fragile", "hostile_graders.fragile:fragile", "p", "1")])
+    settings = quick.model_copy(update={"worker_environment": {"FRAGILE": str(tmp_path / "gone")}})
+    os.environ["FRAGILE"] = str(tmp_path / "gone")
+    try:
+        async with Evaluator(registry, settings) as evaluator:
+            grader = await evaluator.prepare({"type": "fragile"})
+            (tmp_path / "gone").touch()
+            result = await evaluator.grade(grader, "die")
+    finally:
+        del os.environ["FRAGILE"]
+    assert result.reward is None
+    assert result.failure is not None
+    assert (result.failure.caused_by, result.failure.details["type"]) == ("infrastructure", "worker_start")
+    assert "the library is gone" in result.failure.message
+    assert "a worker for fragile was given up" in caplog.text
+
+
 async def test_a_class_plugin_is_prepared_and_graded(evaluator: Evaluator) -> None:
     gradings = await evaluator.grade_many(
         {"type": "starts_with", "prefix": "The"}, ["the end", "an end"], [{}] * 2
