@@ -70,3 +70,13 @@ def test_the_grader_of_the_readme_is_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", DOCS)
 def test_a_snippet_of_the_documents_works_as_written(code: str, request: pytest.FixtureRequest) -> None:
     run(code, re.sub(r"\W", "_", request.node.callspec.id))
+
+
+def test_every_setting_is_documented() -> None:
+    table = (ROOT / "docs/service.md").read_text().partition("## Settings")[2]
+    documented = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert documented == set(Settings.model_fields)
