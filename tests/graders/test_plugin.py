@@ -93,7 +93,7 @@ def test_a_grader_type_describes_itself() -> None:
     assert keyword.range == (0.0, 1.0)
     assert keyword.libraries == ("numpy",)
     assert keyword.summary == "Reward the share of `words` that the sample mentions."
-    assert (keyword.__doc__ or "").endswith("Sources: none.\n    ")
+    assert (keyword.__doc__ or "").rstrip().endswith("Sources: none.")
     assert keyword.reference == f"{__name__}:keyword"
     assert repr(keyword) == f"<grader type 'keyword' from {__name__}:keyword>"
     assert patient.summary == ""
