@@ -14,7 +14,8 @@ from graders.template import Template
 
 
 def _contains_ignoring_case(text: str, part: str) -> bool:
-    return part.lower() in text.lower()
+    # not lower(), which looks at the neighbours: the end of "ΑΣ" is "ς", and inside a word it is "σ"
+    return part.casefold() in text.casefold()
 
 
 _OPERATIONS: dict[str, Callable[[str, str], bool]] = {

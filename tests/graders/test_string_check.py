@@ -72,6 +72,14 @@ def test_ne_is_not_eq_and_every_text_contains_itself(left: str, right: str) -> N
     assert check("ilike").function(Sample(left + right.upper() + left), {"a": right.upper()})
 
 
+@pytest.mark.parametrize(
+    ("text", "part"), [("ΑΣΑ", "ας"), ("οδός", "ΟΔΌΣ"), ("STRASSE", "straße"), ("ǅ", "ǆ")]
+)
+def test_ilike_knows_the_letter_case_of_every_script(text: str, part: str) -> None:
+    assert check("ilike").function(Sample(text), {"a": part})
+    assert not check("like").function(Sample(text), {"a": part})
+
+
 def test_a_missing_variable_is_a_failure_and_no_reward() -> None:
     with pytest.raises(GradingError, match=r"\{\{item.a\}\} is not there: item has b"):
         check("ne").function(Sample("x"), {"b": 1})

@@ -254,3 +254,9 @@ def test_a_lone_reference_has_the_same_limit_as_a_text() -> None:
 )
 def test_a_template_is_plain_when_all_its_references_are(source: str, plain: bool) -> None:
     assert Template(source).is_plain is plain
+
+
+def test_rendering_many_names_the_first_row_that_lacks_the_variable() -> None:
+    rows = [{"a": "x"}, {"b": "y"}]
+    with pytest.raises(GradingError, match=r"\{\{item.a\}\} is not there: item has b"):
+        Template("{{item.a}}").render_many(SampleColumn(["", ""]), rows)
