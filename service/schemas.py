@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from graders import Failure, FailureKind, GraderResult
+from graders import FailureKind, GraderResult
 from graders.pattern import encodable
 from service.errors import ApiError
 
@@ -110,21 +110,31 @@ _WITH_DETAILS = (
 """The flags that the published API has a `…_details` for."""
 
 
-def error_flags(result: GraderResult) -> dict[str, bool | str | None]:
-    """Every published error flag: those of the result and of its parts are set, with the first one's message."""
-    failures: dict[FailureKind, Failure] = {}
-    for failure in result.failures():
-        failures.setdefault(failure.kind, failure)
+def _clear_flags() -> dict[str, bool | str | None]:
     flags: dict[str, bool | str | None] = {}
     for kind in FailureKind:
-        found = failures.get(kind)
-        flags[kind.value] = found is not None
+        flags[kind.value] = False
         if kind in _WITH_DETAILS:
-            flags[f"{kind.value}_details"] = encodable(found.message) if found else None
+            flags[f"{kind.value}_details"] = None
         if kind is FailureKind.PYTHON_GRADER_SERVER:
-            flags[f"{kind.value}_type"] = (
-                encodable(str(found.details.get("type", "error"))) if found else None
-            )
+            flags[f"{kind.value}_type"] = None
+    return flags
+
+
+_CLEAR = _clear_flags()
+
+
+def error_flags(result: GraderResult) -> dict[str, bool | str | None]:
+    """Every published error flag: those of the result and of its parts are set, with the first one's message."""
+    flags = _CLEAR.copy()
+    for failure in result.failures():
+        kind = failure.kind
+        if not flags[kind.value]:
+            flags[kind.value] = True
+            if kind in _WITH_DETAILS:
+                flags[f"{kind.value}_details"] = encodable(failure.message)
+            if kind is FailureKind.PYTHON_GRADER_SERVER:
+                flags[f"{kind.value}_type"] = encodable(str(failure.details.get("type", "error")))
     return flags
 
 
