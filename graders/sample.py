@@ -169,16 +169,13 @@ class Sample:
                 "a sample that is a JSON object has 'output_text', or 'choices' as a chat completion, or 'output' as a "
                 f"Responses object; got {', '.join(map(repr, data)) or 'an empty object'}"
             )
-        if unknown := [key for key in data if key not in FIELDS]:
-            raise ConfigurationError(
-                f"a stored sample has no field {', '.join(map(repr, unknown))}; its fields are {', '.join(FIELDS)}"
-            )
         for name in ("choices", "output_tools", "input_tools"):
             if not isinstance(data.get(name), (list, NoneType)):
                 raise ConfigurationError(
                     f"a stored sample's {name!r} is a list, not {type(data[name]).__name__}"
                 )
-        fields = {name: value for name, value in data.items() if name != "output_json"}
+        # what else a stored sample carries (usage, temperature, …) says nothing to a grader
+        fields = {name: data[name] for name in FIELDS if name in data and name != "output_json"}
         fields["output_text"] = "" if data["output_text"] is None else data["output_text"]
         fields["output_tools"] = data.get("output_tools") or ()
         return cls(**fields)
