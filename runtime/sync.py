@@ -1,12 +1,10 @@
 """The evaluator without `async`: the same object, run on an event loop in a thread of its own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, Self, TypeVar
-
-from anyio.from_thread import start_blocking_portal
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, Generic, Self, TypeVar
 
 from graders import Grader, GraderResult, Item, Registry
 from runtime.batches import Rows
@@ -15,18 +13,24 @@ from runtime.gradings import Gradings
 from runtime.settings import Settings
 
 AHEAD = 1024
-"""Results that wait for the other thread."""
+"""Results of a stream that wait for the other thread."""
 
 T = TypeVar("T")
 
 
 class SyncEvaluator:
-    """Grades samples; use it as `with SyncEvaluator() as evaluator`. See `Evaluator` for every argument."""
+    """Grades samples; use it as `with SyncEvaluator() as evaluator`, or let the program's end close it.
+
+    See `Evaluator` for every argument. It may be used from several threads.
+    """
 
     def __init__(self, registry: Registry | None = None, settings: Settings | None = None) -> None:
         self._evaluator = Evaluator(registry, settings)
-        self._thread = start_blocking_portal()
-        self._portal = self._thread.__enter__()
+        self._loop = asyncio.new_event_loop()
+        # a daemon: a program that forgets to close its evaluator must still end
+        thread = threading.Thread(target=self._loop.run_forever, name="graders-evaluator", daemon=True)
+        thread.start()
+        self._finalizer = weakref.finalize(self, _stop, self._evaluator, self._loop, thread)
 
     def __enter__(self) -> Self:
         return self
@@ -36,8 +40,7 @@ class SyncEvaluator:
 
     def close(self) -> None:
         """Stop the worker processes and the thread."""
-        self._portal.call(self._evaluator.aclose)
-        self._thread.__exit__(None, None, None)
+        self._finalizer()
 
     def load(self, config: Grader | Mapping[str, Any]) -> Grader:
         """A grader out of its JSON."""
@@ -45,7 +48,7 @@ class SyncEvaluator:
 
     def prepare(self, config: Grader | Mapping[str, Any]) -> Grader:
         """Load a grader and see that every plugin in it starts in a worker."""
-        return self._portal.call(partial(self._evaluator.prepare, config))
+        return self._wait(self._evaluator.prepare(config))
 
     def grade(
         self,
@@ -56,7 +59,7 @@ class SyncEvaluator:
         deadline_s: float | None = None,
     ) -> GraderResult:
         """Grade one sample."""
-        return self._portal.call(partial(self._evaluator.grade, grader, sample, item, deadline_s=deadline_s))
+        return self._wait(self._evaluator.grade(grader, sample, item, deadline_s=deadline_s))
 
     def grade_group(
         self,
@@ -67,9 +70,7 @@ class SyncEvaluator:
         deadline_s: float | None = None,
     ) -> list[GraderResult]:
         """Grade the samples of one prompt."""
-        return self._portal.call(
-            partial(self._evaluator.grade_group, grader, samples, item, deadline_s=deadline_s)
-        )
+        return self._wait(self._evaluator.grade_group(grader, samples, item, deadline_s=deadline_s))
 
     def grade_many(
         self,
@@ -80,9 +81,7 @@ class SyncEvaluator:
         deadline_s: float | None = None,
     ) -> Gradings:
         """Grade many rows."""
-        return self._portal.call(
-            partial(self._evaluator.grade_many, grader, samples, items, deadline_s=deadline_s)
-        )
+        return self._wait(self._evaluator.grade_many(grader, samples, items, deadline_s=deadline_s))
 
     def stream(
         self,
@@ -93,40 +92,63 @@ class SyncEvaluator:
         ordered: bool = True,
     ) -> Iterator[tuple[int, GraderResult]]:
         """Grade rows as they come: pairs of a row's position and its result."""
-        results = self._evaluator.stream(grader, rows, deadline_s=deadline_s, ordered=ordered)
-        with self._portal.wrap_async_context_manager(_pumped(results)) as take:
-            while ready := self._portal.call(take):
+        pump = _Pump(self._evaluator.stream(grader, rows, deadline_s=deadline_s, ordered=ordered))
+        self._wait(pump.start())
+        try:
+            while ready := self._wait(pump.take()):
                 yield from ready
+        finally:
+            self._wait(pump.stop())
+
+    def _wait(self, awaited: Coroutine[Any, Any, T]) -> T:
+        """Run something on the other thread; an interrupt here cancels it there."""
+        future = asyncio.run_coroutine_threadsafe(awaited, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
 
 
-@asynccontextmanager
-async def _pumped(results: AsyncGenerator[T, None]) -> AsyncIterator[Callable[[], Awaitable[list[T]]]]:
-    """Give results to another thread as many at once as there are: a change of threads costs more than most gradings.
+class _Pump(Generic[T]):
+    """Hands results to another thread, as many at once as there are: changing threads costs more than most gradings."""
 
-    Gives a function that waits for at least one result and takes all that are there; an empty list is the end.
-    """
-    queue: asyncio.Queue[T] = asyncio.Queue(AHEAD)
+    def __init__(self, results: AsyncGenerator[T, None]) -> None:
+        self._results = results
+        self._queue: asyncio.Queue[T] = asyncio.Queue(AHEAD)
+        self._filling: asyncio.Task[None] | None = None
 
-    async def fill() -> None:
-        async for result in results:
-            await queue.put(result)
+    async def start(self) -> None:
+        """Begin to fill."""
+        self._filling = asyncio.create_task(self._fill())
 
-    async def take() -> list[T]:
-        first = asyncio.ensure_future(queue.get())
-        await asyncio.wait({first, filling}, return_when=asyncio.FIRST_COMPLETED)
-        if not first.done() and queue.empty():
+    async def _fill(self) -> None:
+        async for result in self._results:
+            await self._queue.put(result)
+
+    async def take(self) -> list[T]:
+        """All results that are there, at least one; none at the end. Raises what ended them otherwise."""
+        first = asyncio.ensure_future(self._queue.get())
+        await asyncio.wait({first, *filter(None, [self._filling])}, return_when=asyncio.FIRST_COMPLETED)
+        if not first.done() and self._filling is not None:
             first.cancel()
-            filling.result()  # the end, or what ended it
+            self._filling.result()
             return []
         ready = [await first]
-        while not queue.empty():
-            ready.append(queue.get_nowait())
+        while not self._queue.empty():
+            ready.append(self._queue.get_nowait())
         return ready
 
-    filling = asyncio.ensure_future(fill())
-    try:
-        yield take
-    finally:
-        filling.cancel()
-        await asyncio.wait({filling})
-        await results.aclose()
+    async def stop(self) -> None:
+        """End it, wherever it is."""
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.wait({self._filling})
+        await self._results.aclose()
+
+
+def _stop(evaluator: Evaluator, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    asyncio.run_coroutine_threadsafe(evaluator.aclose(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()

@@ -2,6 +2,9 @@
 
 import asyncio
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -299,3 +302,33 @@ def test_the_same_without_async(quick: Settings) -> None:
         assert [(n, r.reward) for n, r in evaluator.stream(loaded, rows)] == [(0, 1.0), (1, 0.0)]
         with pytest.raises(ConfigurationError):
             evaluator.grade({"type": "nothing"}, "a")
+
+
+def test_a_program_that_forgets_to_close_its_evaluator_ends_and_leaves_no_worker() -> None:
+    code = (
+        "from runtime import SyncEvaluator\n"
+        "evaluator = SyncEvaluator()\n"
+        "print(int(evaluator.grade({'type': 'process_id'}, '').reward))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
+def test_a_stream_that_is_left_early_leaves_the_evaluator_usable(sync_evaluator: SyncEvaluator) -> None:
+    rows: list[tuple[str, Item]] = [("spin" if n == 50 else f"good {n}", {}) for n in range(100)]
+    for n, _ in sync_evaluator.stream({"type": "hostile"}, rows):
+        if n == 3:
+            break
+    assert sync_evaluator.grade(EXACT, "a", {"answer": "a"}).reward == 1.0
+
+
+def test_what_ends_a_stream_is_raised_where_it_is_read(sync_evaluator: SyncEvaluator) -> None:
+    def rows() -> Iterator[tuple[str, Item]]:
+        yield "a", {"answer": "a"}
+        raise ConfigurationError("the second row is none")
+
+    with pytest.raises(ConfigurationError, match="the second row is none"):
+        list(sync_evaluator.stream({**SIMILAR, "evaluation_metric": "rouge_l"}, rows()))
