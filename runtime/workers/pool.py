@@ -6,13 +6,14 @@ that runs: when it exceeds its time or kills its worker, it alone pays. The othe
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Sequence
 
 from graders import (
-    ConfigurationError,
     FailureKind,
     Grader,
+    GraderError,
     GraderResult,
     GradingError,
     Item,
@@ -162,12 +163,11 @@ class WorkerPool:
 
     async def _grade_batch(self, lane: Lane, worker: WorkerProcess, jobs: list[Job]) -> bool:
         """Have a worker do some gradings; False when the worker must be replaced."""
-        for number, job in enumerate(jobs):
-            worker.grade(number, job.grader, job.row)
+        numbers = [worker.grade(job.grader, job.row) for job in jobs]
         rest = deque(jobs)
         try:
-            while rest:
-                if not await self._first_of(lane, worker, rest, len(jobs) - len(rest)):
+            for number in numbers:
+                if not await self._first_of(lane, worker, rest, number):
                     return False
         except (WorkerDied, FrameError) as death:
             job = rest.popleft()
@@ -219,7 +219,7 @@ class WorkerPool:
         try:
             inner = {str(n): self._registry.load(config) for n, config in enumerate(message["graders"])}
             sample, item = Sample.load(message["sample"]), dict(message["item"])
-        except (KeyError, TypeError, ConfigurationError) as error:
+        except (KeyError, TypeError, ValueError, GraderError) as error:
             raise FrameError(f"the worker asked for what there is not: {error}") from error
         results = await job.nested(inner, sample, item)
         worker.send({"results": results_to_plain(list(results.values()))})
@@ -241,7 +241,7 @@ def _results(job: Job, number: int, message: Message) -> list[GraderResult]:
     if message["done"] != number or not isinstance(returned, list) or len(returned) != job.size:
         raise FrameError("the worker answered what it was not asked")
     seconds = message.get("seconds")
-    seconds = float(seconds) if isinstance(seconds, (int, float)) else 0.0
+    seconds = seconds if isinstance(seconds, float) and math.isfinite(seconds) else 0.0
     try:
         return [job.grader.complete(value, execution_time=seconds) for value in returned]
     except GradingError as error:

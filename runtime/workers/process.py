@@ -7,6 +7,7 @@ import socket
 import sys
 from collections import deque
 from contextlib import suppress
+from itertools import count
 
 from graders import Grader, PluginError, Registry
 from runtime.settings import Settings
@@ -36,6 +37,7 @@ class WorkerProcess:
         self._output: deque[bytes] = deque()
         self._drain = asyncio.create_task(self._read_output())
         self._loaded: dict[Grader, int] = {}
+        self._numbers = count()
 
     @classmethod
     async def start(cls, grader: Grader, registry: Registry, settings: Settings) -> "WorkerProcess":
@@ -89,13 +91,15 @@ class WorkerProcess:
             )
         return worker
 
-    def grade(self, number: int, grader: Grader, row: bytes) -> None:
-        """Send one grading; its answer will be `{"done": number, "results": […]}`.
+    def grade(self, grader: Grader, row: bytes) -> int:
+        """Send one grading.
 
         Args:
-            number: Comes back with the answer.
             grader: What grades.
             row: Stored samples and item, encoded.
+
+        Returns:
+            The number that its answer will bear, `{"done": number, …}`; no other grading of this worker has it.
         """
         if grader not in self._loaded:
             if len(self._loaded) >= LOADED:
@@ -103,7 +107,9 @@ class WorkerProcess:
                 self._loaded.clear()
             self._loaded[grader] = len(self._loaded)
             self.send({"load": self._loaded[grader], "config": grader.config})
+        number = next(self._numbers)
         self._write(b'{"number":%d,"grader":%d,"row":%b}' % (number, self._loaded[grader], row))
+        return number
 
     def send(self, message: Message) -> None:
         """Send one message.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def _graded(
 ) -> Iterator[tuple[int, Record]]:
     """Every row's position with its record, those of earlier runs included, as they come."""
     rows = _with_earlier(data, journal)
-    waiting: list[tuple[int, Row]] = []
+    waiting: dict[int, tuple[int, Row]] = {}
+    numbers = count()
     earlier: list[tuple[int, Record]] = []
 
     def to_grade() -> Iterator[tuple[Sample, Item]]:
@@ -68,11 +70,11 @@ def _graded(
             if record is not None:
                 earlier.append((position, record))
                 continue
-            waiting.append((position, row))
+            waiting[next(numbers)] = position, row
             yield _sample_of(row, data), row.item
 
     for number, result in evaluator.stream(grader, to_grade(), ordered=False):
-        position, row = waiting[number]
+        position, row = waiting.pop(number)
         yield position, journal.add(position, row, result) if journal else record_of(position, row, result)
     yield from earlier
 

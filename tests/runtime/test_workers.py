@@ -59,6 +59,48 @@ async def test_the_misdeeds_together_leave_the_other_gradings_right_and_in_order
     assert [n for n, reward in enumerate(gradings.rewards) if reward != 1.0] == sorted(bad)
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "no JSON",
+        "[1]",
+        '{"done":{}}',
+        '{"done":0}',
+        '{"done":1,"rewards":[1.0]}',
+        '{"done":0,"rewards":[]}',
+        '{"done":0,"rewards":[7.0]}',
+        '{"done":0,"rewards":[[[{}]]]}',
+        '{"done":0,"rewards":[NaN]}',
+        '{"done":0,"results":[{"reward":null}]}',
+        '{"done":0,"results":[{"reward":1.0,"metrics":{"a":NaN}}]}',
+        '{"call":"grade_all","graders":[{"type":"nothing"}],"sample":"","item":{}}',
+        '{"call":"grade_all","graders":3,"sample":"","item":{}}',
+        '{"call":"grade_all","graders":[],"sample":3,"item":{}}',
+        '{"call":"grade_all","graders":[],"sample":"","item":[3]}',
+        "[" * 50_000,
+    ],
+)
+async def test_what_a_worker_sends_is_checked_like_a_strangers(evaluator: Evaluator, forged: str) -> None:
+    result = await evaluator.grade(HOSTILE, f"forge {forged}")
+    assert result.reward is None
+    assert result.failure is not None
+    assert result.failure.caused_by == "grader"
+    assert (await evaluator.grade(HOSTILE, "good")).reward == 1.0
+
+
+@pytest.mark.parametrize("seconds", ["1e999", "NaN", str(10**400), '"a"', "null"])
+async def test_a_time_that_is_none_does_no_harm(evaluator: Evaluator, seconds: str) -> None:
+    result = await evaluator.grade(HOSTILE, f'forge {{"done":0,"rewards":[0.5],"seconds":{seconds}}}')
+    assert (result.reward, result.execution_time) == (0.5, 0.0)
+
+
+async def test_an_answer_that_was_forged_is_not_taken_for_the_next_gradings(evaluator: Evaluator) -> None:
+    first = await evaluator.grade(HOSTILE, 'forge {"done":0,"rewards":[0.5]}')
+    rest = [await evaluator.grade(HOSTILE, text) for text in ("return none", "return text", "good")]
+    assert first.reward == 0.5
+    assert [result.reward for result in rest] == [None, None, 1.0]
+
+
 async def test_a_plugin_that_prints_megabytes_is_graded(evaluator: Evaluator) -> None:
     assert (await evaluator.grade(HOSTILE, "print")).reward == 1.0
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import sys
 from typing import Any
 
@@ -38,6 +39,15 @@ def _exit_once(path: str) -> None:
         os._exit(9)
 
 
+def _forge(text: str) -> None:
+    for descriptor in range(3, 1024):
+        try:
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                os.write(descriptor, len(text).to_bytes(4, "big") + text.encode())
+        except OSError:
+            continue
+
+
 def _imitate() -> None:
     for descriptor in range(3, 1024):
         try:
@@ -69,6 +79,8 @@ def hostile(sample: Sample, item: Item) -> Any:
             raise ValueError("half \ud83d")
         case "print":
             _print_much()
+        case "forge":
+            _forge(argument)
         case "imitate":
             _imitate()
         case "unplain":
