@@ -20,6 +20,8 @@ from graders.plugin import GraderType, find_type, type_of
 
 GROUP = "graders"
 BUILT_IN = "rft-graders"
+PUBLISHED = ("score_model", "label_model", "python", "endpoint")
+"""Types that OpenAI or Foundry publish and that are still to come here."""
 MAX_DEPTH = 64
 """Levels of maps and lists in a grader's JSON."""
 
@@ -164,6 +166,10 @@ class Registry(Mapping[str, Entry]):
             raise InvalidOptions([Problem(("type",), f"this field is required; installed types: {known}")])
         if isinstance(name, str) and name in self._entries:
             return self._entries[name]
+        if name in PUBLISHED:
+            raise UnknownGraderType(
+                f"this version does not have the published type {name!r} yet; it has {known}"
+            )
         near = get_close_matches(name, list(self), n=1) if isinstance(name, str) else []
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UnknownGraderType(f"unknown grader type {brief(name)}; {hint}installed types: {known}")

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
+from graders import GraderResult
 from runtime import Settings
+from runtime.datasets import parse_rows
+from runtime.journal import record_of
 from tests.conftest import ROOT
 from tests.service.conftest import served
 
@@ -80,3 +83,14 @@ def test_every_setting_is_documented() -> None:
         for name in re.findall(r"`(\w+)`", row)
     }
     assert documented == set(Settings.model_fields)
+
+
+def test_every_field_of_a_result_is_documented() -> None:
+    table = (ROOT / "docs/running.md").read_text().partition("## Results")[2].partition("## Runs")[0]
+    documented = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    (row,) = parse_rows([b'{"sample": ""}'], "")
+    assert documented == set(record_of(0, row, GraderResult(1.0)))
