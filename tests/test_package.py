@@ -1,5 +1,6 @@
 """What is built and published: the wheel holds three packages, and works where nothing else of ours is."""
 
+import inspect
 import subprocess
 import sys
 import venv
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import runtime
 from tests.conftest import ROOT
 
 BUILT_IN = {"string_check", "numeric_check", "text_similarity", "pattern_match", "multi"}
@@ -21,6 +23,16 @@ def test_the_built_in_types_are_published_like_any_plugin() -> None:
         if point.dist and point.dist.name == "rft-graders"
     }
     assert ours == BUILT_IN
+
+
+def test_the_runtime_publishes_what_it_lists() -> None:
+    public = {
+        name
+        for name, value in vars(runtime).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert runtime.__all__ == sorted(runtime.__all__)
+    assert set(runtime.__all__) == public
 
 
 @pytest.mark.slow
