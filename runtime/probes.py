@@ -15,6 +15,7 @@ CANARY = "GRADERS_DOCTOR_CANARY"
 NOT_COVERED = (
     "a plugin may read the files that its user may read, and use the network",
     "a plugin may keep state between gradings of one worker",
+    "a plugin's module is imported in the service too, to read its options: what it does at import, it does there",
     "Python that came over HTTP, or that a model wrote, is not run at all: there is no sandbox for it in this version",
 )
 """What worker processes do not protect from; they are there for accidents, not for enemies."""
