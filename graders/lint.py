@@ -51,7 +51,12 @@ def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
     templates = dict(grader.templates())
     for where, template in templates.items():
         yield from _check_template((*path, *where), template)
-    if templates and not any(template.mentions("sample") for template in templates.values()):
+    # a plugin has the sample itself, and may need templates for nothing but the item
+    if (
+        grader.built_in
+        and templates
+        and not any(template.mentions("sample") for template in templates.values())
+    ):
         yield Finding(
             "error",
             path,

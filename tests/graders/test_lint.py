@@ -241,3 +241,13 @@ def test_any_rows_can_be_checked(items: list[dict[str, Any]], reference: str) ->
     for found in data(items, reference=reference):
         assert set(found.rows) <= set(range(1, len(items) + 1))
         assert list(found.rows) == sorted(set(found.rows))
+
+
+def test_a_plugin_need_not_mention_the_sample_in_a_template() -> None:
+    @grader("near")
+    def near(sample: Sample, item: Item, *, reference: Template) -> bool:
+        """Compare the sample itself with a template."""
+        return sample.output_text == reference(sample, item)
+
+    loaded = Registry.installed().including(near).load({"type": "near", "reference": "{{item.a}}"})
+    assert check_grader(loaded) == []
