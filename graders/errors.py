@@ -26,10 +26,6 @@ class GraderError(Exception):
     """Any error that rft-graders raises on purpose."""
 
 
-class ConfigurationError(GraderError, ValueError):
-    """Something is wrong with a grader, a row or a setting, found before anything was graded."""
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with a grader's JSON.
@@ -55,33 +51,29 @@ class Problem:
         return f"{self.where}: {self.message}" if self.path else self.message
 
 
-class _LocatedError(ConfigurationError):
-    """A configuration error that knows the field it is about."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+class ConfigurationError(GraderError, ValueError):
+    """Something is wrong with a grader, a row or a setting, found before anything was graded."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong, in the shape of `InvalidOptions`."""
-        return (Problem((), self.message),)
+        """What is wrong, each with the field that it is about."""
+        return (Problem((), str(self)),)
 
 
-class UnknownGraderType(_LocatedError, LookupError):
+class UnknownGraderType(ConfigurationError, LookupError):
     """No installed grader has this type."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong: always the field `type`."""
-        return (Problem(("type",), self.message),)
+        return (Problem(("type",), str(self)),)
 
 
-class FormulaError(_LocatedError):
+class FormulaError(ConfigurationError):
     """A `calculate_output` is not a formula, or names a variable or function that does not exist."""
 
 
-class TemplateError(_LocatedError):
+class TemplateError(ConfigurationError):
     """A `{{…}}` does not parse, or asks for what a template may not do."""
 
 
@@ -93,11 +85,16 @@ class InvalidOptions(ConfigurationError):
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(map(str, self.problems)))
+        self._problems = tuple(problems)
+        super().__init__("; ".join(map(str, self._problems)))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every one of them."""
+        return self._problems
 
     def __reduce__(self) -> tuple[type["InvalidOptions"], tuple[tuple[Problem, ...]]]:
-        return type(self), (self.problems,)
+        return type(self), (self._problems,)
 
 
 class PluginError(GraderError, ImportError):

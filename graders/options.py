@@ -123,8 +123,8 @@ def option_schema(cls: type[T], plain: CoreSchema, *, write: Callable[[T], Any])
 
 def carry(error: ConfigurationError) -> PydanticCustomError:
     """Take a configuration error with all its problems through pydantic, which knows where it is nested."""
-    problems = getattr(error, "problems", (Problem((), str(error)),))
-    return PydanticCustomError("grader_problems", "{message}", {"message": str(error), "problems": problems})
+    carried = {"message": str(error), "problems": error.problems}
+    return PydanticCustomError("grader_problems", "{message}", carried)
 
 
 def _problems(details: ErrorDetails, known: list[str]) -> Iterable[Problem]:

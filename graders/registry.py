@@ -14,7 +14,7 @@ from typing import Any
 
 from graders.bound import Grader
 from graders.contract import brief
-from graders.errors import InvalidOptions, PluginError, Problem, UnknownGraderType
+from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem, UnknownGraderType
 from graders.options import RESERVED, validate_options
 from graders.plugin import GraderType, find_type, type_of
 
@@ -149,9 +149,10 @@ class Registry(Mapping[str, Entry]):
                 )
         except PluginError:
             raise
-        except ValueError as error:  # also how a class's constructor refuses its options
-            problems += getattr(error, "problems", (Problem((), str(error)),))
-            raise InvalidOptions(problems) from error
+        except ConfigurationError as error:
+            raise InvalidOptions([*problems, *error.problems]) from error
+        except ValueError as error:  # how a stranger's constructor refuses its options
+            raise InvalidOptions([*problems, Problem((), str(error))]) from error
         except Exception as error:  # a stranger's constructor may raise anything
             raise PluginError(
                 f"grader type {entry.name!r} of {entry.origin} cannot be made with these options: "

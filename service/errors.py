@@ -4,7 +4,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from graders import ConfigurationError, PluginError, Problem
+from graders import ConfigurationError, PluginError
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -34,8 +34,7 @@ class ApiError(Exception):
 
 def invalid_grader(error: ConfigurationError) -> ApiError:
     """A 400 that names every wrong field as the client sees it: `grader.graders.a.operation: …`."""
-    found: tuple[Problem, ...] = getattr(error, "problems", (Problem((), str(error)),))
-    problems = [problem.under("grader") for problem in found]
+    problems = [problem.under("grader") for problem in error.problems]
     return ApiError(400, "; ".join(map(str, problems)), param=problems[0].where, code="invalid_grader")
 
 

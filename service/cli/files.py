@@ -1,10 +1,10 @@
 """Grader files: read, loaded, and their mistakes shown with file and line."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from graders import ConfigurationError, Problem
+from graders import ConfigurationError
 from runtime.datasets import read_json
 from service.cli.locate import line_of
 
@@ -36,6 +36,5 @@ class GraderFile:
         try:
             return load(self.config)
         except ConfigurationError as error:
-            problems: Iterable[Problem] = getattr(error, "problems", (Problem((), str(error)),))
-            lines = [f"{self.path}:{self.line(problem.path)}: {problem}" for problem in problems]
+            lines = [f"{self.path}:{self.line(problem.path)}: {problem}" for problem in error.problems]
             raise ConfigurationError("\n".join(lines)) from error
