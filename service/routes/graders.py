@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from graders import ConfigurationError, Sample
+from graders import ConfigurationError, Grader, Sample
 from runtime import Evaluator
 from service.errors import ApiError, invalid_grader
 from service.schemas import RunRequest, RunResponse, ValidateRequest, ValidateResponse, read, run_response
@@ -18,6 +18,18 @@ def evaluator_of(request: Request) -> Evaluator:
     return evaluator
 
 
+async def prepared(request: Request, config: dict[str, Any]) -> Grader:
+    """The grader of a request, ready to grade.
+
+    Raises:
+        ApiError: 400, naming each field that is wrong.
+    """
+    try:
+        return await evaluator_of(request).prepare(config)
+    except ConfigurationError as error:
+        raise invalid_grader(error) from None
+
+
 def _documented(body: type[RunRequest | ValidateRequest]) -> dict[str, Any]:
     """The body for the OpenAPI document; routes read it themselves, to answer errors in the published shape."""
     content = {"application/json": {"schema": body.model_json_schema()}}
@@ -27,18 +39,14 @@ def _documented(body: type[RunRequest | ValidateRequest]) -> dict[str, Any]:
 @router.post("/run", response_model=RunResponse, openapi_extra=_documented(RunRequest))
 async def run(request: Request) -> Response:
     """Grade one sample."""
-    evaluator = evaluator_of(request)
     body = await read(request, RunRequest)
     try:
         sample = Sample.load(body.model_sample)
     except ConfigurationError as error:
         raise ApiError(400, f"model_sample: {error}", param="model_sample", code="invalid_body") from None
-    try:
-        grader = await evaluator.prepare(body.grader)
-    except ConfigurationError as error:
-        raise invalid_grader(error) from None
+    grader = await prepared(request, body.grader)
     deadline = request.app.state.settings.request_timeout_s
-    result = await evaluator.grade(grader, sample, body.item, deadline_s=deadline)
+    result = await evaluator_of(request).grade(grader, sample, body.item, deadline_s=deadline)
     # written out here: FastAPI would check our own answer again, which takes longer than most gradings
     return Response(run_response(result).model_dump_json(), media_type="application/json")
 
@@ -47,8 +55,5 @@ async def run(request: Request) -> Response:
 async def validate(request: Request) -> ValidateResponse:
     """Check a grader and fill in its name."""
     body = await read(request, ValidateRequest)
-    try:
-        grader = await evaluator_of(request).prepare(body.grader)
-    except ConfigurationError as error:
-        raise invalid_grader(error) from None
+    grader = await prepared(request, body.grader)
     return ValidateResponse(grader=dict(grader.config))
