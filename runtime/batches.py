@@ -11,7 +11,7 @@ import numpy as np
 from graders import Grader, GraderResult, GradingError, Item, Sample
 from graders.sample import SampleColumn
 from runtime.canonical import digest
-from runtime.execute import deadline_passed
+from runtime.execute import deadline_passed, execute
 from runtime.gradings import Gradings
 from runtime.world import Runner, World, runs_inline
 
@@ -122,7 +122,7 @@ async def _begin(runner: Runner, grader: Grader, samples: list[Sample], item: It
     if world.deadline is not None and loop.time() >= world.deadline:
         done.set_result([grader.failed(deadline_passed())] * len(samples))
     else:
-        done.set_result(await runner.run(grader, samples, item, world))
+        done.set_result(await execute(grader, samples, item, world))
     return done
 
 

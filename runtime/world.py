@@ -16,6 +16,7 @@ from graders import (
     Sample,
     Sandbox,
 )
+from runtime.execute import execute
 
 JSONPATH_CHARACTERS = 4_000
 LONG_CHARACTERS = 100_000
@@ -82,7 +83,7 @@ class World(Unconfigured):
         if all(runs_inline(grader, sample, item) for grader in graders.values()):
             graded: dict[str, GraderResult] = {}
             for key, grader in graders.items():
-                graded[key] = await self.grade(grader, sample, item)
+                (graded[key],) = await execute(grader, [sample], item, self)
                 await asyncio.sleep(0)  # each is quick, but hundreds of them must not keep the event loop
             return graded
         results = await asyncio.gather(*(self.grade(grader, sample, item) for grader in graders.values()))
