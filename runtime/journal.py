@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from graders import ConfigurationError, GraderResult
 from runtime.datasets import Row
@@ -25,22 +25,22 @@ Record = dict[str, Any]
 
 
 class Journal:
-    """The results of one run of one grader.
+    """The results of one run of one grader; opened and locked when it is made, like a file.
 
     Attributes:
         path: The results file.
         signature: The grader's signature; only its results are taken up again.
+
+    Raises:
+        ConfigurationError: When it cannot be written, or another run is writing it.
     """
 
     def __init__(self, path: Path, signature: str, *, fresh: bool = False) -> None:
         self.path, self.signature = path, signature
         self._journal = path.with_name(path.name + ".journal")
         self._records: dict[int, bytes] = {}
-        self._file: BinaryIO | None = None
         self._synced = time.monotonic()
         self._fresh = fresh
-
-    def __enter__(self) -> Self:
         try:
             self._file = self._journal.open("ab+")
         except OSError as error:
@@ -52,17 +52,18 @@ class Journal:
             raise ConfigurationError(
                 f"another run is writing {self.path}; wait for it or choose another -o"
             ) from None
-        if self._fresh:
+        if fresh:
             self._file.truncate(0)
         self._drop_torn_line()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._sync()
-            self._file.close()
+        self._sync()
+        self._file.close()
 
     def earlier(self, rows: Iterable[Row]) -> Iterator[tuple[int, Row, Record | None]]:
         """Each row with its position and, where there is one, the record that an earlier run left for it.
@@ -88,11 +89,10 @@ class Journal:
         record = record_of(position, row, result)
         line = _line(record)
         self._records[position] = line
-        if self._file is not None:
-            self._file.write(line)
-            self._file.flush()
-            if time.monotonic() - self._synced > SYNC_SECONDS:
-                self._sync()
+        self._file.write(line)
+        self._file.flush()
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            self._sync()
         return record
 
     def finish(self) -> None:
@@ -106,14 +106,11 @@ class Journal:
         self._journal.unlink(missing_ok=True)
 
     def _sync(self) -> None:
-        if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
 
     def _drop_torn_line(self) -> None:
         """Cut off a last line that a kill left unfinished."""
-        if self._file is None:
-            return
         self._file.seek(0)
         whole = 0
         for line in self._file:

@@ -92,8 +92,8 @@ class SyncEvaluator:
         ordered: bool = True,
     ) -> Iterator[tuple[int, GraderResult]]:
         """Grade rows as they come: pairs of a row's position and its result."""
-        pump = _Pump(self._evaluator.stream(grader, rows, deadline_s=deadline_s, ordered=ordered))
-        self._wait(pump.start())
+        results = self._evaluator.stream(grader, rows, deadline_s=deadline_s, ordered=ordered)
+        pump = self._wait(_Pump.begin(results))
         try:
             while ready := self._wait(pump.take()):
                 yield from ready
@@ -116,11 +116,12 @@ class _Pump(Generic[T]):
     def __init__(self, results: AsyncGenerator[T, None]) -> None:
         self._results = results
         self._queue: asyncio.Queue[T] = asyncio.Queue(AHEAD)
-        self._filling: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to fill."""
         self._filling = asyncio.create_task(self._fill())
+
+    @classmethod
+    async def begin(cls, results: AsyncGenerator[T, None]) -> Self:
+        """Begin to fill; on the loop that the results come from."""
+        return cls(results)
 
     async def _fill(self) -> None:
         async for result in self._results:
@@ -129,8 +130,8 @@ class _Pump(Generic[T]):
     async def take(self) -> list[T]:
         """All results that are there, at least one; none at the end. Raises what ended them otherwise."""
         first = asyncio.ensure_future(self._queue.get())
-        await asyncio.wait({first, *filter(None, [self._filling])}, return_when=asyncio.FIRST_COMPLETED)
-        if not first.done() and self._filling is not None:
+        await asyncio.wait({first, self._filling}, return_when=asyncio.FIRST_COMPLETED)
+        if not first.done():
             first.cancel()
             self._filling.result()
             return []
@@ -141,9 +142,8 @@ class _Pump(Generic[T]):
 
     async def stop(self) -> None:
         """End it, wherever it is."""
-        if self._filling is not None:
-            self._filling.cancel()
-            await asyncio.wait({self._filling})
+        self._filling.cancel()
+        await asyncio.wait({self._filling})
         await self._results.aclose()
 
 
