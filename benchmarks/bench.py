@@ -1,7 +1,7 @@
 """Speed as ratios, everything measured in this one run: `make bench`.
 
-Absolute times depend on the machine and on what else it does; the ratios hold. Each contender is timed in turn, several
-rounds, and the fastest round of each counts: noise only ever adds.
+Absolute times depend on the machine and on what else it does; the ratios hold. Of several rounds the fastest counts: noise
+only ever adds.
 """
 
 import asyncio
@@ -70,19 +70,18 @@ WORDS = [
     "therefore",
     "because",
     "result",
-]
+]  # as a list it is a page
 
 console = Console(width=100)
 
 
-def best(contenders: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Seconds of the fastest round of each contender; they take turns."""
-    seconds = dict.fromkeys(contenders, float("inf"))
+def fastest(run: Callable[[], object], rounds: int) -> float:
+    """Seconds of the fastest of some rounds."""
+    seconds = float("inf")
     for _ in range(rounds):
-        for name, run in contenders.items():
-            started = time.perf_counter()
-            run()
-            seconds[name] = min(seconds[name], time.perf_counter() - started)
+        started = time.perf_counter()
+        run()
+        seconds = min(seconds, time.perf_counter() - started)
     return seconds
 
 
@@ -98,7 +97,7 @@ def string_checks() -> None:
     _row(table, "rft-graders: grade_many", ours, ours, bare)
     _row(table, "  and a GraderResult for each row", ours + looking, ours, bare)
     for name, (count, run) in peers(samples, items).items():
-        _row(table, name, best({name: run}, 2)[name] / count, ours, bare)
+        _row(table, name, fastest(run, 2) / count, ours, bare)
     console.print(table, "")
 
 
@@ -137,11 +136,11 @@ def similarities() -> None:
             pairs = [(_prose(length, n), _prose(length, n + 1)) for n in range(count)]
             metric, reference = load_metric(name), found.get(name)
             metric.score("warm", "up")
-            ours = best({"ours": lambda: [metric.score(*pair) for pair in pairs]}, 2)["ours"]  # noqa: B023
+            ours = fastest(lambda: [metric.score(*pair) for pair in pairs], 2)  # noqa: B023
             if reference is None:
                 table.add_row(name, str(length), f"{count / ours:,.0f}", "its data is missing", "")
                 continue
-            theirs = best({"theirs": lambda: [reference(*pair) for pair in pairs]}, 1)["theirs"]  # noqa: B023
+            theirs = fastest(lambda: [reference(*pair) for pair in pairs], 1)  # noqa: B023
             if any(abs(metric.score(*pair) - reference(*pair)) > 1e-9 for pair in pairs[:20]):
                 raise SystemExit(f"{name} differs from its reference: nothing was measured")
             table.add_row(
