@@ -6,10 +6,12 @@ network is an `async def` with a third parameter `context`; `runtime` implements
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from graders.contract import GraderResult
+from graders.errors import GradingError
 
 if TYPE_CHECKING:
     from graders.bound import Grader
@@ -62,13 +64,104 @@ class Embedder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process of the sandbox ended by itself.
+
+    Attributes:
+        status: Its exit status, 0 to 255.
+        stdout: All that it wrote to its standard output.
+        stderr: The end of what it wrote to its standard error.
+    """
+
+    status: int
+    stdout: str = ""
+    stderr: str = ""
+
+
+Isolation: TypeAlias = Literal["grading", "batch", "worker"]
+"""What a process does before it is thrown away: one grading; one batch of one grader; many gradings, of an operator's own
+grader."""
+
+
+class Process(Protocol):
+    """A locked process of the sandbox, which one grading has for itself."""
+
+    @property
+    def seconds(self) -> float:
+        """How long, in all, it was waited for: `ask` and `finish` until they answered or failed.
+
+        A grader has no clock of its own; this one does not run while the process waits to be asked.
+        """
+        ...
+
+    async def ask(self, message: object, *, timeout_s: float) -> Any:
+        """Send plain data and wait for the answer, which is plain data that a stranger may have made.
+
+        Raises:
+            CodeFailure: When the process ended, or did not answer in time. It is of no use then.
+            GradingError: When the message is not plain data, or the sandbox itself failed.
+        """
+        ...
+
+    async def finish(self, message: object, *, timeout_s: float) -> Ended:
+        """Send plain data and wait until the process ends by itself.
+
+        Raises:
+            CodeFailure: When it was ended: by the timeout, by a limit, or by a signal.
+            GradingError: When the message is not plain data, or the sandbox itself failed.
+        """
+        ...
+
+
 class Sandbox(Protocol):
     """A place where foreign Python may run."""
 
-    async def call(
-        self, source: str, function: str, arguments: Sequence[Any], *, image: str | None = None
-    ) -> Any:
-        """Call a function that the source defines with plain data; gives plain data back."""
+    async def check(self, source: str | None = None, *, image: str | None = None) -> None:
+        """See that an image is there and compile the source of a Python grader; nothing of it is run.
+
+        Raises:
+            UnknownImage: When the image is not there.
+            ConfigurationError: When the source does not compile, or defines no `grade(sample, item)`.
+            GradingError: When there is no safe place to compile it.
+        """
+        ...
+
+    async def grade(
+        self,
+        source: str,
+        rows: Sequence[tuple[Any, Any]],
+        *,
+        image: str | None = None,
+        isolation: Isolation | None = None,
+        timeout_s: float | None = None,
+        memory_mb: int | None = None,
+    ) -> list[float | GradingError]:
+        """Call the function `grade(sample, item)` that a source defines for each row.
+
+        Args:
+            source: The text of a module.
+            rows: Sample and item of each, plain data.
+            image: The set of packages that it can import; None for the default.
+            isolation: What a process does before it is thrown away; None for what the operator has set.
+            timeout_s: Seconds of one row; None, and more than the operator allows, is what the operator has set.
+            memory_mb: Address space of one process; the same.
+
+        Returns:
+            A finite number for each row, or why there is none.
+        """
+        ...
+
+    def process(
+        self, role: str, *, image: str | None = None, memory_mb: int | None = None
+    ) -> AbstractAsyncContextManager[Process]:
+        """A fresh locked process, for as long as the context lasts.
+
+        Args:
+            role: What it does with what it is asked: `subject` runs a model's code, `judge` an author's tests.
+            image: The set of packages that it can import; None for the default.
+            memory_mb: What it may use; None for the default.
+        """
         ...
 
 

@@ -5,21 +5,29 @@
     GraderError
     ├── ConfigurationError   (ValueError)    a grader, dataset row or setting is wrong; nothing was graded
     │   ├── UnknownGraderType  (LookupError) no installed grader has this type
+    │   ├── UnknownImage       (LookupError) this machine does not have the image that a grader names
     │   ├── InvalidOptions                   one or more fields of a grader's JSON are wrong
     │   ├── FormulaError                     `calculate_output` is not a formula
     │   └── TemplateError                    a `{{…}}` does not parse
     ├── PluginError          (ImportError)   an installed plugin cannot be used
     └── GradingError         (RuntimeError)  one grading failed; raised inside a grader, and turned into a
-                                             `Failure` by the evaluator, never seen by its caller
+        │                                    `Failure` by the evaluator, never seen by its caller
+        └── CodeFailure                      a process of the sandbox ended, or gave no answer in time
 
 Every one of them survives pickling.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from graders.contract import CausedBy, Failure, FailureKind
+
+CodeFailureReason: TypeAlias = Literal[
+    "timeout", "memory_limit", "output_limit", "exit", "signal", "protocol"
+]
+"""How a process of the sandbox can fail: it did not answer in time, or used more memory or wrote more than it may, or
+ended by itself or by a signal, or answered what is no answer."""
 
 
 class GraderError(Exception):
@@ -58,6 +66,10 @@ class ConfigurationError(GraderError, ValueError):
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong, each with the field that it is about."""
         return (Problem((), str(self)),)
+
+
+class UnknownImage(ConfigurationError, LookupError):
+    """This machine does not have the image, the set of packages, that a grader names."""
 
 
 class UnknownGraderType(ConfigurationError, LookupError):
@@ -133,5 +145,47 @@ class GradingError(GraderError, RuntimeError):
             retryable=failure.retryable,
         )
 
-    def __reduce__(self) -> tuple[Any, tuple[Failure]]:
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         return GradingError.of, (self.failure,)
+
+
+class CodeFailure(GradingError):
+    """A process of the sandbox ended, or gave no answer in time; it is of no use any more.
+
+    Attributes:
+        reason: What happened to it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: CodeFailureReason,
+        kind: FailureKind = FailureKind.OTHER,
+        caused_by: CausedBy = "grader",
+        details: Mapping[str, Any] | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(
+            message,
+            kind=kind,
+            caused_by=caused_by,
+            details={**(details or {}), "type": reason},
+            retryable=retryable,
+        )
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return _code_failure, (self.failure, self.reason)
+
+
+def _code_failure(failure: Failure, reason: CodeFailureReason) -> CodeFailure:
+    """A `CodeFailure` as it was before it was pickled."""
+    return CodeFailure(
+        failure.message,
+        reason=reason,
+        kind=failure.kind,
+        caused_by=failure.caused_by,
+        details=failure.details,
+        retryable=failure.retryable,
+    )

@@ -20,7 +20,7 @@ from graders.plugin import GraderType, find_type, type_of
 
 GROUP = "graders"
 BUILT_IN = "rft-graders"
-PUBLISHED = ("score_model", "label_model", "python", "endpoint")
+PUBLISHED = ("score_model", "label_model", "endpoint")
 """Types that OpenAI or Foundry publish and that are still to come here."""
 MAX_DEPTH = 64
 """Levels of maps and lists in a grader's JSON."""

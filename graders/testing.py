@@ -10,13 +10,26 @@ Each fake answers from a sequence, one answer a call, or by a function of the ca
 answer that is an exception is raised. What a context was not given is not there, as in a world without it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from graders.bound import Grader
-from graders.context import Context, Embedder, HttpClient, HttpReply, Judge, Sandbox, Verdict
+from graders.context import (
+    Context,
+    Embedder,
+    Ended,
+    HttpClient,
+    HttpReply,
+    Isolation,
+    Judge,
+    Process,
+    Sandbox,
+    Verdict,
+)
 from graders.contract import GraderResult, Item
-from graders.errors import GradingError
+from graders.errors import CodeFailure, GradingError
 from graders.sample import Sample
 
 A = TypeVar("A")
@@ -80,13 +93,86 @@ class FakeEmbedder:
 
 
 class FakeSandbox(_Fake[Any]):
-    """A sandbox that runs nothing: what each call returns, or a function of `source`, `function`, `arguments`, `image`."""
+    """A sandbox that runs nothing: what its processes answer, whichever is asked.
 
-    async def call(
-        self, source: str, function: str, arguments: Sequence[Any], *, image: str | None = None
-    ) -> Any:
+    A function is called with `role`, `image`, `memory_mb`, `message` and `timeout_s`. What `finish` gets is an `Ended`.
+    A process that failed with a `CodeFailure` must not be asked again. Each row of a Python grader is one more answer, of
+    the role `grade`: the message is `{"source": …, "sample": …, "item": …}`, and a `GradingError` is that row's failure.
+
+    Attributes:
+        started: The role of every process, in order.
+        checked: Every source and image that were checked, in order.
+        seconds: How long each answer takes by the processes' clocks.
+    """
+
+    def __init__(self, answers: Script[Any], *, seconds: float = 0.0) -> None:
+        super().__init__(answers)
+        self.started: list[str] = []
+        self.checked: list[tuple[str | None, str | None]] = []
+        self.seconds = seconds
+
+    async def check(self, source: str | None = None, *, image: str | None = None) -> None:
+        """Find nothing wrong with a source, nor with an image."""
+        self.checked.append((source, image))
+
+    async def grade(
+        self,
+        source: str,
+        rows: Sequence[tuple[Any, Any]],
+        *,
+        image: str | None = None,
+        isolation: Isolation | None = None,
+        timeout_s: float | None = None,
+        memory_mb: int | None = None,
+    ) -> list[float | GradingError]:
+        """Give the next answer for each row."""
+        answers: list[float | GradingError] = []
+        for sample, item in rows:
+            message = {"source": source, "sample": sample, "item": item}
+            try:
+                answers.append(
+                    self._answer(
+                        role="grade", image=image, memory_mb=memory_mb, message=message, timeout_s=timeout_s
+                    )
+                )
+            except GradingError as error:
+                answers.append(error)
+        return answers
+
+    @asynccontextmanager
+    async def process(
+        self, role: str, *, image: str | None = None, memory_mb: int | None = None
+    ) -> AsyncIterator[Process]:
+        """Start a process that answers from the script."""
+        self.started.append(role)
+        answer = partial(self._answer, role=role, image=image, memory_mb=memory_mb)
+        yield _FakeProcess(answer, self.seconds)
+
+
+class _FakeProcess:
+    def __init__(self, answer: Callable[..., Any], takes: float) -> None:
+        self._answer, self._takes = answer, takes
+        self._failed: CodeFailure | None = None
+        self.seconds = 0.0
+
+    async def ask(self, message: object, *, timeout_s: float) -> Any:
         """Give the next answer."""
-        return self._answer(source=source, function=function, arguments=arguments, image=image)
+        if self._failed is not None:
+            raise AssertionError(
+                f"this process has failed ({self._failed}) and was asked once more: {message}"
+            )
+        self.seconds += self._takes
+        try:
+            return self._answer(message=message, timeout_s=timeout_s)
+        except CodeFailure as error:
+            self._failed = error
+            raise
+
+    async def finish(self, message: object, *, timeout_s: float) -> Ended:
+        """Give the next answer, which is how the process ended."""
+        ended: Ended = await self.ask(message, timeout_s=timeout_s)
+        self._failed = CodeFailure("it has ended", reason="exit")
+        return ended
 
 
 class FakeHttp(_Fake[HttpReply]):

@@ -217,3 +217,25 @@ def formula_soup() -> st.SearchStrategy[str]:
         "**a", "ａ", "＿", "（", "²", "٣", "１", "𝐚", "ﬁ", "e\u0301", "−", "×", "\ud800", "\0", "\u2028", "\ufeff",
     ]  # fmt: skip
     return st.lists(st.sampled_from(pieces), max_size=12).map("".join)
+
+
+def plain_values(max_leaves: int = 12) -> st.SearchStrategy[Any]:
+    """Whatever may travel between sandboxed processes: Python's own data, with any hashable part as key or element."""
+    huge = st.sampled_from([2**63, -(2**63), 2**64 + 1, 10**4000])
+    scalars = (
+        st.none() | st.booleans() | st.integers() | huge | st.floats() | any_str(12) | st.binary(max_size=8)
+    )
+    keys = st.recursive(
+        scalars,
+        lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3),
+        max_leaves=4,
+    )
+    return st.recursive(
+        scalars | st.complex_numbers() | st.sets(keys, max_size=4) | keys,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4),
+            st.lists(inner, max_size=4).map(tuple),
+            st.dictionaries(keys | any_str(6), inner, max_size=4),
+        ),
+        max_leaves=max_leaves,
+    )

@@ -19,6 +19,7 @@ from graders import (
     TemplateError,
     UnknownGraderType,
 )
+from graders.errors import CodeFailure, UnknownImage
 
 FAILURE = Failure(
     kind=FailureKind.MODEL_GRADER_SERVER,
@@ -31,12 +32,14 @@ EVERY = [
     GraderError("a"),
     ConfigurationError("a"),
     UnknownGraderType("a"),
+    UnknownImage("a"),
     InvalidOptions([Problem(("graders", "a", 0), "b"), Problem((), "c")]),
     FormulaError("a"),
     TemplateError("a"),
     PluginError("a"),
     GradingError("a", kind=FailureKind.SAMPLE_PARSE, caused_by="model", details={"x": 1}, retryable=True),
     GradingError.of(FAILURE),
+    CodeFailure("a", reason="timeout", caused_by="model", details={"x": 1}, retryable=True),
 ]
 
 
@@ -62,6 +65,7 @@ def test_every_public_error_was_pickled_above() -> None:
     [
         (ConfigurationError, (GraderError, ValueError)),
         (UnknownGraderType, (ConfigurationError, LookupError)),
+        (UnknownImage, (ConfigurationError, LookupError)),
         (InvalidOptions, (ConfigurationError,)),
         (FormulaError, (ConfigurationError,)),
         (TemplateError, (ConfigurationError,)),

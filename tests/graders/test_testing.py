@@ -22,6 +22,8 @@ from graders import (
     grader,
 )
 from graders import testing as fakes
+from graders.context import Ended
+from graders.errors import CodeFailure
 from graders.testing import FakeContext, FakeEmbedder, FakeHttp, FakeJudge, FakeSandbox
 
 INSTALLED = Registry.installed()
@@ -83,12 +85,48 @@ async def test_an_embedder_knows_vectors_or_computes_them() -> None:
         await known.embed(["c"])
 
 
-async def test_a_sandbox_runs_nothing() -> None:
-    sandbox = FakeSandbox(lambda *, source, function, arguments, image: [function, *arguments])
-    assert await sandbox.call("raise SystemExit", "grade", [1, 2]) == ["grade", 1, 2]
+async def test_a_sandbox_answers_whichever_process_is_asked_and_records_it() -> None:
+    sandbox = FakeSandbox([{"ok": True}, Ended(0, "out")], seconds=0.25)
+    async with (
+        sandbox.process("subject", image="i", memory_mb=64) as subject,
+        sandbox.process("judge") as judge,
+    ):
+        assert await subject.ask({"load": "x"}, timeout_s=2) == {"ok": True}
+        assert await judge.finish("last", timeout_s=1) == Ended(0, "out", "")
+        assert (subject.seconds, judge.seconds) == (0.25, 0.25)
+    assert sandbox.started == ["subject", "judge"]
     assert sandbox.calls == [
-        {"source": "raise SystemExit", "function": "grade", "arguments": [1, 2], "image": None}
+        {"role": "subject", "image": "i", "memory_mb": 64, "message": {"load": "x"}, "timeout_s": 2},
+        {"role": "judge", "image": None, "memory_mb": None, "message": "last", "timeout_s": 1},
     ]
+
+
+async def test_a_process_that_has_failed_or_ended_must_not_be_asked_again() -> None:
+    sandbox = FakeSandbox([CodeFailure("too slow", reason="timeout"), Ended(0)])
+    async with sandbox.process("subject") as process:
+        with pytest.raises(CodeFailure, match="too slow"):
+            await process.ask(1, timeout_s=1)
+        with pytest.raises(AssertionError, match=r"has failed \(too slow\) and was asked once more: 2"):
+            await process.ask(2, timeout_s=1)
+    async with sandbox.process("subject") as process:
+        await process.finish(1, timeout_s=1)
+        with pytest.raises(AssertionError, match=r"it has ended"):
+            await process.ask(2, timeout_s=1)
+
+
+async def test_a_sandbox_grades_each_row_by_the_script_and_finds_nothing_wrong_with_a_source() -> None:
+    late = GradingError("too late")
+    sandbox = FakeSandbox([0.5, late])
+    await sandbox.check("def grade(sample, item): …", image="small")
+    assert sandbox.checked == [("def grade(sample, item): …", "small")]
+    assert await sandbox.grade("…", [("a", {}), ("b", {"n": 1})], timeout_s=2) == [0.5, late]
+    assert sandbox.calls[1] == {
+        "role": "grade",
+        "image": None,
+        "memory_mb": None,
+        "message": {"source": "…", "sample": "b", "item": {"n": 1}},
+        "timeout_s": 2,
+    }
 
 
 async def test_a_network_is_scripted() -> None:

@@ -1,0 +1,106 @@
+"""What comes of a test, and how it is told: a hidden test keeps its inputs and what it expects to itself."""
+
+import builtins
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graders.code_testing.forms import Test
+from graders.contract import FailureKind
+from graders.errors import CodeFailureReason, GradingError
+
+MAX_TEXT = 500
+
+WHAT_HAPPENED: Mapping[CodeFailureReason, str] = {
+    "timeout": "gave no answer in time",
+    "memory_limit": "used more memory than it may",
+    "output_limit": "wrote more than it may",
+    "exit": "ended its process",
+    "signal": "crashed its process",
+    "protocol": "its process answered what is no answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one test, or of one case of a test source.
+
+    Attributes:
+        name: The test's name, and the case's after it.
+        passed: Whether it passed.
+        weight: What it counts for.
+        why: Why it failed, for a person; what a hidden test tells is not in it.
+        crash: How the code crashed, if it did: an exception's name, or what happened to its process.
+    """
+
+    name: str
+    passed: bool
+    weight: float
+    why: str = ""
+    crash: str = ""
+
+
+class Failed(Exception):
+    """A test has failed by the code's doing.
+
+    Attributes:
+        why: Why, in words that tell nothing of the test.
+        told: More of it, which a hidden test keeps to itself.
+        crash: How the code crashed, if it did.
+    """
+
+    def __init__(self, why: str, *, told: str = "", crash: str = "") -> None:
+        super().__init__(why, told, crash)
+        self.why, self.told, self.crash = why, told, crash
+
+    def outcome(self, test: Test, name: str, weight: float) -> Outcome:
+        """What it means for a test, or a case of it."""
+        why = f"{self.why}: {self.told}" if self.told and not test.hidden else self.why
+        return Outcome(name, passed=False, weight=weight, why=why[:MAX_TEXT], crash=self.crash)
+
+
+def died(reason: CodeFailureReason, why: str | None = None) -> Failed:
+    """The failure of a test whose code ended its process, or had it ended."""
+    return Failed(why or WHAT_HAPPENED[reason], crash=reason)
+
+
+def raised(what: str, told: Mapping[Any, Any]) -> Failed:
+    """The failure of a test whose code raised an exception, as its process tells of it."""
+    kind, line = str(told.get("type")), told.get("line")
+    where = f" (line {line})" if isinstance(line, int) and line else ""
+    text = f"{kind[:100]}: {str(told.get('message'))[:MAX_TEXT]}{where}"
+    return Failed(what, told=text, crash=exception_name(kind))
+
+
+def exception_name(name: str) -> str:
+    """The name of a built-in exception; the code may have named its own after what a hidden test gave it."""
+    kind = vars(builtins).get(name)
+    return name if isinstance(kind, type) and issubclass(kind, BaseException) else "Exception"
+
+
+def broken(test: Test, why: str) -> GradingError:
+    """The failure of a grading whose tests are to blame."""
+    return GradingError(
+        f"the test {test.name!r} itself is broken: {why[:MAX_TEXT]}",
+        kind=FailureKind.PYTHON_GRADER_RUNTIME,
+        details={"type": "broken_tests", "test": test.name},
+    )
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it; only its beginning is looked at."""
+    try:
+        return _BRIEF.repr(value)
+    except ValueError:  # an integer of 4,301 digits
+        return f"<{type(value).__name__}>"
+
+
+class _Brief(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 20
+        self.maxstring = self.maxother = self.maxlong = 100
+
+
+_BRIEF = _Brief()

@@ -1,0 +1,46 @@
+"""One answer's code against its tests: who is asked what, and who is to blame.
+
+The *subject* runs the model's code and gets inputs, one at a time. Expected values stay here, test source is run by the
+*judge*, and what the subject says is data. Whatever goes wrong in the subject is the model's doing: the test fails. Whatever
+goes wrong in the judge, unless an answer of the subject's may have brought it about, is that of the tests: ungraded.
+"""
+
+from functools import partial
+
+from graders.code_testing.forms import CallTest, ProgramTest, Test
+from graders.code_testing.judge import JudgeSide
+from graders.code_testing.outcomes import Failed, Outcome
+from graders.code_testing.plan import Plan
+from graders.code_testing.subject import SubjectSide
+from graders.context import Sandbox
+
+
+class Run:
+    """The tests of one grading; `close` ends its processes."""
+
+    def __init__(self, sandbox: Sandbox, plan: Plan) -> None:
+        start = partial(sandbox.process, image=plan.image, memory_mb=plan.memory_mb)
+        self._subject = SubjectSide(partial(start, "subject"), plan)
+        self._judge = JudgeSide(partial(start, "judge"), plan, self._subject)
+
+    async def close(self) -> None:
+        """End the processes."""
+        await self._subject.leave()
+        await self._judge.leave()
+
+    async def test(self, test: Test) -> list[Outcome]:
+        """Run one test: one outcome, or one for each case of a test source.
+
+        Raises:
+            GradingError: When the tests themselves are to blame, or the sandbox failed.
+        """
+        try:
+            if isinstance(test, ProgramTest):
+                await self._subject.run_program(test)
+            elif isinstance(test, CallTest):
+                await self._subject.call(test)
+            else:
+                return await self._judge.run(test)
+        except Failed as failed:
+            return [failed.outcome(test, test.name, test.weight)]
+        return [Outcome(test.name, passed=True, weight=test.weight)]

@@ -1,0 +1,131 @@
+"""The side of the code under test: it is given inputs, and what it answers is data that a stranger made."""
+
+from typing import Any
+
+from graders.code_testing.comparison import same_output, same_value
+from graders.code_testing.forms import CallTest, ProgramTest
+from graders.code_testing.outcomes import Failed, died, exception_name, raised, shown
+from graders.code_testing.plan import Plan
+from graders.code_testing.seats import Budget, Seat, Start
+from graders.errors import CodeFailure
+
+MAX_ANSWER_BYTES = 4 << 20
+"""Of one answer that goes to the judge, which the tests have to read."""
+
+
+class SubjectSide:
+    """Runs programs, each in a process of its own, and functions, as long as it lasts in one.
+
+    Attributes:
+        budget: The time of all its processes.
+    """
+
+    def __init__(self, start: Start, plan: Plan) -> None:
+        self._start, self._plan = start, plan
+        self.budget = Budget(plan.timeout_s, plan.total_timeout_s)
+        self._seat = Seat(start, self.budget)
+        self._number = 0
+        self._unloadable: Failed | None = None
+
+    async def leave(self) -> None:
+        """End its process."""
+        await self._seat.leave()
+
+    async def run_program(self, test: ProgramTest) -> None:
+        """Run the code as a program, with a test's input.
+
+        Raises:
+            Failed: When it crashes, or prints something else than expected.
+        """
+        self.budget.begin()
+        seat = Seat(self._start, self.budget)
+        try:
+            ended = await seat.finish({"program": self._plan.code, "stdin": test.input})
+        except CodeFailure as error:
+            raise self._died(error) from error
+        finally:
+            await seat.leave()
+        if ended.status:
+            last = (ended.stderr.strip().splitlines() or [""])[-1]
+            crash = exception_name(last.partition(":")[0])
+            raise Failed(f"exit status {ended.status}", told=last, crash=crash)
+        if not same_output(test.output, ended.stdout, test.tolerance):
+            given = f"for {shown(test.input)} expected {shown(test.output)}, got {shown(ended.stdout)}"
+            raise Failed("wrong output", told=given)
+
+    async def call(self, test: CallTest) -> None:
+        """Call a function of the code's.
+
+        Raises:
+            Failed: When it does not return what is expected.
+        """
+        await self.load()
+        self.budget.begin()
+        reply = await self._ask(
+            {
+                "call": test.function or self._plan.entry_point,
+                "args": test.call,
+                "kwargs": test.kwargs,
+                "in_place": self._plan.in_place,
+            }
+        )
+        if isinstance(told := reply.get("error"), dict):
+            raise raised("raised an exception", told)
+        if "value" not in reply:
+            raise await self._lied()
+        tolerance = self._plan.tolerance if test.tolerance is None else test.tolerance
+        actual = reply["value"]
+        if not any(same_value(expected, actual, tolerance) for expected in test.accepted):
+            given = ", ".join([*map(shown, test.call), *(f"{k}={shown(v)}" for k, v in test.kwargs.items())])
+            expected = f"expected {shown(test.expected)}, got {shown(actual)}"
+            raise Failed("wrong result", told=f"for ({given[:200]}) {expected}")
+
+    async def do(self, body: object) -> bytes:
+        """Take one of the judge's questions to the code, and bring back the answer, unread.
+
+        Raises:
+            Failed: When there is none, or it is too long.
+        """
+        did = (await self._ask({"do": body})).get("did")
+        if type(did) is not bytes:
+            raise await self._lied()
+        if len(did) > MAX_ANSWER_BYTES:
+            raise died("output_limit")
+        return did
+
+    async def load(self) -> None:
+        """See that there is a process that has loaded the code; code that does not load is tried once.
+
+        Raises:
+            Failed: When it does not load.
+        """
+        if self._unloadable is not None:
+            raise self._unloadable
+        if self._seat.taken:
+            return
+        self.budget.begin()
+        try:
+            reply = await self._seat.ask({"load": self._plan.code})
+        except CodeFailure as error:
+            self._unloadable = self._died(error)
+            raise self._unloadable from error
+        if type(reply) is dict and isinstance(told := reply.get("error"), dict):
+            self._unloadable = raised("the code does not load", told)
+            raise self._unloadable
+
+    async def _ask(self, message: dict[str, Any]) -> dict[Any, Any]:
+        self._number += 1
+        try:
+            reply = await self._seat.ask({"number": self._number, **message})
+        except CodeFailure as error:
+            raise self._died(error) from error
+        if type(reply) is not dict or type(reply.get("number")) is not int or reply["number"] != self._number:
+            raise await self._lied()
+        return reply
+
+    async def _lied(self) -> Failed:
+        await self._seat.leave()
+        return died("protocol")
+
+    def _died(self, error: CodeFailure) -> Failed:
+        return died(error.reason, self.budget.text() if error.reason == "timeout" else None)

@@ -1,0 +1,79 @@
+"""`python`: a function `grade(sample, item)` whose source is part of the grader, run in the sandbox."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from graders.context import Context
+from graders.contract import Item
+from graders.errors import ConfigurationError, GradingError, InvalidOptions, Problem, UnknownImage
+from graders.plugin import grader
+from graders.sample import Sample
+
+MAX_SOURCE = 256_000
+"""Bytes of a source; published: less than 256 kB."""
+
+
+@grader("python", range=(-math.inf, math.inf))
+class PythonSource:
+    """Call `grade(sample, item)` of a Python source, in a sandbox without network.
+
+    It returns a finite number, or a bool that counts 0 or 1; whatever else it returns or raises leaves the sample ungraded.
+    Limits are the operator's: 2 minutes, 2 GB of memory and 1 GB of scratch unless set otherwise. Source: the OpenAI
+    graders guide; `isolation`, `timeout_s` and `memory_mb` are ours.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        image_tag: str | None = None,
+        isolation: Literal["grading", "batch"] | None = None,
+        timeout_s: Annotated[float, Field(gt=0, le=600)] | None = None,
+        memory_mb: Annotated[int, Field(ge=64)] | None = None,
+    ) -> None:
+        size = len(source.encode(errors="surrogatepass"))
+        if size >= MAX_SOURCE:
+            raise _problem("source", f"a source has fewer than {MAX_SOURCE} bytes, this one has {size}")
+        self._source, self._image, self._isolation = source, image_tag, isolation
+        self._timeout_s, self._memory_mb = timeout_s, memory_mb
+
+    async def prepare(self, context: Context) -> None:
+        """Find out whether the source compiles and its image is there, before anything is graded.
+
+        Raises:
+            InvalidOptions: When not.
+            GradingError: When there is no sandbox that could tell.
+        """
+        try:
+            await context.sandbox.check(self._source, image=self._image)
+        except UnknownImage as error:
+            raise _problem("image_tag", str(error)) from error
+        except ConfigurationError as error:
+            raise _problem("source", str(error)) from error
+
+    async def __call__(self, sample: Sample, item: Item, context: Context) -> float:
+        """Grade one sample."""
+        (answer,) = await self.grade_rows([sample], [item], context)
+        if isinstance(answer, GradingError):
+            raise answer
+        return answer
+
+    async def grade_rows(
+        self, samples: Sequence[Sample], items: Sequence[Item], context: Context
+    ) -> list[float | GradingError]:
+        """Grade many samples; a number for each, or why there is none."""
+        return await context.sandbox.grade(
+            self._source,
+            [(sample.to_dict(), dict(item)) for sample, item in zip(samples, items, strict=True)],
+            image=self._image,
+            isolation=self._isolation,
+            timeout_s=self._timeout_s,
+            memory_mb=self._memory_mb,
+        )
+
+
+def _problem(field: str, message: str) -> InvalidOptions:
+    return InvalidOptions([Problem((field,), message)])

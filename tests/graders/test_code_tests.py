@@ -1,0 +1,659 @@
+"""`code_tests` rewards what the code does, blames the right one, and tells a hidden test to nobody."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graders import (
+    FailureKind,
+    GraderResult,
+    GradingError,
+    InvalidOptions,
+    Registry,
+    Sample,
+    Template,
+)
+from graders.code_testing.comparison import same_output, same_value
+from graders.code_testing.extraction import fenced_code
+from graders.code_testing.forms import AssertTest, CallTest, ProgramTest, SourceTest, read_tests
+from graders.code_testing.outcomes import shown
+from graders.code_tests import CodeTests
+from graders.context import Ended
+from graders.errors import CodeFailure, UnknownImage
+from graders.testing import FakeContext, FakeSandbox
+from tests.strategies import any_str, json_values
+
+REGISTRY = Registry.installed()
+ADD = "def add(a, b):\n    return a + b\n"
+CALL: dict[str, Any] = {"call": [1, 2], "expected": 3}
+CALLS: dict[str, Any] = {"tests": [CALL], "entry_point": "add"}
+
+
+async def grade(
+    sandbox: FakeSandbox, config: dict[str, Any], code: str = ADD, item: dict[str, Any] | None = None
+) -> GraderResult:
+    grader = REGISTRY.load({"type": "code_tests", **config})
+    return await FakeContext(sandbox=sandbox).grade(grader, Sample(code), item or {})
+
+
+def answering(**answers: Any) -> FakeSandbox:
+    """A sandbox whose answers go by what is asked: `load`, `call`, `program`, `do`, `tests`, `run`, `number`.
+
+    An answer that is a function is called with the message; a list gives one after another.
+    """
+
+    def answer(*, message: dict[str, Any], **_: Any) -> Any:
+        kind = next(
+            key for key in ("load", "call", "program", "do", "tests", "run", "number") if key in message
+        )
+        found = answers.get(kind, {"ok": True} if kind == "load" else None)
+        if isinstance(found, list):
+            found = found.pop(0)
+        if callable(found):
+            found = found(message)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return FakeSandbox(answer)
+
+
+def value(result: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda message: {"number": message["number"], "value": result}
+
+
+def error(kind: str, message: str = "", line: Any = 0) -> Callable[[dict[str, Any]], Any]:
+    told = {"type": kind, "message": message, "line": line}
+    return lambda asked: {"number": asked["number"], "error": told}
+
+
+def died(reason: Any) -> CodeFailure:
+    return CodeFailure(f"it is over: {reason}", reason=reason)
+
+
+def verdict(kind: str, message: str = "", *, crashed: bool = False) -> dict[str, Any]:
+    return {"verdict": kind, "message": message, "crashed": crashed}
+
+
+PASSED = verdict("passed")
+
+
+# what is asked
+
+
+async def test_a_call_sends_inputs_and_nothing_of_what_is_expected() -> None:
+    sandbox = answering(call=value(3))
+    config = {**CALLS, "image": "i", "memory_mb": 256, "timeout_s": 2, "in_place": True}
+    tests = [{**CALL, "kwargs": {"c": 1}}, {**CALL, "function": "Sum.of"}]
+    result = await grade(sandbox, {**config, "tests": tests})
+    assert (result.reward, result.passed, result.failure) == (1.0, True, None)
+    assert (result.explanation, result.metrics) == ("2 of 2 tests passed", {"passed": 2.0, "total": 2.0})
+    assert result.sub_rewards == {"test_1": 1.0, "test_2": 1.0}
+    assert sandbox.started == ["subject"]
+    where = {"role": "subject", "image": "i", "memory_mb": 256, "timeout_s": 2}
+    asked = {"number": 1, "call": "add", "args": [1, 2], "kwargs": {"c": 1}, "in_place": True}
+    assert sandbox.calls == [
+        {**where, "message": {"load": ADD}},
+        {**where, "message": asked},
+        {**where, "message": {**asked, "number": 2, "call": "Sum.of", "kwargs": {}}},
+    ]
+
+
+async def test_a_program_gets_a_process_for_each_input_and_its_prelude_before_it() -> None:
+    sandbox = answering(program=[Ended(0, "3\n"), Ended(0, "4 \n\n")])
+    tests = [{"input": "1 2", "output": "3"}, {"input": "2 2", "output": "4"}]
+    result = await grade(sandbox, {"tests": tests, "prelude": "import math"}, "print(3)")
+    assert result.reward == 1.0
+    assert sandbox.started == ["subject", "subject"]
+    assert sandbox.calls[0]["message"] == {"program": "import math\nprint(3)", "stdin": "1 2"}
+
+
+async def test_the_judge_gets_the_tests_and_the_subject_its_questions() -> None:
+    sandbox = answering(
+        tests={"cases": [""]},
+        run={"call": 1, "do": b"question"},
+        do=lambda message: {"number": message["number"], "did": b"answer"},
+        number=PASSED,
+    )
+    config = {
+        "tests": "{{item.test}}",
+        "setup": "import math\n",
+        "prelude": "{{item.prompt}}",
+        "entry_point": "{{item.name}}",
+    }
+    item = {"test": "def check(candidate): ...", "prompt": "# p", "name": "add"}
+    result = await grade(sandbox, config, ADD, item)
+    assert result.reward == 1.0
+    assert [(call["role"], call["message"]) for call in sandbox.calls] == [
+        ("subject", {"load": f"# p\n{ADD}"}),
+        (
+            "judge",
+            {
+                "tests": "import math\ndef check(candidate): ...",
+                "prelude": "# p\n",
+                "entry_point": "add",
+                "module": "solution",
+                "in_place": False,
+            },
+        ),
+        ("judge", {"run": 0}),
+        ("subject", {"number": 1, "do": b"question"}),
+        ("judge", {"number": 1, "did": b"answer"}),
+    ]
+
+
+# what it is worth
+
+
+async def test_the_reward_is_the_share_of_the_weights_that_pass() -> None:
+    tests = [{**CALL, "weight": 3}, {**CALL, "expected": 4, "name": "four"}]
+    result = await grade(answering(call=value(3)), {**CALLS, "tests": tests})
+    assert (result.reward, result.failure) == (0.75, None)
+    assert result.sub_rewards == {"test_1": 1.0, "four": 0.0}
+    assert result.explanation == "1 of 2 tests passed; four: wrong result: for (1, 2) expected 4, got 3"
+
+
+async def test_without_partial_credit_the_first_failure_is_the_last_test() -> None:
+    sandbox = answering(call=[value(3), value(0)])
+    config = {**CALLS, "tests": [CALL] * 5, "partial_credit": False}
+    result = await grade(sandbox, config)
+    assert (result.reward, result.metrics) == (0.0, {"passed": 1.0, "total": 5.0})
+    result = await grade(answering(call=value(3)), config)
+    assert result.reward == 1.0
+
+
+async def test_weights_that_do_not_add_up_exactly_still_give_one() -> None:
+    tests = [{**CALL, "weight": weight} for weight in (0.1, 0.2, 0.3, 0.7)]
+    assert (await grade(answering(call=value(3)), {**CALLS, "tests": tests})).reward == 1.0
+
+
+async def test_an_explanation_names_a_few_failures() -> None:
+    result = await grade(answering(call=value(0)), {**CALLS, "tests": [CALL] * 7})
+    assert result.explanation is not None
+    assert result.explanation.startswith("0 of 7 tests passed; test_1: wrong result")
+    assert result.explanation.endswith("test_5: wrong result: for (1, 2) expected 3, got 0; and 2 more")
+
+
+async def test_each_case_of_a_source_is_a_share_of_it() -> None:
+    sandbox = answering(tests={"cases": ["test_a", "test_b"]}, run=[PASSED, verdict("failed", "it is wrong")])
+    result = await grade(sandbox, {"tests": "def test_a(): ..."})
+    assert result.reward == 0.5
+    assert result.sub_rewards == {"test_1::test_a": 1.0, "test_1::test_b": 0.0}
+    assert result.explanation == "1 of 2 tests passed; test_1::test_b: failed: it is wrong"
+
+
+# who is to blame
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("timeout", "timed out after 10 s"),
+        ("memory_limit", "used more memory than it may"),
+        ("output_limit", "wrote more than it may"),
+        ("exit", "ended its process"),
+        ("signal", "crashed its process"),
+        ("protocol", "its process answered what is no answer"),
+    ],
+)
+async def test_code_that_ends_its_process_fails_that_test_and_a_new_process_goes_on(
+    reason: str, why: str
+) -> None:
+    sandbox = answering(call=[died(reason), value(3)])
+    result = await grade(sandbox, {**CALLS, "tests": [CALL, CALL]})
+    assert (result.reward, result.failure) == (0.5, None)
+    assert result.explanation == f"1 of 2 tests passed; test_1: {why}"
+    assert sandbox.started == ["subject", "subject"]
+    result = await grade(answering(call=died(reason)), CALLS)
+    assert result.failure is not None
+    assert (result.reward, result.failure.kind, result.failure.caused_by) == (0.0, FailureKind.OTHER, "model")
+    assert result.failure.details == {"type": reason}
+
+
+async def test_code_that_does_not_load_is_tried_once() -> None:
+    load = {"error": {"type": "SyntaxError", "message": "invalid syntax", "line": 3}}
+    sandbox = answering(load=load)
+    result = await grade(sandbox, {**CALLS, "tests": [CALL, "assert add(1, 2) == 3"]})
+    assert len(sandbox.calls) == 1
+    assert result.explanation == (
+        "0 of 2 tests passed; test_1: the code does not load: SyntaxError: invalid syntax (line 3); "
+        "test_2: the code does not load: SyntaxError: invalid syntax (line 3)"
+    )
+    assert result.failure is not None
+    assert (result.reward, result.failure.kind) == (0.0, FailureKind.SAMPLE_PARSE)
+    sandbox = answering(load=died("exit"))
+    result = await grade(sandbox, {**CALLS, "tests": [CALL, CALL]})
+    assert (result.reward, len(sandbox.calls)) == (0.0, 1)
+
+
+async def test_a_program_that_does_not_compile_is_no_answer() -> None:
+    ended = Ended(1, "", 'File "solution.py", line 1\n  1 +\nSyntaxError: invalid syntax\n')
+    result = await grade(answering(program=ended), {"tests": [{"input": "", "output": ""}]}, "1 +")
+    assert result.failure is not None
+    assert result.failure.kind is FailureKind.SAMPLE_PARSE
+    assert result.explanation == "0 of 1 tests passed; test_1: exit status 1: SyntaxError: invalid syntax"
+
+
+async def test_an_exit_status_fails_whatever_was_printed() -> None:
+    config = {"tests": [{"input": "", "output": "1"}]}
+    result = await grade(answering(program=Ended(3, "1")), config, "1")
+    assert (result.reward, result.explanation) == (0.0, "0 of 1 tests passed; test_1: exit status 3")
+    result = await grade(answering(program=died("timeout")), config, "1")
+    assert result.explanation == "0 of 1 tests passed; test_1: timed out after 10 s"
+    result = await grade(answering(program=Ended(0, "2")), config, "1")
+    assert result.explanation == "0 of 1 tests passed; test_1: wrong output: for '' expected '1', got '2'"
+    assert result.failure is None
+
+
+async def test_an_answer_without_code_is_the_models_failure() -> None:
+    sandbox = answering()
+    result = await grade(sandbox, CALLS, "I cannot do that:\n```python\n\n```")
+    assert result.failure is not None
+    assert (result.reward, result.failure.kind) == (0.0, FailureKind.SAMPLE_PARSE)
+    assert result.failure.caused_by == "model"
+    assert (sandbox.started, result.metrics) == ([], {"passed": 0.0, "total": 1.0})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        None,
+        7,
+        {"value": 3},
+        {"number": 2, "value": 3},
+        {"number": True, "value": 3},
+        {"number": 1.0, "value": 3},
+        {"number": 1},
+        {"number": 1, "error": "no object"},
+    ],
+)
+async def test_what_is_no_answer_to_the_question_fails_the_test(reply: Any) -> None:
+    sandbox = answering(call=[reply, lambda message: {"number": message["number"], "value": 3}])
+    result = await grade(sandbox, {**CALLS, "tests": [CALL, CALL]})
+    assert result.sub_rewards == {"test_1": 0.0, "test_2": 1.0}
+    assert sandbox.started == ["subject", "subject"]
+
+
+@pytest.mark.parametrize("did", [None, "text", b"x" * ((4 << 20) + 1)])
+async def test_the_judge_is_given_bytes_of_a_bounded_length_or_nothing(did: Any) -> None:
+    sandbox = answering(
+        tests={"cases": [""]},
+        run=[{"call": 1, "do": b""}, PASSED],
+        do=lambda message: {"number": message["number"], "did": did},
+    )
+    result = await grade(sandbox, {"tests": ["assert f()", "assert g()"]})
+    assert result.sub_rewards == {"test_1": 0.0, "test_2": 1.0}
+    assert "number" not in [
+        key for call in sandbox.calls if call["role"] == "judge" for key in call["message"]
+    ]
+
+
+async def test_a_case_that_ends_the_subject_fails_alone() -> None:
+    ask = {"call": 1, "do": b""}
+    sandbox = answering(tests={"cases": ["a", "b", "c"]}, run=[PASSED, ask, PASSED], do=died("timeout"))
+    result = await grade(sandbox, {"tests": "def test_a(): ..."})
+    assert result.sub_rewards == {"test_1::a": 1.0, "test_1::b": 0.0, "test_1::c": 1.0}
+    assert sandbox.started == ["subject", "judge", "subject", "judge"]
+    runs = [call["message"]["run"] for call in sandbox.calls if "run" in call["message"]]
+    assert runs == [0, 1, 2]
+
+
+async def test_tests_that_fail_as_they_load_are_one_failed_test() -> None:
+    sandbox = answering(tests=verdict("failed", "the code raised ValueError", crashed=True))
+    result = await grade(sandbox, {"tests": "def test_a(): ..."})
+    assert (result.reward, result.sub_rewards) == (0.0, {"test_1": 0.0})
+    assert result.failure is not None
+    assert result.failure.details == {"type": "raised"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ({"tests": verdict("broken", "SyntaxError: no")}, "SyntaxError: no"),
+        ({"tests": {"cases": []}}, "there is no test in it"),
+        ({"tests": died("memory_limit")}, "used more memory than it may"),
+        ({"tests": {"cases": [""]}, "run": died("timeout")}, "timed out after 10 s"),
+        ({"tests": {"cases": [""]}, "run": verdict("broken", "NameError: x")}, "NameError: x"),
+    ],
+)
+async def test_broken_tests_are_ungraded(answers: dict[str, Any], why: str) -> None:
+    result = await grade(answering(**answers), {"tests": ["assert f()"]})
+    assert result.failure is not None
+    assert (result.reward, result.failure.caused_by) == (None, "grader")
+    assert result.failure.kind is FailureKind.PYTHON_GRADER_RUNTIME
+    assert result.explanation == f"the test 'test_1' itself is broken: {why}"
+    assert result.failure.details == {"type": "broken_tests", "test": "test_1"}
+
+
+async def test_tests_that_the_codes_answers_keep_busy_are_not_broken() -> None:
+    asked = [{"call": number, "do": b""} for number in range(1001)]
+    sandbox = answering(
+        tests={"cases": [""]},
+        run={"call": 0, "do": b""},
+        do=lambda message: {"number": message["number"], "did": b""},
+        number=[*asked[1:], died("timeout")],
+    )
+    result = await grade(sandbox, {"tests": ["assert list(f())"]})
+    assert result.explanation == "0 of 1 tests passed; test_1: timed out after 10 s"
+
+
+async def test_a_sandbox_that_is_not_there_is_ungraded() -> None:
+    down = GradingError("no sandbox", caused_by="infrastructure")
+    for sandbox, config in (
+        (answering(load=down), CALLS),
+        (answering(program=down), {"tests": [{"input": "", "output": ""}]}),
+        (answering(tests=down), {"tests": ["assert f()"]}),
+    ):
+        result = await grade(sandbox, config)
+        assert result.failure is not None
+        assert (result.reward, result.failure.caused_by) == (None, "infrastructure")
+
+
+# time
+
+
+async def test_time_is_counted_for_each_test_and_for_all() -> None:
+    sandbox = answering(call=value(3))
+    sandbox.seconds = 2.0
+    result = await grade(sandbox, {**CALLS, "tests": [CALL] * 4, "timeout_s": 5, "total_timeout_s": 7})
+    assert [call["timeout_s"] for call in sandbox.calls] == [5, 5, 3, 1]
+    assert result.sub_rewards == {"test_1": 1.0, "test_2": 1.0, "test_3": 1.0, "test_4": 0.0}
+    assert result.explanation == "3 of 4 tests passed; test_4: the 7 s for all tests were used up"
+
+
+async def test_the_judges_time_is_not_the_subjects() -> None:
+    sandbox = answering(
+        tests={"cases": [""]},
+        run={"call": 1, "do": b""},
+        do=lambda message: {"number": message["number"], "did": b""},
+        number=PASSED,
+    )
+    sandbox.seconds = 2.0
+    result = await grade(sandbox, {"tests": ["assert f()"], "timeout_s": 4})
+    assert result.reward == 1.0
+    by_role = [(call["role"], call["timeout_s"]) for call in sandbox.calls]
+    assert by_role == [("subject", 4), ("judge", 4), ("judge", 4), ("subject", 4), ("judge", 2)]
+
+
+# hidden tests
+
+
+async def test_a_hidden_test_tells_nothing_of_itself() -> None:
+    secret = {"call": ["s3cret"], "expected": "s3cret", "hidden": True}
+    leak = {"type": "s3cret", "message": "s3cret", "line": 1}
+    sandboxes = [
+        (answering(call=value("s3cret?")), [secret]),
+        (answering(call=error("s3cret", "s3cret")), [secret]),
+        (answering(load={"error": leak}), [secret]),
+        (answering(program=Ended(0, "s3cret")), [{"input": "s3cret", "output": "x", "hidden": True}]),
+        (answering(program=Ended(1, "", "s3cret: s3cret")), [{"input": "", "output": "", "hidden": True}]),
+        (answering(tests=verdict("failed", "s3cret")), [{"assert": "f()", "hidden": True}]),
+        (answering(tests=verdict("broken", "s3cret")), [{"assert": "f()", "hidden": True}]),
+    ]
+    for sandbox, tests in sandboxes:
+        result = await grade(sandbox, {**CALLS, "tests": tests})
+        assert result.reward in (0.0, None)
+        assert "s3cret" not in repr(result)
+
+
+# the code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("x = 1", "x = 1"),
+        ("```python\nx = 1\n```", "x = 1\n"),
+        ("A:\n```python\na\n```\nB:\n```py\nb\n```\nRun it:\n```bash\nc\n```", "b\n"),
+        ("```\na\n```\n```\nb\n```\n```bash\nc\n```", "b\n"),
+        ("```bash\nc\n```", "c\n"),
+        ("```Python3 title=x\na\n", "a\n"),
+        ("1. so:\n   ```python\n   if a:\n       b\n   ```\n", "if a:\n    b\n"),
+        ("````python\n'''\n```\n'''\n````", "'''\n```\n'''\n"),
+        ("~~~python\na\n```\n~~~", "a\n```\n"),
+        ("``` x ``` and ```y```", "``` x ``` and ```y```"),
+        ("```python\r\na\r\n```\r\n", "a\r\n"),
+        ("```python\n```", ""),
+    ],
+)
+def test_the_last_block_of_python_is_the_code(text: str, code: str) -> None:
+    assert fenced_code(text) == code
+
+
+@given(any_str(200).filter(lambda text: "```" not in text))
+def test_what_is_fenced_comes_out_as_it_was(text: str) -> None:
+    lines = "".join(f"{line}\n" for line in text.splitlines() if "~~~" not in line)
+    assert fenced_code(f"so:\n```python\n{lines}```\n") == lines
+
+
+async def test_the_whole_answer_can_be_the_code() -> None:
+    sandbox = answering(call=value(3))
+    text = "```python\nx\n```"
+    await grade(sandbox, {**CALLS, "extract": "none"}, text)
+    assert sandbox.calls[0]["message"] == {"load": text}
+
+
+# comparison
+
+EQUAL = [
+    (3, 3.0),
+    (0.3, 0.1 + 0.2),
+    ([1, [2]], (1, (2,))),
+    ({"1": "a", "false": 2, "null": 3, "1.5": 4}, {1: "a", False: 2, None: 3, 1.5: 4}),
+    ([3, 1, 2], {1, 2, 3}),
+    ([[1], [2]], {(2,), (1,)}),
+    ([1.0, "a"], frozenset({"a", 1 + 1e-12})),
+    (math.nan, math.nan),
+    (math.inf, math.inf),
+    (10**400, 10**400),
+    ("é", "é"),
+    (None, None),
+]
+UNEQUAL = [
+    (1, True),
+    (True, 1),
+    (False, None),
+    (1, "1"),
+    (1, 2),
+    (0.1, 0.2),
+    (1, 1j),
+    (10**400, 1.0),
+    (1.0, 10**400),
+    (math.nan, 1.0),
+    ("a", b"a"),
+    ([1], [1, 1]),
+    ([1], "1"),
+    ([1, 1], {1}),
+    ([1, 2], {1, 3}),
+    ([[1], [2]], {(1,), (3,)}),
+    ({"a": 1}, {"a": 2}),
+    ({"a": 1}, {"b": 1}),
+    ({"a": 1}, [["a", 1]]),
+    ({"a": 1}, {"a": 1, "b": 1}),
+    ({"1": 1}, {(1,): 1}),
+    ({"1": 1}, {10**5000: 1}),
+    ({"1": 1, "2": 2}, {1: 1, "1": 1}),
+]
+
+
+@pytest.mark.parametrize(("expected", "actual"), EQUAL)
+def test_these_are_equal(expected: Any, actual: Any) -> None:
+    assert same_value(expected, actual, 1e-9)
+
+
+@pytest.mark.parametrize(("expected", "actual"), UNEQUAL)
+def test_these_are_not_equal(expected: Any, actual: Any) -> None:
+    assert not same_value(expected, actual, 1e-9)
+
+
+@given(json_values())
+def test_every_value_equals_itself(found: Any) -> None:
+    assert same_value(found, found, 0.0)
+    assert not same_value([found], found, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "tolerance", "same"),
+    [
+        ("1\n2", "1 \n2\n\n", None, True),
+        ("1\n2\n", "1\r\n2", None, True),
+        ("", "\n", None, True),
+        ("1 2", "1  2", None, False),
+        (" 1", "1", None, False),
+        ("1.0", "1.00", None, False),
+        ("1.0 x", "1.001 x", 0.01, True),
+        ("1.0 x", "1.001 y", 0.01, False),
+        ("1.0", "1.1", 0.01, False),
+        ("1.0", "1.0 2", 0.01, False),
+        ("1.0", "1.0\n2", 0.01, False),
+    ],
+)
+def test_output_is_compared_as_judges_do(
+    expected: str, actual: str, tolerance: float | None, same: bool
+) -> None:
+    assert same_output(expected, actual, tolerance) is same
+
+
+async def test_a_test_may_have_a_tolerance_of_its_own() -> None:
+    sandbox = answering(call=value(3.1))
+    tests = [{**CALL, "tolerance": 0.2}, CALL]
+    assert (await grade(sandbox, {**CALLS, "tests": tests})).reward == 0.5
+    assert (await grade(sandbox, {**CALLS, "tolerance": 0.2})).reward == 1.0
+
+
+def test_a_value_is_shown_by_its_beginning() -> None:
+    assert shown([1] * 10**6) == f"[{'1, ' * 20}...]"
+    assert len(shown("x" * 10**6)) < 200
+    assert shown(10**5000) == "<int>"
+
+
+# forms
+
+
+def test_the_forms_of_known_data_sets_are_read() -> None:
+    (he,) = read_tests("def check(candidate):\n    assert candidate(1) == 2")
+    assert isinstance(he, SourceTest)
+    mbpp = read_tests(["assert f(1) == 2", "assert f(2) == 3"])
+    assert [(type(test), test.name) for test in mbpp] == [(AssertTest, "test_1"), (AssertTest, "test_2")]
+    (stdin,) = read_tests('{"inputs": [["1", "2"]], "outputs": ["3\\n"]}')
+    assert isinstance(stdin, ProgramTest)
+    assert (stdin.input, stdin.output) == ("1\n2", "3\n")
+    (call,) = read_tests({"fn_name": "f", "inputs": [[1, [2]]], "outputs": [[3]]})
+    assert isinstance(call, CallTest)
+    assert (call.call, call.function, call.accepted) == ([1, [2]], "f", [[3], 3])
+    lcb = [
+        {"input": '[1, 2]\n"a"', "output": "[3]", "testtype": "functional"},
+        {"input": "1", "output": "2", "testtype": "stdin"},
+    ]
+    functional, program = read_tests(lcb)
+    assert isinstance(functional, CallTest)
+    assert (functional.call, functional.expected, functional.accepted) == ([[1, 2], "a"], [3], [[3]])
+    assert isinstance(program, ProgramTest)
+
+
+def test_a_lone_test_and_read_ones_are_tests() -> None:
+    (test,) = read_tests({"assert": "f()", "name": "n", "weight": 2, "hidden": True})
+    assert isinstance(test, AssertTest)
+    assert (test.source, test.name, test.weight, test.hidden) == ("f()", "n", 2.0, True)
+    assert read_tests([test]) == [test]
+    (source,) = read_tests("[x for x in y]")
+    assert isinstance(source, SourceTest)
+
+
+@pytest.mark.parametrize(
+    ("tests", "message"),
+    [
+        (5, "expected a list of tests, got 5"),
+        ([], "expected at least one test"),
+        ("  ", "expected at least one test"),
+        ([5], "0: expected a test, such as .*, got 5"),
+        ([{"name": "x"}], "0: a test has 'input' and 'output', or 'call' and 'expected'"),
+        ([{"input": "x"}], "0.output: this field is required"),
+        ([{"output": "x"}], "0.input: this field is required"),
+        ([{**CALL, "wieght": 1}], "0.wieght: no such field; did you mean 'weight'"),
+        ([{**CALL, "weight": 0}], "0.weight: expected greater than 0, got 0"),
+        ([{"assert": 1}, {"source": 2}], "0.assert: expected a valid string, got 1; 1.source: expected"),
+        ([{**CALL, "name": "test_2"}, CALL], "1.name: two tests have the name 'test_2'"),
+        ({"inputs": [1], "outputs": []}, "expected 'inputs' and 'outputs' as two lists of one length"),
+        ([{"input": "{", "output": "1", "testtype": "functional"}], "are not lines of JSON"),
+        ([{"testtype": "functional"}], "are not lines of JSON"),
+    ],
+)
+async def test_wrong_tests_say_where(tests: Any, message: str) -> None:
+    with pytest.raises(InvalidOptions, match=message):
+        read_tests(tests)
+    with pytest.raises(InvalidOptions, match="tests"):
+        REGISTRY.load({"type": "code_tests", "tests": tests})
+    result = await grade(answering(), {"tests": "{{item.tests}}"}, ADD, {"tests": tests})
+    assert result.failure is not None
+    assert (result.reward, result.failure.kind) == (None, FailureKind.INVALID_VARIABLE)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"tests": "{{sample.output_text}}"},
+            "tests: what the model wrote must not become part of the tests",
+        ),
+        ({**CALLS, "prelude": "{{sample.output_text}}"}, "prelude: what the model wrote"),
+        ({**CALLS, "setup": "{{sample.output_text}}"}, "setup: what the model wrote"),
+        ({**CALLS, "entry_point": "{{sample.output_text}}"}, "entry_point: what the model wrote"),
+        ({"tests": "{{"}, "tests: the '{{' at character 0 has no"),
+        ({"tests": [CALL]}, "tests.0: a call needs a 'function', or the grader an 'entry_point'"),
+        ({**CALLS, "module": "a.b"}, "module: expected a module's name, got 'a.b'"),
+        ({**CALLS, "timeout_s": 121}, "timeout_s: expected less than or equal to 120"),
+        ({}, "tests: this field is required"),
+    ],
+)
+def test_a_wrong_grader_says_where(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOptions, match=message):
+        REGISTRY.load({"type": "code_tests", **config})
+
+
+async def test_an_item_may_lack_what_the_grader_needs() -> None:
+    result = await grade(answering(), {"tests": "{{item.t}}"}, ADD, {"t": [CALL]})
+    assert result.explanation == (
+        "the item's tests are wrong: 0: a call needs a 'function', or the grader an 'entry_point'"
+    )
+    result = await grade(answering(), {**CALLS, "entry_point": "{{item.name}}"}, ADD, {"name": "a b"})
+    assert result.explanation == "entry_point: expected a function's name, got 'a b'"
+    assert result.reward is None
+
+
+def test_equal_graders_have_equal_signatures() -> None:
+    one, same, other = (
+        REGISTRY.load({"type": "code_tests", **config}).info.signature
+        for config in (CALLS, {**CALLS, "timeout_s": 10.0}, {**CALLS, "tests": [{**CALL, "expected": 4}]})
+    )
+    assert one == same != other
+
+
+def test_a_ready_made_template_is_a_test_option() -> None:
+    assert CodeTests.grader_type.options.model_validate({"tests": Template("{{item.t}}")})  # type: ignore[attr-defined]  # the decorator's
+
+
+@given(st.integers(1, 6), st.integers(0, 6))
+async def test_the_reward_counts_what_passed(total: int, passing: int) -> None:
+    passing = min(passing, total)
+    answers = [value(3)] * passing + [value(4)] * (total - passing)
+    result = await grade(answering(call=answers), {**CALLS, "tests": [CALL] * total})
+    assert result.reward == pytest.approx(passing / total)
+    assert result.metrics == {"passed": passing, "total": total}
+
+
+class WithoutImages(FakeSandbox):
+    async def check(self, source: str | None = None, *, image: str | None = None) -> None:
+        if image is not None:
+            raise UnknownImage(f"there is no image {image!r}")
+
+
+async def test_an_image_that_is_not_there_is_found_before_anything_is_graded() -> None:
+    context = FakeContext(sandbox=WithoutImages([]))
+    await CodeTests(tests=[CALL], entry_point=Template("add")).prepare(context)
+    with pytest.raises(InvalidOptions, match="image: there is no image 'x'"):
+        await CodeTests(tests=[CALL], entry_point=Template("add"), image="x").prepare(context)
