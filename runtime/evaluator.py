@@ -5,11 +5,20 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Self
 from weakref import WeakSet
 
-from graders import ConfigurationError, Grader, GraderResult, Item, Registry, Sample
-from runtime.batches import Rows, goes_in_bulk, grade_each, grade_in_bulk, grade_in_chunks
+from graders import ConfigurationError, Grader, GraderResult, GradingError, Item, Registry, Sample
+from runtime.batches import (
+    Rows,
+    goes_in_bulk,
+    goes_in_rows,
+    grade_each,
+    grade_in_bulk,
+    grade_in_chunks,
+    grade_in_rows,
+)
 from runtime.compiled import CompiledGraders
 from runtime.execute import deadline_passed, execute
 from runtime.gradings import Gradings, gradings_of
+from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
 from runtime.workers.pool import WorkerPool
 from runtime.world import World, may_run_here
@@ -28,6 +37,7 @@ class Evaluator:
     def __init__(self, registry: Registry | None = None, settings: Settings | None = None) -> None:
         self.registry = Registry.installed() if registry is None else registry
         self.settings = settings or Settings.load()
+        self.sandbox = LocalSandbox(self.settings)
         self._pool = WorkerPool(self.registry, self.settings)
         self._compiled = CompiledGraders(self.registry)
         self._prepared: WeakSet[Grader] = WeakSet()
@@ -39,8 +49,9 @@ class Evaluator:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop the worker processes."""
+        """Stop the worker processes and the sandbox."""
         await self._pool.aclose()
+        await self.sandbox.aclose()
 
     def load(self, config: Grader | Mapping[str, Any]) -> Grader:
         """A grader out of its JSON, compiled once for equal JSON.
@@ -64,8 +75,23 @@ class Evaluator:
                 await self._pool.prepare(grader)
             for _, inner in grader.inner():
                 await self.prepare(inner)
-            self._prepared.add(grader)
+            if await self._is_prepared(grader):
+                self._prepared.add(grader)
         return grader
+
+    async def _is_prepared(self, grader: Grader) -> bool:
+        """Let a built-in type look at the world before it grades; False when the world was not there to be looked at.
+
+        Raises:
+            ConfigurationError: When the type finds that its options do not do here.
+        """
+        prepare = getattr(grader.function, "prepare", None) if grader.built_in else None
+        try:
+            if prepare is not None:
+                await prepare(World(self, None))
+        except GradingError:
+            return False  # each grading will say the same, and why
+        return True
 
     async def grade(
         self,
@@ -128,6 +154,8 @@ class Evaluator:
         world = World(self, self._deadline(deadline_s))
         if goes_in_bulk(loaded):
             return await grade_in_bulk(self, loaded, samples, items, world)
+        if goes_in_rows(loaded) and deadline_s is None:  # a deadline must keep what is done, row by row
+            return await grade_in_rows(loaded, samples, items, world)
         each = self._each(loaded, zip(samples, items, strict=True), world, remembered=None)
         results = {position: result async for position, result in each}
         return gradings_of(loaded, [results[position] for position in range(len(items))])

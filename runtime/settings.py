@@ -3,7 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -36,6 +36,26 @@ class Settings(BaseSettings):
     """Environment variables that workers get; nothing else of the operator's environment reaches them."""
     concurrency: int = Field(default=256, ge=1)
     """Gradings of one batch that may be in flight at once."""
+
+    sandbox_level: int = Field(default=2, ge=2, le=3)
+    """The least level of isolation for code of others: 2 (Landlock and seccomp) or 3 (namespaces besides)."""
+    sandbox_processes: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    """Sandboxed gradings that may work at once."""
+    python_isolation: Literal["grading", "batch", "worker"] | None = None
+    """What a Python grader's process does before it is thrown away, where the grader does not say; None: by who wrote it,
+    one grading where the source came over HTTP, many where it stands in a file of the operator's."""
+    python_timeout_s: float = Field(default=120.0, gt=0, le=600)
+    """Seconds that one grading by a Python grader may take; a grader may ask for less."""
+    python_memory_mb: int = Field(default=2048, ge=128)
+    """Address space of one sandboxed process, in MiB; a grader may ask for less."""
+    python_disk_mb: int = Field(default=1024, ge=1)
+    """Size of one sandboxed process's scratch, in MiB; it is held in memory."""
+    sandbox_output_mb: int = Field(default=16, ge=1, le=1024)
+    """What one sandboxed process may write to its standard output, and to its standard error, in MiB."""
+    images: dict[str, Path] = Field(default_factory=dict)
+    """Virtual environments that graders may name as `image_tag`, by name."""
+    images_dir: Path = Field(default_factory=lambda: _data_directory() / "images")
+    """Where `graders images build` puts images, and where they are found."""
 
     host: str = "127.0.0.1"
     """Address that the service binds."""
@@ -85,6 +105,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments before environment before file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _data_directory() -> Path:
+    """Where this user keeps our data, after the XDG base directory specification."""
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "graders"
 
 
 def _reading(config: Path) -> type[Settings]:

@@ -50,6 +50,11 @@ class Unconfigured:
 class Runner(Protocol):
     """What a world grades with."""
 
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where foreign code runs."""
+        ...
+
     async def run(
         self, grader: Grader, samples: Sequence[Sample], item: Item, world: "World"
     ) -> list[GraderResult]:
@@ -67,6 +72,11 @@ class World(Unconfigured):
 
     def __init__(self, runner: Runner, deadline: float | None, depth: int = 0) -> None:
         self._runner, self.deadline, self.depth = runner, deadline, depth
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where foreign code runs."""
+        return self._runner.sandbox
 
     def deeper(self) -> "World":
         """The world of the graders that a grader in a worker asks for."""

@@ -33,6 +33,8 @@ def grade_file(
         raise ConfigurationError("the grader and the data cannot both come from the standard input")
     file = GraderFile(grader_path)
     total = _check(data)
+    if settings.python_isolation is None:  # a file of the operator's own
+        settings = settings.model_copy(update={"python_isolation": "worker"})
     with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
         grader = file.load(evaluator.prepare)
         journal = None if output is None else Journal(output, grader.info.signature, fresh=fresh)

@@ -284,7 +284,7 @@ async def test_execute_adds_what_the_framework_knows_to_a_plugins_result() -> No
     assert result.grader == loaded.info
 
 
-@pytest.mark.parametrize("service", ["judge", "embedder", "sandbox", "http"])
+@pytest.mark.parametrize("service", ["judge", "embedder", "http"])
 async def test_a_world_without_a_service_says_which_is_missing(evaluator: Evaluator, service: str) -> None:
     with pytest.raises(GradingError, match=f"no {service} is configured") as caught:
         getattr(World(evaluator, None), service)

@@ -1,0 +1,223 @@
+"""`LocalSandbox`: the place where foreign Python runs on this machine."""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from pydantic_core import to_json
+
+from graders import ConfigurationError, FailureKind, GradingError
+from graders.context import Isolation
+from runtime.sandbox.crew import Answer, Crew, Job, ask
+from runtime.sandbox.host import Host, unavailable
+from runtime.sandbox.images import Image, Images
+from runtime.sandbox.layers import FOREIGN, Level
+from runtime.sandbox.pool import ZygotePool
+from runtime.sandbox.process import SandboxProcess
+from runtime.sandbox.programs import Programs
+from runtime.sandbox.session import Session
+from runtime.sandbox.verdicts import ZygoteDied
+from runtime.sandbox.zygote import Shape
+from runtime.settings import Settings
+
+ATTEMPTS = 2
+"""A zygote may die of something else than the grading that it was at; one that two zygotes died with is to blame."""
+KEPT_CREWS = 32
+
+
+class LocalSandbox:
+    """Runs foreign Python in locked processes of this machine; belongs to one event loop.
+
+    Attributes:
+        images: The sets of packages that code can import.
+        host: What this machine can isolate.
+    """
+
+    def __init__(
+        self, settings: Settings, *, without: frozenset[str] = frozenset(), highest: Level = Level.FULL
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            settings: Limits, images, the least level.
+            without: Layers to leave out: for tests and for the doctor, which show what a layer is good for.
+            highest: The level that is tried first.
+        """
+        self._settings = settings
+        self._least = max(FOREIGN, Level(settings.sandbox_level))
+        self._pool = ZygotePool(
+            processes=settings.sandbox_processes, output_bytes=settings.sandbox_output_mb << 20
+        )
+        self.images = Images(settings)
+        self.host = Host(self._pool, without=without, highest=highest)
+        self._programs = Programs(self._start_compiling)
+        self._crews: OrderedDict[tuple[Job, Isolation], Crew] = OrderedDict()
+
+    async def aclose(self) -> None:
+        """End every process."""
+        await asyncio.gather(*(crew.aclose() for crew in self._crews.values()))
+        self._crews.clear()
+        await self._pool.aclose()
+
+    async def check(self, source: str | None = None, *, image: str | None = None) -> None:
+        """See that an image is here and compile the source of a Python grader; see `graders.Sandbox`."""
+        self.images.find(image)
+        if source is None:
+            return
+        program = await self._programs.get(source, image)
+        if program.problem is not None:
+            raise ConfigurationError(program.problem)
+
+    async def grade(
+        self,
+        source: str,
+        rows: Sequence[tuple[Any, Any]],
+        *,
+        image: str | None = None,
+        isolation: Isolation | None = None,
+        timeout_s: float | None = None,
+        memory_mb: int | None = None,
+    ) -> list[Answer]:
+        """Call the `grade(sample, item)` of a source for each row; see `graders.Sandbox`."""
+        try:
+            self.images.find(image)
+            program = await self._programs.get(source, image)
+        except ConfigurationError as error:
+            return [GradingError(f"python: {error}")] * len(rows)
+        except GradingError as error:
+            return [error] * len(rows)
+        if program.problem is not None:
+            refused = GradingError(f"python: {program.problem}", kind=FailureKind.PYTHON_GRADER_RUNTIME)
+            return [refused] * len(rows)
+        limit = self._settings.python_timeout_s
+        job = Job(program, min(timeout_s or limit, limit), memory_mb)
+        encoded = [_encoded(row) for row in rows]
+        # equal rows are graded once
+        distinct = {row: None for row in encoded if isinstance(row, bytes)}
+        answers = dict(zip(distinct, await self._run(job, [*distinct], isolation), strict=True))
+        return [self._explained(answers[row] if isinstance(row, bytes) else row) for row in encoded]
+
+    @asynccontextmanager
+    async def process(
+        self, role: str, *, image: str | None = None, memory_mb: int | None = None
+    ) -> AsyncGenerator[SandboxProcess]:
+        """A fresh locked process; see `graders.Sandbox`."""
+        found = self.images.find(image)
+        async with self._pool.room():
+            session = await self._session(found, memory_mb)
+            try:
+                await session.send(json.dumps({"role": role}).encode())
+                yield SandboxProcess(session)
+            except ZygoteDied:
+                raise GradingError(
+                    "the process that others are made of has ended",
+                    kind=FailureKind.PYTHON_GRADER_SERVER,
+                    caused_by="infrastructure",
+                    details={"type": "sandbox_died"},
+                    retryable=True,
+                ) from None
+            finally:
+                session.release()
+
+    async def _run(self, job: Job, rows: Sequence[bytes], isolation: Isolation | None) -> list[Answer]:
+        isolation = isolation or self._settings.python_isolation or "grading"
+        if isolation == "grading":
+            return await self._apart(job, rows)
+        crew = self._crews.get((job, isolation))
+        if crew is None:
+            crew = self._crews[job, isolation] = Crew(
+                job,
+                lasting=isolation == "worker",
+                size=self._settings.sandbox_processes,
+                start=self._start,
+                room=self._pool.room,
+                apart=self._apart,
+            )
+            await self._let_crews_go()
+        self._crews.move_to_end((job, isolation))
+        return await (self._apart(job, rows) if crew.impure else crew.grade(rows))
+
+    async def _let_crews_go(self) -> None:
+        """End the crews that were not asked for longest, when there are too many; those at work stay."""
+        idle = [key for key, crew in self._crews.items() if crew.is_idle]
+        for key in idle[: max(0, len(self._crews) - KEPT_CREWS)]:
+            await self._crews.pop(key).aclose()
+
+    async def _apart(self, job: Job, rows: Sequence[bytes]) -> list[Answer]:
+        """Grade each row in a process of its own."""
+        if len(rows) == 1:
+            return [await self._alone(job, rows[0])]
+        answers: dict[int, Answer] = {}
+        remaining = iter(enumerate(rows))
+
+        async def work() -> None:
+            for position, row in remaining:
+                answers[position] = await self._alone(job, row)
+
+        # twice as many as work at once: while one waits for its answer, the next one is being prepared
+        await asyncio.gather(*(work() for _ in range(min(len(rows), 2 * self._settings.sandbox_processes))))
+        return [answers[position] for position in range(len(rows))]
+
+    async def _alone(self, job: Job, row: bytes) -> Answer:
+        async with self._pool.room():
+            for _ in range(ATTEMPTS):
+                try:
+                    session = await self._start(job)
+                except GradingError as error:
+                    return error
+                try:
+                    await session.send(*job.begin())
+                    answers, end = await ask(session, job, [row])
+                    return end or answers[0]
+                except ZygoteDied:
+                    continue
+                finally:
+                    session.release()
+        return unavailable("python: the processes that others are made of ended with it, again and again")
+
+    def _explained(self, answer: Answer) -> Answer:
+        """A missing module's failure says which image has it."""
+        if isinstance(answer, float) or answer.failure.details.get("type") != "ModuleNotFoundError":
+            return answer
+        failure = answer.failure
+        module = failure.message.partition("No module named '")[2].partition("'")[0].partition(".")[0]
+        having = self.images.with_module(module)
+        where = (
+            f"image_tag {' or '.join(map(repr, having))} has it"
+            if having
+            else "no image of this machine has it"
+        )
+        return GradingError.of(replace(failure, message=f"{failure.message}; {where}"))
+
+    async def _start(self, job: Job) -> Session:
+        image = self.images.find(job.program.image)
+        return await self._session(image, job.memory_mb, modules=image.loadable(job.program.imports))
+
+    async def _start_compiling(self, image: str | None) -> Session:
+        return await self._session(self.images.find(image), None)
+
+    async def _session(self, image: Image, memory_mb: int | None, modules: tuple[str, ...] = ()) -> Session:
+        settings = self._settings
+        shape = Shape(
+            str(image.python),
+            modules=modules,
+            visible=image.visible,
+            memory_mb=min(memory_mb or settings.python_memory_mb, settings.python_memory_mb),
+            disk_mb=settings.python_disk_mb,
+        )
+        return await self.host.session(shape, least=self._least)
+
+
+def _encoded(row: tuple[Any, Any]) -> bytes | GradingError:
+    try:
+        return to_json(row)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.dumps(row).encode()  # a lone surrogate, which JSON can carry and UTF-8 cannot
+    except (TypeError, ValueError, RecursionError) as error:
+        return GradingError(f"the row cannot be sent to the sandbox: it is not plain data: {error}")

@@ -1,0 +1,105 @@
+"""The zygotes of one shape, and the processes that they have forked ahead."""
+
+import asyncio
+from collections import deque
+
+from runtime.sandbox.session import Session
+from runtime.sandbox.zygote import Shape, Zygote, ZygoteFailed
+
+AHEAD = 1
+"""Processes of each zygote that are locked and wait, so that a grading does not wait for its fork."""
+
+
+class Breed:
+    """Gives sessions of one shape.
+
+    Attributes:
+        used: When a session was last asked for, on the event loop's clock.
+    """
+
+    def __init__(self, shape: Shape, zygotes: int, output_bytes: int) -> None:
+        self._shape, self._most, self._output_bytes = shape, zygotes, output_bytes
+        self._zygotes: list[Zygote] = []
+        self._ready: deque[Session] = deque()
+        self._busy = 0
+        self._starting: set[asyncio.Task[None]] = set()
+        self._first = asyncio.Lock()
+        self.used = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether none of its sessions is in use."""
+        return self._busy == 0 and not self._first.locked()
+
+    async def take(self) -> Session:
+        """A locked process that nobody has used.
+
+        Raises:
+            ZygoteFailed: When no zygote of this shape can be made.
+        """
+        self.used = asyncio.get_running_loop().time()
+        while self._ready:
+            session = self._ready.popleft()
+            if not session.ended.done():
+                break
+        else:
+            session = await self._fork()
+        self._busy += 1
+        session.ended.add_done_callback(self._free)
+        if self._busy > 1 and len(self._zygotes) + len(self._starting) < self._most:
+            self._begin()
+        self._fork_ahead()
+        return session
+
+    async def aclose(self) -> None:
+        """End every zygote, and with it every session."""
+        for task in self._starting:
+            task.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        await asyncio.gather(*(zygote.aclose() for zygote in self._zygotes))
+        while self._ready:
+            self._ready.popleft().release()
+        self._zygotes.clear()
+
+    def _free(self, _: object) -> None:
+        self._busy -= 1
+
+    async def _fork(self) -> Session:
+        async with self._first:  # many may ask at once, and one zygote answers them all
+            if not self._living():
+                await self._add()
+        for zygote in self._living():
+            try:
+                return zygote.fork(self._output_bytes)
+            except ZygoteFailed:
+                zygote.kill()
+        raise ZygoteFailed("its zygotes end as soon as they are started")
+
+    def _living(self) -> list[Zygote]:
+        """The zygotes that take sessions, those with the fewest first; the dead are forgotten."""
+        self._zygotes = sorted((z for z in self._zygotes if z.alive), key=lambda zygote: len(zygote.sessions))
+        return self._zygotes
+
+    def _fork_ahead(self) -> None:
+        """Have processes ready for the next who ask."""
+        living = self._living()
+        for zygote in living[: max(0, AHEAD * len(living) - len(self._ready))]:
+            try:
+                self._ready.append(zygote.fork(self._output_bytes))
+            except ZygoteFailed:
+                zygote.kill()
+
+    def _begin(self) -> None:
+        """Start one more zygote, without waiting for it."""
+        task = asyncio.create_task(self._add())
+        self._starting.add(task)
+        task.add_done_callback(self._begun)
+
+    def _begun(self, task: asyncio.Task[None]) -> None:
+        self._starting.discard(task)
+        if not task.cancelled():
+            task.exception()  # the zygotes that there are go on, and who finds none starts one, and is told
+
+    async def _add(self) -> None:
+        zygote = await Zygote.start(self._shape)
+        self._zygotes.append(zygote)

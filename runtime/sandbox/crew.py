@@ -1,0 +1,286 @@
+"""Processes that do many gradings of one program: by the batch, or for as long as they behave."""
+
+import asyncio
+import json
+import logging
+import random
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from contextvars import Context
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from graders import GradingError
+from graders.errors import CodeFailure
+from runtime.sandbox.programs import Program
+from runtime.sandbox.session import Session, SessionEnded
+from runtime.sandbox.verdicts import ZygoteDied, ended, failure, reward_or_error, timed_out
+
+logger = logging.getLogger(__name__)
+
+Answer: TypeAlias = float | GradingError
+
+BATCH = 64
+"""Gradings that a process gets at once."""
+MAX_ANSWER = 8 << 20
+IDLE_SECONDS = 60.0
+WORKER_GRADINGS = 1_000
+"""After so many a worker is replaced."""
+REPEATED = 0.01
+"""Share of a worker's gradings that are done again in a fresh process, to find state that it keeps."""
+REPEATED_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run, and how long one grading may take.
+
+    Attributes:
+        program: The compiled source.
+        timeout_s: Seconds of one grading.
+        memory_mb: Address space of its process; None for the default.
+    """
+
+    program: Program
+    timeout_s: float
+    memory_mb: int | None
+
+    def begin(self) -> tuple[bytes, bytes, bytes]:
+        """The first frames of a process that is to do it."""
+        return b'{"role":"grade"}', self.program.code, self.program.source
+
+
+async def ask(session: Session, job: Job, rows: Sequence[bytes]) -> tuple[list[Answer], CodeFailure | None]:
+    """Have a process do some gradings.
+
+    Args:
+        session: The process; it has had the first frames.
+        job: What it does.
+        rows: Sample and item of each, encoded.
+
+    Returns:
+        The answers that came, in order, and what ended the process before all had come.
+
+    Raises:
+        ZygoteDied: When the process ended with its zygote.
+    """
+    number = secrets.randbits(62)
+    answers: list[Answer] = []
+    await session.send(b'{"number":%d,"rows":[%b]}' % (number, b",".join(rows)))
+    try:
+        while len(answers) < len(rows):
+            async with asyncio.timeout(job.timeout_s):
+                body = await session.receive(MAX_ANSWER)
+            told = _answers(body, number, len(rows) - len(answers))
+            if told is None:
+                session.kill()
+                return answers, failure("protocol", "it answered what it was not asked", session.streams)
+            answers += [reward_or_error(answer, session.streams) for answer in told]
+    except TimeoutError:
+        session.kill()
+        return answers, timed_out(job.timeout_s, session.streams)
+    except SessionEnded as end:
+        return answers, ended(session, end)
+    return answers, None
+
+
+def _answers(body: bytes, number: int, most: int) -> list[object] | None:
+    """The answers in a frame; None when it is not what was asked for."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict) or told.get("number") != number:
+        return None
+    answers = told.get("answers")
+    return answers if isinstance(answers, list) and len(answers) <= most else None
+
+
+class Order:
+    """Some gradings that were asked for together."""
+
+    def __init__(self, rows: Sequence[bytes]) -> None:
+        self.rows = rows
+        self.answers: list[Answer | None] = [None] * len(rows)
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._missing = len(rows)
+
+    def answer(self, position: int, answer: Answer) -> None:
+        """Note one answer; the last one finishes the order."""
+        self.answers[position] = answer
+        self._missing -= 1
+        if not self._missing and not self.done.done():
+            self.done.set_result(None)
+
+
+class Crew:
+    """Runs one job's gradings in processes that do many each.
+
+    Attributes:
+        impure: Whether a grading had another result when it was done again: the program keeps state.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        lasting: bool,
+        size: int,
+        start: Callable[[Job], Awaitable[Session]],
+        room: Callable[[], AbstractAsyncContextManager[None]],
+        apart: Callable[[Job, Sequence[bytes]], Awaitable[list[Answer]]],
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            job: What to run.
+            lasting: Whether a process goes on after its batch.
+            size: Processes at once.
+            start: Gives a fresh process.
+            room: Waits for a processor.
+            apart: Grades each row in a process of its own.
+        """
+        self._job, self._lasting, self._size = job, lasting, size
+        self._start, self._room, self._apart = start, room, apart
+        self._waiting: deque[tuple[Order, int]] = deque()
+        self._wake = asyncio.Event()
+        self._members: set[asyncio.Task[None]] = set()
+        self._idle = 0
+        self._repeating: list[tuple[bytes, Answer]] = []
+        self._repeats: set[asyncio.Task[None]] = set()
+        self.impure = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nobody works."""
+        return not self._waiting and self._idle == len(self._members)
+
+    async def grade(self, rows: Sequence[bytes]) -> list[Answer]:
+        """Grade rows; answers in their order."""
+        order = Order(rows)
+        self._waiting.extend((order, position) for position in range(len(rows)))
+        self._wake.set()
+        self._hire()
+        await order.done
+        return [answer for answer in order.answers if answer is not None]
+
+    async def aclose(self) -> None:
+        """Stop every process; what waits is cancelled."""
+        for task in (*self._members, *self._repeats):
+            task.cancel()
+        await asyncio.gather(*self._members, *self._repeats, return_exceptions=True)
+        for order, _ in self._waiting:
+            order.done.cancel()
+
+    def _hire(self) -> None:
+        if len(self._waiting) > self._idle * BATCH and len(self._members) < self._size:
+            # a context of its own: a member must not think that it has its first customer's room
+            task = asyncio.create_task(self._work(), context=Context())
+            self._members.add(task)
+            task.add_done_callback(self._members.discard)
+
+    async def _work(self) -> None:
+        """One member: takes batches, until there has been nothing to do for long."""
+        session: Session | None = None
+        done = 0
+        try:
+            while await self._something_to_do():
+                async with self._room():
+                    taken = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                    self._hire()
+                    try:
+                        if session is None:
+                            session, done = await self._begin(), 0
+                        clean = await self._batch(session, taken)
+                    except GradingError as error:
+                        _give_all(taken, error)
+                        continue
+                    done += len(taken)
+                if not (clean and self._lasting and done < WORKER_GRADINGS):
+                    session.release()
+                    session = None
+        finally:
+            if session is not None:
+                session.release()
+
+    async def _begin(self) -> Session:
+        session = await self._start(self._job)
+        try:
+            await session.send(*self._job.begin())
+        except BaseException:
+            session.release()
+            raise
+        return session
+
+    async def _batch(self, session: Session, taken: list[tuple[Order, int]]) -> bool:
+        """Have a process do a batch; False when it must not be used again."""
+        rows = [order.rows[position] for order, position in taken]
+        try:
+            answers, end = await ask(session, self._job, rows)
+        except ZygoteDied:
+            answers, end = [], failure("signal", "its zygote died", session.streams)
+        failed = end is not None or any(isinstance(answer, GradingError) for answer in answers)
+        for (order, position), answer in zip(taken, answers, strict=False):
+            order.answer(position, answer)
+        if end is not None:
+            # which row is to blame, and whether a later one suffered from an earlier one, only a process each can tell
+            rest = await self._apart(self._job, rows[len(answers) :])
+            for (order, position), answer in zip(taken[len(answers) :], rest, strict=True):
+                order.answer(position, answer)
+        elif self._lasting and random.random() < REPEATED * len(rows):  # noqa: S311  # a sample, no secret
+            chosen = random.randrange(len(rows))  # noqa: S311
+            self._repeat_later(rows[chosen], answers[chosen])
+        return not failed
+
+    async def _something_to_do(self) -> bool:
+        self._idle += 1
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                while not self._waiting:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._idle -= 1
+        return True
+
+    def _repeat_later(self, row: bytes, answer: Answer) -> None:
+        self._repeating.append((row, answer))
+        if len(self._repeating) >= REPEATED_AT_ONCE and not self._repeats:
+            task = asyncio.create_task(self._repeat(self._repeating), context=Context())
+            self._repeating = []
+            self._repeats.add(task)
+            task.add_done_callback(self._repeats.discard)
+
+    async def _repeat(self, done: list[tuple[bytes, Answer]]) -> None:
+        """Do gradings again in a fresh process, the last first: another result means that the program keeps state."""
+        done.reverse()
+        async with self._room():
+            try:
+                session = await self._begin()
+            except GradingError:
+                return
+            try:
+                answers, _ = await ask(session, self._job, [row for row, _ in done])
+            except ZygoteDied:
+                return
+            finally:
+                session.release()
+        for (_, before), again in zip(done, answers, strict=False):
+            if type(before) is not type(again) or (isinstance(before, float) and before != again):
+                self.impure = True
+                logger.warning(
+                    "a python grader keeps state between gradings: a row that had %s has %s in a fresh process; "
+                    "each grading has a process of its own from now on",
+                    before,
+                    again,
+                )
+                return
+
+
+def _give_all(taken: list[tuple[Order, int]], error: GradingError) -> None:
+    for order, position in taken:
+        order.answer(position, error)

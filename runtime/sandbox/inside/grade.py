@@ -1,0 +1,171 @@
+"""Role `grade`: runs the source of a Python grader, and calls its `grade(sample, item)` for the rows it is sent.
+
+The source shares this process with its own samples' code if it executes any: what it computes is its own affair. What is
+kept here is the channel: an answer bears the number that came with its rows, and only plain numbers travel.
+"""
+
+import json
+import linecache
+import marshal
+import os
+import sys
+import types
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from .channel import Channel
+from .compiling import FILE, FUNCTION
+
+MAX_TEXT = 2_000
+MAX_FRAMES = 20
+ANSWER_SECONDS = 0.02
+"""Rewards of a long batch are sent as often as this, so that little is lost when a later row ends the process."""
+
+Answer = float | dict[str, Any]
+
+
+def serve(channel: Channel, setup: dict[str, Any]) -> None:
+    """Load the source, then answer `{"number": n, "rows": [[sample, item], …]}` until the channel closes.
+
+    Answers are `{"number": n, "answers": […]}`, as many in all as there were rows: a number, or an object with the
+    `error`, its `message` and `traceback`. A source that does not load answers so for every row.
+    """
+    code, source = channel.receive(), channel.receive()
+    if code is None or source is None:
+        return
+    linecache.cache[FILE] = (
+        len(source),
+        None,
+        source.decode(errors="replace").splitlines(keepends=True),
+        FILE,
+    )
+    answer = _Grader(code).answer
+    dumps, loads, clock, flush, rewind = json.dumps, json.loads, perf_counter, _flush, _rewind
+    while (frame := channel.receive()) is not None:
+        request = loads(frame)
+        number = request["number"]
+        rewind()
+        answers: list[Answer] = []
+        last = clock()
+        for sample, item in request["rows"]:
+            answers.append(answer(sample, item))
+            if clock() - last > ANSWER_SECONDS:
+                channel.send(dumps({"number": number, "answers": answers}).encode())
+                answers, last = [], clock()
+        flush()
+        channel.send(dumps({"number": number, "answers": answers}).encode())
+
+
+class _Grader:
+    """A loaded source, or the reason why there is none."""
+
+    def __init__(self, code: bytes) -> None:
+        self._failed: Answer | None = None
+        module = types.ModuleType("__grader__")
+        module.__file__ = FILE
+        sys.modules["__grader__"] = module
+        try:
+            exec(marshal.loads(code), module.__dict__)  # noqa: S102, S302  # the code came from our own compiler
+        except BaseException as error:  # noqa: BLE001  # a stranger's module may raise anything
+            self._failed = _described(error)
+            return
+        grade = module.__dict__.get(FUNCTION)
+        if callable(grade):
+            self._grade: Callable[[Any, Any], object] = grade
+        else:
+            self._failed = {"error": "NameError", "message": f"the source defines no function {FUNCTION}"}
+
+    def answer(self, sample: Any, item: Any) -> Answer:
+        """What `grade` returns for one row, as a number; everything else is an error that says what it was."""
+        if self._failed is not None:
+            return self._failed
+        try:
+            return _number(self._grade(sample, item))
+        except BaseException as error:  # noqa: BLE001  # a stranger's function may raise anything
+            return _described(error)
+
+
+def _number(value: object) -> Answer:
+    """A finite float; a number of a class of its own counts as what its base class says it is.
+
+    Raises:
+        Exception: Whatever a hostile value raises.
+    """
+    kind = type(value)
+    if kind is not float and not issubclass(kind, (int, float)):
+        value = _of_numpy(value)
+        kind = type(value)
+    if issubclass(kind, int):
+        try:
+            number = float(int.__add__(value, 0))  # type: ignore[operator]  # never the value's own __float__
+        except OverflowError:
+            return _wrong("an integer too large for a float")
+    elif issubclass(kind, float):
+        number = float.__add__(value, 0.0)  # type: ignore[operator]
+    else:
+        return _wrong("None" if value is None else f"{kind.__name__} {_brief(value)}")
+    if number - number != 0.0:  # NaN and the infinities
+        return _wrong(repr(number))
+    return number
+
+
+def _of_numpy(value: object) -> object:
+    """One number of numpy's as a plain one; anything else as it is."""
+    kind = type(value)
+    if kind.__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(kind, "item"):
+        return kind.item(value)
+    return value
+
+
+def _wrong(found: str) -> Answer:
+    return {
+        "error": "TypeError",
+        "message": f"{FUNCTION} returned {found[:200]}; a reward is a finite number",
+    }
+
+
+def _brief(value: object) -> str:
+    try:
+        return repr(value)[:100]
+    except BaseException:  # noqa: BLE001  # a hostile __repr__
+        return "(it cannot be shown)"
+
+
+def _described(error: BaseException) -> Answer:
+    """An exception as plain data, with the source's own line numbers and no path of this machine."""
+    name = type(error).__name__[:100]
+    try:
+        text = str(error)[:MAX_TEXT]
+    except BaseException:  # noqa: BLE001  # a hostile __str__
+        text = "(its message cannot be shown)"
+    return {"error": name, "message": f"{name}: {text}" if text else name, "traceback": _traceback(error)}
+
+
+def _traceback(error: BaseException) -> str:
+    lines: list[str] = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code.co_filename == FILE or lines:
+            where = os.path.basename(code.co_filename)
+            lines.append(f"{where}, line {step.tb_lineno}, in {code.co_name}")
+            if code.co_filename == FILE and (text := linecache.getline(FILE, step.tb_lineno).strip()):
+                lines.append(f"    {text[:200]}")
+        step = step.tb_next
+    return "\n".join(lines[-2 * MAX_FRAMES :])
+
+
+def _flush() -> None:
+    """Write out what was printed: it is read when a grading fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:  # noqa: BLE001, S112  # a stranger's own stream, or a full one
+            continue
+
+
+def _rewind() -> None:
+    """Let what is printed from now on take the place of what an earlier batch printed."""
+    for descriptor in (1, 2):
+        os.lseek(descriptor, 0, os.SEEK_SET)

@@ -1,0 +1,179 @@
+"""Role `judge`: runs an author's tests. The code that they test is in another process, and only plain data comes from it.
+
+What the tests use of the code (the entry point, what they import from its module, names that they do not define) are
+stand-ins. Using one sends a numbered question, which the grader takes to the subject. Messages are plain data:
+
+* `{"tests": source, "prelude": …, "entry_point": …, "module": …, "in_place": …}` → `{"cases": [name, …]}` or a verdict;
+* `{"run": n}` → the verdict of one case;
+* meanwhile, any number of times, `{"call": n, "do": body}` → `{"number": n, "did": body}`.
+
+A verdict is `{"verdict": "passed" | "failed" | "broken", "message": …, "crashed": …}`. *Failed* is the code's doing,
+*broken* that of the tests: an error before they used the code, or one that no answer of the code can bring about.
+"""
+
+import sys
+import types
+from typing import Any
+
+from .asking import Subject
+from .cases import Case, check_case, named_cases, shape_of
+from .channel import Channel
+from .foreign import compiled, described
+from .names import bound_names, free_names, modules_meant
+from .plain import decode, encode
+from .remote import NotTravelling
+
+FILE = "tests.py"
+MODULE = "tests"
+PRELUDE = "prelude.py"
+
+
+def serve(channel: Channel, setup: dict[str, Any]) -> None:
+    """Answer until the channel closes."""
+    subject = Subject(channel)
+    tests: _Tests | None = None
+    while (frame := channel.receive()) is not None:
+        message = decode(frame)
+        if "tests" in message:
+            tests = _Tests(subject, message)
+            reply = tests.load()
+        elif tests is not None:
+            reply = tests.run(message["run"])
+        channel.send(encode(reply))
+
+
+class _Solution(types.ModuleType):
+    """The module that `import solution` gives: its attributes are the code's."""
+
+    def __init__(self, name: str, tests: "_Tests") -> None:
+        super().__init__(name)
+        self.__tests = tests
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self.__tests.imported(name, self)
+
+
+class _Tests:
+    """One test source and its cases."""
+
+    def __init__(self, subject: Subject, message: dict[str, Any]) -> None:
+        self._subject = subject
+        self._subject.in_place = message["in_place"]
+        self._missing: set[str] = set()
+        self._source: str = message["tests"]
+        self._prelude: str = message["prelude"]
+        self._entry_point: str | None = message["entry_point"]
+        self._module = types.ModuleType(MODULE)
+        self._module.__file__ = FILE
+        sys.modules[MODULE] = self._module
+        sys.modules[message["module"]] = _Solution(message["module"], self)
+        self._cases: list[Case] = []
+
+    def load(self) -> dict[str, Any]:
+        """Say which cases there are; a source with named ones is run for that."""
+        self._subject.begin()
+        names = self._module.__dict__
+        try:
+            code = compiled(self._source, FILE)
+            self._define(names)
+            shape = shape_of(self._source, self._entry_point)
+            if shape == "whole":
+                self._cases = [Case("", lambda: exec(code, names))]  # noqa: S102  # what this process is for
+            else:
+                exec(code, names)  # noqa: S102  # likewise
+                check = shape == "check" and self._entry_point
+                self._cases = [check_case(names, check)] if check else list(named_cases(self._source, names))
+        except BaseException as error:  # noqa: BLE001  # an author's tests may raise anything
+            return self._verdict(error)
+        return {"cases": [case.name for case in self._cases]}
+
+    def run(self, number: int) -> dict[str, Any]:
+        """Run one case."""
+        asked = self._subject.asked
+        self._subject.begin()
+        self._subject.asked = asked
+        try:
+            self._cases[number].run()
+        except BaseException as error:  # noqa: BLE001  # likewise
+            return self._verdict(error)
+        if not self._subject.asked:
+            return {"verdict": "broken", "message": "it passes without using the code", "crashed": False}
+        return {"verdict": "passed", "message": "", "crashed": False}
+
+    def imported(self, name: str, module: types.ModuleType) -> Any:
+        """What the tests import from the code's module."""
+        found = self._subject.named([name])
+        if name not in found:
+            self._missing.add(name)
+            raise AttributeError(f"the code defines no {name!r}", name=name, obj=module)
+        return found[name]
+
+    def _define(self, names: dict[str, Any]) -> None:
+        """Give the tests what they use and do not define.
+
+        With an entry point that is all that the code is asked for, besides the prelude's classes, whose instances cannot
+        travel. The prelude's functions are the author's own, run here: the code cannot put others in their place.
+        """
+        free = free_names(self._source, FILE)
+        modules = modules_meant(self._source, free)
+        wanted = free - set(modules)
+        if self._entry_point:
+            root = self._entry_point.partition(".")[0]
+            helpers = self._helpers(wanted - {root})
+            classes = {name for name, value in helpers.items() if _is_class_of_prelude(value)}
+            names.update({name: value for name, value in helpers.items() if name not in classes})
+            wanted = (wanted & {root}) | classes | {self._entry_point}
+        found = self._subject.named(sorted(wanted))
+        self._missing |= wanted - set(found)
+        names.update(found)
+        for name, module in modules.items():
+            __import__(module)
+            names[name] = sys.modules[module]
+
+    def _helpers(self, wanted: set[str]) -> dict[str, Any]:
+        """What the prelude defines of these names."""
+        try:
+            wanted = wanted & bound_names(self._prelude, PRELUDE)
+        except SyntaxError:  # the beginning of something that only the code completes
+            return {}
+        if not wanted:
+            return {}
+        module = types.ModuleType("prelude")
+        exec(compiled(self._prelude, PRELUDE), module.__dict__)  # noqa: S102  # the author's
+        return {name: value for name, value in vars(module).items() if name in wanted}
+
+    def _verdict(self, error: BaseException) -> dict[str, Any]:
+        told = described(error, FILE)
+        at = f", at line {told['line']} of the tests: {told['text']}" if told["line"] else ""
+        if (name := self._missing_name(error)) is not None:
+            return {"verdict": "failed", "message": f"the code defines no {name!r}", "crashed": True}
+        if error is self._subject.error:
+            return {"verdict": "failed", "message": f"{self._subject.last}{at}", "crashed": True}
+        text = f"{told['type']}{': ' if told['message'] else ''}{told['message'][:500]}{at}"
+        if not self._may_be_the_codes(error):
+            return {"verdict": "broken", "message": text, "crashed": False}
+        seen = f" ({self._subject.last})" if self._subject.last else ""
+        return {"verdict": "failed", "message": f"{text}{seen}", "crashed": False}
+
+    def _missing_name(self, error: BaseException) -> str | None:
+        """The name that an error is about, if the code should have defined it."""
+        if isinstance(error, ImportError):
+            said = str(error)
+            return next((name for name in self._missing if f"import name {name!r} from" in said), None)
+        if isinstance(error, AttributeError):
+            return error.name if type(error.obj) is _Solution and error.name in self._missing else None
+        return error.name if isinstance(error, NameError) and error.name in self._missing else None
+
+    def _may_be_the_codes(self, error: BaseException) -> bool:
+        """Whether an answer of the code's can have brought an error about."""
+        if not self._subject.asked:
+            return False
+        if not isinstance(error, Exception):
+            return type(error).__name__ == "Failed"  # pytest's, of a `raises` where nothing was raised
+        return not isinstance(error, (NameError, SyntaxError, ImportError, MemoryError, NotTravelling))
+
+
+def _is_class_of_prelude(value: object) -> bool:
+    return isinstance(value, type) and value.__module__ == "prelude"

@@ -1,0 +1,70 @@
+"""What the names in a test source mean, found without running it."""
+
+import ast
+import builtins
+import symtable
+import sys
+
+_GIVEN = frozenset(dir(builtins)) | {"__name__", "__file__", "__builtins__"}
+_ALIASES = {"np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot"}
+
+
+def bound_names(source: str, name: str) -> set[str]:
+    """The names that a module's top level binds.
+
+    Raises:
+        SyntaxError: When the source does not compile.
+    """
+    return _bound(symtable.symtable(source, name, "exec"))
+
+
+def free_names(source: str, name: str) -> set[str]:
+    """The names that a source uses and does not define.
+
+    Raises:
+        SyntaxError: When the source does not compile.
+    """
+    top = symtable.symtable(source, name, "exec")
+    used: set[str] = set()
+    bound = _bound(top)
+    tables = [top]
+    while tables:
+        table = tables.pop()
+        for symbol in table.get_symbols():
+            if table is top or symbol.is_global():
+                if symbol.is_referenced():
+                    used.add(symbol.get_name())
+                if symbol.is_declared_global() and symbol.is_assigned():
+                    bound.add(symbol.get_name())
+        tables.extend(table.get_children())
+    return used - bound - _GIVEN
+
+
+def modules_meant(source: str, free: set[str]) -> dict[str, str]:
+    """Free names that can only mean a module of the standard library, or a usual alias of another: name to module.
+
+    `math.isclose(…)` in a test without `import math` means the module, whatever the code under test calls by that name;
+    a name that is called, `bisect(…)`, is the code's.
+    """
+    looked_into: set[str] = set()
+    all_uses: dict[str, int] = {}
+    uses: dict[str, int] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            all_uses[node.id] = all_uses.get(node.id, 0) + 1
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            looked_into.add(node.value.id)
+            uses[node.value.id] = uses.get(node.value.id, 0) + 1
+    return {
+        name: _ALIASES.get(name, name)
+        for name in free & looked_into
+        if uses[name] == all_uses[name] and (name in _ALIASES or name in sys.stdlib_module_names)
+    }
+
+
+def _bound(top: symtable.SymbolTable) -> set[str]:
+    return {
+        symbol.get_name()
+        for symbol in top.get_symbols()
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+    }

@@ -1,0 +1,117 @@
+"""Layer `mount`: a root file system with nothing in it but what Python needs, read-only, and a private scratch.
+
+The paths are the host's own, so that modules are found where they were; everything else is not there. `/proc` and `/sys`
+are not there either.
+"""
+
+import os
+import sys
+import sysconfig
+
+from . import kernel
+
+BOX = "/box"
+SCRATCH = "/box/tmp"
+"""Where each child mounts its own scratch. `/tmp` leads here: Landlock needs a directory above the mount to allow."""
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
+_FILES = ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/etc/localtime")
+_STAGING = ("/tmp", "/mnt", "/run", "/var")  # any directory will do: a mount hides it, for us alone
+
+
+def needed_paths(more: list[str]) -> list[str]:
+    """What this interpreter needs to see: its standard library, packages and shared libraries.
+
+    Args:
+        more: Paths to show besides, where they exist.
+    """
+    wanted = {os.path.abspath(path) for path in (*_python_paths(), *_library_paths(), *_FILES, *more)}
+    wanted |= {os.path.realpath(path) for path in wanted}  # what a link leads to is shown under both names
+    paths = sorted(path for path in wanted if os.path.exists(path))
+    return [path for path in paths if not any(_is_inside(path, other) for other in paths)]
+
+
+def _python_paths() -> list[str]:
+    """The entries of `sys.path` that belong to this interpreter: not the source trees of editable installs."""
+    prefixes = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
+    own = [
+        path for path in sys.path if any(_is_inside(os.path.realpath(path), prefix) for prefix in prefixes)
+    ]
+    stdlib = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return [*own, *stdlib, *(path for path in sys.path if path.endswith("dist-packages"))]
+
+
+def _library_paths() -> list[str]:
+    """Directories of shared libraries: of those that are loaded, and the system's."""
+    multiarch = sysconfig.get_config_var("MULTIARCH") or "none"
+    system = [f"{directory}/{multiarch}" for directory in _LIBRARIES]
+    found = [directory for directory in system if os.path.isdir(directory)]
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        mapped = {line.split(maxsplit=5)[5].strip() for line in maps if ".so" in line and "/" in line}
+    return [*found, *({os.path.dirname(path) for path in mapped} - {"/lib", "/usr/lib"}), *_loader_paths()]
+
+
+def _loader_paths() -> list[str]:
+    return [path for path in ("/lib64", "/usr/lib64") if os.path.isdir(path)]
+
+
+def enter(paths: list[str]) -> None:
+    """Make the new root and move into it; nothing of the old one can be reached afterwards.
+
+    Args:
+        paths: What to show, read-only.
+
+    Raises:
+        OSError: When a step fails; the process is half locked and must not go on.
+    """
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    shown = [
+        (path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in [*paths, *DEVICES] if os.path.exists(path)
+    ]
+    staging = next(directory for directory in _STAGING if os.path.isdir(directory))
+    kernel.mount(
+        "sandbox", staging, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,nr_inodes=4096,mode=755"
+    )
+    for path, descriptor in shown:
+        _show(staging, path, descriptor)
+    for directory in (BOX, SCRATCH):
+        os.mkdir(staging + directory, 0o755)
+    if not os.path.lexists(staging + "/tmp"):
+        os.symlink(SCRATCH, staging + "/tmp")
+    os.mkdir(staging + "/old")
+    kernel.pivot_root(staging, staging + "/old")
+    os.chdir("/")
+    kernel.umount2("/old", kernel.MNT_DETACH)
+    os.rmdir("/old")
+    kernel.set_read_only("/", recursive=False)
+
+
+def mount_scratch(size: int, files: int) -> None:
+    """Give this process a scratch of its own, which goes with it.
+
+    Args:
+        size: Bytes that fit into it.
+        files: Files and directories that fit into it.
+    """
+    kernel.unshare(kernel.CLONE_NEWNS)
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    kernel.mount("scratch", SCRATCH, "tmpfs", flags, f"size={size},nr_inodes={files},mode=700")
+    os.chdir(SCRATCH)
+
+
+def _show(root: str, path: str, descriptor: int) -> None:
+    target = root + path
+    if os.path.isdir(path):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+    kernel.mount(f"/proc/self/fd/{descriptor}", target, None, kernel.MS_BIND | kernel.MS_REC)
+    os.close(descriptor)
+    if path not in DEVICES:
+        kernel.set_read_only(target, recursive=True)
+
+
+def _is_inside(path: str, directory: str) -> bool:
+    return path != directory and path.startswith(directory.rstrip("/") + "/")

@@ -1,0 +1,241 @@
+"""One zygote, seen from the supervisor: it starts it, has it fork sessions, and hears how they end."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.sandbox.inside.channel import HEADER
+from runtime.sandbox.inside.records import ENDED, FORK, KILL, RECORD
+from runtime.sandbox.session import Session, Streams
+
+HOME = str(Path(__file__).parent)
+START_SECONDS = 60.0
+OUTSIDE = 65_534
+"""The host's user whom sandboxed code runs as when root starts it: nobody."""
+SCRATCH_FILES = 10_000
+
+_LAUNCH = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from inside.launch import main; main(int(sys.argv[2]))"
+)
+
+
+class ZygoteFailed(Exception):
+    """A zygote cannot be made.
+
+    Attributes:
+        layer: The layer that does not hold, where it is one.
+    """
+
+    def __init__(self, why: str, layer: str = "") -> None:
+        super().__init__(why)
+        self.layer = layer
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What tells zygotes apart: sessions of equal shapes may come from the same one.
+
+    Attributes:
+        python: The interpreter.
+        layers: The layers that must hold.
+        modules: Loaded before any session.
+        visible: Paths that are shown besides the interpreter's own.
+        memory_mb: Address space of one process, in MiB.
+        disk_mb: Size of its scratch, and of one file.
+        cpu_seconds: Processor time of one session; None for no limit.
+    """
+
+    python: str
+    layers: frozenset[str] = frozenset()
+    modules: tuple[str, ...] = ()
+    visible: tuple[str, ...] = ()
+    memory_mb: int = 2048
+    disk_mb: int = 1024
+    cpu_seconds: int | None = None
+
+    def to_setup(self) -> bytes:
+        """The first frame of a zygote of this shape."""
+        return json.dumps(
+            {
+                "parent": os.getpid(),
+                "home": HOME,
+                "layers": sorted(self.layers),
+                "modules": self.modules,
+                "visible": self.visible,
+                "outside": OUTSIDE,
+                "memory_bytes": self.memory_mb << 20,
+                "disk_bytes": self.disk_mb << 20,
+                "disk_files": SCRATCH_FILES,
+                "cpu_seconds": self.cpu_seconds,
+            }
+        ).encode()
+
+
+class Zygote:
+    """A running zygote.
+
+    Attributes:
+        shape: What it was asked to be.
+        layers: The layers that hold.
+        unloaded: Modules that it could not load, and why.
+        sessions: Those that have not ended, by number.
+    """
+
+    def __init__(self, shape: Shape, process: asyncio.subprocess.Process, control: socket.socket) -> None:
+        self.shape = shape
+        self.layers: frozenset[str] = frozenset()
+        self.unloaded: Mapping[str, str] = {}
+        self.sessions: dict[int, Session] = {}
+        self._process, self._control = process, control
+        self._loop = asyncio.get_running_loop()
+        self._next = 0
+        self._listening: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, shape: Shape) -> "Zygote":
+        """Start one, and wait until it is locked.
+
+        Raises:
+            ZygoteFailed: When it cannot be made as it should be.
+        """
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)  # noqa: FBT003
+        with theirs:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *(shape.python, "-I", "-c", _LAUNCH, HOME, str(theirs.fileno())),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    env=environment() if "environment" in shape.layers else dict(os.environ),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                ours.close()
+                raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
+            except BaseException:
+                ours.close()
+                raise
+        zygote = cls(shape, process, ours)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await zygote._greet()
+        except TimeoutError:
+            await zygote.aclose()
+            raise ZygoteFailed(f"it was not ready within {START_SECONDS:g} s") from None
+        except BaseException:
+            await zygote.aclose()
+            raise
+        return zygote
+
+    async def _greet(self) -> None:
+        setup = self.shape.to_setup()
+        await self._loop.sock_sendall(self._control, len(setup).to_bytes(HEADER, "big") + setup)
+        header = await self._exactly(HEADER)
+        told = json.loads(await self._exactly(int.from_bytes(header, "big")))
+        if "failed" in told:
+            raise ZygoteFailed(told["why"], told["failed"])
+        self.layers, self.unloaded = frozenset(told["layers"]), told["unloaded"]
+        self._listening = asyncio.create_task(self._listen())
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes sessions."""
+        return self._listening is not None and not self._listening.done()
+
+    def fork(self, output_bytes: int) -> Session:
+        """Have it fork a session, which is locked and ready when it answers.
+
+        Args:
+            output_bytes: How much it may write to its standard output, and to its standard error.
+
+        Raises:
+            ZygoteFailed: When the zygote is gone, or its queue is full.
+        """
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)  # noqa: FBT003
+        streams = Streams(output_bytes)
+        self._next += 1
+        session = Session(self._next, ours, streams, self._kill)
+        with theirs:
+            descriptors = [theirs.fileno(), streams.stdin, streams.stdout, streams.stderr]
+            try:
+                socket.send_fds(self._control, [RECORD.pack(FORK, session.number, 0)], descriptors)
+            except OSError as error:
+                session.ended.set_result(None)
+                session.release()
+                raise ZygoteFailed(f"the zygote takes no sessions: {error}") from error
+        self.sessions[session.number] = session
+        return session
+
+    def _kill(self, number: int) -> None:
+        """Have a session killed; a zygote that does not even take the order is killed itself, with all its children."""
+        try:
+            self._control.send(RECORD.pack(KILL, number, 0))
+        except OSError:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill the zygote, and with it every session."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def aclose(self) -> None:
+        """End it and all its sessions, and wait until they are gone."""
+        self.kill()
+        reaped = asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.shield(reaped)
+        except asyncio.CancelledError:  # it dies at once, and nobody else will reap it
+            await reaped
+            raise
+        finally:
+            if self._listening is not None:
+                await asyncio.wait({self._listening})
+            self._control.close()
+
+    async def _listen(self) -> None:
+        """Hear which sessions ended, until the zygote itself does: then all of them have."""
+        buffer = b""
+        try:
+            while data := await self._loop.sock_recv(self._control, 4096):
+                buffer += data
+                while len(buffer) >= RECORD.size:
+                    letter, number, status = RECORD.unpack(buffer[: RECORD.size])
+                    buffer = buffer[RECORD.size :]
+                    if letter == ENDED:
+                        self._end(number, status)
+        except OSError:
+            pass
+        finally:
+            self.kill()
+            for number in list(self.sessions):
+                self._end(number, None)
+
+    def _end(self, number: int, status: int | None) -> None:
+        session = self.sessions.pop(number, None)
+        if session is not None and not session.ended.done():
+            session.ended.set_result(status)
+
+    async def _exactly(self, length: int) -> bytes:
+        data = b""
+        while len(data) < length:
+            part = await self._loop.sock_recv(self._control, length - len(data))
+            if not part:
+                raise ZygoteFailed("it ended before it was ready")
+            data += part
+        return data
+
+
+def environment() -> dict[str, str]:
+    """The environment of sandboxed processes: nothing of the operator's."""
+    # one thread each: the address space is limited, and the pool is the parallelism
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", **threads}  # noqa: S108
