@@ -114,7 +114,17 @@ class CodeTests:
                 kind=FailureKind.SAMPLE_PARSE, caused_by="model", message="there is no code in the answer"
             )
             return GraderResult(0.0, failure=failure, explanation=failure.message, metrics=_counts([], tests))
-        run = Run(context.sandbox, self._plan(code, sample, item))
+        plan = self._plan(code, sample, item)
+        try:
+            outcomes = await self._outcomes(context, plan, tests)
+        except GradingError as error:
+            if not error.failure.retryable:
+                raise
+            outcomes = await self._outcomes(context, plan, tests)  # the sandbox failed, and may not do so again
+        return self._result(outcomes, tests)
+
+    async def _outcomes(self, context: Context, plan: Plan, tests: list[Test]) -> list[Outcome]:
+        run = Run(context.sandbox, plan)
         outcomes: list[Outcome] = []
         try:
             for test in tests:
@@ -123,7 +133,7 @@ class CodeTests:
                     break
         finally:
             await run.close()
-        return self._result(outcomes, tests)
+        return outcomes
 
     def _read_tests(self, sample: Sample, item: Item) -> list[Test]:
         if not isinstance(self._tests, Template):

@@ -1,14 +1,18 @@
 """Sources of Python graders, compiled once in the sandbox and kept."""
 
+import asyncio
 import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from graders.errors import CodeFailure
+from runtime.sandbox.host import unavailable
 from runtime.sandbox.session import Session, SessionEnded
-from runtime.sandbox.verdicts import ended
+from runtime.sandbox.verdicts import ZygoteDied, ended, timed_out
 
+COMPILE_SECONDS = 30.0
 KEPT = 256
 MAX_ANSWER = 1 << 20
 MAX_CODE = 16 << 20
@@ -24,6 +28,7 @@ class Program:
         source: Its text.
         code: Its code, marshalled: only ever read by sandboxed processes.
         imports: Modules that it imports somewhere.
+        executes: Whether it may execute text, such as a sample, as code.
         problem: What is wrong with it; it has no code then.
     """
 
@@ -32,6 +37,7 @@ class Program:
     source: bytes
     code: bytes = b""
     imports: tuple[str, ...] = ()
+    executes: bool = False
     problem: str | None = None
 
 
@@ -50,9 +56,20 @@ class Programs:
             GradingError: When it cannot be compiled here at all.
         """
         text = source.encode(errors="surrogatepass")
-        digest = hashlib.blake2b(text, key=(image or "").encode()[:64], digest_size=16).hexdigest()
+        digest = hashlib.blake2b(repr(image).encode() + text, digest_size=16).hexdigest()
         if digest not in self._kept:
-            program = await self._compile(digest, text, image)
+            try:
+                program = await self._compile(digest, text, image)
+            except (ZygoteDied, CodeFailure):
+                try:
+                    program = await self._compile(digest, text, image)
+                except ZygoteDied:
+                    raise unavailable(
+                        "python: its source cannot be compiled: the zygotes end as it begins"
+                    ) from None
+                except CodeFailure as error:
+                    # a source can crash the compiler; it is not kept, for a process may also be killed from outside
+                    return Program(digest, image, text, problem=f"it cannot be compiled: {error}")
             self._kept[digest] = program
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
@@ -62,13 +79,20 @@ class Programs:
     async def _compile(self, digest: str, text: bytes, image: str | None) -> Program:
         session = await self._start(image)
         try:
-            await session.send(b'{"role":"compiling"}', text)
-            told = json.loads(await session.receive(MAX_ANSWER))
-            if "problem" in told:
-                return Program(digest, image, text, problem=str(told["problem"]))
-            imports = tuple(name for name in told["imports"] if isinstance(name, str))
-            return Program(digest, image, text, await session.receive(MAX_CODE), imports)
-        except SessionEnded as end:  # a source can crash the compiler: its own author's loss
-            return Program(digest, image, text, problem=f"it cannot be compiled: {ended(session, end)}")
+            async with asyncio.timeout(COMPILE_SECONDS):
+                return await self._converse(session, digest, text, image)
+        except TimeoutError:
+            raise timed_out(COMPILE_SECONDS, session.streams) from None
+        except SessionEnded as end:
+            raise ended(session, end) from None
         finally:
             session.release()
+
+    async def _converse(self, session: Session, digest: str, text: bytes, image: str | None) -> Program:
+        await session.send(b'{"role":"compiling"}', text)
+        told = json.loads(await session.receive(MAX_ANSWER))
+        if "problem" in told:
+            return Program(digest, image, text, problem=str(told["problem"]))
+        imports = tuple(name for name in told["imports"] if isinstance(name, str))
+        code = await session.receive(MAX_CODE)
+        return Program(digest, image, text, code, imports, executes=bool(told["executes"]))

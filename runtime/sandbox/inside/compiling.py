@@ -12,7 +12,7 @@ FUNCTION = "grade"
 
 
 def serve(channel: Channel, setup: dict[str, Any]) -> None:
-    """Answer `{"problem": …}`, or `{"imports": […]}` and then a frame with the marshalled code."""
+    """Answer `{"problem": …}`, or `{"imports": […], "executes": bool}` and then a frame with the marshalled code."""
     source = channel.receive()
     if source is None:
         return
@@ -20,7 +20,7 @@ def serve(channel: Channel, setup: dict[str, Any]) -> None:
         tree = ast.parse(source, FILE)
         problem = _problem(tree)
         code = marshal.dumps(compile(source, FILE, "exec", dont_inherit=True))
-        imports = sorted(_imports(tree))
+        found = {"imports": sorted(_imports(tree)), "executes": _executes(tree)}
     except SyntaxError as error:
         problem = f"line {error.lineno}: {error.msg}"
     except (ValueError, MemoryError, RecursionError) as error:
@@ -28,7 +28,7 @@ def serve(channel: Channel, setup: dict[str, Any]) -> None:
     if problem:
         channel.send(json.dumps({"problem": problem}).encode())
         return
-    channel.send(json.dumps({"imports": imports}).encode())
+    channel.send(json.dumps(found).encode())
     channel.send(code)
 
 
@@ -76,3 +76,9 @@ def _imports(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
     return found
+
+
+def _executes(tree: ast.Module) -> bool:
+    """Whether it may execute text as code, such as what a sample says; its author has no reason to hide that."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return bool(names & {"exec", "eval"} or _imports(tree) & {"runpy", "importlib", "code"})

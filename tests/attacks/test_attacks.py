@@ -1,0 +1,146 @@
+"""Every attack of the corpus, on the real sandbox: as root and as an ordinary user, with namespaces and without.
+
+A corpus run is one process that prints a line for each attack; the first test that wants a run makes it, and the other tests,
+in whatever worker of pytest they are, read its lines.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.attacks import ALL, Attack
+from runtime.attacks.run import applies
+from tests.attacks.machine import has_namespaces, isolates
+
+ORDINARY = Path(__file__).with_name("ordinary.py")
+IS_ROOT = os.geteuid() == 0
+HERE = [attack for attack in ALL if applies(attack)]
+NAMESPACES = isolates() and has_namespaces()
+SHOWN = [attack for attack in HERE if attack.control is None and attack.stopped_by]
+
+pytestmark = pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the corpus."""
+
+    ordinary: bool
+    level: int
+    controls: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{'ordinary' if self.ordinary else 'own'}-{self.level}{'-controls' if self.controls else ''}"
+
+    def carry_out(self) -> dict[str, Any]:
+        """The line of each attack, and what went wrong, if it did."""
+        started = [sys.executable, str(ORDINARY)] if self.ordinary else [sys.executable, "-m"]
+        done = subprocess.run(
+            [*started, "runtime.attacks", str(self.level), *(["--controls"] if self.controls else [])],
+            cwd=ORDINARY.parents[2],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=500,
+        )
+        lines = map(json.loads, done.stdout.splitlines())
+        return {"lines": {line["attack"]: line for line in lines}, "error": done.returncode and done.stderr}
+
+
+RUNS = [
+    Run(ordinary, level, controls)
+    for level, controls in ((3, False), (3, True), (2, False))
+    for ordinary in ((False, True) if IS_ROOT else (False,))
+]
+Line = Callable[[Attack, Run], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def line(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Line:
+    """The line of one attack in a corpus run."""
+    shared = tmp_path_factory.getbasetemp().parent / f"attacks-{testrun_uid}"
+    shared.mkdir(exist_ok=True)
+    done: dict[Run, dict[str, Any]] = {}
+
+    def of(attack: Attack, run: Run) -> dict[str, Any]:
+        if run not in done:
+            path = shared / run.name
+            while not path.exists():
+                # while another worker is at it, do one that will be wanted next
+                if not any(_carried_out(each, shared) for each in (run, *RUNS)):
+                    time.sleep(0.1)
+            done[run] = json.loads(path.read_text())
+        assert not done[run]["error"], done[run]["error"]
+        found: dict[str, Any] = done[run]["lines"][attack.name]
+        return found
+
+    return of
+
+
+def _carried_out(run: Run, shared: Path) -> bool:
+    """Carry out a run, unless it is done or another worker is at it."""
+    path = shared / run.name
+    with path.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if path.exists():
+            return False
+        result = path.with_suffix(".part")
+        result.write_text(json.dumps(run.carry_out()))
+        result.rename(path)
+    return True
+
+
+def _names(attacks: list[Attack]) -> list[str]:
+    return [attack.name for attack in attacks]
+
+
+@pytest.mark.parametrize("level", [3, 2])
+@pytest.mark.parametrize("ordinary", [False, True], ids=["own", "ordinary"])
+@pytest.mark.parametrize("attack", HERE, ids=_names(HERE))
+def test_fails(attack: Attack, ordinary: bool, level: int, line: Line) -> None:
+    _skip_what_cannot_be(ordinary, level)
+    attempt = line(attack, Run(ordinary, level))
+    if level in attack.leaks_at:
+        return  # documented, and harmless: whether it leaks depends on the host
+    assert not attempt["succeeded"], attempt["evidence"]
+
+
+@pytest.mark.parametrize("ordinary", [False, True], ids=["own", "ordinary"])
+@pytest.mark.parametrize("attack", SHOWN, ids=_names(SHOWN))
+def test_succeeds_without_the_layers_that_stop_it(attack: Attack, ordinary: bool, line: Line) -> None:
+    _skip_what_cannot_be(ordinary, level=3)
+    if attack.as_root and (ordinary or not IS_ROOT):
+        pytest.skip("the kernel refuses it to ordinary users anyway")
+    attempt = line(attack, Run(ordinary, level=3, controls=True))
+    assert attempt["succeeded"], attempt["evidence"]
+
+
+def _skip_what_cannot_be(ordinary: bool, level: int) -> None:
+    if ordinary and not IS_ROOT:
+        pytest.skip("an ordinary user starts this test already")
+    if level == 3 and not NAMESPACES:
+        pytest.skip("there are no namespaces here")
+
+
+def test_at_level_2_no_more_than_the_documented_facts_leak() -> None:
+    assert {attack.name for attack in ALL if attack.leaks_at} == {
+        "stat-a-host-file",
+        "ask-whether-a-host-file-exists",
+        "change-into-a-host-directory",
+        "learn-real-process-ids",
+        "learn-the-host-name",
+    }
+    assert {level for attack in ALL for level in attack.leaks_at} == {2}

@@ -1,0 +1,82 @@
+"""HumanEval, graded as it stands: its solutions are right, stubs are wrong, and forgeries earn what stubs earn."""
+
+import gzip
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from graders import GraderResult
+from runtime import Evaluator, Settings
+from runtime.attacks.forging import FORGERIES
+from tests.attacks.machine import isolates
+from tests.conftest import ROOT
+
+TASKS: list[dict[str, Any]] = [
+    json.loads(line)
+    for line in gzip.decompress((ROOT / "tests/data/human_eval.jsonl.gz").read_bytes()).splitlines()
+]
+GRADER: dict[str, Any] = {
+    "type": "code_tests",
+    "tests": "{{item.test}}",
+    "prelude": "{{item.prompt}}",
+    "entry_point": "{{item.entry_point}}",
+    "extract": "none",
+}
+FORGED = TASKS[::8][:20]
+
+pytestmark = pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
+
+
+@pytest.fixture
+async def evaluator() -> AsyncIterator[Evaluator]:
+    async with Evaluator(settings=Settings(sandbox_output_mb=4)) as fresh:
+        yield fresh
+
+
+def _others(
+    tasks: Sequence[dict[str, Any]], results: Sequence[GraderResult], reward: float
+) -> dict[str, str]:
+    """The tasks that have another reward, or are ungraded, and what was said of them."""
+    return {
+        task["task_id"]: f"{result.reward}: {result.explanation or result.failure}"
+        for task, result in zip(tasks, results, strict=True)
+        if result.reward != reward
+    }
+
+
+def test_there_are_all_164_tasks() -> None:
+    assert len({task["task_id"] for task in TASKS}) == 164
+
+
+async def test_every_canonical_solution_has_reward_1(evaluator: Evaluator) -> None:
+    solutions = [task["canonical_solution"] for task in TASKS]
+    results = await evaluator.grade_many(GRADER, solutions, TASKS)
+    assert _others(TASKS, results, 1.0) == {}
+
+
+@pytest.mark.parametrize("stub", ["    pass\n", "    return 271828\n"], ids=["pass", "wrong-constant"])
+async def test_every_stub_has_reward_0(stub: str, evaluator: Evaluator) -> None:
+    results = await evaluator.grade_many(GRADER, [stub] * len(TASKS), TASKS)
+    assert _others(TASKS, results, 0.0) == {}
+
+
+async def test_no_forgery_earns_anything_at_twenty_tasks(evaluator: Evaluator) -> None:
+    grader = {**GRADER, "timeout_s": 1.0, "memory_mb": 512}
+    rows = [(task, forgery) for forgery in FORGERIES for task in FORGED]
+    codes = [_adapted(forgery.code, task["entry_point"]) for task, forgery in rows]
+    results = await evaluator.grade_many(grader, codes, [task for task, _ in rows])
+    earned = {
+        f"{forgery.name} at {task['task_id']}": f"{result.reward}: {result.explanation or result.failure}"
+        for (task, forgery), result in zip(rows, results, strict=True)
+        if result.reward != 0.0
+    }
+    assert (len(rows), earned) == (1380, {})
+
+
+def _adapted(code: str, entry_point: str) -> str:
+    """A forgery of `add` as one of another function, with any number of arguments."""
+    signature = re.sub(r"\bdef add\(a, b\)", "def add(a=0, b=0, *others)", code)
+    return re.sub(r"\badd\b", entry_point, signature).replace("(self, a, b)", "(self, a=0, b=0, *others)")
