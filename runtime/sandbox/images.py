@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from graders import ConfigurationError
+from graders.errors import UnknownImage
 from runtime.sandbox.manifest import Manifest
 from runtime.sandbox.published import PUBLISHED
 from runtime.settings import Settings
@@ -23,7 +24,9 @@ OURSELVES = "rft-graders"
 OLDEST = (3, 11)
 """The Python that the code around every sandboxed source is written for."""
 START_SECONDS = 30
-UNSUITED = frozenset({"antigravity", "this", "test", "idlelib", "lib2to3", "turtle", "turtledemo", "tkinter", "ensurepip"})
+UNSUITED = frozenset(
+    {"antigravity", "this", "test", "idlelib", "lib2to3", "turtle", "turtledemo", "tkinter", "ensurepip"}
+)
 """Modules of the standard library that are never loaded ahead: they open windows, browsers, or are of no use here."""
 
 
@@ -54,13 +57,12 @@ class Image:
         """The virtual environment in a directory.
 
         Raises:
-            ConfigurationError: When there is none.
+            UnknownImage: When there is none.
         """
-        # Path.expanduser raises where there is no home, as for the nameless users of some containers
-        directory = Path(os.path.expanduser(directory)).absolute()  # noqa: PTH111
+        directory = expanded(directory)
         python = directory / "bin" / "python"
         if not python.exists():
-            raise ConfigurationError(
+            raise UnknownImage(
                 f"image {name!r}: {directory} is no virtual environment; make it with `{how_to_build(name)}`"
             )
         paths = map(str, directory.glob("lib/python3*/site-packages"))
@@ -123,7 +125,11 @@ class Image:
             texts = distribution(OURSELVES).requires or ()
         else:
             texts = [f"{name}=={version}" for name, version in self.versions.items()]
-        environment = {"python_version": self.version.rpartition(".")[0], "python_full_version": self.version, "extra": ""}
+        environment = {
+            "python_version": self.version.rpartition(".")[0],
+            "python_full_version": self.version,
+            "extra": "",
+        }
         requirements = [Requirement(text) for text in texts]
         return [each for each in requirements if each.marker is None or each.marker.evaluate(environment)]
 
@@ -167,12 +173,12 @@ class Images(Mapping[str, Image]):
         """The image of a grader.
 
         Raises:
-            ConfigurationError: When this machine does not have it.
+            UnknownImage: When this machine does not have it.
         """
         if name is None:
             name = DEFAULT
         if name not in self:
-            raise ConfigurationError(
+            raise UnknownImage(
                 f"image {name!r} is not on this machine, which has {', '.join(self)}; make it with "
                 f"`{how_to_build(name)}`, or leave image_tag out"
             )
@@ -191,11 +197,16 @@ class Images(Mapping[str, Image]):
 
 def built_images(directory: Path) -> dict[str, Path]:
     """The images in the directory where they are built, by name; a directory that cannot be read has none."""
-    directory = Path(os.path.expanduser(directory))  # noqa: PTH111  # see `Image.at`
     try:
-        return {path.name: path for path in directory.iterdir() if not path.name.startswith(".") and path.is_dir()}
+        return {path.name: path for path in expanded(directory).glob("[!.]*") if path.is_dir()}
     except OSError:
         return {}
+
+
+def expanded(directory: Path) -> Path:
+    """A directory of the settings as an absolute path, `~` being the user's home."""
+    # Path.expanduser raises where there is no home, as for the nameless users of some containers
+    return Path(os.path.expanduser(directory)).absolute()  # noqa: PTH111
 
 
 def how_to_build(name: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from graders import ConfigurationError
+from graders.errors import UnknownImage
 
 FILE = "image.json"
 
@@ -38,7 +38,7 @@ class Manifest(BaseModel):
         """That of the image in a directory; None for one that was not built by us.
 
         Raises:
-            ConfigurationError: When it is spoilt.
+            UnknownImage: When it is spoilt.
         """
         path = directory / FILE
         try:
@@ -46,7 +46,7 @@ class Manifest(BaseModel):
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            raise ConfigurationError(f"{path} cannot be read: {error}") from None
+            raise UnknownImage(f"{path} cannot be read: {error}") from None
 
     def write(self, directory: Path) -> None:
         """Put it into an image."""

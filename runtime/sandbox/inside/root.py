@@ -4,9 +4,13 @@ The paths are the host's own, so that modules are found where they were; everyth
 are not there either.
 """
 
+import importlib.util
 import os
+import stat
 import sys
 import sysconfig
+from collections.abc import Iterable
+from importlib.machinery import all_suffixes
 
 from . import kernel
 
@@ -32,14 +36,52 @@ def needed_paths(more: list[str]) -> list[str]:
     return [path for path in paths if not any(_is_inside(path, other) for other in paths)]
 
 
+def source_trees() -> list[str]:
+    """The entries of `sys.path` that are not this interpreter's own: source trees of editable installs."""
+    return [path for path in sys.path if not _is_own(path) and os.access(path, os.R_OK)]
+
+
+def sources(packages: Iterable[str]) -> list[str]:
+    """What can be imported here without having been copied into this interpreter: editable installs.
+
+    Of a source tree this is what an import can find, and not what else lies there: settings, `.env`, `.git`.
+
+    Args:
+        packages: Names to look up besides, which a finder of their own may have anywhere.
+    """
+    found: list[str] = []
+    for tree in source_trees():
+        if os.path.isdir(tree):
+            found += [entry.path for entry in os.scandir(tree) if _is_importable(entry)]
+        else:
+            found.append(tree)  # a zip file
+    for finder in sys.meta_path:
+        # how setuptools maps the packages of editable installs; they may import each other
+        module = sys.modules.get(getattr(finder, "__module__", ""))
+        for path in getattr(module, "MAPPING", {}).values():
+            found += [path, f"{path}.py"]
+    for name in packages:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.has_location and spec.origin is not None:
+            found += spec.submodule_search_locations or [spec.origin]
+    return found
+
+
+def _is_importable(entry: "os.DirEntry[str]") -> bool:
+    endings = (".dist-info", ".egg-info", *all_suffixes())
+    return entry.name.endswith(endings) or (entry.name.isidentifier() and entry.is_dir())
+
+
 def _python_paths() -> list[str]:
-    """The entries of `sys.path` that belong to this interpreter: not the source trees of editable installs."""
-    prefixes = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
-    own = [
-        path for path in sys.path if any(_is_inside(os.path.realpath(path), prefix) for prefix in prefixes)
-    ]
     stdlib = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return [*own, *stdlib, *(path for path in sys.path if path.endswith("dist-packages"))]
+    return [*filter(_is_own, sys.path), *stdlib]
+
+
+def _is_own(path: str) -> bool:
+    """Whether an entry of `sys.path` belongs to this interpreter."""
+    prefixes = (os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix))
+    real = os.path.realpath(path)
+    return path.endswith("dist-packages") or any(_is_inside(real, prefix) for prefix in prefixes)
 
 
 def _library_paths() -> list[str]:
@@ -102,7 +144,9 @@ def mount_scratch(size: int, files: int) -> None:
 
 def _show(root: str, path: str, descriptor: int) -> None:
     target = root + path
-    if os.path.isdir(path):
+    if stat.S_ISDIR(
+        os.fstat(descriptor).st_mode
+    ):  # the path itself may lie below the staging mount, and be hidden
         os.makedirs(target, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
