@@ -1,24 +1,36 @@
-"""Trials of what worker processes promise: each does, in a throw-away child, what must not succeed."""
+"""Trials of what worker processes promise: each does, in a throw-away worker, what must not succeed.
 
+A trial is locked as a worker of a plugin is that needs nothing, by the same code, and then runs a few lines in its place.
+"""
+
+import json
 import os
+import select
+import socket
 import subprocess
 import sys
-import time
+import tempfile
 from dataclasses import dataclass
+from typing import IO
 
+from graders import Registry
+from runtime.sandbox.layers import FOREIGN, Level
+from runtime.sandbox.zygote import HOME
 from runtime.settings import Settings
+from runtime.workers.frames import encode, frame
 from runtime.workers.process import worker_environment
+from runtime.workers.starter import Starter
 
 TRIAL_SECONDS = 60
+END_SECONDS = 5
 CANARY = "GRADERS_DOCTOR_CANARY"
 
 NOT_COVERED = (
-    "a plugin may read the files that its user may read, and use the network",
+    "a plugin may use what you allow it: the files and the network that its type says it needs",
     "a plugin may keep state between gradings of one worker",
     "a plugin's module is imported in the service too, to read its options: what it does at import, it does there",
-    "Python that came over HTTP, or that a model wrote, is not run at all: there is no sandbox for it in this version",
 )
-"""What worker processes do not protect from; they are there for accidents, not for enemies."""
+"""What worker processes do not protect from; plugins are code that you have installed yourself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +48,85 @@ class Probe:
     how: str
 
 
-def probe_workers(settings: Settings) -> list[Probe]:
-    """Try everything that this machine's workers promise."""
-    return [_memory(), _environment(settings), _orphan()]
+def probe_workers(settings: Settings, level: Level) -> list[Probe]:
+    """Try what this machine's workers promise.
+
+    Args:
+        settings: Their limits and environment.
+        level: The level of isolation that this machine reaches.
+    """
+    trial = _Trial(settings, max(level, Level.WEAK))
+    probes = [_memory(trial, settings.worker_memory_mb), _environment(trial), _orphan(trial)]
+    # below, nothing keeps a plugin from the files and the network of its user
+    return [*probes, _files(trial), _network(trial)] if level >= FOREIGN else probes
 
 
-def _memory() -> Probe:
-    done = _run("limit(1 << 30, os.getppid()); bytearray(2 << 30)", {})
-    refused = b"MemoryError" in done.stderr
-    return Probe(
-        "memory limit",
-        refused,
-        f"a worker of 1 GiB asked for 2 GiB and {'did not get' if refused else 'got'} them",
-    )
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from inside.worker import lock; lock(int(sys.argv[2]))\n"
+)
+_TRY = """
+try:
+    {act}
+except (OSError, MemoryError) as error:
+    print("refused")
+else:
+    print("got it")
+"""
 
 
-def _environment(settings: Settings) -> Probe:
+class _Trial:
+    """Starts throw-away workers.
+
+    Attributes:
+        lock: How each locks itself.
+    """
+
+    def __init__(self, settings: Settings, level: Level) -> None:
+        starter = Starter(Registry([]), settings, highest=level)
+        self.lock = starter.lock(level, frozenset())
+        self._environment = worker_environment(settings)
+
+    def is_refused(self, act: str) -> bool:
+        """Whether a statement fails in a worker as something forbidden does."""
+        return self.output(_TRY.format(act=act)) == b"refused"
+
+    def output(self, code: str) -> bytes:
+        """What a worker prints that runs this code."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own text
+                [*self.command(code), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=self._environment,
+            )
+            ours.sendall(frame(encode(self.lock)))
+            try:
+                printed, _ = process.communicate(timeout=TRIAL_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                printed, _ = process.communicate()
+        return printed.strip()
+
+    @staticmethod
+    def command(code: str) -> list[str]:
+        """The command line of a worker that runs this code; its last argument is missing, which is its socket."""
+        return [sys.executable, "-I", "-c", _START + code, HOME]
+
+
+def _memory(trial: _Trial, megabytes: int) -> Probe:
+    refused = trial.is_refused(f"bytearray({2 * megabytes} << 20)")
+    tried = f"a worker of {megabytes} MiB asked for {2 * megabytes}"
+    return Probe("memory limit", refused, f"{tried} and {'did not get' if refused else 'got'} them")
+
+
+def _environment(trial: _Trial) -> Probe:
     os.environ[CANARY] = "canary"
     try:
-        done = _run(f"print(os.environ.get({CANARY!r}))", worker_environment(settings))
+        hidden = trial.output(f"import os; print(os.environ.get({CANARY!r}))") == b"None"
     finally:
         del os.environ[CANARY]
-    hidden = done.stdout.strip() == b"None"
     return Probe(
         "clean environment",
         hidden,
@@ -65,44 +134,53 @@ def _environment(settings: Settings) -> Probe:
     )
 
 
-def _orphan() -> Probe:
-    """A process starts a worker that spins, and is killed: the worker must end with it."""
-    worker = f"{_PRELUDE}; limit(1 << 30, os.getppid()); print(os.getpid(), flush=True)\nwhile True: pass"
-    parent = (
-        "import subprocess, sys, time\n"
-        f"child = subprocess.Popen([sys.executable, '-I', '-c', {worker!r}], stdout=subprocess.PIPE)\n"
-        "print(child.stdout.readline().decode(), flush=True)\n"
-        "time.sleep(60)"
+def _files(trial: _Trial) -> Probe:
+    with tempfile.NamedTemporaryFile() as file:
+        refused = trial.is_refused(f"open({file.name!r}, 'rb')")
+    return Probe(
+        "no files", refused, f"a worker {'could not read' if refused else 'read'} a file made for this"
     )
-    with subprocess.Popen([sys.executable, "-I", "-c", parent], stdout=subprocess.PIPE) as process:  # noqa: S603
-        line = process.stdout.readline() if process.stdout else b""
-        process.kill()
-    gone = _ends(int(line)) if line.strip().isdigit() else False
+
+
+def _network(trial: _Trial) -> Probe:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refused = trial.is_refused(f"import socket; socket.create_connection({listener.getsockname()!r}, 5)")
+    tried = "could not connect" if refused else "connected"
+    return Probe("no network", refused, f"a worker {tried} to a port opened for this")
+
+
+_PARENT = """
+import json, os, socket, subprocess, sys, time
+setup, *command = sys.argv[1:]
+ours, theirs = socket.socketpair()
+frame = json.dumps({**json.loads(setup), "parent": os.getpid()}).encode()
+subprocess.Popen([*command, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+ours.sendall(len(frame).to_bytes(4, "big") + frame)
+time.sleep(60)
+"""
+
+
+def _orphan(trial: _Trial) -> Probe:
+    """A process starts a worker that spins, and is killed: the worker must end with it."""
+    # should it not end by itself, the kernel ends it after so much of a processor's time
+    setup = json.dumps({**trial.lock, "cpu_seconds": 4 * END_SECONDS})
+    command = trial.command("print('spinning', flush=True)\nwhile True: pass")
+    with subprocess.Popen(  # noqa: S603  # our own interpreter, our own text
+        [sys.executable, "-I", "-c", _PARENT, setup, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as parent:
+        output = parent.stdout
+        started = output is not None and _within(TRIAL_SECONDS, output) == b"spinning\n"
+        parent.kill()
+        # the pipe is at its end when nobody has it open any more
+        gone = started and output is not None and _within(END_SECONDS, output) == b""
     return Probe(
         "no orphans", gone, f"a spinning worker {'ended with' if gone else 'outlived'} its killed parent"
     )
 
 
-def _ends(pid: int) -> bool:
-    """Whether a process ends within a few seconds; it is ended in any case."""
-    for _ in range(50):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    os.kill(pid, 9)
-    return False
-
-
-_PRELUDE = "import os; from runtime.workers.child import limit"
-
-
-def _run(code: str, environment: dict[str, str]) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(  # noqa: S603  # our own interpreter, our own text
-        [sys.executable, "-I", "-c", f"{_PRELUDE}; {code}"],
-        capture_output=True,
-        check=False,
-        timeout=TRIAL_SECONDS,
-        env=environment,
-    )
+def _within(seconds: float, output: IO[bytes]) -> bytes | None:
+    """The next line of a process, empty at the end of its output; None when there is none in time."""
+    ready, _, _ = select.select([output], [], [], seconds)
+    return output.readline() if ready else None

@@ -1,20 +1,15 @@
-"""What this machine reaches, found out by starting locked processes; and what a level does not cover."""
+"""What a level does not cover, and why this machine lacks a layer or has half of it."""
 
-import errno
 import os
 import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runtime.sandbox.host import OTHERWISE, REMEDIES
+from runtime.sandbox.host import REMEDIES, Reached, held
 from runtime.sandbox.inside import landlock, seccomp
 from runtime.sandbox.layers import NAMESPACES, Level
-from runtime.sandbox.zygote import Shape, Zygote, ZygoteFailed
-
-TRIAL_MB = 512
-"""Address space of a process that is only tried out."""
-TRIAL_DISK_MB = 16
+from runtime.sandbox.zygote import ZygoteFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,63 +59,11 @@ NOT_COVERED: Mapping[Level, tuple[Gap, ...]] = {
 """What a sandbox of each level leaves open; the corpus of attacks says the same with its `leaks_at`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """The level of this machine.
-
-    Attributes:
-        level: The highest that holds.
-        held: The layers that its processes say they have.
-        refused: Why a higher level does not hold, with the layer that failed.
-    """
-
-    level: Level
-    held: frozenset[str]
-    refused: Mapping[Level, ZygoteFailed]
-
-
-async def reach(highest: Level = Level.FULL) -> Reached:
-    """Find the highest level at which a locked process can be made.
-
-    Args:
-        highest: The level that is tried first.
-    """
-    if sys.platform != "linux":
-        return Reached(Level.WEAK, frozenset(), {Level.CONTAINER: ZygoteFailed(f"{_system()} has none of its layers")})
-    refused: dict[Level, ZygoteFailed] = {}
-    if highest < Level.FULL:
-        refused[Level(highest + 1)] = ZygoteFailed(f"levels above {highest.value} were not to be tried")
-    for level in reversed(Level):
-        if not Level.WEAK <= level <= highest:
-            continue
-        try:
-            return Reached(level, await held(level.layers), refused)
-        except ZygoteFailed as error:
-            refused[level] = error
-    return Reached(Level.NONE, frozenset(), refused)
-
-
-def trial_shape(layers: frozenset[str]) -> Shape:
-    """The shape of a process that is only tried out."""
-    return Shape(sys.executable, layers=layers, memory_mb=TRIAL_MB, disk_mb=TRIAL_DISK_MB)
-
-
-async def held(layers: frozenset[str]) -> frozenset[str]:
-    """The layers that hold in a process that is asked to have these.
-
-    Raises:
-        ZygoteFailed: When it cannot be made.
-    """
-    zygote = await Zygote.start(trial_shape(layers))
-    await zygote.aclose()
-    return zygote.layers
-
-
 async def why_missing(layer: str) -> tuple[str, str]:
     """Why a layer does not hold here, tried by itself, and the remedy.
 
     Returns:
-        Cause and remedy; the cause is empty when the layer by itself does hold.
+        Cause and remedy; the cause is empty when the layer does hold by itself, the remedy when none is known.
     """
     if sys.platform != "linux":
         return f"{_system()} does not have it", "use Linux, on this machine or in a virtual one"
@@ -133,7 +76,7 @@ async def why_missing(layer: str) -> tuple[str, str]:
     try:
         await held(frozenset(needed))
     except ZygoteFailed as error:
-        return str(error), REMEDIES.get(error.layer, OTHERWISE)
+        return str(error), REMEDIES.get(error.layer, "")
     return "", ""
 
 
@@ -143,8 +86,7 @@ def why_degraded(layer: str, reached: Reached) -> tuple[str, str]:
         return f"version {landlock.abi()} leaves open: {'; '.join(missing)}", "use Linux 6.12 or later"
     if layer == "identity" and layer in reached.level.layers - reached.held:
         return (
-            f"{errno.errorcode[errno.EACCES]}: code runs as root, without root's capabilities, because no other user "
-            f"may read {sys.executable}",
+            f"code runs as root, without root's capabilities: no other user may read {sys.executable}",
             "install Python where everybody may read it, such as /usr/local, or start the service as an ordinary user",
         )
     return "", ""

@@ -1,12 +1,25 @@
-"""What this machine can isolate: the level that its zygotes reach, and what is missing for a higher one."""
+"""What this machine can isolate: the level that its processes reach, and what is missing for a higher one."""
 
-from dataclasses import replace
+import asyncio
+import logging
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from graders import FailureKind, GradingError
 from runtime.sandbox.layers import Level
 from runtime.sandbox.pool import ZygotePool
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Shape, ZygoteFailed
+from runtime.sandbox.zygote import Shape, Zygote, ZygoteFailed
+
+logger = logging.getLogger(__name__)
+
+TRIAL_MB = 512
+"""Address space of a process that is only tried out."""
+TRIAL_DISK_MB = 16
+ATTEMPTS = 3
+"""A process that ends before it is ready, without naming a layer, may have been killed from outside."""
 
 REMEDIES = {
     "namespaces": "in a container, allow unshare, mount and pivot_root with a seccomp profile of its own "
@@ -18,12 +31,72 @@ REMEDIES = {
 OTHERWISE = "run `graders doctor` on this machine, which tries each layer"
 
 
-class Host:
-    """Finds the highest level once, with the first process that is asked for.
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The level of this machine.
 
     Attributes:
-        level: The level that holds; None until it is known.
-        missing: What a higher level lacks, by level, in words.
+        level: The highest that holds.
+        held: The layers that its processes say they have.
+        refused: Why a higher level does not hold, with the layer that failed.
+    """
+
+    level: Level
+    held: frozenset[str]
+    refused: Mapping[Level, ZygoteFailed]
+
+
+async def reach(highest: Level = Level.FULL, without: frozenset[str] = frozenset()) -> Reached:
+    """Find the highest level at which a locked process can be made.
+
+    Args:
+        highest: The level that is tried first.
+        without: Layers to leave out.
+    """
+    if sys.platform != "linux":
+        none = ZygoteFailed(f"{platform.system()} has none of its layers")
+        return Reached(min(highest, Level.WEAK), frozenset(), {Level.CONTAINER: none})
+    refused: dict[Level, ZygoteFailed] = {}
+    if highest < Level.FULL:
+        refused[Level(highest + 1)] = ZygoteFailed(f"levels above {highest.value} were not to be tried")
+    for level in reversed(Level):
+        if not Level.WEAK <= level <= highest:
+            continue
+        try:
+            return Reached(level, await held(level.layers - without), refused)
+        except ZygoteFailed as error:
+            refused[level] = error
+    return Reached(Level.NONE, frozenset(), refused)
+
+
+async def held(layers: frozenset[str]) -> frozenset[str]:
+    """The layers that hold in a process that is asked to have these.
+
+    Raises:
+        ZygoteFailed: When it cannot be made.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            zygote = await Zygote.start(trial_shape(layers))
+        except ZygoteFailed as error:
+            if error.layer or attempt == ATTEMPTS - 1:
+                raise
+            continue
+        await zygote.aclose()
+        return zygote.layers
+    raise AssertionError("the last attempt returns or raises")
+
+
+def trial_shape(layers: frozenset[str]) -> Shape:
+    """The shape of a process that is only tried out."""
+    return Shape(sys.executable, layers=layers, memory_mb=TRIAL_MB, disk_mb=TRIAL_DISK_MB)
+
+
+class Host:
+    """Gives processes of the highest level that this machine reaches, which is found out once.
+
+    Attributes:
+        reached: What was found out; None before that.
     """
 
     def __init__(
@@ -37,8 +110,17 @@ class Host:
             highest: The level that is tried first.
         """
         self._pool, self._without, self._highest = pool, without, highest
-        self.level: Level | None = None
-        self.missing: dict[Level, ZygoteFailed] = {}
+        self._finding = asyncio.Lock()
+        self.reached: Reached | None = None
+
+    async def find(self) -> Reached:
+        """What this machine reaches."""
+        async with self._finding:
+            if self.reached is None:
+                self.reached = await reach(self._highest, self._without)
+                for level, error in self.reached.refused.items():
+                    logger.warning("isolation of level %s is not reached here: %s", level.value, error)
+        return self.reached
 
     async def session(self, shape: Shape, *, least: Level) -> Session:
         """A process as locked as this machine can.
@@ -50,30 +132,32 @@ class Host:
         Raises:
             GradingError: `sandbox_unavailable`, caused by infrastructure, saying what is missing and the remedy.
         """
-        candidates = [self.level] if self.level is not None else [*reversed(Level)]
-        for level in candidates:
-            if level > self._highest or level < max(least, Level.WEAK):
-                continue
+        reached = self.reached or await self.find()
+        if reached.level < least:
+            raise _below(reached, least)
+        wanted = replace(shape, layers=reached.level.layers - self._without)
+        failed: ZygoteFailed | None = None
+        for _ in range(ATTEMPTS):
             try:
-                session = await self._pool.session(replace(shape, layers=level.layers - self._without))
+                return await self._pool.session(wanted)
             except ZygoteFailed as error:
-                self.missing[level] = error
-                continue
-            self.level = level
-            return session
-        raise self._unavailable(least)
+                failed = error
+                if error.layer:
+                    break
+        # never at a lower level than the machine's: what is wrong is this interpreter or its paths
+        raise unavailable(f"no process of {shape.python} can be locked as others are: {failed}")
 
-    def _unavailable(self, least: Level) -> GradingError:
-        why = "; ".join(
-            f"level {level.value} ({level.name.lower()}): {error}" for level, error in self.missing.items()
-        )
-        if not why:
-            why = f"this machine reaches level {self.level if self.level is not None else self._highest}"
-        layer = next((error.layer for error in self.missing.values()), "")
-        return unavailable(
-            f"code of others needs isolation of level {least.value}, which this machine does not give: {why}; "
-            f"remedy: {REMEDIES.get(layer, OTHERWISE)}"
-        )
+
+def _below(reached: Reached, least: Level) -> GradingError:
+    refused = {level: error for level, error in reached.refused.items() if level <= least}
+    why = "; ".join(
+        f"level {level.value} ({level.name.lower()}): {error}" for level, error in refused.items()
+    )
+    layer = next((error.layer for error in refused.values()), "")
+    return unavailable(
+        f"code of others needs isolation of level {least.value}, this machine reaches level {reached.level.value}: {why}; "
+        f"remedy: {REMEDIES.get(layer, OTHERWISE)}"
+    )
 
 
 def unavailable(message: str) -> GradingError:

@@ -137,9 +137,12 @@ class Zygote:
 
     async def _greet(self) -> None:
         setup = self.shape.to_setup()
-        await self._loop.sock_sendall(self._control, len(setup).to_bytes(HEADER, "big") + setup)
-        header = await self._exactly(HEADER)
-        told = json.loads(await self._exactly(int.from_bytes(header, "big")))
+        try:
+            await self._loop.sock_sendall(self._control, len(setup).to_bytes(HEADER, "big") + setup)
+            header = await self._exactly(HEADER)
+            told = json.loads(await self._exactly(int.from_bytes(header, "big")))
+        except OSError as error:
+            raise ZygoteFailed(f"it ended before it was ready: {error}") from error
         if "failed" in told:
             raise ZygoteFailed(told["why"], told["failed"])
         self.layers, self.unloaded = frozenset(told["layers"]), told["unloaded"]

@@ -20,12 +20,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+images_app = typer.Typer(help="Sets of packages that Python graders can import.", no_args_is_help=True)
+app.add_typer(images_app, name="images")
 
 GraderArgument = Annotated[
     Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Config = Annotated[Path | None, typer.Option(help="Settings file, instead of graders.toml.")]
+ImageName = Annotated[str, typer.Argument(help="What a grader's image_tag calls it.", show_default=False)]
 
 
 @app.callback()
@@ -122,17 +125,95 @@ def serve(
 
 
 @app.command()
-def doctor(config: Config = None, as_json: Json = False) -> None:
+def doctor(
+    attack: Annotated[
+        bool, typer.Option("--attack", help="Carry out every known attack on the sandbox; half a minute.")
+    ] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Try what this machine isolates, reaches and lacks. Exits with 1 when something is missing."""
     from graders import Registry  # noqa: PLC0415
     from service.cli.doctor import examine, show  # noqa: PLC0415
 
-    found = examine(_settings(config), Registry.installed())
+    attacked_on = _console(stderr=True) if attack else None
+    found = examine(_settings(config), Registry.installed(), attacked_on=attacked_on)
     if as_json:
         _print_json(found)
     else:
         show(found, _console())
     if not found["well"]:
+        raise typer.Exit(1)
+
+
+@images_app.command("list")
+def list_images(config: Config = None, as_json: Json = False) -> None:
+    """List the images that are here, and those that could be."""
+    from service.cli.images import describe, show  # noqa: PLC0415
+
+    found = describe(_settings(config))
+    if as_json:
+        _print_json(found)
+    else:
+        show(found, _console())
+
+
+@images_app.command("build")
+def build_image(
+    name: ImageName,
+    requirements: Annotated[
+        Path | None, typer.Option(help="Packages, one a line, such as numpy==2.2.4.")
+    ] = None,
+    package: Annotated[list[str] | None, typer.Option(help="One more package; may be given often.")] = None,
+    python: Annotated[str | None, typer.Option(help="Interpreter, instead of the one we run on.")] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Go on without what does not install.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Build again what is there.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Build an image with pip; of a published name, what is published. Exits with 1 when packages do not install."""
+    from runtime.sandbox.building import BuildFailed  # noqa: PLC0415
+    from runtime.sandbox.recipe import Recipe  # noqa: PLC0415
+    from service.cli.images import build_image as build  # noqa: PLC0415
+    from service.cli.images import show_built  # noqa: PLC0415
+
+    recipe = Recipe.of(name, requirements, package or ())
+    options = {"allow_missing": allow_missing, "replace": replace}
+    try:
+        built = build(recipe, _settings(config), python, **options, console=_console(stderr=True))
+    except BuildFailed as failed:
+        if as_json:
+            _print_json({"name": name, "built": None, "error": str(failed), "missing": failed.missing})
+        lines = [f"{requirement}: {why}" for requirement, why in failed.missing.items()]
+        some = 0 < len(failed.missing) < len(recipe.requirements) and not allow_missing
+        hint = "; --allow-missing builds it without them" if some else ""
+        sys.stderr.write("".join(f"error: {line}\n" for line in [*lines, f"{name}: {failed}{hint}"]))
+        raise typer.Exit(1) from None
+    if as_json:
+        _print_json(built)
+    else:
+        show_built(built, _console())
+
+
+@images_app.command("check")
+def check_image(name: ImageName, config: Config = None, as_json: Json = False) -> None:
+    """Import everything that an image is there for, in the sandbox. Exits with 1 when something is wrong."""
+    from graders import GradingError  # noqa: PLC0415
+    from service.cli.images import check_image as check  # noqa: PLC0415
+    from service.cli.images import show_checked  # noqa: PLC0415
+
+    try:
+        trials = check(name, _settings(config))
+    except GradingError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(1) from None
+    if as_json:
+        _print_json(trials)
+    else:
+        show_checked(trials, _console())
+    if any(trial["problem"] for trial in trials):
         raise typer.Exit(1)
 
 

@@ -7,6 +7,13 @@ from rich.console import Console
 from rich.table import Table
 
 from graders import PluginError, Registry, UnknownGraderType
+from graders.plugin import Need
+from runtime.workers.starter import allowances
+
+_NEEDS: dict[Need, str] = {
+    "files": "reads and writes whatever the user who starts it may",
+    "network": "connects to other machines, and to the services of this one",
+}
 
 
 def describe(registry: Registry, name: str | None) -> list[dict[str, Any]]:
@@ -33,6 +40,7 @@ def _describe(registry: Registry, name: str) -> dict[str, Any]:
         "summary": found.summary,
         "form": found.form,
         "asks_the_world": found.is_async,
+        "needs": sorted(found.needs),
         "range": [str(bound) if abs(bound) == float("inf") else bound for bound in found.range],
         "options": {
             option: {**described, "required": option in schema.get("required", [])}
@@ -45,15 +53,16 @@ def _describe(registry: Registry, name: str) -> dict[str, Any]:
 def show(types: list[dict[str, Any]], console: Console, *, whole: bool) -> None:
     """Print grader types for a person: a table, or everything about one."""
     table = Table(box=None, pad_edge=False)
-    for title in ("type", "options", "from", ""):
+    for title in ("type", "options", "needs", "from", ""):
         table.add_column(title, overflow="fold")
     for each in types:
         options = ", ".join(
             name if described["required"] else f"{name}?"
             for name, described in each.get("options", {}).items()
         )
+        needs = ", ".join(each.get("needs", ()))
         source = f"{each['distribution']} {each['version']}"
-        table.add_row(each["name"], options, source, each.get("summary") or f"[red]{each['error']}[/]")
+        table.add_row(each["name"], options, needs, source, each.get("summary") or f"[red]{each['error']}[/]")
     console.print(table)
     if not whole or "error" in types[0]:
         return
@@ -64,7 +73,17 @@ def show(types: list[dict[str, Any]], console: Console, *, whole: bool) -> None:
         default = f", default {described['default']!r}" if "default" in described else ""
         required = "required" if described["required"] else "optional"
         console.print(f"  {name}: {kind} ({required}{default})", markup=False, highlight=False)
+    _show_needs(types[0], console)
     console.print(f"\n{types[0]['doc']}", markup=False, highlight=False)
+
+
+def _show_needs(found: dict[str, Any], console: Console) -> None:
+    if not found["needs"]:
+        return
+    for need in found["needs"]:
+        console.print(f"needs {need}: it {_NEEDS[need]}", highlight=False)
+    env, toml = allowances({found["name"]: frozenset(found["needs"])})
+    console.print(f"it runs where {env} is set, or graders.toml says {toml}", markup=False, highlight=False)
 
 
 def _brief(schema: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """`graders doctor`: what this machine isolates, reaches and lacks, found out by trying."""
 
+import asyncio
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +10,10 @@ from rich.console import Console
 
 from graders import PluginError, Registry
 from runtime import Settings
-from runtime.probes import NOT_COVERED, probe_workers
+from runtime.probes import NOT_COVERED as WORKERS_DO_NOT_COVER
+from runtime.probes import probe_workers
+from runtime.sandbox.layers import FOREIGN, Level
+from service.cli import attack, isolation
 
 LIBRARIES = (
     "rft-graders",
@@ -24,17 +28,42 @@ LIBRARIES = (
 )
 
 
-def examine(settings: Settings, registry: Registry) -> dict[str, Any]:
-    """Everything about this machine, as plain data; `well` is false when something that should hold does not."""
-    workers = [asdict(probe) for probe in probe_workers(settings)]
+def examine(
+    settings: Settings,
+    registry: Registry,
+    *,
+    highest: Level = Level.FULL,
+    attacked_on: Console | None = None,
+) -> dict[str, Any]:
+    """Everything about this machine, as plain data; `well` is false when something that should hold does not.
+
+    Args:
+        settings: The level to reach, limits, images.
+        registry: Grader types to load.
+        highest: The level of the sandbox that is tried first.
+        attacked_on: Where to show the progress of the attacks; None for no attacks.
+    """
+    sandbox = asyncio.run(isolation.examine(settings, highest))
+    level = Level(sandbox["level"])
+    workers = [asdict(probe) for probe in probe_workers(settings, level)]
     types = [_try_type(registry, name) for name in registry]
+    attacks = attack.carry_out(level, attacked_on) if attacked_on is not None and level >= FOREIGN else None
+    problems = [
+        *sandbox["problems"],
+        *(f"worker processes: {probe['name']} does not hold" for probe in workers if not probe["active"]),
+        *(f"grader type {found['name']} does not load" for found in types if found["error"]),
+        *(attacks["problems"] if attacks is not None else []),
+    ]
     return {
-        "well": all(probe["active"] for probe in workers) and not any(found["error"] for found in types),
+        "well": not problems,
+        "problems": problems,
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "libraries": {name: _version(name) for name in LIBRARIES},
+        "sandbox": sandbox,
         "workers": workers,
-        "not_covered": list(NOT_COVERED),
+        "workers_do_not_cover": list(WORKERS_DO_NOT_COVER),
         "grader_types": types,
+        "attacks": attacks,
     }
 
 
@@ -58,18 +87,24 @@ def _version(distribution: str) -> str | None:
 def show(found: dict[str, Any], console: Console) -> None:
     """Print an examination for a person."""
     console.print(found["system"], highlight=False)
-    console.print(
-        ", ".join(f"{n} {v or '[red]missing[/]'}" for n, v in found["libraries"].items()), style="dim"
-    )
+    libraries = ", ".join(f"{name} {version or 'missing'}" for name, version in found["libraries"].items())
+    isolation.say(libraries, console, style="dim")
+    isolation.show(found["sandbox"], console)
     console.print("\n[bold]worker processes for plugins[/]")
     for probe in found["workers"]:
         mark = "[green]active [/]" if probe["active"] else "[red]missing[/]"
         console.print(f"  {mark} {probe['name']}: {probe['how']}", highlight=False)
-    for text in found["not_covered"]:
-        console.print(f"  [yellow]not covered[/] {text}", highlight=False)
+    isolation.show_gaps(found["workers_do_not_cover"], console)
     console.print("\n[bold]grader types[/]")
     for each in found["grader_types"]:
         mark = "[red]broken [/]" if each["error"] else "[green]loads  [/]"
         console.print(f"  {mark} {each['name']} from {each['from']}", highlight=False)
         if each["error"]:
             console.print(f"          {each['error']}", style="red", markup=False)
+    if found["attacks"] is not None:
+        attack.show(found["attacks"], console)
+    console.print()
+    for problem in found["problems"]:
+        console.print(f"[red]not well:[/] {problem}", highlight=False)
+    if found["well"]:
+        console.print("[green]all is well[/]")

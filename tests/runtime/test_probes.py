@@ -1,13 +1,32 @@
 """The trials of `graders doctor`, on this machine."""
 
+import sys
+
+import pytest
+
 from runtime import Settings
 from runtime.probes import probe_workers
+from runtime.sandbox.host import reach
+from runtime.sandbox.layers import Level
+
+EVERYWHERE = {"memory limit": True, "clean environment": True, "no orphans": True}
 
 
-def test_what_workers_promise_holds_here(quick: Settings) -> None:
-    probes = probe_workers(quick)
-    assert [(probe.name, probe.active) for probe in probes] == [
-        ("memory limit", True),
-        ("clean environment", True),
-        ("no orphans", True),
-    ]
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux limits the memory of a process, and ends it with its parent"
+)
+@pytest.mark.parametrize(
+    ("highest", "promised"),
+    [
+        (Level.FULL, {**EVERYWHERE, "no files": True, "no network": True}),
+        (Level.CONTAINER, {**EVERYWHERE, "no files": True, "no network": True}),
+        (Level.WEAK, EVERYWHERE),
+    ],
+)
+async def test_what_workers_promise_holds_here(
+    quick: Settings, highest: Level, promised: dict[str, bool]
+) -> None:
+    level = (await reach(highest)).level
+    if level < highest:
+        pytest.skip(f"this machine reaches level {level.value} only")
+    assert {probe.name: probe.active for probe in probe_workers(quick, level)} == promised

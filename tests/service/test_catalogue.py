@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from graders import Registry, UnknownGraderType
+from graders import Item, Registry, Sample, UnknownGraderType, grader
 from graders.registry import Entry
 from runtime import Settings
 from service.cli import catalogue
@@ -21,6 +21,35 @@ def test_a_type_that_does_not_load_is_listed_with_its_reason() -> None:
     console = Console(file=io.StringIO(), width=200)
     catalogue.show([found], console, whole=True)
     assert "libmissing.so is not there" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@grader("fetch", needs={"network", "files"})
+def fetch(sample: Sample, item: Item) -> float:
+    """Look it up."""
+    return 1.0
+
+
+def test_a_type_that_needs_something_says_what_and_how_it_is_allowed() -> None:
+    (found,) = catalogue.describe(Registry().including(fetch), None)
+    assert found["needs"] == ["files", "network"]
+    console = Console(file=io.StringIO(), width=200)
+    catalogue.show([found], console, whole=True)
+    table, _, explained = console.file.getvalue().partition("rewards from 0 to 1\n")  # type: ignore[attr-defined]
+    assert "files, network" in table
+    assert explained.splitlines()[:3] == [
+        "needs files: it reads and writes whatever the user who starts it may",
+        "needs network: it connects to other machines, and to the services of this one",
+        """it runs where GRADERS_PLUGIN_NEEDS='{"fetch": ["files", "network"]}' is set, or graders.toml says """
+        'plugin_needs = { "fetch" = ["files", "network"] }',
+    ]
+
+
+def test_a_type_that_needs_nothing_says_nothing_of_needs() -> None:
+    (found,) = catalogue.describe(Registry.installed(), "keyword")
+    assert found["needs"] == []
+    console = Console(file=io.StringIO(), width=200)
+    catalogue.show([found], console, whole=True)
+    assert "needs files" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_type_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -27,7 +27,7 @@ its zygote can import."""
 
 
 class Lock:
-    """What a child does to itself; made once by the zygote, so that forking is all that is left to do."""
+    """What a process does to itself; made once by the zygote, so that forking is all that is left to do."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Lock:
         scratch_files: int,
         threads: int | None,
         cpu_seconds: int | None,
-        zygote: int,
+        parent: int,
     ) -> None:
         """Take what there is to do.
 
@@ -51,11 +51,11 @@ class Lock:
             scratch_files: Files that fit into it.
             threads: How many threads a child may have; None where they cannot be limited.
             cpu_seconds: Processor time of one child; None for no limit.
-            zygote: The process id of the zygote as its children see it.
+            parent: The process id of the parent as this process sees it: the zygote's, for its children.
         """
         self.layers, self.filter, self.ruleset = layers, filter, ruleset
         self.scratch_bytes, self.scratch_files = scratch_bytes, scratch_files
-        self.threads, self.cpu_seconds, self.zygote = threads, cpu_seconds, zygote
+        self.threads, self.cpu_seconds, self.parent = threads, cpu_seconds, parent
 
     def apply(self) -> None:
         """Lock this process for good.
@@ -66,8 +66,9 @@ class Lock:
         if self.ruleset is not None:
             os.dup2(self.ruleset, RULESET)
         if "descriptors" in self.layers:
-            kernel.close_range(RULESET + 1 if self.ruleset is not None else RULESET)
-        privileges.end_with(self.zygote)
+            first = RULESET if self.ruleset is None else RULESET + 1
+            kernel.close_range(first) if kernel.machine() else os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+        privileges.end_with(self.parent)
         if "mount" in self.layers:
             root.mount_scratch(self.scratch_bytes, self.scratch_files)
             if "capabilities" in self.layers:

@@ -66,12 +66,16 @@ def missing_rights(version: int) -> tuple[str, ...]:
     return tuple(what for since, what in _OPEN_BEFORE if version < since)
 
 
-def build(readable: Iterable[str], writable: Iterable[str]) -> int:
+def build(
+    readable: Iterable[str], writable: Iterable[str], *, listed: Iterable[str] = (), network: bool = False
+) -> int:
     """A ruleset, as a descriptor: `apply` it in as many processes as need it.
 
     Args:
         readable: Files that may be read, and directories with everything below them.
         writable: The same for reading and writing; below a directory, files and directories may be made and removed.
+        listed: Directories that may be listed, with all directories below them, and nothing more.
+        network: Whether TCP is to stay.
 
     Raises:
         OSError: When the kernel has no Landlock, or a path does not exist.
@@ -79,7 +83,7 @@ def build(readable: Iterable[str], writable: Iterable[str]) -> int:
     version = _version()
     files = (1 << _FILE_RIGHTS[min(version, len(_FILE_RIGHTS) - 1)]) - 1
     handled = [files]
-    handled += [_NET_RIGHTS] if version >= _NET_VERSION else []
+    handled += [0 if network else _NET_RIGHTS] if version >= _NET_VERSION else []
     handled += [_SCOPES] if version >= _SCOPE_VERSION else []
     attributes = struct.pack(f"={len(handled)}Q", *handled)
     ruleset = kernel.syscall("landlock_create_ruleset", attributes, len(attributes), 0)
@@ -88,6 +92,8 @@ def build(readable: Iterable[str], writable: Iterable[str]) -> int:
             _allow(ruleset, path, _READ & files)
         for path in writable:
             _allow(ruleset, path, _WRITE & files)
+        for path in listed:
+            _allow(ruleset, path, _READ_DIR)
     except OSError:
         os.close(ruleset)
         raise

@@ -1,6 +1,7 @@
 """The launcher: loads modules, enters namespaces, and becomes a zygote; started by `runtime.sandbox.zygote`.
 
 Its supervisor's first frame says how. Whatever fails is told and ends it: a process that is half locked never goes on.
+`lock_here` does the same to a process that becomes no zygote, but is to run foreign code itself.
 """
 
 import errno
@@ -9,9 +10,12 @@ import gc
 import importlib
 import json
 import os
+import resource
+import signal
 import socket
 import sys
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple, NoReturn
 
 from . import child, kernel, landlock, limits, namespaces, privileges, root, seccomp
 from .channel import Channel
@@ -24,7 +28,7 @@ THREADS = 512
 
 
 class LaunchError(Exception):
-    """The zygote cannot be made as it was asked for.
+    """A process cannot be locked as it was asked for.
 
     Attributes:
         layer: The layer that does not hold.
@@ -53,17 +57,67 @@ def main(descriptor: int) -> None:
     Zygote(socket.socket(fileno=descriptor), lock).serve()
 
 
+def lock_here(setup: dict[str, Any], *, listed: Collection[str], needs: Collection[str]) -> list[str]:
+    """Lock this process for good; gives the layers that hold.
+
+    With a pid namespace this returns in its first process, whose parent waits for its end, and ends in the same way.
+
+    Args:
+        setup: How, as a supervisor tells its zygotes.
+        listed: Directories whose names may be read.
+        needs: What must stay within reach: "files", all that the user may reach, or "network".
+
+    Raises:
+        LaunchError: When a layer does not hold: nothing foreign may run then.
+    """
+    lock = _lock(_enter(setup), setup, listed=listed, needs=needs)
+    try:
+        lock.apply()
+    except OSError as error:
+        raise LaunchError("lock", error) from error
+    return sorted(lock.layers)
+
+
+class _Place(NamedTuple):
+    """Where a process is that has entered its namespaces.
+
+    Attributes:
+        layers: The layers that hold, or are still to come.
+        paths: What it needs to see.
+        parent: Its parent's process id, as it sees it.
+    """
+
+    layers: set[str]
+    paths: list[str]
+    parent: int
+
+
 def _prepare(setup: dict[str, Any]) -> tuple[child.Lock, dict[str, Any]]:
     """Do everything but fork; gives the lock, and what the supervisor is told.
 
     Raises:
         LaunchError: When a layer does not hold.
     """
+    place = _enter(setup)
+    unloaded = _load(setup["modules"])
+    lock = _lock(place._replace(parent=os.getpid()), setup)
+    _rehearse(lock)
+    gc.collect()
+    gc.freeze()
+    return lock, {"layers": sorted(lock.layers), "unloaded": unloaded}
+
+
+def _enter(setup: dict[str, Any]) -> _Place:
+    """Enter namespaces, and become another user; returns in the process that lives there."""
     layers = set(setup["layers"])
-    paths = root.needed_paths(setup["visible"])
+    confined = layers & {"mount", "landlock", "identity"}
+    paths = root.needed_paths(setup["visible"]) if confined else []
     spaces = layers & set(namespaces.NAMES)
+    parent = setup["parent"]
     if spaces:
-        _enter(spaces, paths, setup["outside"])
+        _enter_namespaces(spaces, paths, setup["outside"])
+        if "pid" in spaces:
+            parent = 0
         if spaces >= {"user"} and "identity" in layers:
             namespaces.become_inside()
     elif "identity" in layers and os.geteuid() == 0:
@@ -71,12 +125,8 @@ def _prepare(setup: dict[str, Any]) -> tuple[child.Lock, dict[str, Any]]:
             kernel.set_identity(setup["outside"], setup["outside"])
         else:
             layers.remove("identity")
-    unloaded = _load(setup["modules"])
-    lock = _lock(layers, setup, paths, 1 if "pid" in spaces else os.getpid())
-    _rehearse(lock)
-    gc.collect()
-    gc.freeze()
-    return lock, {"layers": sorted(layers), "unloaded": unloaded}
+    privileges.end_with(parent)  # again: changing users has disarmed it
+    return _Place(layers, paths, parent)
 
 
 def _load(modules: list[str]) -> dict[str, str]:
@@ -101,7 +151,7 @@ def _is_single_threaded() -> bool:
     return True
 
 
-def _enter(spaces: set[str], paths: list[str], outside: int) -> None:
+def _enter_namespaces(spaces: set[str], paths: list[str], outside: int) -> None:
     """Enter namespaces; returns in the process that lives in them, whose parent waits for its end."""
     try:
         namespaces.enter(spaces, outside)
@@ -116,15 +166,29 @@ def _enter(spaces: set[str], paths: list[str], outside: int) -> None:
         privileges.end_with(0)
 
 
-def _wait_for(first: int) -> None:
-    """Stay as the parent of a pid namespace's first process, holding nothing open, and end with it."""
+def _wait_for(first: int) -> NoReturn:
+    """Stay as the parent of a pid namespace's first process, holding nothing open, and end as it ends.
+
+    SIGTERM ends both, the first process first: it is reaped here, and nothing is left to the init of a container.
+    """
     kernel.close_range(0)
-    _, status = os.waitpid(first, 0)
-    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGKILL))
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # before its process id can become another's
+    status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+    if status < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status)
 
 
-def _lock(layers: set[str], setup: dict[str, Any], paths: list[str], zygote: int) -> child.Lock:
-    """Lock the zygote as far as it may be locked, and make the lock of its children."""
+def _lock(
+    place: _Place, setup: dict[str, Any], *, listed: Collection[str] = (), needs: Collection[str] = ()
+) -> child.Lock:
+    """Lock this process as far as a zygote may be locked, and make the lock of its children."""
+    layers = place.layers
     try:
         if "capabilities" in layers:
             privileges.keep_one() if "mount" in layers else privileges.drop_all()
@@ -134,27 +198,32 @@ def _lock(layers: set[str], setup: dict[str, Any], paths: list[str], zygote: int
             privileges.hide_memory()
         if "rlimits" in layers:
             limits.apply_common(setup["memory_bytes"], setup["disk_bytes"])
-        program = seccomp.build() if "seccomp" in layers else b""
+        program = seccomp.build(network="network" in needs) if "seccomp" in layers else b""
     except OSError as error:
         raise LaunchError("privileges", error) from error
     return child.Lock(
         layers=frozenset(layers),
         filter=program,
-        ruleset=_ruleset(layers, paths),
+        ruleset=_ruleset(place, listed, needs),
         scratch_bytes=setup["disk_bytes"],
         scratch_files=setup["disk_files"],
         threads=THREADS if "user" in layers else None,
         cpu_seconds=setup["cpu_seconds"],
-        zygote=zygote,
+        parent=place.parent,
     )
 
 
-def _ruleset(layers: set[str], paths: list[str]) -> int | None:
-    if "landlock" not in layers:
+def _ruleset(place: _Place, listed: Collection[str], needs: Collection[str]) -> int | None:
+    if "landlock" not in place.layers:
         return None
-    writable = ["/dev/null", *([root.BOX] if "mount" in layers else [])]
+    readable, writable = [*place.paths, *root.DEVICES], ["/dev/null"]
+    if "mount" in place.layers:
+        writable.append(root.BOX)
+    if "files" in needs:
+        # not a layer less: no other process's memory, environment or descriptors can be reached through /proc
+        readable, writable = [], ["/"]
     try:
-        ruleset = landlock.build([*paths, *root.DEVICES], writable)
+        ruleset = landlock.build(readable, writable, listed=listed, network="network" in needs)
     except OSError as error:
         raise LaunchError("landlock", error) from error
     # out of the way of the descriptors that a child puts in place before it uses this one

@@ -6,6 +6,7 @@ they read a foreign byte.
 
 import os
 import signal
+import sys
 
 from . import kernel
 
@@ -42,11 +43,12 @@ def hide_memory() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends.
+    """Have the kernel kill this process when its parent ends; only Linux can.
 
     Args:
         parent: The parent's process id as this process sees it: 0 when that is outside its pid namespace.
     """
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)

@@ -106,7 +106,7 @@ _RULES_WITH_NETWORK: dict[str, tuple[_Check, ...]] = {
     "sendmmsg": (_only_flags(3, _SENT),),  # the C library asks for both kinds of address with one call
     "recvmsg": (_only_flags(2, _RECEIVED),),
     # Of IP, SOL_SOCKET, TCP and IPv6, what clients and servers set; SO_ATTACH_FILTER and its like are not among them.
-    "setsockopt": (_one_of(1, 0, 1, 6, 41), _one_of(2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18, 20, 21)),
+    "setsockopt": (_one_of(1, 0, 1, 6, 41), _one_of(2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18, 20, 21, 25)),
 }  # fmt: skip
 
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_GET_ACTION_AVAIL = 1, 2

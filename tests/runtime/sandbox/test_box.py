@@ -17,7 +17,8 @@ from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.crew import WORKER_GRADINGS, Answer
 from runtime.sandbox.layers import Level
 from runtime.sandbox.zygote import HOME
-from tests.runtime.sandbox.isolation import ISOLATES, descendants, descriptors, mounts
+from tests.processes import descendants
+from tests.runtime.sandbox.isolation import ISOLATES, descriptors, mounts
 
 pytestmark = ISOLATES
 EVERY: list[Isolation] = ["grading", "batch", "worker"]
@@ -359,21 +360,22 @@ async def test_a_level_that_is_there_is_found_by_trying(small: Settings) -> None
     box = LocalSandbox(small, highest=Level.CONTAINER)
     try:
         assert await graded(box, "return 1") == [1.0]
-        assert box.host.level is Level.CONTAINER
+        assert box.host.reached is not None
+        assert box.host.reached.level is Level.CONTAINER
     finally:
         await box.aclose()
 
 
 async def test_nothing_is_left_when_it_is_closed(small: Settings) -> None:
-    before = descriptors(), mounts(), descendants()
+    before = descriptors(), mounts(), descendants(os.getpid())
     box = LocalSandbox(small)
     await asyncio.gather(*(graded(box, "return 1", isolation=isolation) for isolation in EVERY))
     await failed(box, "while True: pass", timeout_s=1)
     async with box.process("subject") as process:
         await process.ask({"load": "x = 1"}, timeout_s=10)
-    assert descendants() != before[2]
+    assert descendants(os.getpid()) != before[2]
     await box.aclose()
-    assert (descriptors(), mounts(), descendants()) == before
+    assert (descriptors(), mounts(), descendants(os.getpid())) == before
 
 
 async def test_a_closed_sandbox_says_so(small: Settings) -> None:

@@ -1,0 +1,98 @@
+"""A batch of 1,000 with sixty misdeeds in it: the others are right, each misdeed has its cause, and nothing is left."""
+
+import os
+from typing import Any
+
+import pytest
+
+from graders import FailureKind, GradingError
+from graders.context import Isolation
+from runtime import Evaluator, Settings
+from tests.processes import descendants
+from tests.runtime.sandbox.isolation import ISOLATES, descriptors, mounts
+
+pytestmark = ISOLATES
+
+SOURCE = """
+import ctypes, os
+
+def spin():
+    while True:
+        pass
+
+def bomb():
+    kept = []
+    while True:
+        kept.append(bytearray(1 << 24))
+
+def fork_bomb():
+    while True:
+        os.fork()
+
+def flood():
+    for _ in range(1_000):
+        print("x" * 1_000_000)
+
+def leave():
+    os._exit(0)
+
+def crash():
+    ctypes.string_at(1)
+
+def grade(sample, item):
+    if "misdeed" in item:
+        globals()[item["misdeed"]]()
+    return item["n"] / 8
+"""
+CAUSES: dict[str, tuple[FailureKind, str]] = {
+    "spin": (FailureKind.UNRESPONSIVE_REWARD, "timeout"),
+    "bomb": (FailureKind.PYTHON_GRADER_SERVER, "memory_limit"),
+    "fork_bomb": (FailureKind.PYTHON_GRADER_RUNTIME, "PermissionError"),
+    "flood": (FailureKind.PYTHON_GRADER_SERVER, "output_limit"),
+    "leave": (FailureKind.PYTHON_GRADER_SERVER, "exit"),
+    "crash": (FailureKind.PYTHON_GRADER_SERVER, "signal"),
+}
+
+
+def items() -> list[dict[str, Any]]:
+    """1,000 rows; one in a hundred for each misdeed, spread over them."""
+    rows: list[dict[str, Any]] = [{"n": n} for n in range(1_000)]
+    for place, misdeed in enumerate(CAUSES):
+        for n in range(place * 13 + 5, 1_000, 100):
+            rows[n]["misdeed"] = misdeed
+    return rows
+
+
+@pytest.mark.parametrize("isolation", ["grading", "batch"])
+async def test_misdeeds_cost_their_own_rows_alone_and_leave_nothing(isolation: Isolation) -> None:
+    rows = items()
+    assert sum("misdeed" in row for row in rows) == 60
+    before = descriptors(), mounts(), descendants(os.getpid())
+    settings = Settings(python_memory_mb=256, python_disk_mb=16, sandbox_output_mb=4)
+    async with Evaluator(settings=settings) as evaluator:
+        grader = {"type": "python", "source": SOURCE, "timeout_s": 2.0, "isolation": isolation}
+        results = await evaluator.grade_many(grader, [""] * len(rows), rows)
+        for row, result in zip(rows, results, strict=True):
+            if "misdeed" not in row:
+                assert result.reward == row["n"] / 8
+                continue
+            assert result.reward is None
+            assert result.failure is not None
+            kind, type_ = CAUSES[row["misdeed"]]
+            found = result.failure.kind, result.failure.caused_by, result.failure.details["type"]
+            assert found == (kind, "grader", type_), row
+    assert (descriptors(), mounts(), descendants(os.getpid())) == before
+
+
+async def test_nothing_is_left_while_it_goes_on_either() -> None:
+    settings = Settings(python_memory_mb=256, python_disk_mb=16, sandbox_output_mb=4, sandbox_processes=2)
+    async with Evaluator(settings=settings) as evaluator:
+        answers: list[float | GradingError] = []
+        sandbox = evaluator.sandbox
+        held: list[tuple[int, int]] = []
+        for _ in range(3):
+            rows = [("", {"n": n, "misdeed": "leave"} if n % 2 else {"n": n}) for n in range(200)]
+            answers += await sandbox.grade(SOURCE, rows, isolation="grading")
+            held.append((descriptors(), len(descendants(os.getpid()))))
+        assert sum(isinstance(answer, GradingError) for answer in answers) == 300
+        assert max(held[1:]) <= held[0]
