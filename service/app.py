@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Evaluator(registry, settings) as evaluator:
             app.state.evaluator = evaluator
-            await asyncio.to_thread(_warm)
+            await asyncio.gather(asyncio.to_thread(_warm), evaluator.sandbox.warm())
             app.state.ready = True
             yield
             app.state.ready = False

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from runtime.sandbox.session import Session
 from runtime.sandbox.verdicts import ZygoteDied
 from runtime.sandbox.zygote import Shape
 from runtime.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS = 2
 """A zygote may die of something else than the grading that it was at; one that two zygotes died with is to blame."""
@@ -62,6 +65,15 @@ class LocalSandbox:
         await asyncio.gather(*(crew.aclose() for crew in self._crews.values()))
         self._crews.clear()
         await self._pool.aclose()
+
+    async def warm(self) -> None:
+        """Find out what this machine isolates, and start a first zygote, where there can be one."""
+        try:
+            session = await self._session(self.images.find(None), None)
+        except GradingError as error:
+            logger.warning("code of others will not be run: %s", error)
+            return
+        session.release()
 
     async def check(self, source: str | None = None, *, image: str | None = None) -> None:
         """See that an image is here and compile the source of a Python grader; see `graders.Sandbox`."""

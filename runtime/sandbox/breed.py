@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
+from runtime.sandbox.cgroups import Cgroup
 from runtime.sandbox.session import Session
 from runtime.sandbox.zygote import Shape, Zygote, ZygoteFailed
 
@@ -17,12 +19,24 @@ class Breed:
         used: When a session was last asked for, on the event loop's clock.
     """
 
-    def __init__(self, shape: Shape, zygotes: int, output_bytes: int) -> None:
+    def __init__(
+        self, shape: Shape, zygotes: int, output_bytes: int, make_group: Callable[[Shape], Cgroup | None]
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            shape: Of its zygotes.
+            zygotes: How many there may be.
+            output_bytes: What a session may write to its standard output, and to its standard error.
+            make_group: Gives a control group for one more zygote, or none.
+        """
         self._shape, self._most, self._output_bytes = shape, zygotes, output_bytes
+        self._make_group = make_group
         self._zygotes: list[Zygote] = []
         self._ready: deque[Session] = deque()
         self._busy = 0
         self._starting: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._first = asyncio.Lock()
         self.used = 0.0
 
@@ -42,6 +56,7 @@ class Breed:
             session = self._ready.popleft()
             if not session.ended.done():
                 break
+            session.release()
         else:
             session = await self._fork()
         self._busy += 1
@@ -51,12 +66,18 @@ class Breed:
         self._fork_ahead()
         return session
 
+    async def shrink(self) -> None:
+        """End all zygotes but one."""
+        surplus = self._living()[1:]
+        del self._zygotes[1:]
+        await asyncio.gather(*map(self._end, surplus))
+
     async def aclose(self) -> None:
         """End every zygote, and with it every session."""
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)
-        await asyncio.gather(*(zygote.aclose() for zygote in self._zygotes))
+        await asyncio.gather(*map(self._end, self._zygotes), *self._ending)
         while self._ready:
             self._ready.popleft().release()
         self._zygotes.clear()
@@ -76,9 +97,18 @@ class Breed:
         raise ZygoteFailed("its zygotes end as soon as they are started")
 
     def _living(self) -> list[Zygote]:
-        """The zygotes that take sessions, those with the fewest first; the dead are forgotten."""
+        """The zygotes that take sessions, those with the fewest first; the dead are cleared away."""
+        for zygote in self._zygotes:
+            if not zygote.alive:
+                self._end(zygote)
         self._zygotes = sorted((z for z in self._zygotes if z.alive), key=lambda zygote: len(zygote.sessions))
         return self._zygotes
+
+    def _end(self, zygote: Zygote) -> asyncio.Task[None]:
+        task = asyncio.create_task(zygote.aclose())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
 
     def _fork_ahead(self) -> None:
         """Have processes ready for the next who ask."""
@@ -101,5 +131,5 @@ class Breed:
             task.exception()  # the zygotes that there are go on, and who finds none starts one, and is told
 
     async def _add(self) -> None:
-        zygote = await Zygote.start(self._shape)
+        zygote = await Zygote.start(self._shape, self._make_group(self._shape))
         self._zygotes.append(zygote)

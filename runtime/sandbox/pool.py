@@ -2,17 +2,23 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from typing import Any
 
-from runtime.sandbox.breed import Breed
+from runtime.sandbox.breed import AHEAD, Breed
+from runtime.sandbox.cgroups import Cgroup, Cgroups
+from runtime.sandbox.inside.limits import THREADS
 from runtime.sandbox.session import Session
 from runtime.sandbox.zygote import Shape
 
 KEPT_SHAPES = 8
 """Shapes whose zygotes are kept; each zygote holds some 20 MB, and more with the modules that it has loaded."""
 IDLE_SECONDS = 300.0
+ZYGOTE_BYTES = 512 << 20
+"""What a zygote and its loaded modules may hold themselves."""
+ZYGOTE_PROCESSES = 8
 
 _has_room: ContextVar[bool] = ContextVar("has_room", default=False)
 
@@ -20,14 +26,21 @@ _has_room: ContextVar[bool] = ContextVar("has_room", default=False)
 class ZygotePool:
     """Gives sessions of any shape; belongs to one event loop."""
 
-    def __init__(self, *, processes: int, output_bytes: int) -> None:
+    def __init__(self, *, processes: int, output_bytes: int, idle_seconds: float = IDLE_SECONDS) -> None:
         """Start nothing yet.
 
         Args:
             processes: Gradings that may work at once, and zygotes of one shape.
             output_bytes: What a session may write to its standard output, and to its standard error.
+            idle_seconds: How long zygotes are kept that nobody asks for.
         """
-        self._processes, self._output_bytes = processes, output_bytes
+        self._processes, self._output_bytes, self._idle_seconds = processes, output_bytes, idle_seconds
+        self._tidying: asyncio.TimerHandle | None = None
+        self._cgroups: Cgroups | None
+        try:
+            self._cgroups = Cgroups.here()
+        except OSError:
+            self._cgroups = None  # `graders doctor` says why
         self._breeds: OrderedDict[Shape, Breed] = OrderedDict()
         self._room = asyncio.Semaphore(processes)
         self._closing: set[asyncio.Task[None]] = set()
@@ -56,26 +69,58 @@ class ZygotePool:
             raise RuntimeError("the evaluator is closed; grade inside its `async with`")
         if shape not in self._breeds:
             self._make_place()
-            self._breeds[shape] = Breed(shape, self._processes, self._output_bytes)
+            self._breeds[shape] = Breed(shape, self._processes, self._output_bytes, self._make_group)
         self._breeds.move_to_end(shape)
+        self._tidy_later()
         return await self._breeds[shape].take()
 
     async def aclose(self) -> None:
         """End every zygote and every session."""
         self._closed = True
+        if self._tidying is not None:
+            self._tidying.cancel()
         for shape in list(self._breeds):
             self._let_go(shape)
         await asyncio.gather(*self._closing)
 
     def _make_place(self) -> None:
-        """End the zygotes that nobody uses: those not asked for for long, and the oldest when there are too many."""
-        now = asyncio.get_running_loop().time()
-        idle = [(shape, breed) for shape, breed in self._breeds.items() if breed.idle]
-        for shape, breed in idle:
-            if len(self._breeds) >= KEPT_SHAPES or now - breed.used > IDLE_SECONDS:
+        """When there are zygotes of many shapes, end the oldest that nobody uses."""
+        for shape in [shape for shape, breed in self._breeds.items() if breed.idle]:
+            if len(self._breeds) >= KEPT_SHAPES:
                 self._let_go(shape)
 
+    def _tidy_later(self) -> None:
+        if self._tidying is None:
+            self._tidying = asyncio.get_running_loop().call_later(self._idle_seconds, self._tidy)
+
+    def _tidy(self) -> None:
+        """End the zygotes that nobody has asked for for long; one, of the shape that was asked for last, stays."""
+        self._tidying = None
+        until = asyncio.get_running_loop().time() - self._idle_seconds
+        old = [shape for shape, breed in self._breeds.items() if breed.idle and breed.used <= until]
+        for shape in old:
+            if shape == next(reversed(self._breeds)):
+                self._close(self._breeds[shape].shrink())
+            else:
+                self._let_go(shape)
+        if len(self._breeds) > 1 or not old:
+            self._tidy_later()
+
     def _let_go(self, shape: Shape) -> None:
-        task = asyncio.create_task(self._breeds.pop(shape).aclose())
+        self._close(self._breeds.pop(shape).aclose())
+
+    def _close(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(closing)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    def _make_group(self, shape: Shape) -> Cgroup | None:
+        """A control group for a zygote of a shape, where this service may make one."""
+        if self._cgroups is None:
+            return None
+        each = ((shape.memory_mb + shape.disk_mb) << 20) + 2 * self._output_bytes
+        return self._cgroups.make(
+            memory_bytes=ZYGOTE_BYTES + (self._processes + AHEAD) * each,
+            processes=ZYGOTE_PROCESSES + THREADS,
+            processors=self._processes,
+        )

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.sandbox.cgroups import Cgroup
 from runtime.sandbox.inside.channel import HEADER
 from runtime.sandbox.inside.records import ENDED, FORK, KILL, RECORD
 from runtime.sandbox.session import Session, Streams
@@ -87,8 +88,14 @@ class Zygote:
         sessions: Those that have not ended, by number.
     """
 
-    def __init__(self, shape: Shape, process: asyncio.subprocess.Process, control: socket.socket) -> None:
-        self.shape = shape
+    def __init__(
+        self,
+        shape: Shape,
+        process: asyncio.subprocess.Process,
+        control: socket.socket,
+        group: Cgroup | None = None,
+    ) -> None:
+        self.shape, self._group = shape, group
         self.layers: frozenset[str] = frozenset()
         self.unloaded: Mapping[str, str] = {}
         self.sessions: dict[int, Session] = {}
@@ -98,8 +105,12 @@ class Zygote:
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, shape: Shape) -> "Zygote":
+    async def start(cls, shape: Shape, group: Cgroup | None = None) -> "Zygote":
         """Start one, and wait until it is locked.
+
+        Args:
+            shape: What it must be like.
+            group: Its control group, which goes with it.
 
         Raises:
             ZygoteFailed: When it cannot be made as it should be.
@@ -123,13 +134,18 @@ class Zygote:
             except BaseException:
                 ours.close()
                 raise
-        zygote = cls(shape, process, ours)
+        zygote = cls(shape, process, ours, group)
         try:
+            if group is not None:
+                group.add(process.pid)  # it waits for its first frame
             async with asyncio.timeout(START_SECONDS):
                 await zygote._greet()
         except TimeoutError:
             await zygote.aclose()
             raise ZygoteFailed(f"it was not ready within {START_SECONDS:g} s") from None
+        except OSError as error:
+            await zygote.aclose()
+            raise ZygoteFailed(f"it ended before it was ready: {error}") from error
         except BaseException:
             await zygote.aclose()
             raise
@@ -137,12 +153,9 @@ class Zygote:
 
     async def _greet(self) -> None:
         setup = self.shape.to_setup()
-        try:
-            await self._loop.sock_sendall(self._control, len(setup).to_bytes(HEADER, "big") + setup)
-            header = await self._exactly(HEADER)
-            told = json.loads(await self._exactly(int.from_bytes(header, "big")))
-        except OSError as error:
-            raise ZygoteFailed(f"it ended before it was ready: {error}") from error
+        await self._loop.sock_sendall(self._control, len(setup).to_bytes(HEADER, "big") + setup)
+        header = await self._exactly(HEADER)
+        told = json.loads(await self._exactly(int.from_bytes(header, "big")))
         if "failed" in told:
             raise ZygoteFailed(told["why"], told["failed"])
         self.layers, self.unloaded = frozenset(told["layers"]), told["unloaded"]
@@ -203,6 +216,8 @@ class Zygote:
             if self._listening is not None:
                 await asyncio.wait({self._listening})
             self._control.close()
+            if self._group is not None:
+                self._group.remove()
 
     async def _listen(self) -> None:
         """Hear which sessions ended, until the zygote itself does: then all of them have."""

@@ -14,6 +14,8 @@ _NOTHING = (
     ),
 )
 OPEN_FILES = 256
+THREADS = 512
+"""Of all children of one zygote; each is also bounded by its address space."""
 
 
 def detect() -> str | None:

@@ -89,10 +89,11 @@ async def test_nothing_is_left_while_it_goes_on_either() -> None:
     async with Evaluator(settings=settings) as evaluator:
         answers: list[float | GradingError] = []
         sandbox = evaluator.sandbox
-        held: list[tuple[int, int]] = []
+        before = descriptors()
         for _ in range(3):
             rows = [("", {"n": n, "misdeed": "leave"} if n % 2 else {"n": n}) for n in range(200)]
             answers += await sandbox.grade(SOURCE, rows, isolation="grading")
-            held.append((descriptors(), len(descendants(os.getpid()))))
+            # two shapes of two zygotes, each with a parent, and what they have ready, which holds four descriptors each
+            assert len(descendants(os.getpid())) <= 16
+            assert descriptors() - before <= 60
         assert sum(isinstance(answer, GradingError) for answer in answers) == 300
-        assert max(held[1:]) <= held[0]
