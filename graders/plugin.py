@@ -15,6 +15,9 @@ Three forms, told apart by the language:
   gives one score for each.
 
 Keyword-only parameters are the grader's options: their types and defaults are its JSON schema.
+
+A plugin runs in a locked process. One that must read files or use the network says so, `@grader("name", needs={"network"})`,
+and runs where the operator allows it.
 """
 
 import importlib
@@ -30,6 +33,7 @@ from typing import (
     ParamSpec,
     TypeAlias,
     TypeVar,
+    get_args,
     get_origin,
     overload,
 )
@@ -42,6 +46,7 @@ from graders.sample import Sample
 
 Score: TypeAlias = float | bool | GraderResult
 Form: TypeAlias = Literal["single", "group"]
+Need: TypeAlias = Literal["files", "network"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,6 +67,7 @@ class GraderType(Generic[P, R]):
         name: What a grader's JSON says under `type`.
         range: Lowest and highest reward, unless the prepared function has a `range` of its own.
         libraries: Distributions whose versions decide the number; they enter the signature.
+        needs: What it must reach outside its locked process: "files", "network".
         options: The pydantic model of its options.
         form: `single`, or `group` when it scores the samples of one prompt together.
         is_async: Whether it asks the world through a `Context`.
@@ -76,6 +82,7 @@ class GraderType(Generic[P, R]):
         *,
         range: tuple[float, float] = (0.0, 1.0),  # noqa: A002  # the published word for it
         libraries: Iterable[str] = (),
+        needs: Iterable[Need] = (),
     ) -> None:
         if not (inspect.isroutine(target) or inspect.isclass(target)):
             twice = ": it is decorated twice" if isinstance(target, GraderType) else ""
@@ -90,6 +97,7 @@ class GraderType(Generic[P, R]):
             raise PluginError(f"grader {name!r}: {error}") from error
         self.name = name
         self.libraries = tuple(libraries)
+        self.needs = _checked_needs(name, needs)
         self.reference = f"{target.__module__}:{target.__qualname__}"
         self.summary = (inspect.getdoc(target) or "").partition("\n")[0]
         self.__doc__ = target.__doc__
@@ -198,6 +206,7 @@ def grader(
     *,
     range: tuple[float, float] = (0.0, 1.0),  # noqa: A002  # the published word for it
     libraries: Iterable[str] = (),
+    needs: Iterable[Need] = (),
 ) -> _Decorator:
     """Make a grading function, or a class that prepares one, a grader type.
 
@@ -205,6 +214,7 @@ def grader(
         name: What a grader's JSON says under `type`: letters, digits and `_`, `-`, `.`.
         range: Lowest and highest reward; a score outside is a failure of the grader, not a reward.
         libraries: Distributions whose versions decide the number.
+        needs: What it must reach outside its locked process, which the operator then has to allow: "files", "network".
 
     Raises:
         PluginError: When the function has the wrong shape; the message shows the right one.
@@ -213,7 +223,21 @@ def grader(
         raise PluginError(
             f'a grader type has a name of letters, digits, _ - and ., as @grader("name"); got {brief(name)}'
         )
-    return _Decorator(name, range=range, libraries=libraries)
+    return _Decorator(name, range=range, libraries=libraries, needs=needs)
+
+
+def _checked_needs(name: str, needs: Iterable[Need]) -> frozenset[Need]:
+    known: tuple[Need, ...] = get_args(Need)
+    if isinstance(needs, str):
+        raise PluginError(f"grader {name!r}: needs is a set of words, not the text {needs!r}")
+    listed = list(needs)
+    for need in listed:
+        if need not in known:
+            raise PluginError(
+                f"grader {name!r}: there is no need {brief(need)}; what a grader may need is "
+                f"{' and '.join(map(repr, known))}"
+            )
+    return frozenset(listed)
 
 
 def _parameters(

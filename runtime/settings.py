@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from graders.errors import ConfigurationError
+from graders.plugin import Need
 
 
 class Settings(BaseSettings):
@@ -34,6 +35,8 @@ class Settings(BaseSettings):
     """Address space of one worker, in MiB."""
     worker_environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables that workers get; nothing else of the operator's environment reaches them."""
+    plugin_needs: dict[str, frozenset[Need]] = Field(default_factory=dict)
+    """What plugins may reach outside their locked workers, by grader type; one that needs more is refused."""
     concurrency: int = Field(default=256, ge=1)
     """Gradings of one batch that may be in flight at once."""
 

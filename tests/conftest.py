@@ -23,7 +23,11 @@ def quick() -> Settings:
     """Settings whose limits a test can wait for; workers report their coverage."""
     measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     return Settings(
-        grading_timeout_s=4.0, plugin_workers=2, worker_memory_mb=1024, worker_environment=measured
+        grading_timeout_s=4.0,
+        plugin_workers=2,
+        worker_memory_mb=1024,
+        worker_environment=measured,
+        plugin_needs={"tally": frozenset({"files"}), "fragile": frozenset({"files"})},
     )
 
 

@@ -86,6 +86,16 @@ assert_type(Prefix(prefix="a")(Sample("a"), {}), bool)
 Prefix(prefix=1)  # type: ignore[arg-type]
 
 
+@grader("fetches", needs={"network"})
+def fetches(sample: Sample, item: Item) -> float:
+    return 1.0
+
+
+@grader("wants", needs={"internet"})  # type: ignore[arg-type]
+def wants(sample: Sample, item: Item) -> float:
+    return 1.0
+
+
 @grader("no_sample")  # type: ignore[arg-type]
 def no_sample(text: str, item: Item) -> float:
     return 0.0

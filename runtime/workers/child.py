@@ -1,15 +1,10 @@
-"""A worker process: `python -I -m runtime.workers.child SOCKET`, one grading at a time.
+"""A worker process that has locked itself: it grades one sample after the other.
 
-It limits itself, imports its plugin, says whether that worked, and then answers gradings until its socket closes.
-This is protection against accidents. A plugin still has the rights of the user who started it.
+It imports its plugin, says whether that worked, and then answers gradings until its socket closes.
 """
 
 import asyncio
-import ctypes
 import gc
-import os
-import resource
-import signal
 import socket
 import sys
 from collections import deque
@@ -30,8 +25,6 @@ from runtime.workers.frames import (
     unpack,
 )
 from runtime.world import Unconfigured
-
-PR_SET_PDEATHSIG = 1
 
 
 class Channel:
@@ -91,23 +84,37 @@ class RemoteContext(Unconfigured):
         return dict(zip(graders, results_from_plain(reply["results"]), strict=True))
 
 
-def main() -> None:
-    """Serve gradings until the evaluator closes the socket."""
-    channel = Channel(int(sys.argv[1]))
+def main(descriptor: int) -> None:
+    """Serve gradings until the evaluator closes the socket.
+
+    Args:
+        descriptor: The socket.
+    """
+    channel = Channel(descriptor)
     setup = channel.receive()
     if setup is None:
         return
-    limit(setup["memory_bytes"], setup["parent"])
     registry = Registry(Entry(*entry) for entry in setup["entries"])
     try:
         registry.load(setup["config"])
     except BaseException as error:  # noqa: BLE001  # the self-test: whatever the plugin does at import is reported
-        channel.send({"failed": f"{type(error).__name__}: {error}"})
+        channel.send({"failed": f"{type(error).__name__}: {error}{_hint(error)}"})
         return
-    channel.send({"ready": os.getpid()})
+    channel.send({"ready": True})
     gc.collect()
     gc.freeze()
     asyncio.run(serve(channel, registry))
+
+
+def _hint(error: BaseException | None) -> str:
+    """What a plugin's author may not know, where a file or the network was not to be had."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return (
+                '; a worker reaches files and the network where its type says needs={"files"} or {"network"}'
+            )
+        error = error.__cause__
+    return ""
 
 
 async def serve(channel: Channel, registry: Registry) -> None:
@@ -146,18 +153,3 @@ def is_bare(result: GraderResult) -> bool:
     """Whether a result says nothing but its reward."""
     said = (result.failure, result.explanation)
     return said == (None, None) and not (result.sub_rewards or result.metrics or result.usage or result.parts)
-
-
-def limit(memory_bytes: int, parent: int) -> None:
-    """Bound this process's memory, and tie its life to the evaluator's."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":  # elsewhere RLIMIT_AS is not kept; `graders doctor` says so
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-        # a plugin that spins never sees that its socket closed: the kernel must end it when the evaluator is killed
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            sys.exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -21,10 +21,12 @@ from graders import (
     Sample,
 )
 from runtime.execute import deadline_passed
+from runtime.sandbox.layers import Level
 from runtime.settings import Settings
 from runtime.workers.frames import FrameError, Message, encode, results_from_plain, results_to_plain
 from runtime.workers.lane import Job, Lane, Nested
 from runtime.workers.process import WorkerDied, WorkerProcess
+from runtime.workers.starter import HIGHEST, Starter
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +38,16 @@ ATTEMPTS = 2
 class WorkerPool:
     """Worker processes for plugin graders; belongs to one event loop."""
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(self, registry: Registry, settings: Settings, *, highest: Level = HIGHEST) -> None:
+        """Start nothing yet.
+
+        Args:
+            registry: The types that workers may be asked for.
+            settings: Limits, and what plugins may reach.
+            highest: The level of isolation that is tried first.
+        """
         self._registry, self._settings = registry, settings
+        self._starter = Starter(registry, settings, highest=highest)
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._closed = False
 
@@ -45,15 +55,18 @@ class WorkerPool:
         """Start a first worker for a grader's type, unless there is one.
 
         Raises:
+            ConfigurationError: When the type needs what the operator does not allow.
             PluginError: When a worker cannot import the plugin or load the grader.
         """
         lane = self._lane(grader, 0)
         async with lane.first:  # many may ask at once, and one worker answers them all
             if not lane.workers:
-                worker = await WorkerProcess.start(grader, self._registry, self._settings)
+                worker = await self._starter.start(grader)
                 if self._closed:
                     await worker.kill()
                 self._employ(lane, grader, worker)
+                # a task that is cancelled before it has begun never ends its worker
+                await asyncio.sleep(0)
 
     async def grade(
         self,
@@ -128,7 +141,7 @@ class WorkerPool:
         try:
             while await self._something_to_do(lane):
                 if worker is None:
-                    worker = await WorkerProcess.start(grader, self._registry, self._settings)
+                    worker = await self._starter.start(grader)
                 jobs = lane.take(self._settings.plugin_workers)
                 self._hire(lane, grader)
                 busy, worker = worker, None

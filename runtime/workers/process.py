@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from contextlib import suppress
 from itertools import count
+from typing import Any
 
 from graders import Grader, PluginError, Registry
 from runtime.settings import Settings
@@ -18,6 +19,25 @@ OUTPUT_KEPT = 8_192
 STOP_SECONDS = 2.0
 LOADED = 256
 """Graders that a worker keeps loaded."""
+
+
+_LAUNCH = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from inside.worker import lock; channel = lock(int(sys.argv[2])); "
+    "from runtime.workers.child import main; main(channel)"
+)
+"""Nothing but the standard library is loaded before the lock: what a library does at import, it does inside."""
+
+
+class LockRefused(PluginError):
+    """A worker cannot be locked as it was asked to be.
+
+    Attributes:
+        why: What does not hold.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"no worker can be locked on this machine: {why}")
+        self.why = why
 
 
 class WorkerDied(Exception):  # it says what happened
@@ -34,16 +54,26 @@ class WorkerProcess:
         writer: asyncio.StreamWriter,
     ) -> None:
         self._process, self._reader, self._writer = process, reader, writer
+        self._kept = False  # whether the process is the keeper of one in a pid namespace
         self._output: deque[bytes] = deque()
         self._drain = asyncio.create_task(self._read_output())
         self._loaded: dict[Grader, int] = {}
         self._numbers = count()
 
     @classmethod
-    async def start(cls, grader: Grader, registry: Registry, settings: Settings) -> "WorkerProcess":
+    async def start(
+        cls, grader: Grader, registry: Registry, settings: Settings, lock: dict[str, Any]
+    ) -> "WorkerProcess":
         """Start a worker for a grader's type and wait for its self-test.
 
+        Args:
+            grader: What it will grade with first.
+            registry: The types that it may be asked for.
+            settings: Its limits and environment.
+            lock: How it is to lock itself.
+
         Raises:
+            LockRefused: When it cannot be locked like this.
             PluginError: When the worker cannot import the plugin or load the grader, or is not ready in time.
         """
         ours, theirs = socket.socketpair()
@@ -51,7 +81,7 @@ class WorkerProcess:
             reader, writer = await asyncio.open_connection(sock=ours)
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", "-m", "runtime.workers.child", str(theirs.fileno())),
+                    *(sys.executable, "-I", "-c", _LAUNCH, lock["home"], str(theirs.fileno())),
                     pass_fds=[theirs.fileno()],
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
@@ -65,18 +95,13 @@ class WorkerProcess:
         # nothing is awaited between the process and the one who will kill it
         worker = cls(process, reader, writer)
         entries = [[e.name, e.reference, e.distribution, e.version] for e in registry.values()]
-        memory = settings.worker_memory_mb << 20
         try:
             async with asyncio.timeout(settings.worker_start_timeout_s):
-                worker.send(
-                    {
-                        "entries": entries,
-                        "config": grader.config,
-                        "memory_bytes": memory,
-                        "parent": os.getpid(),
-                    }
-                )
-                hello = await worker.receive()
+                worker.send(lock)
+                worker.send({"entries": entries, "config": grader.config})
+                locked = await worker.receive()
+                worker._kept = "pid" in locked.get("layers", ())
+                hello = locked if "layers" not in locked else await worker.receive()
         except (TimeoutError, WorkerDied) as error:
             why = str(error) or f"it was not ready within {settings.worker_start_timeout_s:g} s"
             await worker.kill()
@@ -86,6 +111,8 @@ class WorkerProcess:
             raise
         if "failed" in hello:
             await worker.kill()
+            if hello is locked:
+                raise LockRefused(f"{locked['failed']}: {locked['why']}")
             raise PluginError(
                 f"grader type {grader.type.name!r} does not load in a worker: {hello['failed']}"
             )
@@ -163,7 +190,12 @@ class WorkerProcess:
     async def kill(self) -> None:
         """End the process and everything it started in its session."""
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            if (
+                self._kept
+            ):  # it kills and reaps the worker itself, which would otherwise be left to the system's init
+                os.kill(self._process.pid, signal.SIGTERM)
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._drain.cancel()
         self._writer.close()
         reaped = asyncio.ensure_future(self._process.wait())

@@ -338,6 +338,37 @@ def test_a_range_has_a_lowest_and_a_highest_reward(declared: Any) -> None:
         grader("x", range=declared)(lambda sample, item: 0.0)
 
 
+@pytest.mark.parametrize("needs", [{"network"}, ("network", "network"), ["network"]])
+def test_what_a_grader_needs_is_a_set_of_known_words(needs: Any) -> None:
+    @grader("fetch", needs=needs)
+    def fetch(sample: Sample, item: Item) -> float:
+        return 0.0
+
+    @grader("load", needs=needs)
+    class Load:
+        def __call__(self, sample: Sample, item: Item) -> float:
+            return 0.0
+
+    assert [*fetch.needs] == [*type_of(Load).needs] == ["network"]
+    assert not keyword.needs
+
+
+@pytest.mark.parametrize(
+    ("needs", "message"),
+    [
+        (
+            {"internet"},
+            "grader 'x': there is no need 'internet'; what a grader may need is 'files' and 'network'",
+        ),
+        ([["files"]], r"there is no need \['files'\]; what a grader may need is"),
+        ("network", "grader 'x': needs is a set of words, not the text 'network'"),
+    ],
+)
+def test_a_need_that_there_is_not_is_named(needs: Any, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        GraderType("x", no_parameters, needs=needs)
+
+
 def test_libraries_are_a_list() -> None:
     with pytest.raises(PluginError, match="libraries is a list of distributions, not the text 'numpy'"):
         grader("x", libraries="numpy")(lambda sample, item: 0.0)

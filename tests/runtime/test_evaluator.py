@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from runtime.canonical import canonical
 from runtime.compiled import CompiledGraders
 from runtime.execute import execute
 from runtime.world import World
+from tests.conftest import ROOT
+from tests.processes import remaining
 
 EXACT = {
     "type": "string_check",
@@ -306,15 +307,19 @@ def test_the_same_without_async(quick: Settings) -> None:
 
 def test_a_program_that_forgets_to_close_its_evaluator_ends_and_leaves_no_worker() -> None:
     code = (
+        "import os\n"
         "from runtime import SyncEvaluator\n"
+        "from tests.processes import descendants\n"
         "evaluator = SyncEvaluator()\n"
-        "print(int(evaluator.grade({'type': 'process_id'}, '').reward))"
+        "evaluator.grade({'type': 'process_id'}, '')\n"
+        "print(*descendants(os.getpid()))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
     )
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(done.stdout), 0)
+    workers = set(map(int, done.stdout.split()))
+    assert workers
+    assert remaining(workers) == set()
 
 
 def test_a_stream_that_is_left_early_leaves_the_evaluator_usable(sync_evaluator: SyncEvaluator) -> None:

@@ -6,10 +6,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from hostile_graders.reaching import reach_files
 
 from graders import ConfigurationError, PluginError, Registry
 from graders.registry import Entry
 from runtime import Evaluator, Settings
+from tests.processes import children, descendants, remaining
 
 HOSTILE = {"type": "hostile"}
 SERVER, RUNTIME = "python_grader_server_error", "python_grader_runtime_error"
@@ -113,38 +115,41 @@ async def test_a_failure_that_the_plugin_says_the_model_caused_is_graded_lowest(
 
 
 async def test_a_grading_whose_worker_died_of_something_else_is_done_again(
-    evaluator: Evaluator, tmp_path: Path
+    quick: Settings, tmp_path: Path
 ) -> None:
-    assert (await evaluator.grade(HOSTILE, f"exit_once {tmp_path}/flag")).reward == 1.0
+    settings = quick.model_copy(update={"plugin_needs": {"reach_files": frozenset({"files"})}})
+    async with Evaluator(Registry.installed().including(reach_files), settings) as evaluator:
+        result = await evaluator.grade({"type": "reach_files"}, f"exit_once {tmp_path}/flag")
+    assert (result.reward, result.explanation) == (1.0, "again")
 
 
 async def test_a_worker_killed_from_outside_changes_no_reward(evaluator: Evaluator) -> None:
-    first = await evaluator.grade({"type": "process_id"}, "")
-    assert first.reward is not None
     slow = {"type": "slow", "seconds": 0.02}
+    await evaluator.prepare(slow)
     grading = asyncio.create_task(evaluator.grade_many(slow, [f"{n}" for n in range(50)], [{}] * 50))
     await asyncio.sleep(0.3)
-    os.kill(int(first.reward), signal.SIGKILL)
+    os.kill(max(descendants(os.getpid())), signal.SIGKILL)
     assert (await grading).rewards.tolist() == [1.0] * 50
 
 
 async def test_gradings_run_in_other_processes_and_at_most_two_at_once(evaluator: Evaluator) -> None:
+    others = children(os.getpid())
     gradings = await evaluator.grade_many({"type": "process_id"}, [f"{n}" for n in range(500)], [{}] * 500)
-    processes = set(gradings.rewards.tolist())
-    assert os.getpid() not in processes
-    assert 1 <= len(processes) <= 2
+    assert os.getpid() not in gradings.rewards.tolist()
+    assert 1 <= len(children(os.getpid()) - others) <= 2
 
 
 async def test_no_worker_outlives_its_evaluator(quick: Settings) -> None:
     async with Evaluator(settings=quick) as evaluator:
-        result = await evaluator.grade({"type": "process_id"}, "")
+        await evaluator.grade({"type": "process_id"}, "")
+        await evaluator.prepare(HOSTILE)
         spinning = asyncio.create_task(evaluator.grade(HOSTILE, "spin"))
         await asyncio.sleep(0.5)
-    assert result.reward is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(result.reward), 0)
+        workers = descendants(os.getpid())
     with pytest.raises((asyncio.CancelledError, RuntimeError)):
         await spinning
+    assert len(workers) >= 2
+    assert remaining(workers) == set()
 
 
 async def test_an_evaluator_that_is_closed_starts_no_worker(quick: Settings) -> None:

@@ -36,11 +36,14 @@ def test_a_type_that_needs_something_says_what_and_how_it_is_allowed() -> None:
     catalogue.show([found], console, whole=True)
     table, _, explained = console.file.getvalue().partition("rewards from 0 to 1\n")  # type: ignore[attr-defined]
     assert "files, network" in table
+    allowed = (
+        """it runs where GRADERS_PLUGIN_NEEDS='{"fetch": ["files", "network"]}' is set, """
+        """or graders.toml says plugin_needs = { "fetch" = ["files", "network"] }"""
+    )
     assert explained.splitlines()[:3] == [
         "needs files: it reads and writes whatever the user who starts it may",
         "needs network: it connects to other machines, and to the services of this one",
-        """it runs where GRADERS_PLUGIN_NEEDS='{"fetch": ["files", "network"]}' is set, or graders.toml says """
-        'plugin_needs = { "fetch" = ["files", "network"] }',
+        allowed,
     ]
 
 

@@ -40,28 +40,30 @@ _F_SEAL_SEAL, _F_SEAL_SHRINK, _F_SEAL_GROW, _F_SEAL_WRITE = 1, 2, 4, 8
 # name, number on x86_64, number on aarch64 ("-": the machine never had it)
 _TABLE = """
 accept 43 202,  accept4 288 242,  access 21 -,  alarm 37 -,  bind 49 200,  brk 12 214,  capset 126 91
-chdir 80 49,  clock_getres 229 114,  clock_gettime 228 113,  clock_nanosleep 230 115,  clone 56 220
-clone3 435 435,  close 3 57,  close_range 436 436,  connect 42 203,  dup 32 23,  dup2 33 -,  dup3 292 24
-epoll_create1 291 20,  epoll_ctl 233 21,  epoll_pwait 281 22,  epoll_pwait2 441 441,  epoll_wait 232 -
-eventfd2 290 19,  exit 60 93,  exit_group 231 94,  faccessat 269 48,  faccessat2 439 439,  fallocate 285 47
-fchdir 81 50,  fcntl 72 25,  fdatasync 75 83,  fstat 5 80,  fsync 74 82,  ftruncate 77 46,  futex 202 98
-futex_waitv 449 449,  getcpu 309 168,  getcwd 79 17,  getdents64 217 61,  getegid 108 177,  geteuid 107 175
-getgid 104 176,  getitimer 36 102,  getpeername 52 205,  getpid 39 172,  getppid 110 173,  getrandom 318 278
-getrusage 98 165,  getsockname 51 204,  getsockopt 55 209,  gettid 186 178,  gettimeofday 96 169
-getuid 102 174,  ioctl 16 29,  landlock_add_rule 445 445,  landlock_create_ruleset 444 444
-landlock_restrict_self 446 446,  listen 50 201,  lseek 8 62,  lstat 6 -,  madvise 28 233
-membarrier 324 283,  mkdir 83 -,  mkdirat 258 34,  mmap 9 222,  mount 165 40,  mount_setattr 442 442
-mprotect 10 226,  mremap 25 216,  msync 26 227,  munmap 11 215,  nanosleep 35 101,  newfstatat 262 79
-open 2 -,  openat 257 56,  pipe2 293 59,  pivot_root 155 41,  poll 7 -,  ppoll 271 73,  prctl 157 167
-pread64 17 67,  preadv 295 69,  preadv2 327 286,  prlimit64 302 261,  pselect6 270 72,  pwrite64 18 68
-pwritev 296 70,  pwritev2 328 287,  read 0 63,  readlink 89 -,  readlinkat 267 78,  readv 19 65
-recvfrom 45 207,  recvmsg 47 212,  rename 82 -,  renameat 264 38,  renameat2 316 276
+chdir 80 49,  chmod 90 -,  clock_getres 229 114,  clock_gettime 228 113,  clock_nanosleep 230 115
+clone 56 220,  clone3 435 435,  close 3 57,  close_range 436 436,  connect 42 203,  dup 32 23,  dup2 33 -
+dup3 292 24,  epoll_create1 291 20,  epoll_ctl 233 21,  epoll_pwait 281 22,  epoll_pwait2 441 441
+epoll_wait 232 -,  eventfd2 290 19,  exit 60 93,  exit_group 231 94,  faccessat 269 48,  faccessat2 439 439
+fallocate 285 47,  fchdir 81 50,  fchmod 91 52,  fchmodat 268 53,  fcntl 72 25
+fdatasync 75 83,  flock 73 32,  fstat 5 80,  fstatfs 138 44,  fsync 74 82,  ftruncate 77 46,  futex 202 98
+futex_waitv 449 449,  futimesat 261 -,  getcpu 309 168,  getcwd 79 17,  getdents64 217 61,  getegid 108 177
+geteuid 107 175,  getgid 104 176,  getitimer 36 102,  getpeername 52 205,  getpid 39 172,  getppid 110 173
+getrandom 318 278,  getrusage 98 165,  getsockname 51 204,  getsockopt 55 209,  gettid 186 178
+gettimeofday 96 169,  getuid 102 174,  ioctl 16 29,  landlock_add_rule 445 445
+landlock_create_ruleset 444 444,  landlock_restrict_self 446 446,  listen 50 201,  lseek 8 62,  lstat 6 -
+madvise 28 233,  membarrier 324 283,  mkdir 83 -,  mkdirat 258 34,  mmap 9 222,  mount 165 40
+mount_setattr 442 442,  mprotect 10 226,  mremap 25 216,  msync 26 227,  munmap 11 215,  nanosleep 35 101
+newfstatat 262 79,  open 2 -,  openat 257 56,  pipe2 293 59,  pivot_root 155 41,  poll 7 -,  ppoll 271 73
+prctl 157 167,  pread64 17 67,  preadv 295 69,  preadv2 327 286,  prlimit64 302 261,  pselect6 270 72
+pwrite64 18 68,  pwritev 296 70,  pwritev2 328 287,  read 0 63,  readlink 89 -,  readlinkat 267 78
+readv 19 65,  recvfrom 45 207,  recvmsg 47 212,  rename 82 -,  renameat 264 38,  renameat2 316 276
 restart_syscall 219 128,  rmdir 84 -,  rseq 334 293,  rt_sigaction 13 134,  rt_sigprocmask 14 135
 rt_sigreturn 15 139,  sched_getaffinity 204 123,  sched_yield 24 124,  seccomp 317 277,  select 23 -
 sendmmsg 307 269,  sendmsg 46 211,  sendto 44 206,  set_robust_list 273 99,  sethostname 170 161
 setitimer 38 103,  setsockopt 54 208,  shutdown 48 210,  sigaltstack 131 132,  socket 41 198
-socketpair 53 199,  stat 4 -,  statx 332 291,  sysinfo 99 179,  time 201 -,  times 100 153,  umask 95 166
-umount2 166 39,  uname 63 160,  unlink 87 -,  unlinkat 263 35,  unshare 272 97,  write 1 64,  writev 20 66
+socketpair 53 199,  stat 4 -,  statfs 137 43,  statx 332 291,  sysinfo 99 179,  time 201 -,  times 100 153
+truncate 76 45,  umask 95 166,  umount2 166 39,  uname 63 160,  unlink 87 -,  unlinkat 263 35
+unshare 272 97,  utime 132 -,  utimensat 280 88,  utimes 235 -,  write 1 64,  writev 20 66
 """
 
 

@@ -23,8 +23,6 @@ from .zygote import Zygote
 
 MODULES = "modules"
 """The layer that a `LaunchError` names when the modules are to blame."""
-THREADS = 512
-"""Of all children of one zygote; each is also bounded by its address space."""
 
 
 class LaunchError(Exception):
@@ -198,7 +196,7 @@ def _lock(
             privileges.hide_memory()
         if "rlimits" in layers:
             limits.apply_common(setup["memory_bytes"], setup["disk_bytes"])
-        program = seccomp.build(network="network" in needs) if "seccomp" in layers else b""
+        program = seccomp.build(needs=needs) if "seccomp" in layers else b""
     except OSError as error:
         raise LaunchError("privileges", error) from error
     return child.Lock(
@@ -207,7 +205,7 @@ def _lock(
         ruleset=_ruleset(place, listed, needs),
         scratch_bytes=setup["disk_bytes"],
         scratch_files=setup["disk_files"],
-        threads=THREADS if "user" in layers else None,
+        threads=limits.THREADS if "user" in layers else None,
         cpu_seconds=setup["cpu_seconds"],
         parent=place.parent,
     )
@@ -223,7 +221,8 @@ def _ruleset(place: _Place, listed: Collection[str], needs: Collection[str]) -> 
         # not a layer less: no other process's memory, environment or descriptors can be reached through /proc
         readable, writable = [], ["/"]
     try:
-        ruleset = landlock.build(readable, writable, listed=listed, network="network" in needs)
+        there = filter(os.path.isdir, listed)  # where nothing below was to be shown, the directory is not either
+        ruleset = landlock.build(readable, writable, listed=there, network="network" in needs)
     except OSError as error:
         raise LaunchError("landlock", error) from error
     # out of the way of the descriptors that a child puts in place before it uses this one

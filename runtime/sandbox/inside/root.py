@@ -61,7 +61,10 @@ def sources(packages: Iterable[str]) -> list[str]:
         for path in getattr(module, "MAPPING", {}).values():
             found += [path, f"{path}.py"]
     for name in packages:
-        spec = importlib.util.find_spec(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):  # `__main__`: it is no module here, and importing it will say so
+            continue
         if spec is not None and spec.has_location and spec.origin is not None:
             found += spec.submodule_search_locations or [spec.origin]
     return found

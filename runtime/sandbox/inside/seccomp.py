@@ -27,7 +27,10 @@ poll ppoll select pselect6 epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_
 shutdown getsockname
 getpid getppid gettid getuid geteuid getgid getegid getrandom getrusage uname sysinfo
 """
-_ALLOWED_WITH_NETWORK = "connect bind listen accept accept4 getpeername"
+_ALLOWED_WITH = {
+    "files": "flock chmod fchmod fchmodat truncate utime utimes utimensat futimesat statfs fstatfs",
+    "network": "connect bind listen accept accept4 getpeername",
+}
 
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
 _IF_EQUAL, _IF_AT_LEAST = 0x15, 0x35
@@ -93,20 +96,23 @@ _RULES: dict[str, tuple[_Check, ...]] = {
     # Of SOL_SOCKET: SO_TYPE, SO_ERROR, SO_SNDBUF, SO_RCVBUF, SO_PROTOCOL, SO_DOMAIN; not the peer's identity
     "getsockopt": (_one_of(1, 1), _one_of(2, 3, 4, 7, 8, 38, 39)),
 }  # fmt: skip
-_RULES_WITH_NETWORK: dict[str, tuple[_Check, ...]] = {
-    **_RULES,
-    # TCP and UDP over IPv4 and IPv6: no unix sockets, which reach the host's services, and nothing raw
-    "socket": (
-        _one_of(0, 2, 10),
-        (_ARGUMENTS + 8, _FULL & ~_SOCK_FLAGS, (_SOCK_STREAM, _SOCK_DGRAM)),
-        _one_of(2, 0, 6, 17),
-    ),
-    "sendto": (_only_flags(3, _SENT),),
-    "sendmsg": (_only_flags(2, _SENT),),
-    "sendmmsg": (_only_flags(3, _SENT),),  # the C library asks for both kinds of address with one call
-    "recvmsg": (_only_flags(2, _RECEIVED),),
-    # Of IP, SOL_SOCKET, TCP and IPv6, what clients and servers set; SO_ATTACH_FILTER and its like are not among them.
-    "setsockopt": (_one_of(1, 0, 1, 6, 41), _one_of(2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18, 20, 21, 25)),
+_RULES_WITH: dict[str, dict[str, tuple[_Check, ...]]] = {
+    # also F_GETLK, F_SETLK, F_SETLKW and the three F_OFD_…: a database in a file needs locks
+    "files": {"fcntl": (_one_of(1, 0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1034),)},
+    "network": {
+        # TCP and UDP over IPv4 and IPv6: no unix sockets, which reach the host's services, and nothing raw
+        "socket": (
+            _one_of(0, 2, 10),
+            (_ARGUMENTS + 8, _FULL & ~_SOCK_FLAGS, (_SOCK_STREAM, _SOCK_DGRAM)),
+            _one_of(2, 0, 6, 17),
+        ),
+        "sendto": (_only_flags(3, _SENT),),
+        "sendmsg": (_only_flags(2, _SENT),),
+        "sendmmsg": (_only_flags(3, _SENT),),  # the C library asks for both kinds of address with one call
+        "recvmsg": (_only_flags(2, _RECEIVED),),
+        # Of IP, SOL_SOCKET, TCP and IPv6, what clients and servers set; SO_ATTACH_FILTER and its like are not among them.
+        "setsockopt": (_one_of(1, 0, 1, 6, 41), _one_of(2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18, 20, 21, 25)),
+    },
 }  # fmt: skip
 
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_GET_ACTION_AVAIL = 1, 2
@@ -127,12 +133,12 @@ def detect() -> str | None:
     return "seccomp: a filter without an address was accepted"
 
 
-def build(machine: str | None = None, *, network: bool = False) -> bytes:
+def build(machine: str | None = None, *, needs: Iterable[str] = ()) -> bytes:
     """The filter as the kernel takes it; some milliseconds, so once in the zygote.
 
     Args:
         machine: "x86_64" or "aarch64"; this machine when it is left out.
-        network: Whether to allow what it takes to talk to other machines.
+        needs: What to allow besides: "files", to treat them as their owner may; "network", to talk to other machines.
 
     Raises:
         OSError: ENOSYS when there is no table for the machine.
@@ -145,8 +151,9 @@ def build(machine: str | None = None, *, network: bool = False) -> bytes:
     steps.append(("", _LOAD, _NUMBER, "", ""))
     if machine == "x86_64":
         steps.append(("", _IF_AT_LEAST, _X32, "kill", ""))
-    rules = _RULES_WITH_NETWORK if network else _RULES
-    allowed = f"{_ALLOWED} {_ALLOWED_WITH_NETWORK}" if network else _ALLOWED
+    rules, allowed = _RULES, _ALLOWED
+    for need in needs:
+        rules, allowed = {**rules, **_RULES_WITH[need]}, f"{allowed} {_ALLOWED_WITH[need]}"
     runs = _runs(_decisions(numbers, allowed.split(), rules))
     _search(runs, runs[-1][0], steps)
     for name, checks in rules.items():

@@ -47,11 +47,11 @@ async def slow(sample: Sample, item: Item, context: Context, *, seconds: float) 
 
 @grader("process_id", range=(0, 2**31))
 def process_id(sample: Sample, item: Item) -> float:
-    """Give the number of the process that grades."""
+    """Give the number of the process that grades, as it sees itself."""
     return os.getpid()
 
 
-@grader("tally")
+@grader("tally", needs={"files"})
 async def tally(sample: Sample, item: Item, context: Context, *, path: str, seconds: float = 0.0) -> float:
     """Reward the length of the sample, at most 1; writes a line to a file for each grading that it does."""
     with open(path, "a") as file:  # noqa: PTH123

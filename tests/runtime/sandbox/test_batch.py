@@ -1,6 +1,7 @@
 """A batch of 1,000 with sixty misdeeds in it: the others are right, each misdeed has its cause, and nothing is left."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +98,25 @@ async def test_nothing_is_left_while_it_goes_on_either() -> None:
             assert len(descendants(os.getpid())) <= 16
             assert descriptors() - before <= 60
         assert sum(isinstance(answer, GradingError) for answer in answers) == 300
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process holds in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isolation", ["grading", "worker"])
+async def test_a_hundred_thousand_gradings_leave_memory_flat(isolation: Isolation) -> None:
+    async with Evaluator(settings=Settings(python_memory_mb=512, python_disk_mb=16)) as evaluator:
+        sandbox = evaluator.sandbox
+        source = "def grade(sample, item):\n    return item['n'] / 8\n"
+        held: list[int] = []
+        for start in range(0, 100_000, 10_000):
+            rows = [("x" * 1000, {"n": n}) for n in range(start, start + 10_000)]
+            assert await sandbox.grade(source, rows, isolation=isolation) == [
+                n / 8 for n in range(start, start + 10_000)
+            ]
+            held.append(resident(os.getpid()) + sum(map(resident, descendants(os.getpid()))))
+        # a new process shares most of its pages with its zygote, and a worker in use has some of its own: 16 MB is two such
+        assert max(held[5:]) - max(held[1:5]) < 16 << 20, held
