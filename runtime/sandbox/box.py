@@ -58,6 +58,7 @@ class LocalSandbox:
         self.images = Images(settings)
         self.host = Host(self._pool, without=without, highest=highest)
         self._programs = Programs(self._start_compiling)
+        self._shapes: dict[tuple[Image, int | None, tuple[str, ...]], Shape] = {}
         self._crews: OrderedDict[tuple[Job, Isolation], Crew] = OrderedDict()
 
     async def aclose(self) -> None:
@@ -122,7 +123,7 @@ class LocalSandbox:
         async with self._pool.room():
             session = await self._session(found, memory_mb)
             try:
-                await session.send(json.dumps({"role": role}).encode())
+                await session.send(role.encode())
                 yield SandboxProcess(session)
             except ZygoteDied:
                 raise GradingError(
@@ -183,8 +184,7 @@ class LocalSandbox:
                 except GradingError as error:
                     return error
                 try:
-                    await session.send(*job.begin())
-                    answers, end = await ask(session, job, [row])
+                    answers, end = await ask(session, job, [row], begin=True)
                     return end or answers[0]
                 except ZygoteDied:
                     continue
@@ -214,14 +214,16 @@ class LocalSandbox:
         return await self._session(self.images.find(image), None)
 
     async def _session(self, image: Image, memory_mb: int | None, modules: tuple[str, ...] = ()) -> Session:
-        settings = self._settings
-        shape = Shape(
-            str(image.python),
-            modules=modules,
-            visible=image.visible,
-            memory_mb=min(memory_mb or settings.python_memory_mb, settings.python_memory_mb),
-            disk_mb=settings.python_disk_mb,
-        )
+        shape = self._shapes.get((image, memory_mb, modules))
+        if shape is None:
+            settings = self._settings
+            shape = self._shapes[image, memory_mb, modules] = Shape(
+                str(image.python),
+                modules=modules,
+                visible=image.visible,
+                memory_mb=min(memory_mb or settings.python_memory_mb, settings.python_memory_mb),
+                disk_mb=settings.python_disk_mb,
+            )
         return await self.host.session(shape, least=self._least)
 
 

@@ -49,16 +49,19 @@ class Job:
 
     def begin(self) -> tuple[bytes, bytes, bytes]:
         """The first frames of a process that is to do it."""
-        return b'{"role":"grade"}', self.program.code, self.program.source
+        return b"grade", self.program.code, self.program.source
 
 
-async def ask(session: Session, job: Job, rows: Sequence[bytes]) -> tuple[list[Answer], CodeFailure | None]:
+async def ask(
+    session: Session, job: Job, rows: Sequence[bytes], *, begin: bool = False
+) -> tuple[list[Answer], CodeFailure | None]:
     """Have a process do some gradings.
 
     Args:
-        session: The process; it has had the first frames.
+        session: The process.
         job: What it does.
         rows: Sample and item of each, encoded.
+        begin: Whether it has still to be told the job.
 
     Returns:
         The answers that came, in order, and what ended the process before all had come.
@@ -68,7 +71,8 @@ async def ask(session: Session, job: Job, rows: Sequence[bytes]) -> tuple[list[A
     """
     number = secrets.randbits(62)
     answers: list[Answer] = []
-    await session.send(b'{"number":%d,"rows":[%b]}' % (number, b",".join(rows)))
+    request = b'{"number":%d,"rows":[%b]}' % (number, b",".join(rows))
+    await session.send(*(job.begin() if begin else ()), request)
     try:
         while len(answers) < len(rows):
             async with asyncio.timeout(job.timeout_s):

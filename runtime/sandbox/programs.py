@@ -89,7 +89,7 @@ class Programs:
             session.release()
 
     async def _converse(self, session: Session, digest: str, text: bytes, image: str | None) -> Program:
-        await session.send(b'{"role":"compiling"}', text)
+        await session.send(b"compiling", text)
         told = json.loads(await session.receive(MAX_ANSWER))
         if "problem" in told:
             return Program(digest, image, text, problem=str(told["problem"]))

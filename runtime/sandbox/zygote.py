@@ -256,4 +256,6 @@ def environment() -> dict[str, str]:
     """The environment of sandboxed processes: nothing of the operator's."""
     # one thread each: the address space is limited, and the pool is the parallelism
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", **threads}  # noqa: S108
+    # what the dynamic linker would look up when it is first needed, each fork would look up again
+    linker = {"LD_BIND_NOW": "1"}
+    return {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", **threads, **linker}  # noqa: S108

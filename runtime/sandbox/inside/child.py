@@ -1,11 +1,9 @@
 """A child of the zygote: it locks itself before it reads a foreign byte, then serves one session and ends."""
 
 import contextlib
-import fcntl
-import importlib
-import json
 import os
-import types
+from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 from . import compiling, grade, judge, kernel, landlock, limits, privileges, root, seccomp, subject
@@ -14,16 +12,13 @@ from .channel import Channel
 CHANNEL = 3
 """The descriptor of a child's channel; 0, 1 and 2 are its standard input, output and error."""
 RULESET = 4
-FIRST_FREE = 16
-"""Descriptors below are put in place by a child."""
-ROLES: dict[str, types.ModuleType] = {
-    "compiling": compiling,
-    "grade": grade,
-    "judge": judge,
-    "subject": subject,
+ROLES: dict[bytes, Callable[[Channel], None]] = {
+    b"compiling": compiling.serve,
+    b"grade": grade.serve,
+    b"judge": judge.serve,
+    b"subject": subject.serve,
 }
-"""What a session can be: modules with a function `serve`, loaded before the lock. A supervisor may also name a module that
-its zygote can import."""
+"""What a session can be."""
 
 
 class Lock:
@@ -41,7 +36,7 @@ class Lock:
         cpu_seconds: int | None,
         parent: int,
     ) -> None:
-        """Take what there is to do.
+        """Make everything ready.
 
         Args:
             layers: The layers that are to hold.
@@ -53,9 +48,24 @@ class Lock:
             cpu_seconds: Processor time of one child; None for no limit.
             parent: The process id of the parent as this process sees it: the zygote's, for its children.
         """
-        self.layers, self.filter, self.ruleset = layers, filter, ruleset
-        self.scratch_bytes, self.scratch_files = scratch_bytes, scratch_files
-        self.threads, self.cpu_seconds, self.parent = threads, cpu_seconds, parent
+        self.layers = layers
+        steps: list[Callable[[], object]] = []
+        if ruleset is not None:
+            steps.append(partial(os.dup2, ruleset, RULESET))
+        if "descriptors" in layers:
+            steps.append(_closing(RULESET if ruleset is None else RULESET + 1))
+        steps.append(privileges.ending_with(parent))
+        if "mount" in layers:
+            steps += root.scratch(scratch_bytes, scratch_files)
+            if "capabilities" in layers:
+                steps.append(privileges.dropping_last())
+        if "rlimits" in layers:
+            steps.append(partial(limits.apply_own, threads, cpu_seconds))
+        if ruleset is not None:
+            steps += [landlock.applying(RULESET), partial(os.close, RULESET)]
+        if filter:
+            steps.append(seccomp.applying(filter))
+        self._steps = steps
 
     def apply(self) -> None:
         """Lock this process for good.
@@ -63,38 +73,37 @@ class Lock:
         Raises:
             OSError: When a layer does not hold: nothing foreign may run then.
         """
-        if self.ruleset is not None:
-            os.dup2(self.ruleset, RULESET)
-        if "descriptors" in self.layers:
-            first = RULESET if self.ruleset is None else RULESET + 1
-            kernel.close_range(first) if kernel.machine() else os.closerange(first, os.sysconf("SC_OPEN_MAX"))
-        privileges.end_with(self.parent)
-        if "mount" in self.layers:
-            root.mount_scratch(self.scratch_bytes, self.scratch_files)
-            if "capabilities" in self.layers:
-                privileges.drop_last()
-        if "rlimits" in self.layers:
-            limits.apply_own(self.threads, self.cpu_seconds)
-        if self.ruleset is not None:
-            landlock.apply(RULESET)
-            os.close(RULESET)
-        if self.filter:
-            seccomp.apply(self.filter)
+        for step in self._steps:
+            step()
 
 
-def run(lock: Lock, *descriptors: int) -> NoReturn:
+def _closing(first: int) -> Callable[[], object]:
+    """Closes every descriptor from one on."""
+    if kernel.machine():
+        return kernel.prepared("close_range", first, 0xFFFFFFFF, 0)
+    return partial(os.closerange, first, os.sysconf("SC_OPEN_MAX"))
+
+
+def occupy() -> None:
+    """See that no descriptor below those that a child puts in place is free: none that it is given will stand there."""
+    while (descriptor := os.open("/dev/null", os.O_RDWR)) <= RULESET:
+        pass
+    os.close(descriptor)
+
+
+def run(lock: Lock, session: int, *streams: int) -> NoReturn:
     """Be the child: take the session's descriptors, lock, serve, end.
 
     Args:
         lock: How to lock.
-        descriptors: The session's socket, and its standard input, output and error.
+        session: The descriptor of the session's socket.
+        streams: Those of its standard input, output and error.
     """
     status = 1
     try:
-        # copies first: a descriptor to put in place may stand where another one belongs
-        session, stdin, stdout, stderr = (fcntl.fcntl(d, fcntl.F_DUPFD, FIRST_FREE) for d in descriptors)
-        for target, source in enumerate((stdin, stdout, stderr, session)):
+        for target, source in enumerate(streams):
             os.dup2(source, target)
+        os.dup2(session, CHANNEL)
         lock.apply()
         serve(Channel(CHANNEL))
         status = 0
@@ -105,13 +114,10 @@ def run(lock: Lock, *descriptors: int) -> NoReturn:
 
 
 def serve(channel: Channel) -> None:
-    """Do what the session's first frame asks for."""
-    first = channel.receive()
-    if first is None:
-        return
-    setup = json.loads(first)
-    role = ROLES.get(setup["role"])
-    (role or importlib.import_module(setup["role"])).serve(channel, setup)
+    """Play the role that the session's first frame names."""
+    role = channel.receive()
+    if role is not None:
+        ROLES[role](channel)
 
 
 def _say(error: BaseException) -> None:

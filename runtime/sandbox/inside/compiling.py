@@ -3,7 +3,6 @@
 import ast
 import json
 import marshal
-from typing import Any
 
 from .channel import Channel
 
@@ -11,7 +10,7 @@ FILE = "grader.py"
 FUNCTION = "grade"
 
 
-def serve(channel: Channel, setup: dict[str, Any]) -> None:
+def serve(channel: Channel) -> None:
     """Answer `{"problem": …}`, or `{"imports": […], "executes": bool}` and then a frame with the marshalled code."""
     source = channel.receive()
     if source is None:

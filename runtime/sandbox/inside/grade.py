@@ -5,7 +5,6 @@ kept here is the channel: an answer bears the number that came with its rows, an
 """
 
 import json
-import linecache
 import marshal
 import os
 import sys
@@ -25,7 +24,7 @@ ANSWER_SECONDS = 0.02
 Answer = float | dict[str, Any]
 
 
-def serve(channel: Channel, setup: dict[str, Any]) -> None:
+def serve(channel: Channel) -> None:
     """Load the source, then answer `{"number": n, "rows": [[sample, item], …]}` until the channel closes.
 
     Answers are `{"number": n, "answers": […]}`, as many in all as there were rows: a number, or an object with the
@@ -35,13 +34,7 @@ def serve(channel: Channel, setup: dict[str, Any]) -> None:
     code, source = channel.receive(), channel.receive()
     if code is None or source is None:
         return
-    linecache.cache[FILE] = (
-        len(source),
-        None,
-        source.decode(errors="replace").splitlines(keepends=True),
-        FILE,
-    )
-    answer = _Grader(code).answer
+    answer = _Grader(code, source).answer
     dumps, loads, clock, end = json.dumps, json.loads, perf_counter, os._exit
     flush, rewind, is_full = _flush, _rewind, _is_full
     while (frame := channel.receive()) is not None:
@@ -70,17 +63,18 @@ def serve(channel: Channel, setup: dict[str, Any]) -> None:
 class _Grader:
     """A loaded source, or the reason why there is none."""
 
-    def __init__(self, code: bytes) -> None:
+    def __init__(self, code: bytes, source: bytes) -> None:
+        self._source = source
         self._failed: Answer | None = None
         # bound now: what the source executes may replace what stands in the modules
-        self._number, self._described = _number, _described
+        self._number, self._describe = _number, _described
         module = types.ModuleType("__grader__")
         module.__file__ = FILE
         sys.modules["__grader__"] = module
         try:
             exec(marshal.loads(code), module.__dict__)  # noqa: S102, S302  # the code came from our own compiler
         except BaseException as error:  # noqa: BLE001  # a stranger's module may raise anything
-            self._failed = self._described(error)
+            self._failed = self._describe(error, source)
             return
         grade = module.__dict__.get(FUNCTION)
         if callable(grade):
@@ -95,7 +89,7 @@ class _Grader:
         try:
             return self._number(self._grade(sample, item))
         except BaseException as error:  # noqa: BLE001  # a stranger's function may raise anything
-            return self._described(error)
+            return self._describe(error, self._source)
 
 
 def _number(value: object) -> Answer:
@@ -144,17 +138,22 @@ def _brief(value: object) -> str:
         return "(it cannot be shown)"
 
 
-def _described(error: BaseException) -> Answer:
+def _described(error: BaseException, source: bytes) -> Answer:
     """An exception as plain data, with the source's own line numbers and no path of this machine."""
     name = type(error).__name__[:100]
     try:
         text = str(error)[:MAX_TEXT]
     except BaseException:  # noqa: BLE001  # a hostile __str__
         text = "(its message cannot be shown)"
-    return {"error": name, "message": f"{name}: {text}" if text else name, "traceback": _traceback(error)}
+    return {
+        "error": name,
+        "message": f"{name}: {text}" if text else name,
+        "traceback": _traceback(error, source),
+    }
 
 
-def _traceback(error: BaseException) -> str:
+def _traceback(error: BaseException, source: bytes) -> str:
+    own = source.decode(errors="replace").splitlines()
     lines: list[str] = []
     step = error.__traceback__
     while step is not None:
@@ -162,8 +161,8 @@ def _traceback(error: BaseException) -> str:
         if code.co_filename == FILE or lines:
             where = os.path.basename(code.co_filename)
             lines.append(f"{where}, line {step.tb_lineno}, in {code.co_name}")
-            if code.co_filename == FILE and (text := linecache.getline(FILE, step.tb_lineno).strip()):
-                lines.append(f"    {text[:200]}")
+            if code.co_filename == FILE and 0 < step.tb_lineno <= len(own):
+                lines.append(f"    {own[step.tb_lineno - 1].strip()[:200]}")
         step = step.tb_next
     return "\n".join(lines[-2 * MAX_FRAMES :])
 

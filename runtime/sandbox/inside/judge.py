@@ -28,7 +28,7 @@ MODULE = "tests"
 PRELUDE = "prelude.py"
 
 
-def serve(channel: Channel, setup: dict[str, Any]) -> None:
+def serve(channel: Channel) -> None:
     """Answer until the channel closes."""
     subject = Subject(channel)
     tests: _Tests | None = None

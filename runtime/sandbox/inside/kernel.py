@@ -11,6 +11,7 @@ import fcntl
 import os
 import struct
 import sys
+from collections.abc import Callable
 
 CLONE_NEWTIME, CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND = 0x80, 0x100, 0x200, 0x400, 0x800
 CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS = 0x10000, 0x20000, 0x40000, 0x80000
@@ -99,11 +100,10 @@ def number(name: str) -> int:
     return found
 
 
-def syscall(name: str, *arguments: int | bytes | None) -> int:
-    """Make a system call; bytes are passed by address, None as NULL, integers as 64 bits.
+def prepared(name: str, *arguments: int | bytes | None) -> Callable[[], int]:
+    """A system call that is made whenever the function is called, in this process or in a fork of it.
 
-    Raises:
-        OSError: When it fails; the message begins with the name of the call.
+    Its words are made now: a fresh fork, which pays for every page that it touches, has little left to do.
     """
     call = ctypes.c_long(number(name))
     # Without these types ctypes would pass an integer as 32 bits and leave the upper half to chance.
@@ -111,11 +111,24 @@ def syscall(name: str, *arguments: int | bytes | None) -> int:
         ctypes.c_char_p(argument) if isinstance(argument, bytes) else ctypes.c_long(argument or 0)
         for argument in arguments
     ]
-    result = int(_syscall(call, *words))
-    if result == -1:
-        code = ctypes.get_errno()
-        raise OSError(code, f"{name}: {os.strerror(code)}")
-    return result
+
+    def make() -> int:
+        result: int = _syscall(call, *words)
+        if result == -1:
+            code = ctypes.get_errno()
+            raise OSError(code, f"{name}: {os.strerror(code)}")
+        return result
+
+    return make
+
+
+def syscall(name: str, *arguments: int | bytes | None) -> int:
+    """Make a system call; bytes are passed by address, None as NULL, integers as 64 bits.
+
+    Raises:
+        OSError: When it fails; the message begins with the name of the call.
+    """
+    return prepared(name, *arguments)()
 
 
 def prctl(option: int, *arguments: int | bytes) -> int:
@@ -132,7 +145,14 @@ def mount(
     source: str | None, target: str, fstype: str | None = None, flags: int = 0, data: str | None = None
 ) -> None:
     """Mount a file system or change a mount; the call has both in one."""
-    syscall("mount", _text(source), _text(target), _text(fstype), flags, _text(data))
+    mounting(source, target, fstype, flags, data)()
+
+
+def mounting(
+    source: str | None, target: str, fstype: str | None = None, flags: int = 0, data: str | None = None
+) -> Callable[[], int]:
+    """`mount`, prepared."""
+    return prepared("mount", _text(source), _text(target), _text(fstype), flags, _text(data))
 
 
 def set_read_only(path: str, *, recursive: bool) -> None:
@@ -180,9 +200,13 @@ def drop_capabilities(keep: int = 0) -> None:
 
 def set_capabilities(mask: int) -> None:
     """Hold these capabilities among the first 32, permitted and effective, and no others."""
-    syscall(
-        "capset", struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), struct.pack("=6I", mask, mask, 0, 0, 0, 0)
-    )
+    setting_capabilities(mask)()
+
+
+def setting_capabilities(mask: int) -> Callable[[], int]:
+    """`set_capabilities`, prepared."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    return prepared("capset", header, struct.pack("=6I", mask, mask, 0, 0, 0, 0))
 
 
 def drop_bounding_set() -> None:

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from . import kernel
 
@@ -106,8 +106,13 @@ def apply(ruleset: int) -> None:
     Raises:
         OSError: When the kernel refuses; the process is then unrestricted and must not go on.
     """
+    applying(ruleset)()
+
+
+def applying(ruleset: int) -> Callable[[], int]:
+    """`apply`, prepared."""
     # Denials are not logged where that can be said: foreign code could fill the host's audit log with them.
-    kernel.syscall("landlock_restrict_self", ruleset, _LOG_OFF if _version() >= _LOG_VERSION else 0)
+    return kernel.prepared("landlock_restrict_self", ruleset, _LOG_OFF if _version() >= _LOG_VERSION else 0)
 
 
 def _version() -> int:

@@ -5,7 +5,6 @@ Its supervisor's first frame says how. Whatever fails is told and ends it: a pro
 """
 
 import errno
-import fcntl
 import gc
 import importlib
 import json
@@ -39,13 +38,14 @@ class LaunchError(Exception):
 
 def main(descriptor: int) -> None:
     """Become a zygote, and serve until the supervisor is gone."""
-    channel = Channel(descriptor)
+    channel = Channel(descriptor, ahead=False)
     received = channel.receive()
     if received is None:
         return
     setup = json.loads(received)
     privileges.end_with(setup["parent"])
     sys.path.remove(setup["home"])
+    child.occupy()
     try:
         lock, loaded = _prepare(setup)
     except LaunchError as error:
@@ -221,12 +221,12 @@ def _ruleset(place: _Place, listed: Collection[str], needs: Collection[str]) -> 
         # not a layer less: no other process's memory, environment or descriptors can be reached through /proc
         readable, writable = [], ["/"]
     try:
-        there = filter(os.path.isdir, listed)  # where nothing below was to be shown, the directory is not either
-        ruleset = landlock.build(readable, writable, listed=there, network="network" in needs)
+        there = filter(
+            os.path.isdir, listed
+        )  # where nothing below was to be shown, the directory is not either
+        return landlock.build(readable, writable, listed=there, network="network" in needs)
     except OSError as error:
         raise LaunchError("landlock", error) from error
-    # out of the way of the descriptors that a child puts in place before it uses this one
-    return fcntl.fcntl(ruleset, fcntl.F_DUPFD_CLOEXEC, child.FIRST_FREE)
 
 
 def _rehearse(lock: child.Lock) -> None:

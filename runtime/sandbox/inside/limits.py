@@ -41,7 +41,8 @@ def apply_own(threads: int | None, cpu_seconds: int | None) -> None:
     """The limits of a child alone.
 
     Args:
-        threads: How many threads it may have; None where threads cannot be told from the user's other processes.
+        threads: How many threads all children of its zygote may have; None where they cannot be told from the user's other
+            processes.
         cpu_seconds: Processor time after which the kernel ends it.
     """
     if threads is not None:

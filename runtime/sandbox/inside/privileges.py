@@ -7,10 +7,14 @@ they read a foreign byte.
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from . import kernel
 
 CAP_SYS_ADMIN = 21
+
+Step = Callable[[], object]
+"""Something that a process does to itself, made ready beforehand."""
 
 
 def keep_one() -> None:
@@ -22,9 +26,9 @@ def keep_one() -> None:
     kernel.drop_capabilities(keep=1 << CAP_SYS_ADMIN)
 
 
-def drop_last() -> None:
-    """Give up what `keep_one` has left."""
-    kernel.set_capabilities(0)
+def dropping_last() -> Step:
+    """Gives up what `keep_one` has left."""
+    return kernel.setting_capabilities(0)
 
 
 def drop_all() -> None:
@@ -48,7 +52,18 @@ def end_with(parent: int) -> None:
     Args:
         parent: The parent's process id as this process sees it: 0 when that is outside its pid namespace.
     """
+    ending_with(parent)()
+
+
+def ending_with(parent: int) -> Step:
+    """`end_with`, prepared."""
+    arm: Step = dict
     if sys.platform == "linux":
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
+        arm = kernel.prepared("prctl", kernel.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    def end() -> None:
+        arm()
+        if os.getppid() != parent:
+            os._exit(0)
+
+    return end

@@ -4,12 +4,13 @@ The paths are the host's own, so that modules are found where they were; everyth
 are not there either.
 """
 
+import functools
 import importlib.util
 import os
 import stat
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.machinery import all_suffixes
 
 from . import kernel
@@ -132,17 +133,19 @@ def enter(paths: list[str]) -> None:
     kernel.set_read_only("/", recursive=False)
 
 
-def mount_scratch(size: int, files: int) -> None:
-    """Give this process a scratch of its own, which goes with it.
+def scratch(size: int, files: int) -> list[Callable[[], object]]:
+    """Steps that give a process a scratch of its own, which goes with it.
 
     Args:
         size: Bytes that fit into it.
         files: Files and directories that fit into it.
     """
-    kernel.unshare(kernel.CLONE_NEWNS)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    kernel.mount("scratch", SCRATCH, "tmpfs", flags, f"size={size},nr_inodes={files},mode=700")
-    os.chdir(SCRATCH)
+    return [
+        kernel.prepared("unshare", kernel.CLONE_NEWNS),
+        kernel.mounting("scratch", SCRATCH, "tmpfs", flags, f"size={size},nr_inodes={files},mode=700"),
+        functools.partial(os.chdir, SCRATCH),
+    ]
 
 
 def _show(root: str, path: str, descriptor: int) -> None:

@@ -25,7 +25,7 @@ FILE = "solution.py"
 MODULE = "solution"
 
 
-def serve(channel: Channel, setup: dict[str, Any]) -> None:
+def serve(channel: Channel) -> None:
     """Answer until the channel closes; a program ends this process."""
     subject = _Subject()
     while (frame := channel.receive()) is not None:

@@ -23,7 +23,7 @@ def lock(descriptor: int) -> int:
         The descriptor of the socket in the locked process.
     """
     os.dup2(descriptor, CHANNEL, inheritable=False)
-    channel = Channel(CHANNEL)
+    channel = Channel(CHANNEL, ahead=False)
     received = channel.receive()
     if received is None:
         sys.exit(0)
