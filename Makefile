@@ -6,10 +6,10 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow coverage check bench format clean
+.PHONY: help demo serve test test-slow coverage check bench bench-sandbox format clean
 
 help: ## show this
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(INSTALLED): pyproject.toml constraints.txt tests/plugin_package/pyproject.toml examples/countdown_grader/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -49,6 +49,10 @@ check: $(INSTALLED) ## lint, types, layers
 bench: $(INSTALLED) ## speed, as ratios to other libraries measured in the same run
 	$(PIP) --editable '.[dev,bench]'
 	@$(BIN)/python -m benchmarks.bench
+	@$(BIN)/python -m benchmarks.sandboxes
+
+bench-sandbox: $(INSTALLED) ## what isolation costs, beside bare processes, bubblewrap and forks that are not locked
+	@$(BIN)/python -m benchmarks.sandboxes
 
 format: $(INSTALLED) ## format the code
 	$(BIN)/ruff check --fix-only --quiet .

@@ -120,7 +120,9 @@ class CodeTests:
         except GradingError as error:
             if not error.failure.retryable:
                 raise
-            outcomes = await self._outcomes(context, plan, tests)  # the sandbox failed, and may not do so again
+            outcomes = await self._outcomes(
+                context, plan, tests
+            )  # the sandbox failed, and may not do so again
         return self._result(outcomes, tests)
 
     async def _outcomes(self, context: Context, plan: Plan, tests: list[Test]) -> list[Outcome]:

@@ -1,5 +1,6 @@
 """What README and docs show is run as it stands."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,17 +11,20 @@ import pytest
 from openai import OpenAI
 
 from graders import GraderResult
-from runtime import Settings
+from runtime import Settings, SyncEvaluator
 from runtime.datasets import parse_rows
 from runtime.journal import record_of
 from tests.conftest import ROOT
+from tests.runtime.sandbox.isolation import ISOLATES
 from tests.service.conftest import served
 
 MARKED = re.compile(r"<!-- test(?:: (\w+))? -->\n```(\w+)\n(.*?)```", re.DOTALL)
 README = (ROOT / "README.md").read_text()
 SNIPPETS = {name: code for name, _, code in MARKED.findall(README)}
 DOCS = [
-    pytest.param(code, id=f"{path.name}-{number}")
+    pytest.param(
+        code, id=f"{path.name}-{number}", marks=[ISOLATES] if path.name == "python_graders.md" else []
+    )
     for path in sorted((ROOT / "docs").glob("*.md"))
     for number, (_, _, code) in enumerate(MARKED.findall(path.read_text()))
 ]
@@ -73,6 +77,17 @@ def test_the_grader_of_the_readme_is_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", DOCS)
 def test_a_snippet_of_the_documents_works_as_written(code: str, request: pytest.FixtureRequest) -> None:
     run(code, re.sub(r"\W", "_", request.node.callspec.id))
+
+
+@ISOLATES
+def test_every_form_of_tests_in_the_documents_is_passed_by_the_answer_in_them() -> None:
+    text = (ROOT / "docs/python_graders.md").read_text()
+    answer = re.search(r"^````text\n(.*?)^````", text, re.DOTALL | re.MULTILINE)
+    graders = re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert answer
+    with SyncEvaluator() as evaluator:
+        results = [evaluator.grade(json.loads(grader), answer[1]) for grader in graders]
+    assert [result.reward for result in results] == [1.0] * 8, [result.explanation for result in results]
 
 
 def test_every_setting_is_documented() -> None:

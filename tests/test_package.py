@@ -13,7 +13,15 @@ import pytest
 import runtime
 from tests.conftest import ROOT
 
-BUILT_IN = {"string_check", "numeric_check", "text_similarity", "pattern_match", "code_tests", "python", "multi"}
+BUILT_IN = {
+    "string_check",
+    "numeric_check",
+    "text_similarity",
+    "pattern_match",
+    "code_tests",
+    "python",
+    "multi",
+}
 
 
 def test_the_built_in_types_are_published_like_any_plugin() -> None:

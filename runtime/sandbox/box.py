@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 2
 """A zygote may die of something else than the grading that it was at; one that two zygotes died with is to blame."""
 KEPT_CREWS = 32
+KEPT_SHAPES = 256
 
 
 class LocalSandbox:
@@ -58,7 +60,9 @@ class LocalSandbox:
         self.images = Images(settings)
         self.host = Host(self._pool, without=without, highest=highest)
         self._programs = Programs(self._start_compiling)
-        self._shapes: dict[tuple[Image, int | None, tuple[str, ...]], Shape] = {}
+        self._shapes: dict[tuple[Image, int | None, tuple[str, ...], int | None], Shape] = {}
+        # two cores for as long as one grading may take, as published; a lasting process that has used it up is replaced
+        self._cpu_seconds = math.ceil(2 * settings.python_timeout_s)
         self._crews: OrderedDict[tuple[Job, Isolation], Crew] = OrderedDict()
 
     async def aclose(self) -> None:
@@ -208,21 +212,33 @@ class LocalSandbox:
 
     async def _start(self, job: Job) -> Session:
         image = self.images.find(job.program.image)
-        return await self._session(image, job.memory_mb, modules=image.loadable(job.program.imports))
+        return await self._session(
+            image, job.memory_mb, modules=image.loadable(job.program.imports), cpu_seconds=self._cpu_seconds
+        )
 
     async def _start_compiling(self, image: str | None) -> Session:
         return await self._session(self.images.find(image), None)
 
-    async def _session(self, image: Image, memory_mb: int | None, modules: tuple[str, ...] = ()) -> Session:
-        shape = self._shapes.get((image, memory_mb, modules))
+    async def _session(
+        self,
+        image: Image,
+        memory_mb: int | None,
+        modules: tuple[str, ...] = (),
+        *,
+        cpu_seconds: int | None = None,
+    ) -> Session:
+        shape = self._shapes.get((image, memory_mb, modules, cpu_seconds))
         if shape is None:
             settings = self._settings
-            shape = self._shapes[image, memory_mb, modules] = Shape(
+            if len(self._shapes) >= KEPT_SHAPES:  # strangers say what memory and modules they want
+                self._shapes.clear()
+            shape = self._shapes[image, memory_mb, modules, cpu_seconds] = Shape(
                 str(image.python),
                 modules=modules,
                 visible=image.visible,
                 memory_mb=min(memory_mb or settings.python_memory_mb, settings.python_memory_mb),
                 disk_mb=settings.python_disk_mb,
+                cpu_seconds=cpu_seconds,
             )
         return await self.host.session(shape, least=self._least)
 
