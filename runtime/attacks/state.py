@@ -232,7 +232,8 @@ def freed_memory(target: Target) -> Pair:
 
     def find() -> str | None:
         address = libc.malloc(ctypes.c_size_t(size))
-        return "found it" if b"~" * 1000 in ctypes.string_at(address, size) else None
+        # counted, not searched for: a text to look for would be in memory itself, among this code's constants
+        return "found it" if ctypes.string_at(address, size).count(b"~") > size // 2 else None
 
     return leave, find
 

@@ -657,3 +657,16 @@ async def test_an_image_that_is_not_there_is_found_before_anything_is_graded() -
     await CodeTests(tests=[CALL], entry_point=Template("add")).prepare(context)
     with pytest.raises(InvalidOptions, match="image: there is no image 'x'"):
         await CodeTests(tests=[CALL], entry_point=Template("add"), image="x").prepare(context)
+
+
+@pytest.mark.parametrize(("failures", "reward"), [(0, 1.0), (1, 1.0), (2, None)])
+async def test_what_the_sandbox_failed_at_is_done_again_once(failures: int, reward: float | None) -> None:
+    lost = GradingError("its zygote ended", caused_by="infrastructure", retryable=True)
+    sandbox = answering(load=[*[lost] * failures, {"ok": True}], call=value(3))
+    assert (await grade(sandbox, CALLS)).reward == reward
+
+
+async def test_what_the_tests_or_the_machine_are_to_blame_for_is_not_done_again() -> None:
+    sandbox = answering(load=[GradingError("there is no sandbox", caused_by="infrastructure"), {"ok": True}])
+    assert (await grade(sandbox, CALLS)).reward is None
+    assert len(sandbox.calls) == 1

@@ -299,16 +299,16 @@ async def test_a_worker_is_replaced_after_many_gradings(sandbox: LocalSandbox) -
 async def test_a_process_that_has_used_up_its_processor_time_is_replaced_and_its_rows_are_right(
     small: Settings,
 ) -> None:
-    box = LocalSandbox(small.model_copy(update={"python_timeout_s": 1.0}))  # two seconds of processor time
+    box = LocalSandbox(small.model_copy(update={"python_timeout_s": 3.0}))  # six seconds of processor time
     source = (
-        "import time\nused = []\ndef grade(sample, item):\n    until = time.process_time() + 0.4\n"
-        "    while time.process_time() < until:\n        pass\n    used.append(1)\n    return item['n'] + (len(used) > 5)"
+        "import time\nused = []\ndef grade(sample, item):\n    until = time.process_time() + 0.3\n"
+        "    while time.process_time() < until:\n        pass\n    used.append(1)\n    return item['n'] + (len(used) > 20)"
     )
     try:
-        answers = await box.grade(source, [("", {"n": n}) for n in range(16)], isolation="batch")
+        answers = await box.grade(source, [("", {"n": n}) for n in range(28)], isolation="batch")
     finally:
         await box.aclose()
-    assert answers == [float(n) for n in range(16)]
+    assert answers == [float(n) for n in range(28)]
 
 
 async def test_two_graders_share_no_process(sandbox: LocalSandbox) -> None:
