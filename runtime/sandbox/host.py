@@ -119,6 +119,8 @@ class Host:
             if self.reached is None:
                 self.reached = await reach(self._highest, self._without)
                 for level, error in self.reached.refused.items():
+                    if level > self._highest:
+                        continue
                     logger.warning("isolation of level %s is not reached here: %s", level.value, error)
         return self.reached
 
