@@ -11,6 +11,7 @@ from graders import ConfigurationError, GradingError
 from runtime import Settings
 from runtime.attacks.canaries import try_layers
 from runtime.sandbox.box import LocalSandbox
+from runtime.sandbox.cgroups import Cgroups
 from runtime.sandbox.cost import measure
 from runtime.sandbox.doctor import NOT_COVERED
 from runtime.sandbox.host import REMEDIES, Reached, reach
@@ -75,11 +76,20 @@ async def examine(settings: Settings, highest: Level) -> dict[str, Any]:
             for level, error in reached.refused.items()
         ],
         "layers": layers,
+        "why_no_control_groups": _why_no_control_groups(),
         "not_covered": [gap.what for gap in NOT_COVERED[reached.level]],
         "costs": costs,
         "why_no_costs": why_no_costs,
         "images": images,
     }
+
+
+def _why_no_control_groups() -> str:
+    try:
+        Cgroups.here()
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _problems(
@@ -129,6 +139,11 @@ def show(found: dict[str, Any], console: Console) -> None:
     for refused in found["refused"]:
         say(f"level {refused['level']} is not reached: {refused['cause']}", console, style="yellow")
     _show_layers(found["layers"], console)
+    why = found["why_no_control_groups"]
+    say(
+        f"all gradings together: {f'no limit of their own ({why})' if why else 'limited by control groups'}",
+        console,
+    )
     _show_costs(found["costs"], found["why_no_costs"], console)
     console.print("\n[bold]images: packages that Python graders can import[/]")
     for image in found["images"]:
