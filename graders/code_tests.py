@@ -120,9 +120,8 @@ class CodeTests:
         except GradingError as error:
             if not error.failure.retryable:
                 raise
-            outcomes = await self._outcomes(
-                context, plan, tests
-            )  # the sandbox failed, and may not do so again
+            # the sandbox failed, and may not do so again
+            outcomes = await self._outcomes(context, plan, tests)
         return self._result(outcomes, tests)
 
     async def _outcomes(self, context: Context, plan: Plan, tests: list[Test]) -> list[Outcome]:

@@ -44,9 +44,8 @@ async def measure(sandbox: LocalSandbox) -> list[Cost]:
 
 
 async def _cost(sandbox: LocalSandbox, isolation: Isolation, at_once: int) -> Cost:
-    await _seconds(
-        sandbox, isolation, at_once
-    )  # the first has its processes started, and its source compiled
+    # the first has its processes started, and its source compiled
+    await _seconds(sandbox, isolation, at_once)
     rounds = [await _seconds(sandbox, isolation, at_once) for _ in range(max(10, GRADINGS // at_once))]
     return Cost(isolation, at_once, round(1000 * median(rounds) / at_once, 4))
 

@@ -221,9 +221,8 @@ def _ruleset(place: _Place, listed: Collection[str], needs: Collection[str]) -> 
         # not a layer less: no other process's memory, environment or descriptors can be reached through /proc
         readable, writable = [], ["/"]
     try:
-        there = filter(
-            os.path.isdir, listed
-        )  # where nothing below was to be shown, the directory is not either
+        # where nothing below was to be shown, the directory is not either
+        there = filter(os.path.isdir, listed)
         return landlock.build(readable, writable, listed=there, network="network" in needs)
     except OSError as error:
         raise LaunchError("landlock", error) from error

@@ -74,9 +74,8 @@ def enter(names: set[str], outside: int) -> None:
 def become_inside() -> None:
     """Become the sandbox's user for good, where root was mapped; capabilities stay until they are dropped."""
     if os.geteuid() == 0:
-        kernel.prctl(
-            _PR_SET_SECUREBITS, _NO_SETUID_FIXUP
-        )  # changing users would drop the capabilities otherwise
+        # changing users would drop the capabilities otherwise
+        kernel.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP)
         os.setresgid(INSIDE, INSIDE, INSIDE)
         os.setresuid(INSIDE, INSIDE, INSIDE)
 

@@ -17,9 +17,8 @@ def in_child(attempt: Callable[[], object]) -> Any:
     """
     reader, writer = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # pytest-xdist has a thread; the child never needs it
+        # pytest-xdist has a thread; the child never needs it
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
         try:

@@ -74,8 +74,7 @@ def test_controllers_are_handed_down_where_that_is_allowed(tree: Path) -> None:
 def test_a_group_that_may_not_be_divided_is_left_alone(tree: Path) -> None:
     control = tree / "tree/service/cgroup.subtree_control"
     control.unlink()
-    control.symlink_to(
-        "/nowhere/file"
-    )  # writing fails, as the kernel lets it for a group with processes in it
+    # writing fails, as the kernel lets it for a group with processes in it
+    control.symlink_to("/nowhere/file")
     with pytest.raises(OSError, match="not its own to divide"):
         here(tree)
