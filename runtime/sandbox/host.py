@@ -22,7 +22,7 @@ ATTEMPTS = 3
 """A process that ends before it is ready, without naming a layer, may have been killed from outside."""
 
 REMEDIES = {
-    "namespaces": "in a container, allow unshare, mount and pivot_root with a seccomp profile of its own "
+    "namespaces": "in a container, allow unshare, mount, mount_setattr, umount2, pivot_root and sethostname with a seccomp profile of its own "
     "(--security-opt seccomp=…) rather than --privileged; on Ubuntu 24.04, give Python an AppArmor profile with `userns`; "
     "elsewhere, sysctl user.max_user_namespaces=10000",
     "landlock": "boot a Linux of 6.7 or later with landlock among its security modules (lsm=landlock,…)",

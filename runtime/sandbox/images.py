@@ -180,7 +180,7 @@ class Images(Mapping[str, Image]):
         if name not in self:
             raise UnknownImage(
                 f"image {name!r} is not on this machine, which has {', '.join(self)}; make it with "
-                f"`{how_to_build(name)}`, or leave image_tag out"
+                f"`{how_to_build(name)}`, or name no image"
             )
         return self[name]
 

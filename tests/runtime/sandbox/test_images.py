@@ -147,7 +147,7 @@ async def test_an_unknown_image_is_a_mistake_of_the_grader_that_is_found_before_
         with pytest.raises(InvalidOptions) as caught:
             await evaluator.prepare({**python("def grade(sample, item): return 1"), "image_tag": name})
     (problem,) = caught.value.problems
-    advice = f"make it with `graders images build {name} --requirements FILE`, or leave image_tag out"
+    advice = f"make it with `graders images build {name} --requirements FILE`, or name no image"
     assert problem.path == ("image_tag",)
     assert problem.message == (f"image {name!r} is not on this machine, which has default, small; {advice}")
 
