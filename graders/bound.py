@@ -2,26 +2,31 @@
 
 import builtins
 import hashlib
+import inspect
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, GetCoreSchemaHandler, ValidationInfo
+from pydantic import AliasChoices, BaseModel, GetCoreSchemaHandler, SecretStr, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsonable_python
 
 from graders.contract import FailureKind, GraderInfo, GraderResult, checked_number, checked_range
 from graders.errors import ConfigurationError, GradingError, PluginError
 from graders.options import Options, carry
 from graders.template import Template
+from graders.votes import Votes
 
 if TYPE_CHECKING:
     from graders.plugin import GraderType
 
 
 T = TypeVar("T")
+
+MASK = "**********"
+"""What is shown in place of a secret."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,21 +38,25 @@ class Grader:
 
     Attributes:
         type: Its grader type.
-        config: Its JSON as the author wrote it, with the name filled in.
+        config: Its JSON as the author wrote it, with the name filled in; what others may see of it is `echo`.
         options: Its validated options.
         info: Name, type, signature and range: what its results say of it.
         pass_threshold: The lowest reward that passes; None when the range has no middle to take instead.
         built_in: Whether the type is one of ours, which are bounded and may run inside the caller's process.
-        function: The prepared grading function: `(sample, item)`, with `context` third in an async type.
+        function: The prepared grading function: `(sample, item)`, with `context` third when it is async.
+        is_async: Whether it asks the world through a `Context`.
+        votes: How often it is asked; None for once.
     """
 
     type: "GraderType[..., Any]"
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)
     options: Options
     info: GraderInfo
     pass_threshold: float | None
     built_in: bool
     function: Any
+    is_async: bool
+    votes: Votes | None = None
 
     @classmethod
     def bind(
@@ -58,11 +67,13 @@ class Grader:
         config: Mapping[str, Any],
         versions: Callable[[Iterable[str]], str],
         pass_threshold: float | None = None,
+        votes: Votes | None = None,
         built_in: bool = False,
     ) -> "Grader":
         """Prepare a type's grading function with validated options.
 
-        A prepared class may have `range` and `libraries` of its own, where its options decide them.
+        A prepared class may have `range` and `libraries` of its own, where its options decide them. One of ours may have
+        another grading function, `grading`, which its options ask for.
 
         Args:
             grader_type: The type.
@@ -70,6 +81,7 @@ class Grader:
             config: The JSON that they came from.
             versions: Gives the versions of the type and of the libraries that decide its numbers.
             pass_threshold: The lowest reward that passes; without one, the middle of a finite range.
+            votes: How often it is asked; None for once.
             built_in: Whether the type is one of ours.
 
         Raises:
@@ -81,12 +93,23 @@ class Grader:
         except ValueError as error:
             raise PluginError(f"grader type {grader_type.name!r}, attribute 'range': {error}") from error
         libraries = getattr(function, "libraries", grader_type.libraries)
-        signature = _signature(grader_type.name, options, versions(libraries))
+        signature = _signature(grader_type.name, options, votes, versions(libraries))
         name = config.get("name") or f"grader-{hashlib.sha256(signature.encode()).hexdigest()[:12]}"
         if pass_threshold is None and math.isfinite(low) and math.isfinite(high):
             pass_threshold = (low + high) / 2
         info = GraderInfo(name, grader_type.name, signature, (low, high))
-        return cls(grader_type, {**config, "name": name}, options, info, pass_threshold, built_in, function)
+        config = {**config, "name": name}
+        is_async = grader_type.is_async
+        if built_in and hasattr(function, "grading"):
+            function = function.grading
+            is_async = inspect.iscoroutinefunction(type(function).__call__)
+        return cls(grader_type, config, options, info, pass_threshold, built_in, function, is_async, votes)
+
+    @cached_property
+    def echo(self) -> Mapping[str, Any]:
+        """Its JSON as others may see it: options that are `SecretStr` are masked, also those of graders inside it."""
+        shown: Mapping[str, Any] = _masked(self.config, self.options)
+        return shown
 
     @cached_property
     def is_plain(self) -> bool:
@@ -126,6 +149,7 @@ class Grader:
             passed=self.passes(reward),
             explanation=failure.message,
             failure=failure,
+            usage=error.usage,
             execution_time=execution_time,
             grader=self.info,
         )
@@ -174,15 +198,19 @@ class Grader:
         )
 
 
-def _signature(name: str, options: Options, versions: str) -> str:
+def _signature(name: str, options: Options, votes: Votes | None, versions: str) -> str:
     """`type:versions:digest`; the digest is over the options with their defaults filled in, in any order."""
     plain = _canonical(options.model_dump(by_alias=True))
+    if votes is not None:
+        plain = {"options": plain, "votes": asdict(votes)}
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return f"{name}:{versions}:{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 
 
 def _canonical(value: object) -> object:
-    """Plain data that is equal for equal options: a set has another order in every process."""
+    """Plain data that is equal for equal options: a set has another order in every process, and secrets say nothing."""
+    if isinstance(value, SecretStr):
+        return MASK
     if isinstance(value, dict):
         return {str(key): _canonical(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -190,6 +218,31 @@ def _canonical(value: object) -> object:
     if isinstance(value, (set, frozenset)):
         return sorted(map(_canonical, value), key=repr)
     return to_jsonable_python(value, fallback=repr)
+
+
+def _masked(plain: Any, option: object) -> Any:
+    """Plain data in which everything is masked that became a secret in the options that were made of it."""
+    if isinstance(option, SecretStr):
+        return MASK
+    if isinstance(option, Grader):
+        return _masked(plain, option.options)
+    if isinstance(plain, Mapping):
+        inside = _by_name(option) if isinstance(option, BaseModel) else option
+        if isinstance(inside, Mapping):
+            return {key: _masked(inner, inside.get(key)) for key, inner in plain.items()}
+    if isinstance(plain, (list, tuple)) and isinstance(option, (list, tuple)):
+        return [_masked(inner, made) for inner, made in zip(plain, option, strict=False)]
+    return plain
+
+
+def _by_name(model: BaseModel) -> dict[str, object]:
+    """The values of a model's fields by every name that they may be given under."""
+    found: dict[str, object] = {}
+    for name, info in type(model).model_fields.items():
+        value, other = getattr(model, name), info.validation_alias
+        choices = other.choices if isinstance(other, AliasChoices) else [other]
+        found |= {str(key): value for key in (name, info.alias, *choices) if key is not None}
+    return found
 
 
 def _find(

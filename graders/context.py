@@ -25,12 +25,17 @@ class Verdict:
     Attributes:
         output: The judge's structured answer, valid against the schema that was asked for.
         model: The model that really answered.
-        usage: Tokens: `prompt_tokens`, `completion_tokens`, `total_tokens`, `cached_tokens`.
+        usage: Tokens: `prompt_tokens`, `completion_tokens`, `total_tokens`, `cached_tokens`; empty for an answer that was
+            remembered, which costs none.
+        retries: How many times it was asked again before it answered.
+        cached: Whether the answer was remembered from an earlier question.
     """
 
     output: Any
     model: str
     usage: Mapping[str, int] = field(default_factory=dict)
+    retries: int = 0
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,22 @@ class Judge(Protocol):
         messages: Sequence[Mapping[str, Any]],
         schema: Mapping[str, Any],
         sampling: Mapping[str, Any],
+        name: str = "verdict",
     ) -> Verdict:
-        """Ask for one answer in the shape of a JSON schema."""
+        """Ask for one answer in the shape of a JSON schema.
+
+        Args:
+            model: The name of the model, which the operator's settings map to a server.
+            messages: `{"role": …, "content": …}` each; the content is a text, or a list of blocks as they are published:
+                `input_text`, `output_text`, `input_image`, `input_audio`.
+            schema: A JSON schema of an object; the answer is checked against it.
+            sampling: `temperature`, `top_p`, `seed`, `max_completion_tokens`, `reasoning_effort`; those that are missing
+                are the server's own.
+            name: What the server is told the schema is called.
+
+        Raises:
+            GradingError: When there is no valid answer; of kind `model_grader_…_error`, and always ungraded.
+        """
         ...
 
 
@@ -60,7 +79,15 @@ class Embedder(Protocol):
     """A model that turns texts into vectors."""
 
     async def embed(self, texts: Sequence[str], *, model: str | None = None) -> Sequence[Sequence[float]]:
-        """One vector for each text, in order, all of one length."""
+        """One vector for each text, in order, all of one length.
+
+        Args:
+            texts: At least one.
+            model: The name of the model, which the operator's settings map to a server; None for the default one.
+
+        Raises:
+            GradingError: When a text cannot be embedded; always ungraded.
+        """
         ...
 
 
@@ -168,8 +195,30 @@ class Sandbox(Protocol):
 class HttpClient(Protocol):
     """The network, as far as the operator allows it."""
 
-    async def post(self, url: str, *, body: Any, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
-        """POST a JSON body."""
+    async def post(
+        self,
+        url: str,
+        *,
+        body: Any,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        retries: int = 0,
+        rate_limit: float | None = None,
+    ) -> HttpReply:
+        """POST a JSON body and read the JSON that comes back.
+
+        Args:
+            url: Where to.
+            body: Plain data, which is sent as JSON.
+            headers: Sent with it.
+            timeout_s: Seconds for all of it, retries included.
+            retries: How many times more it is tried when no answer came, or one of status 408, 409, 429 or 5xx.
+            rate_limit: Requests in a second, over all gradings that ask the same URL.
+
+        Raises:
+            GradingError: When the operator does not allow the address, or there was no answer that is JSON; always
+                ungraded.
+        """
         ...
 
 
@@ -194,6 +243,11 @@ class Context(Protocol):
     @property
     def http(self) -> HttpClient:
         """The network."""
+        ...
+
+    @property
+    def trace_id(self) -> str | None:
+        """The caller's own name for this grading."""
         ...
 
     async def grade(self, grader: "Grader", sample: "Sample", item: Mapping[str, Any]) -> GraderResult:

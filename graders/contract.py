@@ -88,7 +88,8 @@ class GraderResult:
         explanation: One line for a person.
         failure: What went wrong. A reward beside it means: caused by the model, or `substituted`.
         metrics: Finite numbers worth plotting beside the reward.
-        usage: Judge tokens by model.
+        metadata: Plain data for a program that is no number: the `steps` of a judge, the `label` that it chose.
+        usage: Judge tokens by the model that answered.
         execution_time: Seconds.
         parts: The results of the graders inside this grader, by key.
         substituted: The reward is the `invalid_grade` that the grader's author asked for in place of a failed one.
@@ -104,6 +105,7 @@ class GraderResult:
     explanation: str | None = None
     failure: Failure | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     usage: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     execution_time: float = 0.0
     parts: Mapping[str, "GraderResult"] = field(default_factory=dict)

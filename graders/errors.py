@@ -118,6 +118,7 @@ class GradingError(GraderError, RuntimeError):
 
     Attributes:
         failure: What the result will say.
+        usage: Judge tokens that were paid for all the same, by model.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class GradingError(GraderError, RuntimeError):
         retryable: bool = False,
     ) -> None:
         super().__init__(message)
+        self.usage: Mapping[str, Mapping[str, int]] = {}
         self.failure = Failure(
             kind=kind, caused_by=caused_by, message=message, details=details or {}, retryable=retryable
         )
@@ -145,8 +147,8 @@ class GradingError(GraderError, RuntimeError):
             retryable=failure.retryable,
         )
 
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        return GradingError.of, (self.failure,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return GradingError.of, (self.failure,), {"usage": self.usage}
 
 
 class CodeFailure(GradingError):
@@ -175,7 +177,7 @@ class CodeFailure(GradingError):
         )
         self.reason = reason
 
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return _code_failure, (self.failure, self.reason)
 
 

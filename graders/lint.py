@@ -12,6 +12,7 @@ from typing import Any, Literal
 from graders.bound import Grader
 from graders.contract import Item
 from graders.formula import Formula, normal_name
+from graders.messages import Message, SamplingParams
 from graders.paths import Step, has_path, walk
 from graders.sample import FIELDS
 from graders.template import Template
@@ -20,6 +21,19 @@ Path = tuple[str | int, ...]
 
 _SINGLE_BRACES = re.compile(r"(?<!\{)\{\s*([A-Za-z_][\w.]{0,80})\s*\}(?!\})")
 _BARE_PATH = re.compile(r"\s*((?:item|sample)\.[\w.\[\]]+)\s*")
+_REFERENCE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_SPACE = re.compile(r"\s+")
+_NUMBER = r"-?\d{1,6}(?:\.\d{1,6})?"
+_SCALE = re.compile(
+    r"\b(?:scor|rat(?:e|ing)|grad(?:e|ing)|mark|scale|a number\b|points?\b)[^\n.;]{0,40}?(?<![\w.±-])"
+    rf"(?:(?P<low>{_NUMBER})(?: ?\([^()\n]{{0,40}}\))?\s?(?:-|–|—|to|and|through|\.\.)\s?(?P<high>{_NUMBER})"
+    r"|out of (?P<of>\d{1,6}))(?!\w|\.\d)",
+    re.IGNORECASE,
+)
+"""A scale, such as "a score from 1 to 5", "Rate it 0-10" or "points out of 100"; numbers alone may be anything."""
+LABEL = 4
+"""Words that may stand before a sample as its label, without being instructions."""
 ROWS_NAMED = 5
 
 
@@ -66,6 +80,9 @@ def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
     yield from _check_swapped(path, templates)
     yield from _check_threshold(path, grader)
     yield from _check_formula(path, grader)
+    yield from _check_votes(path, grader)
+    yield from _check_messages(path, grader)
+    yield from _check_scale(path, grader)
 
 
 def _check_template(path: Path, template: Template) -> Iterator[Finding]:
@@ -126,6 +143,95 @@ def _check_formula(path: Path, grader: Grader) -> Iterator[Finding]:
                     f"the grader {key!r} is run and its reward never used",
                     f"use {key} in the formula, or remove the grader",
                 )
+
+
+def _check_votes(path: Path, grader: Grader) -> Iterator[Finding]:
+    if grader.votes is None:
+        return
+    alike = "every vote is alike, and each is paid for"
+    if grader.built_in and not grader.is_async:
+        message = f"a {grader.type.name} gives the same reward each time: {alike}"
+        yield Finding("warning", (*path, "votes"), message, "remove 'votes'")
+    for where, sampling in grader.find(SamplingParams):
+        if sampling.temperature == 0:
+            message = f"votes of a judge at temperature 0 hardly differ: {alike}"
+            hint = "raise the temperature, or remove 'votes'"
+            yield Finding("warning", (*path, *where, "temperature"), message, hint)
+
+
+def _check_messages(path: Path, grader: Grader) -> Iterator[Finding]:
+    """What a judge is told in messages of the author's own."""
+    messages = {where for where, _ in grader.find(Message)}
+    templates = [
+        ((*path, *where), template)
+        for where, template in grader.templates()
+        if any(where[:length] in messages for length in range(len(where)))
+    ]
+    if not templates:
+        return
+    if not any(template.mentions("item") for _, template in templates):
+        yield Finding(
+            "warning",
+            (*path, "input"),
+            "no message mentions the item, so the judge sees neither the question nor a reference",
+            "show it what it needs, such as {{item.question}} and {{item.answer}}",
+        )
+    yield from _check_order(templates)
+
+
+def _check_order(templates: list[tuple[Path, Template]]) -> Iterator[Finding]:
+    """Look for a sample that stands before what the judge is to do with it."""
+    shown: Path | None = None
+    before = after = 0
+    for path, template in templates:
+        for reference, text in _pieces(template):
+            if shown is None and reference.startswith("sample"):
+                shown = path
+            words = len(_WORD.findall(text))
+            before, after = (before + words, after) if shown is None else (before, after + words)
+    if shown is not None and before <= LABEL < after:
+        yield Finding(
+            "warning",
+            shown,
+            "the sample stands before the instructions, so it may pass for them",
+            "put the instructions first, best in a message of role 'developer', and the sample last",
+        )
+
+
+def _check_scale(path: Path, grader: Grader) -> Iterator[Finding]:
+    """Look for a scale in the prompt that is not the range."""
+    if not {"model", "range"} <= set(grader.options.arguments()):
+        return
+    low, high = grader.info.range
+    found = (
+        (where, match)
+        for where, template in grader.templates()
+        for _, text in _pieces(template)
+        for match in _SCALE.finditer(text)
+    )
+    scales = [
+        (where, _SPACE.sub(" ", match[0]), float(match["low"] or low), float(match["high"] or match["of"]))
+        for where, match in found
+    ]
+    scales = [scale for scale in scales if scale[2] < scale[3]]  # "rated 2024-05" is none
+    if not scales:
+        return
+    widest = min(scale[2] for scale in scales), max(scale[3] for scale in scales)
+    if widest != (low, high):
+        where, phrase, *_ = next(scale for scale in scales if scale[3] == widest[1])
+        yield Finding(
+            "warning",
+            (*path, *where),
+            f"the judge is asked for {phrase!r}, but the range is {low:g} to {high:g}",
+            f'write "range": [{widest[0]:g}, {widest[1]:g}], or ask for {low:g} to {high:g}',
+        )
+
+
+def _pieces(template: Template) -> Iterator[tuple[str, str]]:
+    """Each reference of a template with the plain text that follows it; the first text follows none."""
+    _, *rest = pieces = _REFERENCE.split(template.source)
+    yield "", pieces[0]
+    yield from zip(map(str.strip, rest[::2]), rest[1::2], strict=True)
 
 
 @dataclass

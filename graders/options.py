@@ -2,20 +2,33 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from graders.contract import brief
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem
 
-RESERVED = ("type", "name", "pass_threshold")
+RESERVED = ("type", "name", "pass_threshold", "votes")
 """Fields that every grader has; no option may take their names."""
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Another name that a published field is known by: `Annotated[float, Also("max_rps")]`.
+
+    Attributes:
+        name: The other name; whoever gives both gets an error.
+    """
+
+    name: str
 
 
 class Options(BaseModel):
@@ -59,7 +72,11 @@ def options_model(
                 f"grader {name!r}: every grader has a field {parameter.name!r}; call the option otherwise"
             )
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        fields[f"option_{parameter.name}"] = (hints[parameter.name], Field(default, alias=parameter.name))
+        hint = hints[parameter.name]
+        others = [extra.name for extra in get_args(hint) if isinstance(extra, Also)]
+        names = AliasChoices(parameter.name, *others) if others else parameter.name
+        field = Field(default, alias=parameter.name, validation_alias=names)
+        fields[f"option_{parameter.name}"] = (hint, field)
     try:
         model: type[Options] = create_model(f"{name}_options", __base__=Options, **fields)
     except PydanticUserError as error:
@@ -94,8 +111,24 @@ def validate_options(model: type[Options], values: Mapping[str, Any], context: o
     except ValidationError as error:
         fields = [str(info.alias) for info in model.model_fields.values()]
         known = [field for field in fields if field not in values] or fields
+        others = _other_names(model)
         raise InvalidOptions(
-            problem for details in error.errors() for problem in _problems(details, known)
+            problem for details in error.errors() for problem in _problems(details, known, others)
+        ) from None
+
+
+def validated(model: type[M], value: object) -> M:
+    """A JSON object as one of several models, for an option that finds out by itself which one.
+
+    Raises:
+        InvalidOptions: With one problem for each field that is wrong.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        fields = [info.alias or name for name, info in model.model_fields.items()]
+        raise InvalidOptions(
+            problem for details in error.errors() for problem in _problems(details, fields, {})
         ) from None
 
 
@@ -127,11 +160,24 @@ def carry(error: ConfigurationError) -> PydanticCustomError:
     return PydanticCustomError("grader_problems", "{message}", carried)
 
 
-def _problems(details: ErrorDetails, known: list[str]) -> Iterable[Problem]:
+def _other_names(model: type[Options]) -> dict[str, str]:
+    """The option that each other name stands for."""
+    return {
+        str(other): str(info.alias)
+        for info in model.model_fields.values()
+        if isinstance(info.validation_alias, AliasChoices)
+        for other in info.validation_alias.choices[1:]
+    }
+
+
+def _problems(details: ErrorDetails, known: list[str], others: Mapping[str, str]) -> Iterable[Problem]:
     path = details["loc"]
     context = details.get("ctx", {})
     if "problems" in context:
         return [problem.under(*path) for problem in context["problems"]]
+    if details["type"] == "extra_forbidden" and len(path) == 1 and path[0] in others:
+        name = others[str(path[0])]
+        return [Problem(path, f"this is another name of {name!r}, which is given too")]
     return [Problem(path, _describe(details, path, known))]
 
 

@@ -17,11 +17,10 @@ from graders.contract import brief
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem, UnknownGraderType
 from graders.options import RESERVED, validate_options
 from graders.plugin import GraderType, find_type, type_of
+from graders.votes import Votes
 
 GROUP = "graders"
 BUILT_IN = "rft-graders"
-PUBLISHED = ("score_model", "label_model", "endpoint")
-"""Types that OpenAI or Foundry publish and that are still to come here."""
 MAX_DEPTH = 64
 """Levels of maps and lists in a grader's JSON."""
 
@@ -134,6 +133,10 @@ class Registry(Mapping[str, Entry]):
             raise InvalidOptions([Problem((), f"a grader is nested at most {MAX_DEPTH} levels deep")])
         entry = self._entry_of(config)
         problems = list(_common_problems(config))
+        try:
+            votes = Votes.read(config.get("votes"))
+        except ValueError as error:
+            problems.append(Problem(("votes",), str(error)))
         values = {key: value for key, value in config.items() if key not in RESERVED}
         grader_type, threshold = entry.type, config.get("pass_threshold")
         try:
@@ -145,6 +148,7 @@ class Registry(Mapping[str, Entry]):
                     config=config,
                     versions=entry.versions,
                     pass_threshold=None if threshold is None else float(threshold),
+                    votes=votes,
                     built_in=entry.built_in,
                 )
         except PluginError:
@@ -167,10 +171,6 @@ class Registry(Mapping[str, Entry]):
             raise InvalidOptions([Problem(("type",), f"this field is required; installed types: {known}")])
         if isinstance(name, str) and name in self._entries:
             return self._entries[name]
-        if name in PUBLISHED:
-            raise UnknownGraderType(
-                f"this version does not have the published type {name!r} yet; it has {known}"
-            )
         near = get_close_matches(name, list(self), n=1) if isinstance(name, str) else []
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UnknownGraderType(f"unknown grader type {brief(name)}; {hint}installed types: {known}")

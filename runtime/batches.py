@@ -1,7 +1,7 @@
 """Many rows: in bulk for graders that can, otherwise row by row with a bounded number at once."""
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
@@ -24,12 +24,16 @@ CHUNK = 1024
 ROWS = 256
 """Rows that are sent at once to where they are graded."""
 CHUNKS_AT_ONCE = 4
+BEGUN_AT_ONCE = 16
+"""Gradings that are begun before those that run get their turn, so that what they send is not kept waiting."""
 TURN_SECONDS = 0.005
 """Gradings that run inline give the event loop its turn after this time."""
 
 
 def goes_in_bulk(grader: Grader) -> bool:
     """Whether a grader grades many rows at once: a built-in type with a `grade_batch`, and nothing that takes long."""
+    if grader.votes is not None:
+        return False
     return grader.built_in and grader.is_plain and hasattr(grader.function, "grade_batch")
 
 
@@ -62,7 +66,7 @@ async def grade_in_bulk(
 
 def goes_in_rows(grader: Grader) -> bool:
     """Whether a grader sends many rows at once to where they are graded: a built-in type with a `grade_rows`."""
-    return grader.built_in and hasattr(grader.function, "grade_rows")
+    return grader.built_in and grader.votes is None and hasattr(grader.function, "grade_rows")
 
 
 async def grade_in_rows(
@@ -121,29 +125,26 @@ async def grade_each(
     """
     loop = asyncio.get_running_loop()
     groups = iter(_numbered(_groups(grader, rows)))
-    seen = _Seen(remembered)
-    running: dict[Results, list[int]] = {}
-    turn = loop.time() + TURN_SECONDS
+    seen, running = _Seen(remembered), _Running()
+    turn, begun = loop.time() + TURN_SECONDS, 0
     try:
         while True:
             for start, samples, item in islice(groups, concurrency - len(running)):
                 key = digest([[sample.to_stored() for sample in samples], item])
                 results = seen.get(key) or await _begin(runner, grader, samples, item, world)
                 seen.add(key, results)
-                running.setdefault(results, []).append(start)
-                if loop.time() > turn:
+                running.add(start, results)
+                begun += not results.done()
+                if begun >= BEGUN_AT_ONCE or loop.time() > turn:
                     await asyncio.sleep(0)
-                    turn = loop.time() + TURN_SECONDS
+                    turn, begun = loop.time() + TURN_SECONDS, 0
             if not running:
                 return
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for finished in done:
-                for start in running.pop(finished):
-                    for offset, result in enumerate(finished.result()):
-                        yield start + offset, result
+            for start, finished in await running.finished():
+                for offset, result in enumerate(finished):
+                    yield start + offset, result
     finally:
-        for unfinished in running:
-            unfinished.cancel()
+        running.cancel()
 
 
 async def _begin(runner: Runner, grader: Grader, samples: list[Sample], item: Item, world: World) -> Results:
@@ -157,6 +158,44 @@ async def _begin(runner: Runner, grader: Grader, samples: list[Sample], item: It
     else:
         done.set_result(await execute(grader, samples, item, world))
     return done
+
+
+class _Running:
+    """Gradings under way, and the rows that wait for each; what is finished is found without a look at all of them."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Results, list[int]] = {}
+        self._done: deque[Results] = deque()
+        self._some_done = asyncio.Event()
+
+    def add(self, start: int, results: Results) -> None:
+        """Let a row wait for a grading."""
+        if results not in self._rows:
+            self._rows[results] = []
+            results.add_done_callback(self._note)
+        self._rows[results].append(start)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    async def finished(self) -> list[tuple[int, list[GraderResult]]]:
+        """Wait for gradings to finish; gives each row with its results."""
+        await self._some_done.wait()
+        self._some_done.clear()
+        ready = []
+        while self._done:
+            results = self._done.popleft()
+            ready += [(start, results.result()) for start in self._rows.pop(results)]
+        return ready
+
+    def cancel(self) -> None:
+        """Give up what is not finished."""
+        for unfinished in self._rows:
+            unfinished.cancel()
+
+    def _note(self, results: Results) -> None:
+        self._done.append(results)
+        self._some_done.set()
 
 
 class _Seen:

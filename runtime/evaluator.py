@@ -2,10 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
-from graders import ConfigurationError, Grader, GraderResult, GradingError, Item, Registry, Sample
+from graders import (
+    ConfigurationError,
+    Embedder,
+    Grader,
+    GraderResult,
+    GradingError,
+    HttpClient,
+    Item,
+    Judge,
+    Registry,
+    Sample,
+)
 from runtime.batches import (
     Rows,
     goes_in_bulk,
@@ -16,12 +27,17 @@ from runtime.batches import (
     grade_in_rows,
 )
 from runtime.compiled import CompiledGraders
-from runtime.execute import deadline_passed, execute
+from runtime.execute import deadline_passed, execute, failed_group
 from runtime.gradings import Gradings, gradings_of
 from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
 from runtime.workers.pool import WorkerPool
 from runtime.world import World, may_run_here
+
+if TYPE_CHECKING:
+    from runtime.embeddings import Embeddings
+    from runtime.http import GuardedHttp
+    from runtime.judge.judges import Judges
 
 REMEMBERED = 8192
 """Gradings of a stream that are remembered, in order to do identical ones once."""
@@ -38,6 +54,9 @@ class Evaluator:
         self.registry = Registry.installed() if registry is None else registry
         self.settings = settings or Settings.load()
         self.sandbox = LocalSandbox(self.settings)
+        self._judges: Judges | None = None
+        self._embedder: Embeddings | None = None
+        self._http: GuardedHttp | None = None
         self._pool = WorkerPool(self.registry, self.settings)
         self._compiled = CompiledGraders(self.registry)
         self._prepared: WeakSet[Grader] = WeakSet()
@@ -49,9 +68,43 @@ class Evaluator:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop the worker processes and the sandbox."""
+        """Stop the worker processes and the sandbox, and take leave of the judges."""
         await self._pool.aclose()
         await self.sandbox.aclose()
+        for service in (self._embedder, self._http, self._judges):
+            if service is not None:
+                await service.aclose()
+
+    @property
+    def judges(self) -> "Judges":
+        """The models that grade."""
+        if self._judges is None:
+            from runtime.judge.judges import Judges  # noqa: PLC0415  # its client takes long to import, and many need none
+
+            self._judges = Judges(self.settings)
+        return self._judges
+
+    def judge(self, *, vote: int, client: str) -> Judge:
+        """The models that grade, as one vote and one client see them."""
+        return self.judges.seen_by(vote=vote, client=client)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The models that embed."""
+        if self._embedder is None:
+            from runtime.embeddings import Embeddings  # noqa: PLC0415  # the same
+
+            self._embedder = Embeddings(self.judges.embedder_of, default=self.settings.embedding_model)
+        return self._embedder
+
+    @property
+    def http(self) -> HttpClient:
+        """The network, as far as graders may use it."""
+        if self._http is None:
+            from runtime.http import GuardedHttp  # noqa: PLC0415  # the same
+
+            self._http = GuardedHttp(self.settings.endpoint_hosts)
+        return self._http
 
     def load(self, config: Grader | Mapping[str, Any]) -> Grader:
         """A grader out of its JSON, compiled once for equal JSON.
@@ -100,6 +153,8 @@ class Evaluator:
         item: Item | None = None,
         *,
         deadline_s: float | None = None,
+        trace_id: str | None = None,
+        client: str = "",
     ) -> GraderResult:
         """Grade one sample.
 
@@ -108,8 +163,13 @@ class Evaluator:
             sample: Anything that `Sample.load` takes.
             item: The dataset row.
             deadline_s: Seconds after which the sample is ungraded.
+            trace_id: The caller's own name for this grading.
+            client: Who pays for judges: a digest of an API key; empty where there are no keys.
         """
-        return (await self.grade_group(grader, [sample], item, deadline_s=deadline_s))[0]
+        (result,) = await self.grade_group(
+            grader, [sample], item, deadline_s=deadline_s, trace_id=trace_id, client=client
+        )
+        return result
 
     async def grade_group(
         self,
@@ -118,9 +178,11 @@ class Evaluator:
         item: Item | None = None,
         *,
         deadline_s: float | None = None,
+        trace_id: str | None = None,
+        client: str = "",
     ) -> list[GraderResult]:
         """Grade the samples of one prompt: together by a group grader, otherwise side by side."""
-        world = World(self, self._deadline(deadline_s))
+        world = World(self, self._deadline(deadline_s), trace_id=trace_id, client=client)
         loaded = await self.prepare(grader)
         parsed = [Sample.load(sample) for sample in samples]
         return await self.run(loaded, parsed, item or {}, world)
@@ -200,9 +262,24 @@ class Evaluator:
     async def run(
         self, grader: Grader, samples: Sequence[Sample], item: Item, world: World
     ) -> list[GraderResult]:
-        """Grade where the grader's type may run."""
+        """Grade where the grader's type may run, as often as the grader votes."""
+        if not samples:
+            return []
+        if grader.votes is not None:
+            count = grader.votes.count
+            votes = await asyncio.gather(
+                *(self._run_once(grader, samples, item, world.voting(n, count)) for n in range(count))
+            )
+            return [grader.votes.combined(grader, of_one) for of_one in zip(*votes, strict=True)]
+        return await self._run_once(grader, samples, item, world)
+
+    async def _run_once(
+        self, grader: Grader, samples: Sequence[Sample], item: Item, world: World
+    ) -> list[GraderResult]:
         if grader.type.form == "single" and len(samples) != 1:
-            each = await asyncio.gather(*(self.run(grader, [sample], item, world) for sample in samples))
+            each = await asyncio.gather(
+                *(self._run_once(grader, [sample], item, world) for sample in samples)
+            )
             return [result for one in each for result in one]
         if not may_run_here(grader, samples[0], item):
             return await self._pool.grade(
@@ -210,16 +287,16 @@ class Evaluator:
                 list(samples),
                 item,
                 deadline=world.deadline,
-                nested=world.deeper().grade_all,
+                context=world.deeper(),
                 depth=world.depth,
             )
-        if not grader.type.is_async:
+        if not grader.is_async:
             return await execute(grader, samples, item, world)
         try:
             async with asyncio.timeout_at(world.deadline):
                 return await execute(grader, samples, item, world)
         except TimeoutError:
-            return [grader.failed(deadline_passed())] * len(samples)
+            return failed_group(grader, deadline_passed(), len(samples))
 
     def _deadline(self, seconds: float | None) -> float | None:
         return None if seconds is None else asyncio.get_running_loop().time() + seconds

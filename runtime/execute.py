@@ -21,19 +21,27 @@ async def execute(
         One result for each sample.
     """
     arguments: list[object] = [samples if grader.type.form == "group" else samples[0], MappingProxyType(item)]
-    if grader.type.is_async:
+    if grader.is_async:
         arguments.append(context)
     started = time.perf_counter()
     try:
         returned = grader.function(*arguments)
-        if grader.type.is_async:
+        if grader.is_async:
             returned = await returned
         scores = _group_scores(grader, returned, len(samples)) if grader.type.form == "group" else [returned]
         seconds = time.perf_counter() - started
         return [grader.complete(score, execution_time=seconds) for score in scores]
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code may raise anything
         seconds = time.perf_counter() - started
-        return [grader.failed(as_grading_error(grader, error), execution_time=seconds)] * len(samples)
+        return failed_group(grader, as_grading_error(grader, error), len(samples), execution_time=seconds)
+
+
+def failed_group(
+    grader: Grader, error: GradingError, size: int, *, execution_time: float = 0.0
+) -> list[GraderResult]:
+    """The results of samples that failed together; what was paid for all of them stands at the first."""
+    first = grader.failed(error, execution_time=execution_time)
+    return [first, *[first.replace(usage={})] * (size - 1)]
 
 
 def deadline_passed() -> GradingError:

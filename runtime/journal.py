@@ -143,6 +143,7 @@ def record_of(position: int, row: Row, result: GraderResult) -> Record:
         "substituted": result.substituted,
         "explanation": result.explanation,
         "metrics": dict(result.metrics),
+        "metadata": dict(result.metadata),
         "usage": {model: dict(tokens) for model, tokens in result.usage.items()},
         "signature": result.grader.signature if result.grader else None,
     }

@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from graders.errors import ConfigurationError
 from graders.plugin import Need
+from runtime.judge.configuration import Budget, JudgeModel, Scope
 
 
 class Settings(BaseSettings):
@@ -59,6 +60,27 @@ class Settings(BaseSettings):
     """Virtual environments that graders may name as `image_tag`, by name."""
     images_dir: Path = Field(default_factory=lambda: _data_directory() / "images")
     """Where `graders images build` puts images, and where they are found."""
+
+    judges: dict[str, JudgeModel] = Field(default_factory=dict)
+    """Models that grade, by the names that graders use, or by patterns such as `gpt-*`; a name comes before a pattern, and
+    patterns are tried in their order."""
+    judge_budgets: dict[Scope, Budget] = Field(default_factory=dict)
+    """What may be spent on judges: `run`, until the process ends; `key`, by each API key in a day; `day`, by everybody in a
+    day (of UTC)."""
+    judge_store: str = Field(default_factory=lambda: str(_data_directory().expanduser() / "judges.sqlite"))
+    """Where all processes keep the judges' rates and spending: a SQLite file, or a `postgresql://` URL."""
+    judge_cache: Path = Field(default_factory=lambda: _cache_directory().expanduser() / "verdicts.sqlite")
+    """Where verdicts are remembered."""
+    judge_cache_mb: int = Field(default=1024, ge=0)
+    """Size of the verdicts that are remembered, in MiB; 0 remembers none."""
+    judge_cache_days: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    """Days after which a verdict is not used any more."""
+
+    endpoint_hosts: tuple[str, ...] = ()
+    """Hosts, or `host:port`, that `endpoint` graders may ask although they have addresses of private networks or of this
+    machine, and without TLS; all others are asked by https:// at public addresses."""
+    embedding_model: str | None = None
+    """The model that embeds where a grader names none; None is the one in this machine."""
 
     host: str = "127.0.0.1"
     """Address that the service binds."""
@@ -113,6 +135,11 @@ class Settings(BaseSettings):
 def _data_directory() -> Path:
     """Where this user keeps our data, after the XDG base directory specification."""
     return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "graders"
+
+
+def _cache_directory() -> Path:
+    """Where this user keeps what can be made again, after the XDG base directory specification."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "graders"
 
 
 def _reading(config: Path) -> type[Settings]:

@@ -24,7 +24,13 @@ LONG_CHARACTERS = 100_000
 
 
 class Unconfigured:
-    """A world without services: whoever asks for one is ungraded, and told which."""
+    """A world without services: whoever asks for one is ungraded, and told which.
+
+    Attributes:
+        trace_id: The caller's own name for this grading.
+    """
+
+    trace_id: str | None = None
 
     @property
     def judge(self) -> Judge:
@@ -55,6 +61,20 @@ class Runner(Protocol):
         """Where foreign code runs."""
         ...
 
+    @property
+    def embedder(self) -> Embedder:
+        """The models that embed."""
+        ...
+
+    @property
+    def http(self) -> HttpClient:
+        """The network."""
+        ...
+
+    def judge(self, *, vote: int, client: str) -> Judge:
+        """The models that grade, as one vote and one client see them."""
+        ...
+
     async def run(
         self, grader: Grader, samples: Sequence[Sample], item: Item, world: "World"
     ) -> list[GraderResult]:
@@ -67,20 +87,70 @@ class World(Unconfigured):
 
     Attributes:
         deadline: When the grading must be done, on the event loop's clock; None for never.
-        depth: How many workers wait for what is graded in it.
+        trace_id: The caller's own name for this grading.
     """
 
-    def __init__(self, runner: Runner, deadline: float | None, depth: int = 0) -> None:
-        self._runner, self.deadline, self.depth = runner, deadline, depth
+    def __init__(
+        self,
+        runner: Runner,
+        deadline: float | None,
+        *,
+        trace_id: str | None = None,
+        client: str = "",
+        depth: int = 0,
+        vote: int = 0,
+    ) -> None:
+        """A world.
+
+        Args:
+            runner: What it grades with.
+            deadline: When the grading must be done, on the event loop's clock; None for never.
+            trace_id: The caller's own name for this grading.
+            client: Who pays for judges: a digest of an API key; empty where there are no keys.
+            depth: How many workers wait for what is graded in it.
+            vote: Which of several gradings of one sample this is.
+        """
+        self._runner, self.deadline, self.trace_id = runner, deadline, trace_id
+        self._client, self._depth, self._vote = client, depth, vote
+
+    @property
+    def depth(self) -> int:
+        """How many workers wait for what is graded in it."""
+        return self._depth
+
+    @property
+    def judge(self) -> Judge:
+        """The models that grade."""
+        return self._runner.judge(vote=self._vote, client=self._client)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The models that embed."""
+        return self._runner.embedder
 
     @property
     def sandbox(self) -> Sandbox:
         """Where foreign code runs."""
         return self._runner.sandbox
 
+    @property
+    def http(self) -> HttpClient:
+        """The network."""
+        return self._runner.http
+
     def deeper(self) -> "World":
         """The world of the graders that a grader in a worker asks for."""
-        return World(self._runner, self.deadline, self.depth + 1)
+        return self._like(depth=self._depth + 1)
+
+    def voting(self, number: int, count: int) -> "World":
+        """The world of one of several votes, none of which is taken for another, also where votes are inside votes."""
+        return self._like(vote=self._vote * count + number)
+
+    def _like(self, **changes: int) -> "World":
+        same = {"depth": self._depth, "vote": self._vote}
+        return World(
+            self._runner, self.deadline, trace_id=self.trace_id, client=self._client, **same | changes
+        )
 
     async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
         """Run a grader inside a grader."""
@@ -101,12 +171,17 @@ class World(Unconfigured):
 
 
 def runs_inline(grader: Grader, sample: Sample, item: Item) -> bool:
-    """Whether to grade in the caller's process, at once: a built-in type that asks nobody, and surely quick."""
-    return not grader.type.is_async and may_run_here(grader, sample, item)
+    """Whether to grade in the caller's process, at once: a built-in type that asks nobody, once, and surely quick."""
+    return not grader.is_async and grader.votes is None and may_run_here(grader, sample, item)
 
 
 def may_run_here(grader: Grader, sample: Sample, item: Item) -> bool:
-    """Whether a grading may run in the caller's process: a built-in type, and a sample that cannot keep it long."""
+    """Whether a grading may run in the caller's process: a built-in type, and a sample that cannot keep it long.
+
+    One that asks the world has its work done elsewhere, and only this process has the world.
+    """
+    if grader.built_in and grader.is_async:
+        return True
     if not grader.built_in or len(sample.output_text) > LONG_CHARACTERS:
         return False
     if not grader.is_plain and not _is_small(sample, item):

@@ -36,7 +36,9 @@ class ValidateRequest(BaseModel):
 
 
 class Metadata(BaseModel):
-    """How a reward came about."""
+    """How a reward came about; beside the published fields what the grader has to say, such as a judge's `steps`."""
+
+    model_config = ConfigDict(extra="allow")
 
     name: str
     type: str
@@ -143,20 +145,39 @@ def run_response(result: GraderResult) -> RunResponse:
     grader = result.grader
     if grader is None:
         raise ValueError("only a result that an evaluator has completed can be shown")
+    model = result.metadata.get("model")
     return RunResponse(
         reward=_or_zero(result.reward),
         metadata=Metadata(
+            **_said(result),
             name=grader.name,
             type=grader.type,
             errors=error_flags(result),
             execution_time=result.execution_time,
             scores={},
             token_usage=_total(result.usage),
-            sampled_model_name=next(iter(result.usage), None),
+            sampled_model_name=model if isinstance(model, str) else next(iter(result.usage), None),
         ),
         sub_rewards={encodable(key): _or_zero(reward) for key, reward in result.sub_rewards.items()},
         model_grader_token_usage_per_model={model: dict(tokens) for model, tokens in result.usage.items()},
     )
+
+
+def _said(result: GraderResult) -> dict[str, Any]:
+    """What a grader has to say beside the published fields, none of which it can take."""
+    said = {**result.metadata, **({} if result.explanation is None else {"explanation": result.explanation})}
+    return {encodable(key): _shown(value) for key, value in said.items() if key not in Metadata.model_fields}
+
+
+def _shown(value: Any) -> Any:
+    """Plain data that every encoding takes."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, Mapping):
+        return {encodable(str(key)): _shown(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(inner) for inner in value]
+    return value
 
 
 def _or_zero(reward: float | None) -> float:
@@ -164,7 +185,7 @@ def _or_zero(reward: float | None) -> float:
 
 
 def _total(usage: Mapping[str, Mapping[str, int]]) -> dict[str, int] | None:
-    if not usage:
+    if not any(usage.values()):
         return None
     names = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
     return {name: sum(tokens.get(name, 0) for tokens in usage.values()) for name in names}

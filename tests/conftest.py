@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from runtime import Evaluator, Settings, SyncEvaluator
+from tests import postgresql as postgresql_server
+from tests import small_model as small_model_server
 
 # a busy machine makes one example slow, which is no fault of the code; and what CI says of a commit stays what it said:
 # new examples are looked for on the machines of those who write the code
@@ -18,8 +20,20 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Verdicts and spending of the tests' own: none of the user's is read, nor written."""
+    home = tmp_path_factory.mktemp("judges")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADERS_JUDGE_CACHE", str(home / "verdicts.sqlite"))
+        patch.setenv("GRADERS_JUDGE_STORE", str(home / "judges.sqlite"))
+        for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
-def quick() -> Settings:
+def quick(own_verdicts: None) -> Settings:
     """Settings whose limits a test can wait for; workers report their coverage."""
     measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     return Settings(
@@ -43,3 +57,23 @@ def sync_evaluator(quick: Settings) -> Iterator[SyncEvaluator]:
     """A fresh evaluator without async."""
     with SyncEvaluator(settings=quick) as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Iterator[str]]:
+    """Fresh databases of a PostgreSQL that runs as long as the tests."""
+    with postgresql_server.cluster() as url:
+        yield postgresql_server.databases(url)
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Iterator[small_model_server.SmallModel]:
+    """A real model behind a real server, which starts with the first test that asks for it."""
+    with small_model_server.small_model() as running:
+        yield running
+
+
+@pytest.fixture
+def postgresql(databases: Iterator[str]) -> str:
+    """The URL of a fresh database."""
+    return next(databases)

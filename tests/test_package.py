@@ -21,6 +21,12 @@ BUILT_IN = {
     "code_tests",
     "python",
     "multi",
+    "score_model",
+    "label_model",
+    "rubric",
+    "rank",
+    "equivalence",
+    "endpoint",
 }
 
 

@@ -8,11 +8,11 @@ import gc
 import socket
 import sys
 from collections import deque
-from collections.abc import Mapping
 
-from graders import FailureKind, Grader, GraderResult, GradingError, Item, Registry, Sample
+from graders import FailureKind, Grader, GraderResult, GradingError, Registry, Sample
 from graders.registry import Entry
 from runtime.execute import execute
+from runtime.workers.calls import RemoteContext
 from runtime.workers.frames import (
     HEADER,
     FrameError,
@@ -20,11 +20,9 @@ from runtime.workers.frames import (
     encode,
     frame,
     frame_length,
-    results_from_plain,
     results_to_plain,
     unpack,
 )
-from runtime.world import Unconfigured
 
 
 class Channel:
@@ -47,41 +45,24 @@ class Channel:
         """The next message; None when the evaluator is gone."""
         return self._early.popleft() if self._early else self._read()
 
-    def receive_reply(self) -> Message | None:
-        """The reply to a call; gradings that were sent before it are kept for later."""
-        while (message := self._read()) is not None and "results" not in message:
-            self._early.append(message)
-        return message
+    def call(self, message: Message) -> Message:
+        """Ask the evaluator, and wait for its reply; gradings that were sent before it are kept for later.
+
+        Raises:
+            FrameError: When what is asked is too long, or not plain data.
+        """
+        self.send(message)
+        while (reply := self._read()) is not None:
+            if "reply" in reply:
+                return dict(reply["reply"])
+            self._early.append(reply)
+        sys.exit(0)  # the evaluator is gone
 
     def _read(self) -> Message | None:
         header = self._reader.read(HEADER.size)
         if len(header) < HEADER.size:
             return None
         return unpack(self._reader.read(frame_length(header)))
-
-
-class RemoteContext(Unconfigured):
-    """The world as a plugin in a worker sees it: everything is asked of the evaluator."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
-        """Run a grader inside this grader, in the evaluator."""
-        return (await self.grade_all({"": grader}, sample, item))[""]
-
-    async def grade_all(
-        self, graders: Mapping[str, Grader], sample: Sample, item: Item
-    ) -> dict[str, GraderResult]:
-        """Run several graders inside this grader, side by side, in the evaluator."""
-        configs = [grader.config for grader in graders.values()]
-        self._channel.send(
-            {"call": "grade_all", "graders": configs, "sample": sample.to_stored(), "item": dict(item)}
-        )
-        reply = self._channel.receive_reply()
-        if reply is None:
-            sys.exit(0)
-        return dict(zip(graders, results_from_plain(reply["results"]), strict=True))
 
 
 def main(descriptor: int) -> None:
@@ -120,7 +101,6 @@ def _hint(error: BaseException | None) -> str:
 async def serve(channel: Channel, registry: Registry) -> None:
     """Answer gradings, one after the other."""
     graders: dict[int, Grader] = {}
-    context = RemoteContext(channel)
     while (message := channel.receive()) is not None:
         if "forget" in message:
             graders.clear()
@@ -129,7 +109,8 @@ async def serve(channel: Channel, registry: Registry) -> None:
             graders[message["load"]] = registry.load(message["config"])
             continue
         grader = graders[message["grader"]]
-        samples, item = message["row"]
+        samples, item, trace_id = message["row"]
+        context = RemoteContext(channel.call, trace_id)
         results = await execute(grader, [Sample.load(sample) for sample in samples], item, context)
         answer(channel, message["number"], grader, results)
 
@@ -151,5 +132,6 @@ def answer(channel: Channel, number: int, grader: Grader, results: list[GraderRe
 
 def is_bare(result: GraderResult) -> bool:
     """Whether a result says nothing but its reward."""
-    said = (result.failure, result.explanation)
-    return said == (None, None) and not (result.sub_rewards or result.metrics or result.usage or result.parts)
+    if result.failure is not None or result.explanation is not None:
+        return False
+    return not (result.sub_rewards or result.metrics or result.metadata or result.usage or result.parts)

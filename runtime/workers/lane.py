@@ -2,18 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graders import Grader, GraderResult, GradingError, Item, Sample
+from graders import Context, Grader, GraderResult, GradingError
 
 BATCH_SECONDS = 0.05
 """A worker gets no more gradings at once than it is likely to finish in this time."""
 BATCH_LIMIT = 64
-
-Nested = Callable[[Mapping[str, Grader], Sample, Item], Awaitable[dict[str, GraderResult]]]
-"""Runs the graders inside a grader on behalf of a worker."""
 
 
 @dataclass(eq=False)
@@ -25,7 +21,7 @@ class Job:
         size: Number of samples.
         row: The samples and their item, encoded.
         deadline: When it must be done, on the event loop's clock; None for no deadline but the worker's own.
-        nested: Runs the graders inside this grader.
+        context: The world, which the grader in the worker asks.
         done: Where its results are awaited.
         attempts: How often a worker died with it.
     """
@@ -34,7 +30,7 @@ class Job:
     size: int
     row: bytes
     deadline: float | None
-    nested: Nested
+    context: Context
     done: "asyncio.Future[list[GraderResult]]"
     attempts: int = 0
 

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from graders import (
+    Context,
     FailureKind,
     Grader,
-    GraderError,
     GraderResult,
     GradingError,
     Item,
@@ -23,8 +23,9 @@ from graders import (
 from runtime.execute import deadline_passed
 from runtime.sandbox.layers import Level
 from runtime.settings import Settings
-from runtime.workers.frames import FrameError, Message, encode, results_from_plain, results_to_plain
-from runtime.workers.lane import Job, Lane, Nested
+from runtime.workers.calls import answer_call
+from runtime.workers.frames import FrameError, Message, encode, results_from_plain
+from runtime.workers.lane import Job, Lane
 from runtime.workers.process import WorkerDied, WorkerProcess
 from runtime.workers.starter import HIGHEST, Starter
 
@@ -75,7 +76,7 @@ class WorkerPool:
         item: Item,
         *,
         deadline: float | None,
-        nested: Nested,
+        context: Context,
         depth: int = 0,
     ) -> list[GraderResult]:
         """Grade in a worker; every failure is in the results.
@@ -85,18 +86,18 @@ class WorkerPool:
             samples: One sample, or those of a group.
             item: Their item.
             deadline: On the event loop's clock.
-            nested: Runs the graders inside this grader.
+            context: The world, which the grader in the worker asks.
             depth: How many workers wait for this grading: each depth has lanes of its own, or a grader inside a grader
                 could wait for ever for the worker that waits for it.
         """
         loop = asyncio.get_running_loop()
         try:
-            row = encode([[sample.to_stored() for sample in samples], dict(item)])
+            row = encode([[sample.to_stored() for sample in samples], dict(item), context.trace_id])
         except FrameError as error:
             return [grader.failed(GradingError(f"the row cannot be sent to a worker: it is {error}"))] * len(
                 samples
             )
-        job = Job(grader, len(samples), row, deadline, nested, loop.create_future())
+        job = Job(grader, len(samples), row, deadline, context, loop.create_future())
         lane = self._lane(grader, depth)
         lane.put(job)
         self._hire(lane, grader)
@@ -224,18 +225,12 @@ class WorkerPool:
         return not any(_out_of_memory(result) for result in results)
 
     async def _answer_call(self, worker: WorkerProcess, job: Job, message: Message) -> None:
-        """Run the graders that a grader in a worker asks for.
+        """Ask the world what a grader in a worker asks of it.
 
         Raises:
             FrameError: When the worker asks for something else.
         """
-        try:
-            inner = {str(n): self._registry.load(config) for n, config in enumerate(message["graders"])}
-            sample, item = Sample.load(message["sample"]), dict(message["item"])
-        except (KeyError, TypeError, ValueError, GraderError) as error:
-            raise FrameError(f"the worker asked for what there is not: {error}") from error
-        results = await job.nested(inner, sample, item)
-        worker.send({"results": results_to_plain(list(results.values()))})
+        worker.send({"reply": await answer_call(message, job.context, self._registry)})
 
 
 def _earlier(until: float, deadline: float | None) -> float:

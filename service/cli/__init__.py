@@ -52,6 +52,9 @@ def run(
     max_ungraded: Annotated[
         str, typer.Option(help="How many rows may be ungraded: a number, or a share such as 1%.")
     ] = "0",
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -60,9 +63,8 @@ def run(
     from service.cli.summary import show, summarize  # noqa: PLC0415
 
     allowed = ungraded_limit(max_ungraded)
-    records = grade_file(
-        grader, data, output, settings=_settings(config), fresh=fresh, console=_console(stderr=True)
-    )
+    settings = _settings(config, judge_cache_mb=0 if no_cache else None)
+    records = grade_file(grader, data, output, settings=settings, fresh=fresh, console=_console(stderr=True))
     summary = summarize(records)
     if as_json:
         _print_json(summary)
@@ -116,12 +118,16 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to bind; 0 lets the system choose.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Serve graders over HTTP, as OpenAI and Foundry do."""
     from service.cli.serve import serve as run_service  # noqa: PLC0415
 
-    run_service(_settings(config, host=host, port=port, workers=workers), config)
+    cache_mb = 0 if no_cache else None
+    run_service(_settings(config, host=host, port=port, workers=workers, judge_cache_mb=cache_mb), config)
 
 
 @app.command()

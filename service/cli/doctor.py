@@ -4,9 +4,10 @@ import asyncio
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from graders import PluginError, Registry
 from runtime import Settings
@@ -14,6 +15,9 @@ from runtime.probes import NOT_COVERED as WORKERS_DO_NOT_COVER
 from runtime.probes import probe_workers
 from runtime.sandbox.layers import FOREIGN, Level
 from service.cli import attack, isolation
+
+if TYPE_CHECKING:
+    from runtime.judge.probing import JudgeProbe
 
 LIBRARIES = (
     "rft-graders",
@@ -48,10 +52,12 @@ def examine(
     workers = [asdict(probe) for probe in probe_workers(settings, level)]
     types = [_try_type(registry, name) for name in registry]
     attacks = attack.carry_out(level, attacked_on) if attacked_on is not None and level >= FOREIGN else None
+    judges = [asdict(probe) for probe in asyncio.run(_judges(settings))]
     problems = [
         *sandbox["problems"],
         *(f"worker processes: {probe['name']} does not hold" for probe in workers if not probe["active"]),
         *(f"grader type {found['name']} does not load" for found in types if found["error"]),
+        *(f"judge {judge['name']}: {judge['how']}" for judge in judges if not judge["answers"]),
         *(attacks["problems"] if attacks is not None else []),
     ]
     return {
@@ -63,8 +69,17 @@ def examine(
         "workers": workers,
         "workers_do_not_cover": list(WORKERS_DO_NOT_COVER),
         "grader_types": types,
+        "judges": judges,
         "attacks": attacks,
     }
+
+
+async def _judges(settings: Settings) -> "list[JudgeProbe]":
+    if not settings.judges:
+        return []
+    from runtime.judge.probing import probe_judges  # noqa: PLC0415  # the client takes long to import
+
+    return await probe_judges(settings)
 
 
 def _try_type(registry: Registry, name: str) -> dict[str, Any]:
@@ -101,10 +116,16 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(f"  {mark} {each['name']} from {each['from']}", highlight=False)
         if each["error"]:
             console.print(f"          {each['error']}", style="red", markup=False)
+    if found["judges"]:
+        console.print("\n[bold]judges[/]")
+    for judge in found["judges"]:
+        mark = "[green]answers[/]" if judge["answers"] else "[red]missing[/]"
+        words = escape(f"{judge['name']} at {judge['where']}: {judge['how']}")
+        console.print(f"  {mark} {words}", highlight=False)
     if found["attacks"] is not None:
         attack.show(found["attacks"], console)
     console.print()
     for problem in found["problems"]:
-        console.print(f"[red]not well:[/] {problem}", highlight=False)
+        console.print(f"[red]not well:[/] {escape(problem)}", highlight=False)
     if found["well"]:
         console.print("[green]all is well[/]")

@@ -26,6 +26,9 @@ def serve(settings: Settings, config: Path | None) -> None:
         return
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config)
+    # what was said on the command line; each process reads the rest by itself
+    os.environ["GRADERS_WORKERS"] = str(settings.workers)
+    os.environ["GRADERS_JUDGE_CACHE_MB"] = str(settings.judge_cache_mb)
     uvicorn.run(
         "service.app:app_from_environment",
         factory=True,

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from graders.votes import summed
+
 BINS = 10
 Z = 1.959963984540054
 """Standard normal quantile of a 95 % interval."""
@@ -42,6 +44,7 @@ def summarize(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "ungraded_by_cause": _counted(ungraded),
         "flagged_by_cause": _counted(flagged),
         "sub_rewards": {key: _part(values) for key, values in parts.items()},
+        "judges": _judges(rows),
         "histogram": _histogram(rewards),
     }
 
@@ -80,6 +83,18 @@ def _part(values: list[float | None]) -> dict[str, float | int | None]:
     return {"mean": sum(known) / len(known) if known else None, "ungraded": len(values) - len(known)}
 
 
+def _judges(rows: list[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Tokens by model, and how many answers were remembered or asked for again; None where no judge was asked."""
+    asked = [row for row in rows if row["usage"] or "cached" in row["metrics"]]
+    if not asked:
+        return None
+    return {
+        "tokens": summed(row["usage"] for row in asked),
+        "cached": int(sum(row["metrics"].get("cached", 0) for row in asked)),
+        "retries": int(sum(row["metrics"].get("retries", 0) for row in asked)),
+    }
+
+
 def _histogram(rewards: NDArray[np.float64]) -> list[dict[str, float]]:
     """Counts by value where there are few values, otherwise by equal bins."""
     values, counts = np.unique(rewards, return_counts=True)
@@ -111,6 +126,11 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     for key, part in summary["sub_rewards"].items():
         mean = "–" if part["mean"] is None else f"{part['mean']:.4f}"
         table.add_row(f"  {key}", mean + (f"   ungraded {part['ungraded']:,}" if part["ungraded"] else ""))
+    if judges := summary["judges"]:
+        for model, tokens in judges["tokens"].items():
+            words = f"{tokens['prompt_tokens']:,} tokens asked, {tokens['completion_tokens']:,} answered"
+            table.add_row(f"judge {model}", words)
+        table.add_row("judges", f"{judges['cached']:,} remembered, {judges['retries']:,} retries")
     console.print(table)
     _show_failures("ungraded", summary["ungraded_by_cause"], console)
     _show_failures("graded, and flagged", summary["flagged_by_cause"], console)

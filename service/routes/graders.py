@@ -46,7 +46,14 @@ async def run(request: Request) -> Response:
         raise ApiError(400, f"model_sample: {error}", param="model_sample", code="invalid_body") from None
     grader = await prepared(request, body.grader)
     deadline = request.app.state.settings.request_timeout_s
-    result = await evaluator_of(request).grade(grader, sample, body.item, deadline_s=deadline)
+    result = await evaluator_of(request).grade(
+        grader,
+        sample,
+        body.item,
+        deadline_s=deadline,
+        trace_id=body.trace_id,
+        client=request.state.client,
+    )
     # written out here: FastAPI would check our own answer again, which takes longer than most gradings
     return Response(run_response(result).model_dump_json(), media_type="application/json")
 
@@ -56,4 +63,4 @@ async def validate(request: Request) -> ValidateResponse:
     """Check a grader and fill in its name."""
     body = await read(request, ValidateRequest)
     grader = await prepared(request, body.grader)
-    return ValidateResponse(grader=dict(grader.config))
+    return ValidateResponse(grader=dict(grader.echo))

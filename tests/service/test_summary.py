@@ -1,5 +1,6 @@
 """The figures of a run, against values worked out by hand."""
 
+import io
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ def record(reward: float | None, *, passed: bool | None = None, **sub: float | N
         if reward is not None
         else {"kind": "other_error", "caused_by": "infrastructure", "message": "down"}
     )
-    return {"reward": reward, "passed": passed, "sub_rewards": sub, "failure": failure}
+    said: dict[str, Any] = {"sub_rewards": sub, "metrics": {}, "usage": {}}
+    return {"reward": reward, "passed": passed, "failure": failure, **said}
 
 
 def test_figures_of_a_small_run() -> None:
@@ -55,9 +57,11 @@ def test_a_run_without_rewards_has_no_mean() -> None:
 
 
 def test_what_a_person_reads() -> None:
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(width=100, record=True, file=io.StringIO())
     model = {"kind": "sample_parse_error", "caused_by": "model", "message": "not [JSON]"}
-    lowest = {"reward": 0.0, "passed": False, "sub_rewards": {}, "failure": model}
+    tokens = {"prompt_tokens": 1200, "completion_tokens": 30}
+    lowest = {**record(0.0, passed=False), "failure": model, "usage": {"o3": tokens}}
+    lowest["metrics"] = {"cached": 1.0, "retries": 2.0}
     show(summarize([record(1.0, passed=True, a=1.0), record(None, a=None), lowest]), console)
     text = " ".join(console.export_text().split())
     for line in (
@@ -67,8 +71,9 @@ def test_what_a_person_reads() -> None:
         "pass rate",
         "50.0% (1 of 2)",
         "a 1.0000 ungraded 1",
+        "judge o3 1,200 tokens asked, 30 answered",
+        "judges 1 remembered, 2 retries",
     ):
         assert line in text
     assert "ungraded: 1 × other_error, caused by the infrastructure for example: down" in text
     assert "graded, and flagged: 1 × sample_parse_error, caused by the model for example: not [JSON]" in text
-    console.file.close()

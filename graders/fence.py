@@ -1,0 +1,79 @@
+"""How a judge is shown a text that a model wrote: nothing in it is hidden, and nothing in it can end it.
+
+A sample may try to speak to its judge: with characters that a person does not see and a model reads, or by closing the
+quotation that it stands in and going on as if it were the author. `visible` answers the first and `fenced` the second. What
+neither can do is keep a judge from believing what it reads.
+"""
+
+import re
+
+SHORTEST_FENCE = 5
+
+_JOINING = (
+    "\u0600-\u061b\u061d-\u109f\u1780-\u17b3\u17b6-\u180a\u1810-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc"
+    "\U00010a00-\U00010eff\U00011000-\U00011fff"
+)
+"""Arabic, Syriac, the Indic scripts and their neighbours, which spell words with a joiner or a non-joiner."""
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
+_SYMBOLS = "\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+"""Emoji, skin tones included, and the older symbols that may be drawn as such."""
+_KEYCAPS = "#*0-9\u00a9\u00ae\u203c\u2049\u2122\u2139"
+
+_ORDINARY = (
+    f"(?<=[{_JOINING}])[\u200c\u200d](?![\u200c\u200d])|"
+    f"(?:(?<=[{_SYMBOLS}])|(?<=[{_SYMBOLS}]\ufe0f))\u200d(?=[{_SYMBOLS}])|"
+    f"(?<=[{_SYMBOLS}{_KEYCAPS}])[\ufe0e\ufe0f]|"
+    f"(?<=[{_HAN}])[\ufe00-\ufe02\U000e0100-\U000e01ef]|"
+    "(?<=[\u2200-\u22ff\u1000-\u109f\ua840-\ua87f])\ufe00|"
+    "(?<=[\u1820-\u18aa])[\u180b-\u180d\u180f]|"
+    "(?<=\U0001f3f4)\U000e0067\U000e0062"  # the flags of England, Scotland and Wales
+    "(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f"
+)
+_HIDDEN = (
+    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f"  # controls, but for the tab and the line feed
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # soft hyphen, fillers, selectors
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero-width, bidirectional controls, separators
+    "\ud800-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\ufff0-\ufffb\uffff\ufffe"  # surrogates, private use, noncharacters
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # controls of shorthand and of music
+    "\U000e0000-\U0010ffff"  # tags, selectors, private use
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0xE0000, 0x10000))
+    + "]"
+)
+_SPECIAL = re.compile(f"(?P<ordinary>{_ORDINARY})|{_HIDDEN}")
+
+
+def visible(text: str) -> str:
+    """The text with every character that is not seen written as its code point: `⟦U+200B⟧`.
+
+    These are: controls other than the tab and the line feed (the pair CR LF becomes a line feed); the bidirectional
+    controls, which show a text in another order than it has; zero-width characters, the byte order mark, invisible
+    operators, the soft hyphen, the fillers of Hangul; the line and paragraph separators; the tags block; the variation
+    selectors; lone surrogates, private use, noncharacters, and the whole of plane 14.
+
+    Ordinary text of every script stays as it is. So one joiner or non-joiner stays after a letter of a script that spells
+    with them (Arabic, the Indic scripts and their neighbours), a joiner between two emoji, one variation selector after a
+    character that has variants (an emoji, a keycap, a Han, Mongolian or Myanmar character, a mathematical operator), and
+    the tags in the flags of England, Scotland and Wales. One such character at each letter is all that can be hidden.
+
+    Letters that merely look alike, and marks piled upon a letter, are seen, and left alone. A text may itself contain
+    `⟦U+200B⟧`, which then is not told apart from the character.
+    """
+    return _SPECIAL.sub(_shown, text.replace("\r\n", "\n"))
+
+
+def fenced(text: str, label: str) -> str:
+    """The text between two equal lines of `=`, under its label.
+
+    The fence is longer than any run of `=` in the text, so it stands nowhere inside, whoever wrote the text.
+
+    Args:
+        text: What is shown; see `visible`.
+        label: What it is called; never anything that a model wrote.
+    """
+    longest = max(map(len, re.findall("=+", text)), default=0)
+    fence = "=" * max(SHORTEST_FENCE, longest + 1)
+    return f"{label}:\n{fence}\n{text}\n{fence}"
+
+
+def _shown(found: re.Match[str]) -> str:
+    return found[0] if found["ordinary"] else f"⟦U+{ord(found[0]):04X}⟧"

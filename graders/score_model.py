@@ -1,0 +1,57 @@
+"""`score_model`: a model reads the sample and gives it a number."""
+
+from typing import Annotated
+
+from graders.context import Context
+from graders.contract import GraderResult, Item
+from graders.judging import STEPS, answer_schema, bounds, explained, judged, number_of, paid
+from graders.messages import Messages, SamplingParams, render
+from graders.options import Also
+from graders.plugin import grader
+from graders.sample import Sample
+
+_SCHEMA = answer_schema(steps=STEPS, result={"type": "number"})
+
+
+@grader("score_model")
+class ScoreModel:
+    """Reward inside `range` (0 to 1 unless it says otherwise): the number that a model answers to the messages in `input`.
+
+    The model writes its `steps` and then its `result`; a result outside the range is clamped to it, and reported as the
+    metric `unclamped`. What is no finite number leaves the sample ungraded. Source: the OpenAI graders guide.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        input: Messages,  # noqa: A002  # the published name
+        range: tuple[float, float] | None = None,  # noqa: A002  # the published name
+        sampling_params: Annotated[SamplingParams | None, Also("sampling_parameters")] = None,
+    ) -> None:
+        self.range = bounds(range)
+        self._model, self._messages = model, input
+        self._sampling = sampling_params.given() if sampling_params else {}
+
+    async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
+        """Grade one sample."""
+        verdict = await context.judge.ask(
+            model=self._model,
+            messages=render(self._messages, sample, item),
+            schema=_SCHEMA,
+            sampling=self._sampling,
+            name="float_score_classification",
+        )
+        with paid([verdict]):
+            number = number_of(verdict.output, "result")
+        low, high = self.range
+        reward = min(max(number, low), high)
+        if reward == number:
+            return judged(reward, [verdict])
+        steps = explained(verdict.output.get("steps"))
+        return judged(
+            reward,
+            [verdict],
+            reasons=f"{number:g} was clamped to the range {low:g} to {high:g}. {steps}",
+            metrics={"unclamped": number},
+        )

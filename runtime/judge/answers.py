@@ -1,0 +1,109 @@
+"""The judge's answer is data: a closed parser for JSON, and a check against the schema that was asked for.
+
+Prose is never searched for something that looks like a verdict. What is taken is an answer that is JSON as a whole, or
+one code fence with JSON that is the whole answer, after a block of thoughts where a model shows them.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from runtime.strict_json import read_json
+
+MAX_ANSWER = 1_000_000
+"""Characters of an answer."""
+COMPILED = 256
+"""Schemas that are kept compiled."""
+
+_THOUGHTS = ("<think>", "</think>")
+
+
+class NotAnAnswer(ValueError):
+    """An answer is not JSON, or not in the shape that was asked for; the message says why."""
+
+
+def parse_answer(text: str) -> Any:
+    """The JSON of an answer.
+
+    Raises:
+        NotAnAnswer: When it is anything else: prose around JSON, two values, a key that is there twice, a number that is
+            not finite, nesting that is too deep.
+    """
+    if len(text) > MAX_ANSWER:
+        raise NotAnAnswer(f"it is longer than {MAX_ANSWER:,} characters")
+    text = text.strip()
+    begin, end = _THOUGHTS
+    if text.startswith(begin):
+        _, closed, text = text.rpartition(end)
+        if not closed:
+            raise NotAnAnswer("its thoughts have no end")
+        text = text.strip()
+    try:
+        return read_json(_unfenced(text))
+    except ValueError as error:
+        raise NotAnAnswer(f"it is not JSON: {error}") from None
+
+
+def _unfenced(text: str) -> str:
+    """What stands in a code fence that is the whole text; any other text as it is."""
+    if not text.startswith(("```", "~~~")):
+        return text
+    first, _, rest = text.partition("\n")
+    fence = first[: len(first) - len(first.lstrip(first[0]))]
+    inside, _, last = rest.rpartition("\n")
+    is_whole = last.strip() == fence and first[len(fence) :].strip().lower() in ("", "json")
+    return inside if is_whole else text
+
+
+class Shape:
+    """A JSON schema, compiled.
+
+    Attributes:
+        schema: The schema.
+        text: The schema as text, equal for equal schemas whose fields stand in the same order.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = schema
+        self.text = json.dumps(schema, separators=(",", ":"))
+        self._validator = jsonschema_rs.Draft202012Validator(dict(schema))
+
+    def check(self, answer: object) -> None:
+        """See that an answer has this shape.
+
+        Raises:
+            NotAnAnswer: When not, saying where.
+        """
+        if self._validator.is_valid(answer):
+            return
+        error = next(iter(self._validator.iter_errors(answer)))
+        where = ".".join(map(str, error.instance_path))
+        raise NotAnAnswer(f"{where}: {error.message[:300]}" if where else error.message[:300])
+
+
+class Shapes:
+    """The shapes of schemas that were seen lately; a grader gives the same object each time."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, Shape] = OrderedDict()
+
+    def of(self, schema: Mapping[str, Any]) -> Shape:
+        """The shape of a schema.
+
+        Raises:
+            NotAnAnswer: When the schema is none, which is its author's mistake.
+        """
+        known = self._known.get(id(schema))
+        if known is not None and known.schema is schema:  # and not another that has its address now
+            return known
+        try:
+            shape = Shape(schema)
+        except (ValueError, TypeError) as error:
+            raise NotAnAnswer(f"the schema that was to be asked for is none: {error}") from None
+        self._known[id(schema)] = shape
+        if len(self._known) > COMPILED:
+            self._known.popitem(last=False)
+        return shape

@@ -1,0 +1,128 @@
+"""Verdicts that were given before, in one SQLite file that every process of a machine may share.
+
+A key is a digest of everything that decides an answer: server, model, API, messages, sampling, schema and the number of
+the vote. What is kept is the verdict and the name of the model that gave it, never the prompt. What failed is not kept.
+"""
+
+import json
+import logging
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+TRIM_TO = 0.9
+"""Share of the size limit that is left when the oldest are removed."""
+TRIM_EVERY = 1_000
+"""Verdicts written between two looks at the size."""
+BUSY_MS = 2_000
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS verdicts (
+    key BLOB PRIMARY KEY, output TEXT NOT NULL, model TEXT NOT NULL, written REAL NOT NULL
+) WITHOUT ROWID
+"""
+
+
+class VerdictCache:
+    """Verdicts by the digest of what was asked; a file that cannot be used is a cache that knows nothing."""
+
+    def __init__(self, path: Path, *, max_bytes: int, max_age_s: float) -> None:
+        """Open nothing yet.
+
+        Args:
+            path: The file.
+            max_bytes: Size of it, beyond which the oldest verdicts are removed; looked at now and then. 0 for no file.
+            max_age_s: Seconds after which a verdict is not used any more.
+        """
+        self._path, self._max_bytes, self._max_age_s = path, max_bytes, max_age_s
+        self._connection: sqlite3.Connection | None = None
+        self._since_trim = TRIM_EVERY
+        self._broken = max_bytes == 0
+
+    def get(self, key: bytes) -> tuple[Any, str] | None:
+        """The output and the model of a verdict; None when it is not there, or too old."""
+        if self._broken:
+            return None
+        try:
+            row = (
+                self._open()
+                .execute(
+                    "SELECT output, model FROM verdicts WHERE key = ? AND written > ?",
+                    (key, time.time() - self._max_age_s),
+                )
+                .fetchone()
+            )
+            return None if row is None else (json.loads(row[0]), row[1])
+        except (sqlite3.Error, OSError, ValueError) as error:
+            self._give_up(error)
+            return None
+
+    def put(self, key: bytes, output: object, model: str) -> None:
+        """Remember a verdict, at once: a process that is killed a moment later need not pay for it again."""
+        if self._broken:
+            return
+        text = json.dumps(output, separators=(",", ":"))
+        self._since_trim += 1
+        try:
+            connection = self._open()
+            connection.execute(
+                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", (key, text, model, time.time())
+            )
+            if self._since_trim >= TRIM_EVERY:
+                self._since_trim = 0
+                self._trim(connection)
+        except (sqlite3.Error, OSError) as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._broken = True
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)  # what a judge said of somebody's samples is nobody else's
+            self._connection = sqlite3.connect(
+                self._path, timeout=BUSY_MS / 1_000, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute(_TABLE)
+            self._connection.execute("CREATE INDEX IF NOT EXISTS by_age ON verdicts (written)")
+        return self._connection
+
+    def _trim(self, connection: sqlite3.Connection) -> None:
+        """Remove what is too old, and the oldest of what is too much."""
+        connection.execute("DELETE FROM verdicts WHERE written <= ?", (time.time() - self._max_age_s,))
+        pages, free, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        used = (pages - free) * size
+        if used <= self._max_bytes:
+            return
+        too_many = 1 - TRIM_TO * self._max_bytes / used
+        connection.execute(
+            """
+            DELETE FROM verdicts WHERE key IN (
+                SELECT key FROM verdicts ORDER BY written LIMIT cast(? * (SELECT count(*) FROM verdicts) AS INTEGER)
+            )
+            """,
+            (too_many,),
+        )
+
+    def _give_up(self, error: Exception) -> None:
+        """Go on without: a full disk or a broken file must not stop a training run."""
+        logger.warning("the cache of verdicts %s cannot be used and is left alone: %s", self._path, error)
+        self._broken = True
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None

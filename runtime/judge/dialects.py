@@ -1,0 +1,39 @@
+"""What a server understands, found out once: how it can be made to answer in JSON, and what it calls things."""
+
+from dataclasses import dataclass, replace
+
+from runtime.judge.configuration import Structure
+
+REFUSALS = frozenset({400, 404, 415, 422, 501})
+"""Statuses by which a server may say that it does not know a parameter; any other has another reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one server is talked to.
+
+    Attributes:
+        structure: A strict JSON schema, JSON mode, or nothing but words.
+        has_developer: Whether it knows the role `developer`; otherwise such a message is sent as `system`.
+        limit: What it calls the limit of an answer's tokens.
+    """
+
+    structure: Structure = "schema"
+    has_developer: bool = True
+    limit: str = "max_completion_tokens"
+
+    def after(self, words: str) -> "Dialect | None":
+        """The next to try when a server refused this one; None when there is none.
+
+        Args:
+            words: What the server said, which may name the parameter that it does not know.
+        """
+        if self.limit in words and self.limit == "max_completion_tokens":
+            return replace(self, limit="max_tokens")
+        if self.has_developer and ("developer" in words or "role" in words.lower()):
+            return replace(self, has_developer=False)
+        if self.structure == "schema":
+            return replace(self, structure="json")
+        if self.structure == "json":
+            return replace(self, structure="text")
+        return None

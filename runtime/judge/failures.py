@@ -1,0 +1,105 @@
+"""Why there is no verdict: each cause its own, and every one of them ungraded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graders import FailureKind, GradingError
+
+_REFUSAL = FailureKind.MODEL_GRADER_REFUSAL
+_PARSE = FailureKind.MODEL_GRADER_PARSE
+_SERVER = FailureKind.MODEL_GRADER_SERVER
+_LENGTH = FailureKind.MODEL_GRADER_EXCEEDED_MAX_TOKENS
+
+
+class NoVerdict(GradingError):
+    """A judge gave no verdict."""
+
+    def __init__(
+        self,
+        message: str,
+        kind: FailureKind,
+        cause: str,
+        *,
+        retryable: bool,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            kind=kind,
+            caused_by="infrastructure",
+            details={"type": cause, **(details or {})},
+            retryable=retryable,
+        )
+
+    @property
+    def is_misread(self) -> bool:
+        """Whether there was an answer, which is not what was asked for: the next one may be."""
+        return self.failure.details["type"] in ("empty_answer", "unparseable_verdict", "malformed_response")
+
+
+def refused(model: str, words: str) -> NoVerdict:
+    """The judge refused to answer."""
+    said = f": {words[:300]}" if words else ""
+    return NoVerdict(f"the judge {model!r} refused{said}", _REFUSAL, "refusal", retryable=False)
+
+
+def filtered(model: str) -> NoVerdict:
+    """The server's content filter stopped the answer."""
+    message = f"the judge {model!r} was stopped by its server's content filter"
+    return NoVerdict(message, _REFUSAL, "content_filter", retryable=False)
+
+
+def cut_off(model: str, completion_tokens: int) -> NoVerdict:
+    """The answer reached its limit of tokens."""
+    used = f" after {completion_tokens} tokens" if completion_tokens else ""
+    message = (
+        f"the judge {model!r} reached its limit of tokens{used}, reasoning included; "
+        "raise max_completions_tokens in the grader's sampling_params"
+    )
+    return NoVerdict(message, _LENGTH, "length", retryable=False)
+
+
+def empty(model: str) -> NoVerdict:
+    """The answer holds nothing."""
+    return NoVerdict(f"the judge {model!r} gave an empty answer", _PARSE, "empty_answer", retryable=True)
+
+
+def unparseable(model: str, why: str, answer: str) -> NoVerdict:
+    """The answer is not JSON in the shape that was asked for."""
+    message = f"the judge {model!r} did not answer in the shape that was asked for: {why}"
+    return NoVerdict(
+        message, _PARSE, "unparseable_verdict", retryable=True, details={"answer": answer[:2_000]}
+    )
+
+
+def no_completion(model: str, why: str) -> NoVerdict:
+    """What the server sent is no completion at all."""
+    message = f"the server of the judge {model!r} sent no completion: {why}"
+    return NoVerdict(message, _SERVER, "malformed_response", retryable=True)
+
+
+def server_error(model: str, status: int, words: str, *, retryable: bool) -> NoVerdict:
+    """The server answered with an error."""
+    said = f": {words[:500]}" if words else ""
+    message = f"the server of the judge {model!r} answered with status {status}{said}"
+    return NoVerdict(message, _SERVER, "status", retryable=retryable, details={"status": status})
+
+
+def no_answer(model: str, why: str) -> NoVerdict:
+    """No connection, or no answer in time."""
+    return NoVerdict(f"the judge {model!r} did not answer: {why}", _SERVER, "no_answer", retryable=True)
+
+
+def budget_spent(which: str) -> NoVerdict:
+    """There is nothing left to pay for an answer; nothing was sent."""
+    message = f"the budget of {which} is spent, so the judge was not asked"
+    return NoVerdict(message, _SERVER, "budget_spent", retryable=True)
+
+
+def unconfigured(model: str, known: str) -> NoVerdict:
+    """No server is known for this model."""
+    message = (
+        f"no server is known for the judge {model!r}: set OPENAI_API_KEY (and OPENAI_BASE_URL), "
+        f"or [judges] in graders.toml or GRADERS_JUDGES{known}"
+    )
+    return NoVerdict(message, _SERVER, "judge_unavailable", retryable=True)

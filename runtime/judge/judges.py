@@ -1,0 +1,306 @@
+"""The `Judges`: every model that grades, by the names that graders use."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import httpx2
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
+
+from graders import Embedder, GradingError, Judge, Verdict
+from runtime.embeddings.server import ServerEmbedder
+from runtime.judge import failures
+from runtime.judge.answers import NotAnAnswer, Shape, Shapes, parse_answer
+from runtime.judge.budgets import Budgets, Price, Purse
+from runtime.judge.cache import VerdictCache
+from runtime.judge.configuration import JudgeModel
+from runtime.judge.connections import Connections
+from runtime.judge.failures import NoVerdict
+from runtime.judge.flights import Flights
+from runtime.judge.limits import Rate
+from runtime.judge.meeting import meeting_at
+from runtime.judge.server import ModelServer
+from runtime.judge.statistics import ModelStatistics
+from runtime.judge.wire import Completion, Question, encoded
+from runtime.settings import Settings
+
+NO_KEY = "none"
+"""What is sent to a server of one's own that needs no key: never the key of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A verdict with what it took."""
+
+    output: Any
+    model: str
+    usage: Mapping[str, int]
+    retries: int
+
+
+class Judges:
+    """Models that grade, over any server that speaks one of the two APIs; belongs to one event loop."""
+
+    def __init__(self, settings: Settings, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            settings: Which models are where, and what may be spent.
+            transport: Sends the requests; None for the network.
+
+        Raises:
+            ConfigurationError: When the meeting point of the limits is none.
+        """
+        self._settings, self._transport = settings, transport
+        self._servers: dict[str, ModelServer] = {}
+        self._embedders: dict[str, Embedder] = {}
+        self._meeting = meeting_at(settings.judge_store)
+        self._budgets = Budgets(settings.judge_budgets, self._meeting)
+        self._cache = VerdictCache(
+            settings.judge_cache,
+            max_bytes=settings.judge_cache_mb << 20,
+            max_age_s=settings.judge_cache_days * 86_400,
+        )
+        self._shapes = Shapes()
+        self._flights: Flights[_Answer] = Flights()
+
+    def seen_by(self, *, vote: int = 0, client: str = "") -> Judge:
+        """The judges as one grading sees them.
+
+        Args:
+            vote: Which of several gradings of one sample this is.
+            client: Who pays: a digest of an API key; empty where there are no keys.
+        """
+        return _View(self, vote, client)
+
+    def embedder_of(self, model: str) -> Embedder | None:
+        """The model of a name that embeds; None where no server is known for it."""
+        if model not in self._embedders:
+            configuration = self._configured(model)
+            try:
+                client = self.client(model, configuration)
+            except NoVerdict:
+                return None
+            client = client.with_options(
+                max_retries=configuration.retries, timeout=configuration.attempt_timeout_s
+            )
+            self._embedders[model] = ServerEmbedder(client, configuration.model or model)
+        return self._embedders[model]
+
+    @property
+    def statistics(self) -> Mapping[str, ModelStatistics]:
+        """What each model did, by the name that graders use."""
+        return {name: server.statistics for name, server in self._servers.items()}
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self._cache.close()
+        await self._meeting.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    async def ask(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        name: str,
+        *,
+        vote: int,
+        client: str,
+    ) -> Verdict:
+        """See `graders.Judge.ask`."""
+        server = self._servers.get(model) or self._serve(model)
+        statistics = server.statistics
+        statistics.judgements += 1
+        try:
+            try:
+                shape = self._shapes.of(schema)
+            except NotAnAnswer as error:
+                raise GradingError(str(error)) from None
+            question = Question(server.name, messages, shape, name, _sampling(server, sampling, vote))
+            key = _key(server, question, vote)
+            known = self._cache.get(key)
+            if known is not None:
+                statistics.cached += 1
+                return Verdict(*known, cached=True)
+            answer, is_mine = await self._flights.join(
+                key, lambda: self._answer(server, question, key, client)
+            )
+        except GradingError as error:
+            statistics.failures[str(error.failure.details.get("type", "other"))] += 1
+            raise
+        if is_mine:
+            return Verdict(answer.output, answer.model, answer.usage, answer.retries)
+        statistics.joined += 1
+        return Verdict(answer.output, answer.model)  # whoever began it pays
+
+    async def _answer(self, server: ModelServer, question: Question, key: bytes, client: str) -> _Answer:
+        """Ask, and ask again where the answer was none, as often as that is allowed."""
+        retries = parse_retries = 0
+        usage: dict[str, int] = {}
+        while True:
+            try:
+                completion, sent_again = await self._paid(server, question, client)
+                retries += sent_again
+                for kind, tokens in completion.usage.items():
+                    usage[kind] = usage.get(kind, 0) + tokens
+                output = _output(completion, question.shape)
+            except NoVerdict as failure:
+                if not failure.is_misread or parse_retries == server.configuration.parse_retries:
+                    failure.usage = {server.name: usage} if usage else {}
+                    raise
+                parse_retries += 1
+                continue
+            self._cache.put(key, output, completion.model)
+            return _Answer(output, completion.model, usage, retries + parse_retries)
+
+    async def _paid(self, server: ModelServer, question: Question, client: str) -> tuple[Completion, int]:
+        """Send a question when there is something to pay its answer from."""
+        purses: list[Purse] = []
+        really = estimate = Price(0, 0.0)
+        if self._budgets:
+            prompt, answer = server.estimate(question)
+            estimate = Price(prompt + answer, server.configuration.cost(prompt, answer))
+        try:
+            for purse in self._budgets.of(client) if self._budgets else ():
+                await purse.reserve(estimate)
+                purses.append(purse)
+            completion, retries = await server.complete(question)
+            usage = completion.usage
+            money = server.configuration.cost(
+                usage.get("prompt_tokens", 0),
+                usage.get("completion_tokens", 0),
+                usage.get("cached_tokens", 0),
+            )
+            really = Price(usage.get("total_tokens", 0), money)
+            server.statistics.paid(usage, money)
+        finally:
+            for purse in purses:
+                await purse.settle(estimate, really)
+        return completion, retries
+
+    def _serve(self, model: str) -> ModelServer:
+        """The server of a model that was not asked for before.
+
+        Raises:
+            NoVerdict: When none is known.
+        """
+        configuration = self._configured(model)
+        client = self.client(model, configuration)
+        seats = max(1, configuration.concurrency // self._settings.workers)
+        where = f"{client.base_url} {configuration.model or model}"
+        rates = (
+            (f"requests {where}", configuration.requests_per_minute),
+            (f"tokens {where}", configuration.tokens_per_minute),
+        )
+        requests, tokens = (
+            Rate(self._meeting, rate, per_minute) if per_minute else None for rate, per_minute in rates
+        )
+        server = ModelServer(
+            configuration.model or model,
+            configuration,
+            client,
+            self._connections(),
+            seats=seats,
+            requests=requests,
+            tokens=tokens,
+        )
+        self._servers[model] = server
+        return server
+
+    def _configured(self, model: str) -> JudgeModel:
+        """What the settings say of a name: its own entry, or the first pattern that fits; otherwise nothing."""
+        judges = self._settings.judges
+        if model in judges:
+            return judges[model]
+        fitting = (configuration for name, configuration in judges.items() if fnmatchcase(model, name))
+        return next(fitting, JudgeModel())
+
+    def client(self, model: str, configuration: JudgeModel) -> AsyncOpenAI:
+        """The official client of a model's server.
+
+        Raises:
+            NoVerdict: When nothing says where that is, or by what right it is asked.
+        """
+        key = configuration.api_key.get_secret_value() if configuration.api_key else None
+        if key is None and configuration.base_url is not None:
+            key = NO_KEY
+        try:
+            return AsyncOpenAI(
+                api_key=key,
+                base_url=configuration.base_url,
+                http_client=DefaultAsyncHttpxClient(transport=self._connections()),
+            )
+        except OpenAIError:
+            known = ", ".join(self._settings.judges)
+            raise failures.unconfigured(model, f"; it names {known}" if known else "") from None
+
+    def _connections(self) -> httpx2.AsyncBaseTransport:
+        if self._transport is None:
+            self._transport = Connections()
+        return self._transport
+
+
+class _View:
+    """The judges, for one vote and one client."""
+
+    def __init__(self, judges: Judges, vote: int, client: str) -> None:
+        self._judges, self._vote, self._client = judges, vote, client
+
+    async def ask(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        name: str = "verdict",
+    ) -> Verdict:
+        return await self._judges.ask(
+            model, messages, schema, sampling, name, vote=self._vote, client=self._client
+        )
+
+
+def _sampling(server: ModelServer, sampling: Mapping[str, Any], vote: int) -> Mapping[str, Any]:
+    """How to sample: each vote with a seed of its own, and with the operator's limit where the grader has none."""
+    limit = server.configuration.max_completion_tokens
+    if limit is not None and "max_completion_tokens" not in sampling:
+        sampling = {**sampling, "max_completion_tokens": limit}
+    if vote and "seed" in sampling:
+        sampling = {**sampling, "seed": sampling["seed"] + vote}
+    return sampling
+
+
+def _key(server: ModelServer, question: Question, vote: int) -> bytes:
+    """A digest of everything that decides an answer.
+
+    Raises:
+        GradingError: When the messages are not plain data.
+    """
+    try:
+        asked = encoded([question.messages, question.sampling, question.name, vote])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise GradingError(f"what a judge is asked is plain data: {error}") from None
+    digest = hashlib.blake2b(asked, digest_size=24)
+    digest.update(f"{server.identity}\n{question.shape.text}".encode())
+    return digest.digest()
+
+
+def _output(completion: Completion, shape: Shape) -> Any:
+    """The verdict in an answer.
+
+    Raises:
+        NoVerdict: When there is none.
+    """
+    if completion.failure is not None:
+        raise completion.failure
+    try:
+        output = parse_answer(completion.text)
+        shape.check(output)
+    except NotAnAnswer as error:
+        raise failures.unparseable(completion.model, str(error), completion.text) from None
+    return output

@@ -1,0 +1,253 @@
+"""One model on its server: requests that are sent, limited, sent again, and read."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from openai import AsyncOpenAI
+
+from runtime.judge import failures
+from runtime.judge.configuration import JudgeModel
+from runtime.judge.dialects import REFUSALS, Dialect
+from runtime.judge.failures import NoVerdict
+from runtime.judge.limits import Rate
+from runtime.judge.statistics import ModelStatistics
+from runtime.judge.wire import WIRES, Completion, Question, encoded
+from runtime.retrying import may_pass, pause_after, retry_after
+
+CHARACTERS_PER_TOKEN = 4.0
+ANSWER_TOKENS = 300.0
+"""Of an answer, before there was any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A request that was not answered.
+
+    Attributes:
+        why: The failure, if it is the last.
+        deadline: When the judgement must be done, on the event loop's clock.
+        pause: Seconds that the server asks to wait; None when it does not say.
+        may_pass: Whether the same request may be answered a moment later.
+    """
+
+    why: NoVerdict
+    deadline: float
+    pause: float | None = None
+    may_pass: bool = True
+
+
+class _StatusError(Exception):
+    """A server answered with an error.
+
+    Attributes:
+        status: Its status.
+        words: What it says.
+        code: What it calls the error; empty where it does not.
+        headers: Of the answer.
+    """
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self.status, self.headers = response.status_code, response.headers
+        try:
+            body = response.json()
+        except (ValueError, RecursionError):
+            body = response.text
+        found: Any = body.get("error", body) if isinstance(body, dict) else body
+        said: Any = found.get("message") or found.get("detail") or found if isinstance(found, dict) else found
+        self.words = said if isinstance(said, str) else json.dumps(said)
+        self.code = str(found.get("code") or "") if isinstance(found, dict) else ""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may be answered a moment later; a quota that is used up does not come back so soon."""
+        return may_pass(self.status) and self.code != "insufficient_quota"
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds that the server asks to wait; None when it does not say, or says what nobody understands."""
+        milliseconds = retry_after(self.headers.get("retry-after-ms", ""))
+        if milliseconds is not None:
+            return milliseconds / 1_000
+        return retry_after(self.headers.get("retry-after", ""))
+
+
+class ModelServer:
+    """A model, where it is.
+
+    The official client says where that is and by what right it is asked; requests are sent past it, since what it does for
+    each takes longer than all the rest of a judgement.
+
+    Attributes:
+        name: What the server calls the model.
+        identity: Everything about it that decides an answer.
+        configuration: What the operator says of it.
+        statistics: What it did.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        configuration: JudgeModel,
+        client: AsyncOpenAI,
+        transport: httpx2.AsyncBaseTransport,
+        *,
+        seats: int,
+        requests: Rate | None,
+        tokens: Rate | None,
+    ) -> None:
+        """A model that was not asked yet.
+
+        Args:
+            name: What the server calls the model.
+            configuration: What the operator says of it.
+            client: The official client.
+            transport: What requests are sent with.
+            seats: Requests of this process that may be in flight.
+            requests: How many requests a minute, of all processes.
+            tokens: How many tokens a minute, of all processes.
+        """
+        self.name, self.configuration = name, configuration
+        self.identity = f"{client.base_url} {configuration.api} {name}"
+        self.statistics = ModelStatistics()
+        self._transport, self._wire = transport, WIRES[configuration.api]
+        self._url = httpx2.URL(f"{str(client.base_url).rstrip('/')}{self._wire.path}")
+        headers = {**client.default_headers, **client.auth_headers}
+        self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
+        self._seats = asyncio.Semaphore(seats)
+        self._requests, self._tokens = requests, tokens
+        structure = configuration.structure
+        self._dialect = Dialect("schema" if structure == "auto" else structure)
+        self._is_known = False
+        self._answer_tokens = ANSWER_TOKENS
+
+    def estimate(self, question: Question) -> tuple[int, int]:
+        """Tokens that a question and its answer are likely to take."""
+        characters = sum(_characters(message["content"]) for message in question.messages)
+        return int(characters / CHARACTERS_PER_TOKEN) + 1, int(self._answer_tokens) + 1
+
+    async def complete(self, question: Question) -> tuple[Completion, int]:
+        """Send a question until there is an answer, and say how often it was sent again.
+
+        Raises:
+            NoVerdict: When there is none: by the server's word, after all retries, or by the deadline.
+        """
+        loop, retries = asyncio.get_running_loop(), 0
+        outcome = await self._turn(question, deadline=None)
+        while isinstance(outcome, _Failed):
+            failed = outcome
+            retries += 1
+            pause = pause_after(retries) if failed.pause is None else failed.pause
+            if not failed.may_pass or retries > self.configuration.retries:
+                raise failed.why
+            if loop.time() + pause >= failed.deadline:
+                raise failed.why
+            self.statistics.retries += 1
+            await asyncio.sleep(pause)
+            try:
+                async with asyncio.timeout_at(failed.deadline):
+                    outcome = await self._turn(question, deadline=failed.deadline)
+            except TimeoutError:
+                raise failed.why from None
+        return outcome, retries
+
+    async def _turn(self, question: Question, *, deadline: float | None) -> "Completion | _Failed":
+        """Send a question once, when it is its turn; the waits before the first are not the server's."""
+        dialect = self._dialect
+        # it is ready when there is a seat, which then is not kept waiting
+        request = self._request(question, dialect)
+        async with self._seats:
+            if self._requests is not None:
+                await self._requests.wait(1)
+            estimated = 0
+            if self._tokens is not None:
+                estimated = sum(self.estimate(question))
+                await self._tokens.wait(estimated)
+            now = asyncio.get_running_loop().time()
+            deadline = deadline or now + self.configuration.deadline_s
+            seconds = min(self.configuration.attempt_timeout_s, deadline - now)
+            self.statistics.requests += 1
+            try:
+                async with asyncio.timeout(seconds):
+                    completion = await self._send(question, dialect, request)
+            except TimeoutError:
+                return _Failed(failures.no_answer(self.name, f"none within {seconds:.3g} s"), deadline)
+            except httpx2.HTTPError as error:
+                return _Failed(failures.no_answer(self.name, _reason(error)), deadline)
+            except _StatusError as error:
+                return _Failed(self._failure(error), deadline, error.pause, may_pass=error.may_pass)
+        await self._count(completion, estimated)
+        return completion
+
+    async def _count(self, completion: Completion, estimated: int) -> None:
+        answered = completion.usage.get("completion_tokens", 0)
+        if answered:
+            self._answer_tokens += (answered - self._answer_tokens) / 10
+        if self._tokens is not None and completion.usage:
+            await self._tokens.correct(estimated, completion.usage["total_tokens"])
+
+    async def _send(self, question: Question, dialect: Dialect, request: httpx2.Request) -> Completion:
+        """Send a question once, in the server's dialect; in others too, as long as none is known to be understood.
+
+        Raises:
+            NoVerdict: When the answer is no completion.
+            httpx2.HTTPError: When no answer came.
+            _StatusError: When the server answered with an error.
+        """
+        first: _StatusError | None = None
+        while True:
+            try:
+                completion = await self._post(request)
+            except _StatusError as error:
+                first = first or error
+                following = None
+                if error.status in REFUSALS and not (self._is_known and dialect == self._dialect):
+                    following = self._dialect if self._is_known else self._following(dialect, error)
+                if following is None:
+                    raise first from None
+                dialect, request = following, self._request(question, following)
+                continue
+            if not self._is_known:
+                self._dialect, self._is_known = dialect, True
+            return completion
+
+    def _following(self, dialect: Dialect, error: _StatusError) -> Dialect | None:
+        following = dialect.after(error.words)
+        is_free = self.configuration.structure == "auto"
+        return following if following and (is_free or following.structure == dialect.structure) else None
+
+    def _request(self, question: Question, dialect: Dialect) -> httpx2.Request:
+        content = encoded(self._wire.body(question, dialect))
+        return httpx2.Request("POST", self._url, headers=self._headers, content=content)
+
+    async def _post(self, request: httpx2.Request) -> Completion:
+        response = await self._transport.handle_async_request(request)
+        try:
+            await response.aread()
+        finally:
+            await response.aclose()
+        if response.status_code >= 400:
+            raise _StatusError(response)
+        try:
+            return self._wire.read(response.json(), self.name)
+        except (ValueError, RecursionError):
+            raise failures.no_completion(self.name, "the body is not JSON") from None
+
+    def _failure(self, error: _StatusError) -> NoVerdict:
+        # 400, 413 and 422 are about this very question; all others about the server, the key or the model
+        return failures.server_error(
+            self.name, error.status, error.words, retryable=error.status not in (400, 413, 422)
+        )
+
+
+def _reason(error: httpx2.HTTPError) -> str:
+    """Why there was no answer, as the network says it."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _characters(content: Any) -> int:
+    if isinstance(content, str):
+        return len(content)
+    return sum(len(block.get("text", "")) for block in content)

@@ -1,0 +1,259 @@
+"""Questions and answers as the two APIs have them: chat completions and Responses.
+
+Both are read by hand and closed: what is not there, or is of another type, is a malformed response and no verdict.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+
+from runtime.judge import failures
+from runtime.judge.answers import Shape
+from runtime.judge.configuration import Api
+from runtime.judge.dialects import Dialect
+
+_CHAT_SAMPLING = ("temperature", "top_p", "seed", "reasoning_effort")
+_IN_WORDS = (
+    "Answer with one JSON object and nothing else: no words before or after it, no code fence. "
+    "It must be valid against this JSON schema:\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a server is asked.
+
+    Attributes:
+        model: What the server calls the model.
+        messages: The prompt, in the published form.
+        shape: What the answer must look like.
+        name: What the schema is called.
+        sampling: How to sample.
+    """
+
+    model: str
+    messages: Sequence[Mapping[str, Any]]
+    shape: Shape
+    name: str
+    sampling: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a server answered.
+
+    Attributes:
+        text: What the model wrote.
+        model: The model that really answered.
+        usage: Tokens: `prompt_tokens`, `completion_tokens`, `total_tokens`, `cached_tokens`.
+        failure: Why the text is no answer, if the server says so.
+    """
+
+    text: str
+    model: str
+    usage: Mapping[str, int] = field(default_factory=dict)
+    failure: failures.NoVerdict | None = None
+
+
+class Wire(NamedTuple):
+    """One API: where it is, how a question is put, how an answer is read."""
+
+    path: str
+    body: Callable[[Question, Dialect], dict[str, Any]]
+    read: Callable[[Any, str], Completion]
+
+
+def encoded(data: Any) -> bytes:
+    """Plain data as JSON; half a character, which no encoding has, becomes a question mark.
+
+    Raises:
+        TypeError, ValueError, RecursionError: When it is not plain data.
+    """
+    try:
+        return to_json(data)
+    except ValueError:
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def _chat_body(question: Question, dialect: Dialect) -> dict[str, Any]:
+    """The body of a chat completion."""
+    body: dict[str, Any] = {
+        "model": question.model,
+        "messages": [
+            {"role": _role(message["role"], dialect), "content": _chat_content(message["content"])}
+            for message in _asked(question, dialect)
+        ],
+    }
+    if dialect.structure == "schema":
+        json_schema = {"name": question.name, "schema": question.shape.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+    elif dialect.structure == "json":
+        body["response_format"] = {"type": "json_object"}
+    sampling = question.sampling
+    body.update((name, sampling[name]) for name in _CHAT_SAMPLING if name in sampling)
+    if "max_completion_tokens" in sampling:
+        body[dialect.limit] = sampling["max_completion_tokens"]
+    return body
+
+
+def _responses_body(question: Question, dialect: Dialect) -> dict[str, Any]:
+    """The body of a response; the Responses API has no seed."""
+    body: dict[str, Any] = {
+        "model": question.model,
+        "input": [
+            {"role": _role(message["role"], dialect), "content": message["content"]}
+            for message in _asked(question, dialect)
+        ],
+        "store": False,
+    }
+    if dialect.structure == "schema":
+        schema = {"name": question.name, "schema": question.shape.schema, "strict": True}
+        body["text"] = {"format": {"type": "json_schema", **schema}}
+    elif dialect.structure == "json":
+        body["text"] = {"format": {"type": "json_object"}}
+    sampling = question.sampling
+    body.update((name, sampling[name]) for name in ("temperature", "top_p") if name in sampling)
+    if "reasoning_effort" in sampling:
+        body["reasoning"] = {"effort": sampling["reasoning_effort"]}
+    if "max_completion_tokens" in sampling:
+        body["max_output_tokens"] = sampling["max_completion_tokens"]
+    return body
+
+
+def _asked(question: Question, dialect: Dialect) -> Sequence[Mapping[str, Any]]:
+    """The messages; a server that takes no schema is told it in words.
+
+    They stand in the first message, where every chat template takes instructions, and ahead of what is graded.
+    """
+    if dialect.structure == "schema":
+        return question.messages
+    words, (first, *others) = _IN_WORDS + question.shape.text, question.messages
+    if first["role"] not in ("system", "developer"):
+        return [{"role": "system", "content": words}, *question.messages]
+    said = first["content"]
+    together = (
+        f"{said}\n\n{words}" if isinstance(said, str) else [*said, {"type": "input_text", "text": words}]
+    )
+    return [{**first, "content": together}, *others]
+
+
+def _role(role: str, dialect: Dialect) -> str:
+    return "system" if role == "developer" and not dialect.has_developer else role
+
+
+def _chat_content(content: Any) -> Any:
+    return content if isinstance(content, str) else [_chat_part(block) for block in content]
+
+
+def _chat_part(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A published block as chat completions have it."""
+    kind = block["type"]
+    if kind == "input_image":
+        image = {"url": block["image_url"]}
+        if "detail" in block:
+            image["detail"] = block["detail"]
+        return {"type": "image_url", "image_url": image}
+    if kind == "input_audio":
+        return {"type": "input_audio", "input_audio": block["input_audio"]}
+    return {"type": "text", "text": block["text"]}
+
+
+def _read_chat(body: Any, model: str) -> Completion:
+    """What a chat completion says.
+
+    Raises:
+        NoVerdict: When it is none.
+    """
+    body = _mapping(body)
+    choices = body.get("choices")
+    choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise failures.no_completion(model, "it has no choice with a message")
+    details = _mapping(_mapping(body.get("usage")).get("prompt_tokens_details"))
+    usage = _usage(body.get("usage"), "prompt_tokens", "completion_tokens", details.get("cached_tokens"))
+    content = message.get("content")
+    text = content if isinstance(content, str) else ""
+    refusal, stop = message.get("refusal"), choice.get("finish_reason")
+    failure = None
+    if isinstance(refusal, str) and refusal:
+        failure = failures.refused(model, refusal)
+    elif stop == "content_filter":
+        failure = failures.filtered(model)
+    elif stop == "length":
+        failure = failures.cut_off(model, usage.get("completion_tokens", 0))
+    elif not text.strip():
+        failure = failures.empty(model)
+    return Completion(text, _model(body, model), usage, failure)
+
+
+def _read_responses(body: Any, model: str) -> Completion:
+    """What a response says.
+
+    Raises:
+        NoVerdict: When it is none.
+    """
+    body = _mapping(body)
+    output = body.get("output")
+    if not isinstance(output, list):
+        error = _mapping(body.get("error")).get("message")
+        raise failures.no_completion(model, str(error)[:300] if error else "it has no output")
+    parts = [
+        _mapping(part)
+        for entry in map(_mapping, output)
+        if entry.get("type") == "message" and isinstance(entry.get("content"), list)
+        for part in entry["content"]
+    ]
+    details = _mapping(_mapping(body.get("usage")).get("input_tokens_details"))
+    usage = _usage(body.get("usage"), "input_tokens", "output_tokens", details.get("cached_tokens"))
+    text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text")
+    refusal = next((str(part.get("refusal", "")) for part in parts if part.get("type") == "refusal"), None)
+    reason = _mapping(body.get("incomplete_details")).get("reason")
+    failure = None
+    if refusal is not None:
+        failure = failures.refused(model, refusal)
+    elif reason == "content_filter":
+        failure = failures.filtered(model)
+    elif reason is not None or body.get("status") == "incomplete":
+        failure = failures.cut_off(model, usage.get("completion_tokens", 0))
+    elif body.get("status") == "failed":
+        failure = failures.no_completion(model, str(_mapping(body.get("error")).get("message"))[:300])
+    elif not text.strip():
+        failure = failures.empty(model)
+    return Completion(text, _model(body, model), usage, failure)
+
+
+def _usage(said: Any, prompt: str, completion: str, cached: Any) -> dict[str, int]:
+    """Tokens by their published names; none where the server counts none."""
+    said = _mapping(said)
+    asked, answered = _count(said.get(prompt)), _count(said.get(completion))
+    if not (asked or answered):
+        return {}
+    return {
+        "prompt_tokens": asked,
+        "completion_tokens": answered,
+        "total_tokens": asked + answered,
+        "cached_tokens": min(_count(cached), asked),
+    }
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _model(body: Mapping[str, Any], model: str) -> str:
+    said = body.get("model")
+    return said if isinstance(said, str) and said else model
+
+
+WIRES: Mapping[Api, Wire] = {
+    "chat": Wire("/chat/completions", _chat_body, _read_chat),
+    "responses": Wire("/responses", _responses_body, _read_responses),
+}

@@ -1,0 +1,124 @@
+"""Which addresses a grader's requests may reach, decided where the connection is made.
+
+A name is looked up once, every address that it has is checked, and the connection goes to one of those very addresses:
+between a check and a second look-up the answer could change (DNS rebinding). Certificates are still checked against the
+name, and a connection is only used again for the same name.
+
+Not covered: a service in public that passes requests on into the operator's network, and a resolver that lies about public
+addresses, which the certificate finds out.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import TypeAlias
+
+import httpcore2
+
+from graders import FailureKind, GradingError
+
+Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
+"""Gives the addresses of a host, for a port; raises `OSError` when it has none."""
+
+CONNECT_S = 10.0
+"""Seconds for each address."""
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that was ever given out; `is_global` also holds of site-local fec0::/10."""
+
+
+class GuardedNetwork(httpcore2.AsyncNetworkBackend):
+    """Connects to public addresses, and to whatever the hosts are that the operator trusts."""
+
+    def __init__(
+        self,
+        trusted: Collection[str],
+        *,
+        resolve: Resolve | None = None,
+        network: httpcore2.AsyncNetworkBackend | None = None,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            trusted: Hosts, or `host:port`, that may have any address, and be asked without TLS.
+            resolve: Looks up names; None for the system's resolver.
+            network: Connects to addresses; None for the system's network.
+        """
+        self._trusted = {entry.lower().rstrip(".") for entry in trusted}
+        self._resolve = resolve or _system_resolve
+        self._network = network or httpcore2.AnyIOBackend()
+
+    def trusts(self, host: str, port: int) -> bool:
+        """Whether the operator trusts a host, on this port or on any."""
+        host = host.lower().strip("[]").rstrip(".")
+        shown = f"[{host}]" if ":" in host else host
+        return bool(self._trusted & {host, shown, f"{shown}:{port}"})
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  # the interface's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Connect to the first address of a host that answers, if it may be connected to any.
+
+        Raises:
+            GradingError: When an address of it is not public and the operator does not trust the host.
+            httpcore2.ConnectError: When it has no address, or none answers.
+        """
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, ValueError) as error:  # a label of more than 63 characters has no encoding
+            raise httpcore2.ConnectError(f"{host} has no address: {error}") from error
+        if not self.trusts(host, port) and not all(map(is_public, addresses)):
+            raise not_allowed(f"{host!r} has an address that is not public", host, port)
+        failed: Exception = httpcore2.ConnectError(f"{host} has no address")
+        for address in addresses:
+            try:
+                return await self._network.connect_tcp(
+                    address,
+                    port,
+                    timeout=CONNECT_S,
+                    local_address=local_address,
+                    socket_options=socket_options,
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failed = error
+        raise failed
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, also where it is an IPv4 address inside an IPv6 one."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        inside = found.ipv4_mapped or found.sixtofour
+        if found in _NAT64:
+            inside = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
+        if inside is not None:
+            return is_public(str(inside))
+        if found not in _UNICAST:
+            return False
+    return found.is_global and not found.is_multicast and not found.is_reserved
+
+
+def not_allowed(why: str, host: str, port: int) -> GradingError:
+    """An address that the operator does not allow, and what an operator does who wants to."""
+    shown = f"[{host}]" if ":" in host else host
+    return GradingError(
+        f"the endpoint was not asked: {why}; the operator of this machine allows it with the setting endpoint_hosts "
+        f"(GRADERS_ENDPOINT_HOSTS='[\"{shown}:{port}\"]')",
+        kind=FailureKind.ENDPOINT_GRADER_SAFETY_CHECK,
+        details={"type": "not_allowed"},
+    )
+
+
+async def _system_resolve(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -1,0 +1,165 @@
+"""What a grader in a worker may ask of the world: a closed set of calls, and nothing else.
+
+The worker's side is `RemoteContext`, the evaluator's `answer_call`. Both sides send plain data; what comes from a worker is
+read as if it were a stranger's, since a plugin may have made it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from graders import (
+    Context,
+    Embedder,
+    Failure,
+    Grader,
+    GraderError,
+    GraderResult,
+    GradingError,
+    Item,
+    Judge,
+    Registry,
+    Sample,
+    Verdict,
+)
+from runtime.workers.frames import FrameError, Message, results_from_plain, results_to_plain
+from runtime.world import Unconfigured
+
+_FAILURE = TypeAdapter(Failure)
+_VERDICT = TypeAdapter(Verdict)
+
+
+class _Question(BaseModel):
+    """What a judge is asked."""
+
+    model: str
+    messages: list[dict[str, Any]]
+    json_schema: dict[str, Any]
+    sampling: dict[str, Any]
+    name: str
+
+
+class _Texts(BaseModel):
+    """What is to be embedded."""
+
+    texts: list[str]
+    model: str | None
+
+
+class RemoteContext(Unconfigured):
+    """The world as a plugin in a worker sees it: everything is asked of the evaluator.
+
+    It has no network (a plugin that needs one says so, and has its own) and no sandbox (it is in one).
+    """
+
+    def __init__(self, call: Callable[[Message], Message], trace_id: str | None) -> None:
+        self._call, self.trace_id = call, trace_id
+
+    @property
+    def judge(self) -> Judge:
+        """The models that grade."""
+        return _RemoteJudge(self._call)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The models that embed."""
+        return _RemoteEmbedder(self._call)
+
+    async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
+        """Run a grader inside this grader, in the evaluator."""
+        return (await self.grade_all({"": grader}, sample, item))[""]
+
+    async def grade_all(
+        self, graders: Mapping[str, Grader], sample: Sample, item: Item
+    ) -> dict[str, GraderResult]:
+        """Run several graders inside this grader, side by side, in the evaluator."""
+        configs = [grader.config for grader in graders.values()]
+        called = {"call": "grade_all", "graders": configs, "sample": sample.to_stored(), "item": dict(item)}
+        return dict(zip(graders, results_from_plain(_value(self._call(called))), strict=True))
+
+
+class _RemoteJudge:
+    def __init__(self, call: Callable[[Message], Message]) -> None:
+        self._call = call
+
+    async def ask(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        name: str = "verdict",
+    ) -> Verdict:
+        asked = {
+            "model": model,
+            "messages": messages,
+            "json_schema": schema,
+            "sampling": sampling,
+            "name": name,
+        }
+        return _VERDICT.validate_python(_value(self._call({"call": "ask", **asked})))
+
+
+class _RemoteEmbedder:
+    def __init__(self, call: Callable[[Message], Message]) -> None:
+        self._call = call
+
+    async def embed(self, texts: Sequence[str], *, model: str | None = None) -> Sequence[Sequence[float]]:
+        vectors: list[list[float]] = _value(
+            self._call({"call": "embed", "texts": list(texts), "model": model})
+        )
+        return vectors
+
+
+def _value(reply: Message) -> Any:
+    """What a call gave.
+
+    Raises:
+        GradingError: What it raised in the evaluator.
+    """
+    if "failure" not in reply:
+        return reply["value"]
+    error = GradingError.of(_FAILURE.validate_python(reply["failure"]))
+    error.usage = reply["usage"]
+    raise error
+
+
+async def answer_call(message: Message, context: Context, registry: Registry) -> Message:
+    """Do what a worker asks for, and give the reply.
+
+    Raises:
+        FrameError: When it asks for something that there is not.
+    """
+    try:
+        return {"value": await _answer(message, context, registry)}
+    except GradingError as error:
+        return {"failure": asdict(error.failure), "usage": error.usage}
+    except (KeyError, TypeError, ValueError, GraderError) as error:
+        raise FrameError(f"the worker asked for what there is not: {error}") from error
+
+
+async def _answer(message: Message, context: Context, registry: Registry) -> Any:
+    match message.get("call"):
+        case "grade_all":
+            inner = {str(n): registry.load(config) for n, config in enumerate(message["graders"])}
+            sample, item = Sample.load(message["sample"]), dict(message["item"])
+            return results_to_plain(list((await context.grade_all(inner, sample, item)).values()))
+        case "ask":
+            asked = _Question.model_validate(message)
+            verdict = await context.judge.ask(
+                model=asked.model,
+                messages=asked.messages,
+                schema=asked.json_schema,
+                sampling=asked.sampling,
+                name=asked.name,
+            )
+            return asdict(verdict)
+        case "embed":
+            wanted = _Texts.model_validate(message)
+            vectors = await context.embedder.embed(wanted.texts, model=wanted.model)
+            return [[float(number) for number in vector] for vector in vectors]
+        case other:
+            raise FrameError(f"there is no call {str(other)[:60]!r}")

@@ -1,0 +1,127 @@
+"""Where processes meet: rates and spending, in SQLite and in a real PostgreSQL."""
+
+import asyncio
+import builtins
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graders import ConfigurationError, GradingError
+from runtime.judge.limits import Rate
+from runtime.judge.meeting import TOLERANCE_S, Meeting, meeting_at
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A meeting point of this test's own."""
+    if request.param == "sqlite":
+        return str(tmp_path / "deep" / "judges.sqlite")
+    url: str = request.getfixturevalue("postgresql")
+    return url
+
+
+@pytest.fixture
+async def both(store: str) -> AsyncIterator[tuple[Meeting, Meeting]]:
+    """Two processes that meet, as far as the store can tell."""
+    one, other = meeting_at(store), meeting_at(store)
+    yield one, other
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_places_are_handed_out_evenly_whoever_asks(both: tuple[Meeting, Meeting]) -> None:
+    one, other = both
+    began = time.time()
+    waits = [await (one if n % 2 else other).reserve("r", 10.0) for n in range(6)]
+    took = time.time() - began
+    assert waits[0] <= 0
+    for number, wait in enumerate(waits):
+        assert 10 * number - took - TOLERANCE_S <= wait <= 10 * number
+
+
+async def test_rates_do_not_touch_each_other(both: tuple[Meeting, Meeting]) -> None:
+    one, other = both
+    await one.reserve("a", 1000.0)
+    assert await other.reserve("b", 1000.0) <= 0
+
+
+async def test_what_a_place_really_cost_moves_the_next(both: tuple[Meeting, Meeting]) -> None:
+    one, other = both
+    await one.reserve("a", 1000.0)
+    await other.shift("a", -900.0)
+    assert 0 < await one.reserve("a", 1.0) <= 100
+
+
+async def test_spending_is_counted_together(both: tuple[Meeting, Meeting]) -> None:
+    one, other = both
+    assert await one.spend("day", 0, 0.0) == (0, 0.0)
+    await asyncio.gather(*((one if n % 2 else other).spend("day", 3, 0.25) for n in range(20)))
+    assert await one.spend("day", 0, 0.0) == (60, 5.0)
+    assert await other.spend("other", 1, 0.0) == (1, 0.0)
+
+
+async def test_it_is_there_after_a_restart(store: str) -> None:
+    first = meeting_at(store)
+    await first.spend("day", 5, 1.0)
+    await first.aclose()
+    second = meeting_at(store)
+    assert await second.spend("day", 0, 0.0) == (5, 1.0)
+    await second.aclose()
+
+
+async def test_a_statement_that_is_cut_off_does_not_spoil_the_next(both: tuple[Meeting, Meeting]) -> None:
+    one, _ = both
+    await one.spend("day", 1, 0.0)
+    tasks = [asyncio.create_task(one.spend("other", 1, 0.0)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert await one.spend("day", 0, 0.0) == (1, 0.0)
+
+
+async def test_a_store_that_is_not_there_is_a_failed_measurement(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for store in (str(tmp_path / "file" / "below"), "postgresql://nobody@127.0.0.1:9/none"):
+        meeting = meeting_at(store)
+        with pytest.raises(GradingError, match="judge_store") as caught:
+            await meeting.reserve("a", 1.0)
+        assert caught.value.failure.caused_by == "infrastructure"
+        assert caught.value.failure.details["type"] == "judge_store_unavailable"
+        await meeting.aclose()
+
+
+def test_a_store_of_another_kind_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="not with redis://"):
+        meeting_at("redis://localhost")
+
+
+def test_the_driver_of_postgresql_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    really = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name == "psycopg":
+            raise ImportError(name)
+        return really(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ConfigurationError, match=r"rft-graders\[postgres\]"):
+        meeting_at("postgresql://localhost")
+
+
+async def test_whoever_leaves_the_queue_takes_no_place(tmp_path: Path) -> None:
+    meeting = meeting_at(str(tmp_path / "judges.sqlite"))
+    rate = Rate(meeting, "r", per_minute=60.0)
+    await rate.wait(1)
+    waiting = [asyncio.create_task(rate.wait(1)) for _ in range(50)]
+    await asyncio.sleep(0.05)
+    for task in waiting[1:]:
+        task.cancel()
+    await asyncio.gather(*waiting[1:], return_exceptions=True)
+    assert 1 <= await meeting.reserve("r", 1.0) <= 2, "one has passed, one waits, and all others are gone"
+    waiting[0].cancel()
+    await rate.correct(5, 5)
+    await meeting.aclose()
