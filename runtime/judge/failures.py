@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graders import FailureKind, GradingError
+from graders.contract import brief
 
 _REFUSAL = FailureKind.MODEL_GRADER_REFUSAL
 _PARSE = FailureKind.MODEL_GRADER_PARSE
@@ -66,7 +67,10 @@ def empty(model: str) -> NoVerdict:
 
 def unparseable(model: str, why: str, answer: str) -> NoVerdict:
     """The answer is not JSON in the shape that was asked for."""
-    message = f"the judge {model!r} did not answer in the shape that was asked for: {why}"
+    message = (
+        f"the judge {model!r} did not answer in the shape that was asked for: {why}; "
+        f"its answer: {brief(answer, 120)}"
+    )
     return NoVerdict(
         message, _PARSE, "unparseable_verdict", retryable=True, details={"answer": answer[:2_000]}
     )

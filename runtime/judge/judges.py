@@ -10,6 +10,7 @@ import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 
 from graders import Embedder, GradingError, Judge, Verdict
+from graders.votes import summed
 from runtime.embeddings.server import ServerEmbedder
 from runtime.judge import failures
 from runtime.judge.answers import NotAnAnswer, Shape, Shapes, parse_answer
@@ -141,21 +142,22 @@ class Judges:
     async def _answer(self, server: ModelServer, question: Question, key: bytes, client: str) -> _Answer:
         """Ask, and ask again where the answer was none, as often as that is allowed."""
         retries = parse_retries = 0
-        usage: dict[str, int] = {}
+        usages: list[Mapping[str, Mapping[str, int]]] = []
         while True:
             try:
                 completion, sent_again = await self._paid(server, question, client)
                 retries += sent_again
-                for kind, tokens in completion.usage.items():
-                    usage[kind] = usage.get(kind, 0) + tokens
-                output = _output(completion, question.shape)
+                if completion.usage:
+                    usages.append({completion.model: completion.usage})
+                output = _output(server.name, completion, question.shape)
             except NoVerdict as failure:
                 if not failure.is_misread or parse_retries == server.configuration.parse_retries:
-                    failure.usage = {server.name: usage} if usage else {}
+                    failure.usage = summed(usages)
                     raise
                 parse_retries += 1
                 continue
             self._cache.put(key, output, completion.model)
+            usage = summed(usages).get(completion.model, {})
             return _Answer(output, completion.model, usage, retries + parse_retries)
 
     async def _paid(self, server: ModelServer, question: Question, client: str) -> tuple[Completion, int]:
@@ -290,7 +292,7 @@ def _key(server: ModelServer, question: Question, vote: int) -> bytes:
     return digest.digest()
 
 
-def _output(completion: Completion, shape: Shape) -> Any:
+def _output(judge: str, completion: Completion, shape: Shape) -> Any:
     """The verdict in an answer.
 
     Raises:
@@ -302,5 +304,5 @@ def _output(completion: Completion, shape: Shape) -> Any:
         output = parse_answer(completion.text)
         shape.check(output)
     except NotAnAnswer as error:
-        raise failures.unparseable(completion.model, str(error), completion.text) from None
+        raise failures.unparseable(judge, str(error), completion.text) from None
     return output

@@ -50,7 +50,7 @@ async def test_a_judge_that_fails_leaves_a_plugins_sample_ungraded(asking: Evalu
     assert result.failure is not None
     assert result.failure.kind is FailureKind.MODEL_GRADER_PARSE
     assert result.failure.caused_by == "infrastructure"
-    assert result.usage["judge"]["total_tokens"] == 30, "what was paid is counted"
+    assert result.usage["judge-2026"]["total_tokens"] == 30, "what was paid is counted"
 
 
 async def test_a_plugin_has_its_texts_embedded(asking: Evaluator) -> None:

@@ -280,7 +280,7 @@ def test_what_a_judge_says_comes_back_in_the_published_answer(
     assert cut.reward == 0.0
     assert cut.metadata.errors.model_grader_exceeded_max_tokens_error
     assert cut.api_model_grader_token_usage_per_model == {
-        "gpt-4o": {"prompt_tokens": 50, "completion_tokens": 300, "total_tokens": 350, "cached_tokens": 0}
+        "judge-1": {"prompt_tokens": 50, "completion_tokens": 300, "total_tokens": 350, "cached_tokens": 0}
     }
 
 

@@ -163,7 +163,7 @@ async def test_what_is_no_verdict_is_ungraded_with_its_own_cause(name: str, tmp_
     assert error.failure.kind is kind
     assert error.failure.details["type"] == cause
     if reply.status_code == 200 and "choices" in reply.text and name != "no choice":
-        assert error.usage["judge"]["total_tokens"] == 15, "what it cost is counted all the same"
+        assert error.usage["judge-2026"]["total_tokens"] == 15, "what it cost is counted all the same"
 
 
 RESPONSES: dict[str, tuple[httpx2.Response, str]] = {
@@ -279,7 +279,7 @@ async def test_a_misread_answer_is_asked_for_again_as_often_as_the_operator_says
         error_ = await failed(judges)
     assert len(script.requests) == 3
     assert error_.usage == {
-        "judge": {"prompt_tokens": 30, "completion_tokens": 15, "total_tokens": 45, "cached_tokens": 12}
+        "judge-2026": {"prompt_tokens": 30, "completion_tokens": 15, "total_tokens": 45, "cached_tokens": 12}
     }
     assert error_.failure.details["answer"] == "no JSON"
 
