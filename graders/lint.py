@@ -58,7 +58,7 @@ class Finding:
 
 def check_grader(grader: Grader) -> list[Finding]:
     """What is wrong with a grader, whatever the data."""
-    return [finding for path, inner in _all_graders(grader) for finding in _check_one(path, inner)]
+    return [finding for path, inner in all_graders(grader) for finding in _check_one(path, inner)]
 
 
 def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
@@ -249,7 +249,7 @@ class DataCheck:
     def __init__(self, grader: Grader) -> None:
         self._references = dict.fromkeys(  # a template may name one variable twice
             ((*path, *where), reference.text, reference.steps)
-            for path, inner in _all_graders(grader)
+            for path, inner in all_graders(grader)
             for where, template in inner.templates()
             for reference in template.references
             if reference.namespace == "item" and reference.steps
@@ -331,8 +331,8 @@ def _lines(rows: tuple[int, ...]) -> str:
     return f"line{'s' if len(rows) > 1 else ''} {named}{more}"
 
 
-def _all_graders(grader: Grader, path: Path = ()) -> Iterator[tuple[Path, Grader]]:
+def all_graders(grader: Grader, path: Path = ()) -> Iterator[tuple[Path, Grader]]:
     """A grader and those inside it, each with its path."""
     yield path, grader
     for where, inner in grader.inner():
-        yield from _all_graders(inner, (*path, *where))
+        yield from all_graders(inner, (*path, *where))

@@ -15,6 +15,8 @@
     tokens = 5_000_000
 """
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -68,6 +70,13 @@ class JudgeModel(BaseModel):
         uncached = max(0, prompt_tokens - cached_tokens)
         paid = uncached * self.prompt_price + cached_tokens * cached_price
         return (paid + completion_tokens * self.completion_price) / 1e6
+
+
+def find_judge(judges: Mapping[str, JudgeModel], name: str) -> JudgeModel | None:
+    """What is said of a name: its own entry, or the first pattern that fits; None where nothing is."""
+    if name in judges:
+        return judges[name]
+    return next((model for pattern, model in judges.items() if fnmatchcase(name, pattern)), None)
 
 
 class Budget(BaseModel):

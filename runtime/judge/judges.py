@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import httpx2
@@ -16,7 +15,7 @@ from runtime.judge import failures
 from runtime.judge.answers import NotAnAnswer, Shape, Shapes, parse_answer
 from runtime.judge.budgets import Budgets, Price, Purse
 from runtime.judge.cache import VerdictCache
-from runtime.judge.configuration import JudgeModel
+from runtime.judge.configuration import JudgeModel, find_judge
 from runtime.judge.connections import Connections
 from runtime.judge.failures import NoVerdict
 from runtime.judge.flights import Flights
@@ -79,7 +78,7 @@ class Judges:
     def embedder_of(self, model: str) -> Embedder | None:
         """The model of a name that embeds; None where no server is known for it."""
         if model not in self._embedders:
-            configuration = self._configured(model)
+            configuration = find_judge(self._settings.judges, model) or JudgeModel()
             try:
                 client = self.client(model, configuration)
             except NoVerdict:
@@ -191,7 +190,7 @@ class Judges:
         Raises:
             NoVerdict: When none is known.
         """
-        configuration = self._configured(model)
+        configuration = find_judge(self._settings.judges, model) or JudgeModel()
         client = self.client(model, configuration)
         seats = max(1, configuration.concurrency // self._settings.workers)
         where = f"{client.base_url} {configuration.model or model}"
@@ -213,14 +212,6 @@ class Judges:
         )
         self._servers[model] = server
         return server
-
-    def _configured(self, model: str) -> JudgeModel:
-        """What the settings say of a name: its own entry, or the first pattern that fits; otherwise nothing."""
-        judges = self._settings.judges
-        if model in judges:
-            return judges[model]
-        fitting = (configuration for name, configuration in judges.items() if fnmatchcase(model, name))
-        return next(fitting, JudgeModel())
 
     def client(self, model: str, configuration: JudgeModel) -> AsyncOpenAI:
         """The official client of a model's server.

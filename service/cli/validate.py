@@ -1,14 +1,18 @@
 """`graders validate`: every mistake in a grader, and between a grader and its data."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from graders.lint import DataCheck, Finding, check_grader
+from graders import Grader
+from graders.lint import DataCheck, Finding, all_graders, check_grader
 from runtime import Settings, SyncEvaluator
 from runtime.datasets import read_rows
+from runtime.judge.configuration import find_judge
 from service.cli.files import GraderFile
 
 
@@ -21,13 +25,31 @@ def find_mistakes(grader_path: Path, data: Path | None, settings: Settings) -> l
     file = GraderFile(grader_path)
     with SyncEvaluator(settings=settings) as evaluator:
         grader = file.load(evaluator.prepare)
-    findings = check_grader(grader)
+    findings = [*check_grader(grader), *_without_a_judge(grader, settings)]
     if data is not None:
         check = DataCheck(grader)
         for row in read_rows(data):
             check.add(row.line, row.item)
         findings += check.findings()
     return [_plain(finding, file, data) for finding in findings]
+
+
+def _without_a_judge(grader: Grader, settings: Settings) -> Iterator[Finding]:
+    """Models that would be asked, and that this machine knows no server for."""
+    if os.environ.get("OPENAI_API_KEY"):
+        return
+    for path, inner in all_graders(grader):
+        model = getattr(inner.options, "option_model", None)
+        if not (inner.built_in and isinstance(model, str)):
+            continue
+        judge = find_judge(settings.judges, model)
+        if judge is None or (judge.base_url is None and judge.api_key is None):
+            yield Finding(
+                "warning",
+                (*path, "model"),
+                f"no server is known here for the judge {model!r}: every sample would be ungraded",
+                "set OPENAI_API_KEY, or write [judges] into graders.toml",
+            )
 
 
 def _plain(finding: Finding, file: GraderFile, data: Path | None) -> dict[str, Any]:

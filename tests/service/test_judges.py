@@ -314,3 +314,24 @@ def test_the_doctor_asks_the_judges(tmp_path: Path) -> None:
     assert "[judges]" in judges["keyless"]["how"]
     assert "gpt-[45]* at http" in shown.stdout
     assert "not well: judge gone: no answer" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("config", "warned"),
+    [
+        ("", True),
+        ('[judges."gpt-*"]\nbase_url = "http://127.0.0.1:9/v1"\n', True),
+        ('[judges."o3-*"]\n', True),
+        ('[judges."o3-*"]\napi_key = "sk-1"\n', False),
+        ('[judges."*"]\nbase_url = "http://127.0.0.1:9/v1"\n', False),
+    ],
+)
+def test_validate_says_which_judge_has_no_server(config: str, warned: bool, tmp_path: Path) -> None:
+    (tmp_path / "graders.toml").write_text(config)
+    inner = json.loads((EXAMPLES / "data/countdown_score_model.json").read_text())
+    grader = {"type": "multi", "graders": {"a": inner}, "calculate_output": "a"}
+    (tmp_path / "grader.json").write_text(json.dumps(grader))
+    command = [GRADERS, "validate", "grader.json", "--json"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    findings = json.loads(found.stdout)["findings"]
+    assert [finding["path"] for finding in findings] == ["graders.a.model"] * warned
