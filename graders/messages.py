@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from graders.contract import Item, brief
 from graders.errors import ConfigurationError, InvalidOptions, Problem
@@ -201,6 +209,14 @@ class SamplingParams(_Published):
         validation_alias=AliasChoices("max_completions_tokens", "max_completion_tokens"),
     )
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_limit(cls, value: Any) -> Any:
+        if isinstance(value, dict) and {"max_completions_tokens", "max_completion_tokens"} <= value.keys():
+            message = "this is another name of 'max_completions_tokens', which is given too"
+            raise carry(InvalidOptions([Problem(("max_completion_tokens",), message)]))
+        return value
 
     def given(self) -> dict[str, Any]:
         """Those that were given, by their names here."""

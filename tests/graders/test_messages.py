@@ -187,6 +187,13 @@ def test_sampling_is_what_was_given_by_our_names() -> None:
     assert SamplingParams().given() == {}
 
 
+def test_both_names_of_one_limit_are_an_error() -> None:
+    both = {"max_completion_tokens": 7, "max_completions_tokens": 7}
+    (where, message) = next(iter(problems(sampling_params=both).items()))
+    assert where == "sampling_params.max_completion_tokens"
+    assert message == "this is another name of 'max_completions_tokens', which is given too"
+
+
 def test_wrong_sampling_says_where_and_why() -> None:
     wrong = {"temperature": 3, "top_p": "most", "max_completion_tokens": 0, "effort": "low"}
     assert problems(sampling_params=wrong) == {
