@@ -1,6 +1,7 @@
 """The HTTP application."""
 
 import asyncio
+import importlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,6 +57,7 @@ def app_from_environment() -> FastAPI:
 
 
 def _warm() -> None:
-    """Load the metrics' libraries and tables before the first request, which would wait for them."""
+    """Load the libraries and tables of metrics and judges before the first request, which would wait for them."""
+    importlib.import_module("runtime.judge.judges")
     for name in METRIC_NAMES:
         load_metric(name).score("warm", "up")
