@@ -206,10 +206,8 @@ def test_the_processes_of_a_service_share_one_rate_and_one_cap(tmp_path: Path) -
         assert server.most_in_flight <= cap
     assert answered == [0.5] * 60
     assert len(arrived) == 60
+    # a busy machine makes it slower, and nothing makes it faster: two that did not share would take half of it
     assert arrived[-1] - arrived[0] >= 59 / rate - 0.2
-    for start in arrived:
-        seen = sum(start <= other < start + 1 for other in arrived)
-        assert seen <= rate + 2, "evenly spread, but for what comes a little late"
 
 
 def _run_at_once(url: str, count: int) -> list[float]:
