@@ -52,7 +52,7 @@ async def asking(
     server: JudgeServer, home: Path, *, settings: dict[str, Any] | None = None, **model: Any
 ) -> AsyncIterator[Evaluator]:
     """An evaluator whose judges are all on this server."""
-    judge = {"base_url": server.url, "retries": 3, "parse_retries": 0, "attempt_timeout_s": 0.5, **model}
+    judge = {"base_url": server.url, "retries": 3, "parse_retries": 0, **model}
     configured: dict[str, Any] = {
         "judges": {"*": judge},
         "judge_cache": home / "verdicts.sqlite",
@@ -71,6 +71,9 @@ async def graded(script: Script, home: Path, **model: Any) -> tuple[GraderResult
         return result, len(server.requests)
 
 
+IMPATIENT: dict[str, Any] = {"attempt_timeout_s": 2.0, "retries": 1}
+"""Long enough for a busy machine to answer in, and short enough to wait for."""
+
 PASSING: dict[str, tuple[list[Reply], int]] = {
     "429 with Retry-After": ([status(429, {"retry-after": "0"}), verdict(0.5)], 1),
     "429 without Retry-After": ([status(429), verdict(0.5)], 1),
@@ -78,7 +81,7 @@ PASSING: dict[str, tuple[list[Reply], int]] = {
     "503 then 200": ([status(503, body="<h1>busy</h1>"), verdict(0.5)], 1),
     "reset, then a close without an answer": ([reset(), truncated(verdict(0.5)), verdict(0.5)], 2),
     "a hang": ([hang(), verdict(0.5)], 1),
-    "a drip that takes too long": ([drip(verdict(0.5), 0.02), verdict(0.5)], 1),
+    "a drip that takes too long": ([drip(verdict(0.5), 0.05), verdict(0.5)], 1),
     "a drip that does not": ([drip(verdict(0.5), 0.0)], 0),
 }
 
@@ -86,7 +89,8 @@ PASSING: dict[str, tuple[list[Reply], int]] = {
 @pytest.mark.parametrize("name", PASSING)
 async def test_what_passes_costs_retries_and_no_reward(name: str, tmp_path: Path) -> None:
     script, retries = PASSING[name]
-    result, requests = await graded(script, tmp_path)
+    waits = IMPATIENT if "hang" in name or "too long" in name else {}
+    result, requests = await graded(script, tmp_path, **waits)
     assert (result.reward, result.failure) == (0.5, None)
     assert result.metrics["retries"] == retries
     assert requests == retries + 1
@@ -97,7 +101,7 @@ LASTING: dict[str, tuple[Reply, FailureKind, str, int]] = {
     "500": (status(500), FailureKind.MODEL_GRADER_SERVER, "status", 4),
     "401": (status(401), FailureKind.MODEL_GRADER_SERVER, "status", 1),
     "reset": (reset(), FailureKind.MODEL_GRADER_SERVER, "no_answer", 4),
-    "hang": (hang(), FailureKind.MODEL_GRADER_SERVER, "no_answer", 4),
+    "hang": (hang(), FailureKind.MODEL_GRADER_SERVER, "no_answer", 2),
     "truncated": (truncated(verdict(1)), FailureKind.MODEL_GRADER_SERVER, "no_answer", 4),
     "truncated JSON": (
         status(200, {"content-type": "application/json"}, '{"choices": [{"mess'),
@@ -175,7 +179,7 @@ LASTING: dict[str, tuple[Reply, FailureKind, str, int]] = {
 @pytest.mark.parametrize("name", LASTING)
 async def test_what_lasts_is_ungraded_with_its_own_cause(name: str, tmp_path: Path) -> None:
     script, kind, cause, expected = LASTING[name]
-    result, requests = await graded([script], tmp_path)
+    result, requests = await graded([script], tmp_path, **(IMPATIENT if name == "hang" else {}))
     assert result.reward is None
     assert result.passed is None
     assert result.failure is not None
@@ -223,17 +227,17 @@ def _disturbed(chance: random.Random) -> Callable[[Request, int], Reply]:
 async def test_refusals_and_hangs_change_no_reward(tmp_path: Path) -> None:
     samples, items = [f"answer {n}" for n in range(600)], [ITEM] * 600
 
-    async def rewards(script: Script, home: Path) -> tuple[list[float], float, int]:
+    async def rewards(script: Script, home: Path, patience_s: float) -> tuple[list[float], float, int]:
         with JudgeServer(script) as server:
-            model: dict[str, Any] = {"retries": 8, "attempt_timeout_s": 1.0, "concurrency": 100}
+            model: dict[str, Any] = {"retries": 8, "attempt_timeout_s": patience_s, "concurrency": 100}
             async with asking(server, home, **model) as evaluator:
                 gradings = await evaluator.grade_many(GRADER, samples, items)
                 retries = sum(result.metrics["retries"] for result in gradings)
             return gradings.rewards.tolist(), retries, len(server.requests)
 
-    quiet, none, requests = await rewards(lambda request, _: verdict(_reward_of(request)), tmp_path / "a")
+    quiet, none, requests = await rewards(lambda request, _: verdict(_reward_of(request)), tmp_path / "a", 60)
     assert (none, requests) == (0, 600)
-    disturbed, retries, requests = await rewards(_disturbed(random.Random(7)), tmp_path / "b")  # noqa: S311
+    disturbed, retries, requests = await rewards(_disturbed(random.Random(7)), tmp_path / "b", 1)  # noqa: S311
     assert disturbed == quiet
     assert len(set(quiet)) > 100
     assert requests == 600 + retries
