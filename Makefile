@@ -52,6 +52,7 @@ bench: $(INSTALLED) ## speed, as ratios to other libraries measured in the same 
 	@$(BIN)/python -m benchmarks.bench
 	@$(BIN)/python -m benchmarks.judges
 	@$(BIN)/python -m benchmarks.sandboxes
+	@$(BIN)/python -m benchmarks.service
 
 bench-sandbox: $(INSTALLED) ## what isolation costs, beside bare processes, bubblewrap and forks that are not locked
 	@$(BIN)/python -m benchmarks.sandboxes

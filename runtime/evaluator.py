@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from runtime.embeddings import Embeddings
     from runtime.http import GuardedHttp
     from runtime.judge.judges import Judges
+    from runtime.judge.statistics import ModelStatistics
 
 REMEMBERED = 8192
 """Gradings of a stream that are remembered, in order to do identical ones once."""
@@ -83,6 +84,11 @@ class Evaluator:
 
             self._judges = Judges(self.settings)
         return self._judges
+
+    @property
+    def judge_statistics(self) -> "Mapping[str, ModelStatistics]":
+        """What each model that grades did, by the name that graders use; nothing where none was asked."""
+        return {} if self._judges is None else self._judges.statistics
 
     def judge(self, *, vote: int, client: str) -> Judge:
         """The models that grade, as one vote and one client see them."""
@@ -194,6 +200,7 @@ class Evaluator:
         items: Sequence[Item],
         *,
         deadline_s: float | None = None,
+        client: str = "",
     ) -> Gradings:
         """Grade many rows; results in their order, identical rows graded once.
 
@@ -204,6 +211,7 @@ class Evaluator:
             samples: One for each row, in any form that `Sample.load` takes.
             items: One for each row.
             deadline_s: Seconds for the whole batch; rows that are not done by then are ungraded.
+            client: Who pays for judges: a digest of an API key; empty where there are no keys.
 
         Raises:
             ConfigurationError: When the two sequences differ in length, or a sample is none.
@@ -213,7 +221,7 @@ class Evaluator:
                 f"{len(samples)} samples and {len(items)} items: a batch has one item for each sample"
             )
         loaded = await self.prepare(grader)
-        world = World(self, self._deadline(deadline_s))
+        world = World(self, self._deadline(deadline_s), client=client)
         if goes_in_bulk(loaded):
             return await grade_in_bulk(self, loaded, samples, items, world)
         if goes_in_rows(loaded) and deadline_s is None:  # a deadline must keep what is done, row by row
@@ -229,6 +237,7 @@ class Evaluator:
         *,
         deadline_s: float | None = None,
         ordered: bool = True,
+        client: str = "",
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         """Grade rows as they come, without holding them all.
 
@@ -237,12 +246,13 @@ class Evaluator:
             rows: Pairs of sample and item; read only as fast as they are graded.
             deadline_s: Seconds for the whole stream.
             ordered: Give results in the order of the rows, otherwise as soon as each is there.
+            client: Who pays for judges, as in `grade`.
 
         Yields:
             The row's position and its result.
         """
         loaded = await self.prepare(grader)
-        world = World(self, self._deadline(deadline_s))
+        world = World(self, self._deadline(deadline_s), client=client)
         if goes_in_bulk(loaded):
             results = grade_in_chunks(self, loaded, rows, world)
         else:

@@ -42,6 +42,10 @@ class Gradings(Sequence[GraderResult]):
         known = self._known.get(position)
         return known or self._grader.complete(float(self.rewards[position]), execution_time=self.seconds)
 
+    def known(self, index: int) -> GraderResult | None:
+        """The result of a row that was not done in bulk; None where there is nothing to it but its reward."""
+        return self._known.get(index)
+
     @property
     def ungraded(self) -> int:
         """Number of rows without a reward."""

@@ -92,8 +92,24 @@ class Settings(BaseSettings):
     """Keys that clients must send; without any, everyone who reaches the port may grade."""
     body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes of a request's body."""
+    database: str = Field(default_factory=lambda: str(_data_directory().expanduser() / "service.sqlite"))
+    """What the service remembers: a SQLite file, or a `postgresql://` URL; all its processes share it."""
+    files_dir: Path = Field(default_factory=lambda: _data_directory().expanduser() / "files")
+    """Where the contents of uploaded files are; all processes of the service share it."""
+    file_limit: int = Field(default=512_000_000, ge=1)
+    """Bytes of an uploaded file."""
     request_timeout_s: float = Field(default=120.0, gt=0, le=600)
     """Seconds after which a request's grading is ungraded."""
+    log_format: Literal["json", "text"] | None = None
+    """How `graders serve` logs; None: as text on a terminal, otherwise one JSON object a line."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that `graders serve` logs; only at `debug` the messages of exceptions, which may quote samples."""
+    batch_rows: int = Field(default=10_000, ge=1)
+    """Rows of one batch."""
+    batch_body_limit: int = Field(default=64_000_000, ge=1)
+    """Bytes of a batch's body, in place of `body_limit`; of a compressed one, once it is decompressed."""
+    batch_timeout_s: float = Field(default=600.0, gt=0, le=86_400)
+    """Seconds after which the rows of a batch that are not done are ungraded."""
 
     @classmethod
     def load(cls, config: Path | None = None, **arguments: Any) -> "Settings":

@@ -14,8 +14,11 @@ from graders import Registry
 from graders.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
 from service import errors
-from service.middleware import Gate
-from service.routes import graders, health
+from service.compression import Compression
+from service.metrics import Metrics
+from service.middleware import Gate, Watch
+from service.routes import files, grade, graders, health, metrics
+from service.store import Files, Store
 
 CONFIG_VARIABLE = "GRADERS_CONFIG_FILE"
 """Where `graders serve` tells its processes which TOML file to read."""
@@ -32,21 +35,36 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Evaluator(registry, settings) as evaluator:
-            app.state.evaluator = evaluator
+        async with Evaluator(registry, settings) as evaluator, Store(settings.database) as store:
+            app.state.evaluator, app.state.store = evaluator, store
+            app.state.files = Files(store, settings.files_dir)
+            await app.state.files.open()
             await asyncio.gather(asyncio.to_thread(_warm), evaluator.sandbox.warm())
+            judges = asyncio.create_task(counted.follow_judges(lambda: evaluator.judge_statistics))
             app.state.ready = True
             yield
             app.state.ready = False
+            judges.cancel()
 
     app = FastAPI(title="rft-graders", version=version("rft-graders"), lifespan=lifespan)
     app.state.settings, app.state.ready = settings, False
+    app.state.metrics = counted = Metrics()
     errors.install(app)
     for prefix in ("/v1", "/openai/v1"):
         app.include_router(graders.router, prefix=prefix)
+        app.include_router(files.router, prefix=prefix)
+    app.include_router(grade.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     keys = [key.get_secret_value() for key in settings.api_keys]
-    app.add_middleware(Gate, body_limit=settings.body_limit, api_keys=keys)
+    app.add_middleware(Compression)  # what is added first is inside: the gate comes before it
+    app.add_middleware(
+        Gate,
+        body_limit=settings.body_limit,
+        body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
+        api_keys=keys,
+    )
+    app.add_middleware(Watch, metrics=counted)
     return app
 
 

@@ -4,13 +4,16 @@ import hashlib
 import hmac
 import logging
 import re
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import logs
 from service.errors import ApiError
+from service.metrics import OTHER, Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -19,14 +22,55 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Paths that a load balancer may ask without a key."""
 
 
+class Watch:
+    """Counts each request, and logs one line of it, which tells nothing that the request holds."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and look at what comes back."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = sent = 0
+
+        async def send_watched(message: Message) -> None:
+            nonlocal status, sent
+            status = message.get("status", status)
+            sent += len(message.get("body", b""))
+            await send(message)
+
+        began = time.perf_counter()
+        with logs.request():
+            try:
+                await self._app(scope, receive, send_watched)
+            finally:
+                seconds = time.perf_counter() - began
+                route, method = _template(scope), scope["method"]
+                self._metrics.answered(route, method, status, seconds)
+                fields = {
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "seconds": round(seconds, 6),
+                    "bytes": sent,
+                    "client": scope.get("state", {}).get("client", ""),
+                }
+                logger.info("request", extra={"fields": fields})
+
+
 class Gate:
     """Gives each response an `x-request-id`, refuses requests without a key, and bodies that are too long.
 
-    A body is counted while it arrives, so that one without a `content-length` is bounded too.
+    A body is counted while it arrives, so that one without a `content-length` is bounded too. Routes find in their
+    request's state the `client`, and middleware the `body_limit`, in bytes.
     """
 
-    def __init__(self, app: ASGIApp, *, body_limit: int, api_keys: Sequence[str]) -> None:
-        self._app, self._body_limit = app, body_limit
+    def __init__(
+        self, app: ASGIApp, *, body_limit: int, body_limits: Mapping[str, int], api_keys: Sequence[str]
+    ) -> None:
+        self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
         self._keys = [key.encode() for key in api_keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,6 +82,7 @@ class Gate:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
 
+        logs.name_request(request_id)
         started = False
 
         async def send_with_id(message: Message) -> None:
@@ -50,12 +95,14 @@ class Gate:
         given_key = _given_key(headers)
         # a name for whoever holds the key, from which nobody gets the key
         scope.setdefault("state", {})["client"] = _digest(given_key) if self._keys else ""
-        refusal = self._refusal(scope["path"], headers, given_key)
+        limit = self._body_limits.get(scope["path"], self._body_limit)
+        scope["state"]["body_limit"] = limit
+        refusal = self._refusal(scope["path"], headers, given_key, limit)
         if refusal is not None:
             await refusal.response()(scope, receive, send_with_id)
             return
         try:
-            await self._app(scope, self._counted(receive), send_with_id)
+            await self._app(scope, _counted(receive, limit), send_with_id)
         except Exception:
             logger.exception("request %s failed", request_id)
             if started:
@@ -65,32 +112,43 @@ class Gate:
             )
             await failed.response()(scope, receive, send_with_id)
 
-    def _refusal(self, path: str, headers: Headers, key: bytes) -> ApiError | None:
+    def _refusal(self, path: str, headers: Headers, key: bytes, limit: int) -> ApiError | None:
         if self._keys and path not in OPEN_PATHS and not self._has(key):
             message = "a valid API key is required, as 'Authorization: Bearer KEY' or 'api-key: KEY'"
             return ApiError(401, message, code="invalid_api_key")
         length = headers.get("content-length", "")
-        return self._too_long() if length.isdecimal() and int(length) > self._body_limit else None
+        return body_too_large(limit) if length.isdecimal() and int(length) > limit else None
 
     def _has(self, given: bytes) -> bool:
         # every key is compared, in constant time: how long it takes tells nothing
         return sum([hmac.compare_digest(given, key) for key in self._keys]) > 0
 
-    def _too_long(self) -> ApiError:
-        return ApiError(413, f"the body is longer than {self._body_limit:,} bytes", code="body_too_large")
 
-    def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+def body_too_large(limit: int) -> ApiError:
+    """The answer to a body of more bytes than the limit."""
+    return ApiError(413, f"the body is longer than {limit:,} bytes", code="body_too_large")
 
-        async def receive_counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._body_limit:
-                raise self._too_long()
-            return message
 
-        return receive_counted
+def _counted(receive: Receive, limit: int) -> Receive:
+    seen = 0
+
+    async def receive_counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise body_too_large(limit)
+        return message
+
+    return receive_counted
+
+
+def _template(scope: Scope) -> str:
+    """The route that a request took, as it is written, never the address itself."""
+    # FastAPI's routes of an included router do not know its prefix; what it keeps beside them does
+    effective = scope.get("fastapi", {}).get("effective_route_context")
+    path = getattr(effective or scope.get("route"), "path", None)
+    return path if isinstance(path, str) else OTHER
 
 
 def _given_key(headers: Headers) -> bytes:

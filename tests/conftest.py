@@ -22,11 +22,13 @@ EXAMPLES = ROOT / "examples"
 
 @pytest.fixture(scope="session", autouse=True)
 def own_verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Verdicts and spending of the tests' own: none of the user's is read, nor written."""
+    """Verdicts, spending and files of the tests' own: none of the user's is read, nor written."""
     home = tmp_path_factory.mktemp("judges")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADERS_JUDGE_CACHE", str(home / "verdicts.sqlite"))
         patch.setenv("GRADERS_JUDGE_STORE", str(home / "judges.sqlite"))
+        patch.setenv("GRADERS_DATABASE", str(home / "service.sqlite"))
+        patch.setenv("GRADERS_FILES_DIR", str(home / "files"))
         for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
             patch.delenv(name, raising=False)
         yield

@@ -279,10 +279,15 @@ class Crew:
                 logger.warning(
                     "a python grader keeps state between gradings: a row that had %s has %s in a fresh process; "
                     "each grading has a process of its own from now on",
-                    before,
-                    again,
+                    _shown(before),
+                    _shown(again),
                 )
                 return
+
+
+def _shown(answer: object) -> object:
+    """An answer as a log may have it: a failure may quote its sample."""
+    return answer if isinstance(answer, float) else "a failure"
 
 
 def _give_all(taken: list[tuple[Order, int]], error: GradingError) -> None:

@@ -2,13 +2,16 @@
 
 import ipaddress
 import os
+import tempfile
 from pathlib import Path
 
 import uvicorn
 
 from graders import ConfigurationError
 from runtime import Settings
+from service import logs
 from service.app import CONFIG_VARIABLE, create_app
+from service.metrics import DIRECTORY_VARIABLE
 
 
 def serve(settings: Settings, config: Path | None) -> None:
@@ -21,22 +24,32 @@ def serve(settings: Settings, config: Path | None) -> None:
         raise ConfigurationError(
             f"refusing to serve on {settings.host} without API keys; set GRADERS_API_KEYS='[\"…\"]' or bind 127.0.0.1"
         )
+    log_config = logs.configuration(settings)
     if settings.workers == 1:
-        uvicorn.run(create_app(settings), host=settings.host, port=settings.port, access_log=False)
+        uvicorn.run(
+            create_app(settings),
+            host=settings.host,
+            port=settings.port,
+            access_log=False,
+            log_config=log_config,
+        )
         return
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config)
     # what was said on the command line; each process reads the rest by itself
     os.environ["GRADERS_WORKERS"] = str(settings.workers)
     os.environ["GRADERS_JUDGE_CACHE_MB"] = str(settings.judge_cache_mb)
-    uvicorn.run(
-        "service.app:app_from_environment",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        access_log=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="graders-metrics-") as figures:
+        os.environ[DIRECTORY_VARIABLE] = figures
+        uvicorn.run(
+            "service.app:app_from_environment",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            access_log=False,
+            log_config=log_config,
+        )
 
 
 def _is_loopback(host: str) -> bool:

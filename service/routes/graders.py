@@ -6,7 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from graders import ConfigurationError, Grader, Sample
 from runtime import Evaluator
+from service import logs
 from service.errors import ApiError, invalid_grader
+from service.metrics import Metrics
 from service.schemas import RunRequest, RunResponse, ValidateRequest, ValidateResponse, read, run_response
 
 router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["graders"])
@@ -40,20 +42,24 @@ def _documented(body: type[RunRequest | ValidateRequest]) -> dict[str, Any]:
 async def run(request: Request) -> Response:
     """Grade one sample."""
     body = await read(request, RunRequest)
+    logs.name_trace(body.trace_id)
     try:
         sample = Sample.load(body.model_sample)
     except ConfigurationError as error:
         raise ApiError(400, f"model_sample: {error}", param="model_sample", code="invalid_body") from None
     grader = await prepared(request, body.grader)
     deadline = request.app.state.settings.request_timeout_s
-    result = await evaluator_of(request).grade(
-        grader,
-        sample,
-        body.item,
-        deadline_s=deadline,
-        trace_id=body.trace_id,
-        client=request.state.client,
-    )
+    metrics: Metrics = request.app.state.metrics
+    with metrics.in_flight():
+        result = await evaluator_of(request).grade(
+            grader,
+            sample,
+            body.item,
+            deadline_s=deadline,
+            trace_id=body.trace_id,
+            client=request.state.client,
+        )
+    metrics.observe([result])
     # written out here: FastAPI would check our own answer again, which takes longer than most gradings
     return Response(run_response(result).model_dump_json(), media_type="application/json")
 

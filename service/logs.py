@@ -1,0 +1,153 @@
+"""What the service logs, and what it never does: one JSON object a line, or a line of text for a person.
+
+Headers, keys, prompts, samples and bodies are never logged. The message of an exception may quote them, so of an
+exception only its type and where it was raised are logged, and its message just at the level `debug`. For the same
+reason libraries are heard from `warning` on: at lower levels some log the addresses and bodies of what they send.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from runtime import Settings
+
+TRACE_CHARACTERS = 128
+"""Of a caller's `trace_id` that are logged."""
+
+_OURS = ("graders", "runtime", "service")
+
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+_trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+
+
+@contextmanager
+def request() -> Iterator[None]:
+    """What is logged inside belongs to one request, which has yet to be named."""
+    tokens = _request_id.set(""), _trace_id.set("")
+    try:
+        yield
+    finally:
+        _request_id.reset(tokens[0])
+        _trace_id.reset(tokens[1])
+
+
+def name_request(request_id: str) -> None:
+    """Say which request is being answered."""
+    _request_id.set(request_id)
+
+
+def name_trace(trace_id: str | None) -> None:
+    """Say what the caller calls what is being graded."""
+    _trace_id.set((trace_id or "")[:TRACE_CHARACTERS])
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """How `graders serve` logs, as `logging.config.dictConfig` takes it; plain data, for processes to be given."""
+    level = settings.log_level.upper()
+    shape = settings.log_format or ("text" if sys.stderr.isatty() else "json")
+    formatter = {"()": f"{__name__}.{_FORMATTERS[shape]}", "messages": level == "DEBUG"}
+    loggers: dict[str, Any] = {name: {"level": level} for name in _OURS}
+    # at `debug` it logs headers
+    loggers["uvicorn"] = {"level": "INFO" if level == "DEBUG" else level}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"default": formatter},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "default"}},
+        "root": {"level": "WARNING" if level != "ERROR" else "ERROR", "handlers": ["stderr"]},
+        "loggers": loggers,
+    }
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def __init__(self, *, messages: bool = False) -> None:
+        """Choose what of exceptions is shown.
+
+        Args:
+            messages: Whether their messages are, besides their types and where they were raised.
+        """
+        super().__init__()
+        self._messages = messages
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as a line."""
+        entry: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record, whole=self._messages),
+            **_identity(),
+            **_fields(record),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            entry["exception"] = _traceback(record.exc_info[1], messages=self._messages)
+        return json.dumps(entry, default=str)
+
+
+class TextFormatter(JsonFormatter):
+    """One line for a person, and an exception's traceback under it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as a line."""
+        fields = {**_fields(record), **_identity()}
+        said = "".join(f" {name}={_printable(str(value))}" for name, value in fields.items())
+        message = _printable(_message(record, whole=self._messages))
+        line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}{said}"
+        if record.exc_info and record.exc_info[1] is not None:
+            line += "\n" + _traceback(record.exc_info[1], messages=self._messages).rstrip()
+        return line
+
+
+_FORMATTERS = {"json": JsonFormatter.__name__, "text": TextFormatter.__name__}
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _message(record: logging.LogRecord, *, whole: bool) -> str:
+    message = record.getMessage()
+    # asyncio shows a failed task, with its exception, from the second line on
+    return message.partition("\n")[0] if record.name == "asyncio" and not whole else message
+
+
+def _identity() -> Mapping[str, str]:
+    named = {"x_request_id": _request_id.get(), "trace_id": _trace_id.get()}
+    return {name: value for name, value in named.items() if value}
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
+    fields: Mapping[str, Any] = getattr(record, "fields", {})
+    return fields
+
+
+def _printable(text: str) -> str:
+    """The text on one line, without anything that a terminal would obey."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _traceback(error: BaseException, *, messages: bool) -> str:
+    if messages:
+        return "".join(traceback.format_exception(error))
+    chain: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        kind = type(current)
+        chain.append(f"Traceback (most recent call last):\n{frames}{kind.__module__}.{kind.__qualname__}\n")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "\n".join(reversed(chain))

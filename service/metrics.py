@@ -1,0 +1,344 @@
+"""Figures for Prometheus: gradings, rewards, judges and requests.
+
+What strangers choose, such as the names of graders, is a label only up to a number of different ones, so that nobody
+fills the memory of whoever collects these figures. Several processes of one service share files, in the directory that
+`PROMETHEUS_MULTIPROC_DIR` names (`graders serve` sets it), and each of them answers for all; one process alone has none.
+"""
+
+import asyncio
+import os
+import platform
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, Summary
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from graders import FailureKind, GraderResult
+from graders.pattern import encodable
+from runtime import Gradings
+from runtime.judge.statistics import ModelStatistics
+
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the processes of one service keep their figures; prometheus-client reads it when it is imported."""
+
+OTHER = "other"
+"""The label of everything that has none of its own."""
+NAMES = 200
+"""Different names of strangers, for each label, that have a label of their own."""
+NAME_CHARACTERS = 100
+"""Of a name that are shown."""
+
+CAUSES = frozenset(
+    {
+        *("broken_tests", "budget_spent", "deadline", "not_allowed", "timeout", "too_large"),
+        *("embedder_unavailable", "http_unavailable", "judge_unavailable", "sandbox_unavailable"),
+        *(
+            "content_filter",
+            "empty_answer",
+            "length",
+            "no_answer",
+            "refusal",
+            "status",
+            "unparseable_verdict",
+        ),
+        *("malformed_embedding", "malformed_response", "not_plain", "order_dependent_verdict"),
+        *("exit", "memory_limit", "output_limit", "protocol", "sandbox_died", "signal"),
+        *("worker_exited", "worker_start"),
+        *(kind.value for kind in FailureKind),
+    }
+)
+"""The causes that are told apart; a plugin's own are `other`."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+TOKENS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"})
+
+Statistics: TypeAlias = Callable[[], Mapping[str, ModelStatistics]]
+"""Gives what the judges of this process did until now."""
+
+_GRADING_SECONDS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_REQUEST_SECONDS = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class Names:
+    """The labels of names that strangers choose: the first ones' own, and one for all others."""
+
+    def __init__(self, limit: int = NAMES) -> None:
+        self._limit = limit
+        self._labels: dict[str, str] = {}
+
+    def label(self, name: str) -> str:
+        """What a name counts under."""
+        name = name[:NAME_CHARACTERS]
+        known = self._labels.get(name)
+        if known is not None:
+            return known
+        if len(self._labels) >= self._limit:
+            return OTHER
+        return self._labels.setdefault(name, encodable(name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Grading:
+    """The counters of one combination of labels; to look them up by their labels takes longer than to count."""
+
+    total: Counter
+    seconds: Histogram
+    rewards: Summary
+    squares: Counter
+
+    def count(self, reward: float | None, seconds: float) -> None:
+        """Count one grading."""
+        self.total.inc()
+        self.seconds.observe(seconds)
+        if reward is not None:
+            self.rewards.observe(reward)
+            self.squares.inc(reward * reward)
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What of a judge's statistics the counters have already."""
+
+    numbers: Counts[str] = field(default_factory=Counts)
+    failures: Counts[str] = field(default_factory=Counts)
+    tokens: Counts[str] = field(default_factory=Counts)
+    money: float = 0.0
+
+
+class Metrics:
+    """The figures of one process, and how they are shown; a service has one, in `app.state.metrics`."""
+
+    def __init__(self, *, names: int = NAMES) -> None:
+        self._registry = CollectorRegistry()
+        self._graders, self._models = Names(names), Names(names)
+        self._gradings: dict[tuple[str, str, str, str], _Grading] = {}
+        self._requests: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._statistics: Statistics = dict
+        self._judged: dict[str, _Counted] = {}
+
+        self._total = self._counter(
+            "graders_gradings", "Gradings, by outcome and cause.", "grader", "type", "outcome", "cause"
+        )
+        self._seconds = Histogram(
+            "graders_grading_seconds",
+            "How long gradings took.",
+            ["type"],
+            buckets=_GRADING_SECONDS,
+            registry=self._registry,
+        )
+        self._rewards = Summary(
+            "graders_rewards", "Rewards: how many, and their sum.", ["grader"], registry=self._registry
+        )
+        self._squares = self._counter(
+            "graders_rewards_squared", "Sum of the squares of the rewards.", "grader"
+        )
+        self._in_flight = Gauge(
+            "graders_in_flight",
+            "Gradings that are being worked at.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._answered = self._counter(
+            "graders_http_requests", "Requests, by route and status.", "route", "method", "status"
+        )
+        self._latency = Histogram(
+            "graders_http_request_seconds",
+            "How long requests took.",
+            ["route", "method"],
+            buckets=_REQUEST_SECONDS,
+            registry=self._registry,
+        )
+        self._judges = {
+            name: self._counter(f"graders_judge_{name}", text, "model") for name, text in _JUDGES.items()
+        }
+        self._judge_failures = self._counter(
+            "graders_judge_failures", "Judgements without a verdict.", "model", "cause"
+        )
+        self._judge_tokens = self._counter(
+            "graders_judge_tokens", "Tokens of the judges' answers.", "model", "kind"
+        )
+        self._judge_money = self._counter(
+            "graders_judge_money", "What the judges' answers cost, in the unit of their prices.", "model"
+        )
+
+    def observe(self, results: Iterable[GraderResult]) -> None:
+        """Count finished gradings, each with everything inside it as one."""
+        for result in results:
+            self._grading(result).count(result.reward, result.execution_time)
+
+    def observe_batch(self, gradings: Gradings) -> None:
+        """Count the gradings of a batch; those that are a reward and nothing else are never made results for it."""
+        bare: _Grading | None = None
+        for index, reward in enumerate(gradings.rewards.tolist()):
+            known = gradings.known(index)
+            if known is not None:
+                self._grading(known).count(known.reward, known.execution_time)
+                continue
+            if bare is None:
+                bare = self._grading(gradings[index])
+            bare.count(reward, gradings.seconds)
+
+    @contextmanager
+    def in_flight(self, gradings: int = 1) -> Iterator[None]:
+        """While it lasts, so many gradings are being worked at."""
+        self._in_flight.inc(gradings)
+        try:
+            yield
+        finally:
+            self._in_flight.dec(gradings)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request that was answered.
+
+        Args:
+            route: The template of its address, never the address itself.
+            method: Its method.
+            status: HTTP status; 0 where the client was gone before there was one.
+            seconds: How long it took.
+        """
+        key = (route, method if method in METHODS else OTHER, str(status))
+        bound = self._requests.get(key)
+        if bound is None:
+            bound = self._answered.labels(*key), self._latency.labels(*key[:2])
+            self._requests[key] = bound
+        bound[0].inc()
+        bound[1].observe(seconds)
+
+    async def follow_judges(self, statistics: Statistics) -> None:
+        """Count what these judges do, every second until it is cancelled; another process may be asked for it."""
+        self._statistics, self._judged = statistics, {}
+        while True:
+            await asyncio.sleep(1)
+            self.count_judges()
+
+    def count_judges(self) -> None:
+        """Bring the counters to where the judges' statistics are; in the event loop that the judges belong to."""
+        for name, now in self._statistics().items():
+            model = self._models.label(name)
+            counted = self._judged.setdefault(name, _Counted())
+            for which in _JUDGES:
+                number = now.cached if which == "remembered" else getattr(now, which)
+                self._judges[which].labels(model).inc(number - counted.numbers[which])
+                counted.numbers[which] = number
+            for cause, number in now.failures.items():
+                self._judge_failures.labels(model, _cause(cause)).inc(number - counted.failures[cause])
+                counted.failures[cause] = number
+            for kind, number in now.tokens.items():
+                label = kind if kind in TOKENS else OTHER
+                self._judge_tokens.labels(model, label).inc(number - counted.tokens[kind])
+                counted.tokens[kind] = number
+            self._judge_money.labels(model).inc(now.money - counted.money)
+            counted.money = now.money
+
+    def show(self, accept: str = "") -> tuple[bytes, str]:
+        """Everything counted, by all processes of the service.
+
+        Args:
+            accept: The client's `accept` header.
+
+        Returns:
+            The text, and its content type.
+        """
+        shown = CollectorRegistry()
+        shown.register(_Shown(_shared_by_processes() or self._registry))
+        encode, content_type = choose_encoder(accept)
+        return encode(shown), content_type
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self._registry)
+
+    def _grading(self, result: GraderResult) -> _Grading:
+        failure = result.failure
+        if failure is None and result.parts:
+            failure = next(result.failures(), None)
+        outcome, cause = "graded", ""
+        if failure is not None:
+            outcome = "ungraded" if result.reward is None else "flagged"
+            cause = _cause(failure.details.get("type", failure.kind.value))
+        grader = result.grader
+        name, kind = (OTHER, OTHER) if grader is None else (self._graders.label(grader.name), grader.type)
+        key = (name, kind, outcome, cause)
+        bound = self._gradings.get(key)
+        if bound is None:
+            bound = self._gradings[key] = _Grading(
+                self._total.labels(*key),
+                self._seconds.labels(kind),
+                self._rewards.labels(name),
+                self._squares.labels(name),
+            )
+        return bound
+
+
+_JUDGES = {
+    "judgements": "Verdicts that graders asked for.",
+    "remembered": "Verdicts that were remembered from earlier.",
+    "joined": "Verdicts that were being asked for already.",
+    "requests": "Requests that were sent to the judges' servers.",
+    "retries": "Requests that were sent again.",
+}
+
+
+class _Shown(Collector):
+    """What was counted, and what follows from it."""
+
+    def __init__(self, source: Collector) -> None:
+        self._source = source
+
+    def collect(self) -> Iterator[Metric]:
+        """Each family, the hit rates, and what is running here."""
+        judgements: dict[str, float] = {}
+        remembered: dict[str, float] = {}
+        for family in self._source.collect():
+            # when a counter began is a second series beside each, and nobody asks for it
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            for sample in family.samples:
+                if sample.name == "graders_judge_judgements_total":
+                    judgements[sample.labels["model"]] = sample.value
+                elif sample.name == "graders_judge_remembered_total":
+                    remembered[sample.labels["model"]] = sample.value
+            yield family
+        rates = GaugeMetricFamily(
+            "graders_judge_hit_rate",
+            "Share of the judgements that were remembered, 0 to 1.",
+            labels=["model"],
+        )
+        for model, number in judgements.items():
+            if number:
+                rates.add_metric([model], remembered.get(model, 0.0) / number)
+        yield rates
+        build = GaugeMetricFamily("graders_build_info", "What is running.", labels=["version", "python"])
+        build.add_metric([version("rft-graders"), platform.python_version()], 1.0)
+        yield build
+
+
+def _shared_by_processes() -> Collector | None:
+    """The figures of all processes of this service; None when it is one alone."""
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    if not directory:
+        return None
+    for file in Path(directory).glob("gauge_live*_*.db"):
+        if not _lives(int(file.stem.rpartition("_")[2])):  # it was killed, and what it worked at is no more
+            file.unlink(missing_ok=True)
+    collector: Collector = MultiProcessCollector(None, directory)  # type: ignore[no-untyped-call]  # theirs has no annotations
+    return collector
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _cause(said: object) -> str:
+    return said if isinstance(said, str) and said in CAUSES else OTHER

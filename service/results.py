@@ -1,0 +1,187 @@
+"""How a result is shown on the service's own routes: an ungraded one has `"reward": null` and its failure.
+
+A batch has thousands of results, most of which say nothing but a reward. Those are written once for each reward and copied.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+
+from graders import CausedBy, FailureKind, GraderInfo, GraderResult
+from graders.pattern import encodable
+from runtime.gradings import Gradings
+
+
+class ShownGrader(BaseModel):
+    """Which grader made a result."""
+
+    name: str
+    type: str
+    signature: str = Field(description="Two equal signatures give equal rewards.")
+
+
+class ShownFailure(BaseModel):
+    """Why a grading has no reward, or (caused by the model) why it has the lowest one."""
+
+    kind: FailureKind
+    caused_by: CausedBy
+    message: str
+    details: dict[str, Any]
+    retryable: bool = Field(description="Whether the same grading may succeed when it is done again.")
+
+
+class GradeResponse(BaseModel):
+    """One result; `reward` is null exactly when the sample is ungraded, and `failure` says why."""
+
+    reward: float | None
+    passed: bool | None
+    sub_rewards: dict[str, float | None]
+    metrics: dict[str, float]
+    metadata: dict[str, Any]
+    explanation: str | None
+    failure: ShownFailure | None
+    usage: dict[str, dict[str, int]] = Field(description="Judge tokens by the model that answered.")
+    execution_time: float = Field(description="Seconds.")
+    substituted: bool
+    grader: ShownGrader
+
+
+class RowResponse(GradeResponse):
+    """The result of one row of a batch."""
+
+    index: int = Field(description="The row's position, from 0.")
+    id: str | int | float | None = Field(description="The row's own name, as it came.")
+
+
+class Counts(BaseModel):
+    """How many rows a batch has, and how many of them have a measured reward."""
+
+    rows: int
+    graded: int
+    ungraded: int
+
+
+class BatchResponse(BaseModel):
+    """The results of a batch in the order of its rows."""
+
+    object: Literal["batch.grades"]
+    grader: ShownGrader
+    results: list[RowResponse]
+    counts: Counts
+
+
+class RowWriter:
+    """Writes the results of one batch as JSON.
+
+    Args:
+        lowest: The reward that ungraded rows are given beside their failure; None leaves it null.
+
+    Attributes:
+        written: Rows that were written.
+        ungraded: Those of them that have no measured reward.
+    """
+
+    def __init__(self, lowest: float | None = None) -> None:
+        self.written = self.ungraded = 0
+        self._lowest = lowest
+        self._bulk: dict[float, bytes] = {}
+        self._plain: dict[tuple[float | None, bool | None, float], bytes] = {}
+
+    def row(self, index: int, row_id: str | float | None, result: GraderResult) -> bytes:
+        """One row, as a JSON object without a line's end."""
+        self.written += 1
+        self.ungraded += result.reward is None
+        shown_id = b"null" if row_id is None else to_json(row_id)
+        return b'{"index":%d,"id":%b,%b' % (index, shown_id, self._rest(result))
+
+    def rows(self, results: Gradings, ids: Sequence[str | float | None], chunk: slice) -> list[bytes]:
+        """Some rows of a batch; of those that were done in bulk, one `GraderResult` is made for each reward."""
+        lines = []
+        for index, reward in zip(range(len(results))[chunk], results.rewards[chunk].tolist(), strict=True):
+            known, row_id = results.known(index), ids[index]
+            if known is not None:
+                self.ungraded += known.reward is None
+                rest = self._rest(known)
+            else:
+                rest = self._bulk.get(reward) or self._bulk.setdefault(reward, self._rest(results[index]))
+            shown_id = b"null" if row_id is None else to_json(row_id)
+            lines.append(b'{"index":%d,"id":%b,%b' % (index, shown_id, rest))
+        self.written += len(lines)
+        return lines
+
+    def counts(self) -> dict[str, int]:
+        """The counts of what was written."""
+        return {"rows": self.written, "graded": self.written - self.ungraded, "ungraded": self.ungraded}
+
+    def _rest(self, result: GraderResult) -> bytes:
+        if (
+            result.failure
+            or result.explanation is not None
+            or result.sub_rewards
+            or result.metrics
+            or result.metadata
+            or result.usage
+        ):
+            return written(shown(result, self._lowest))[1:]
+        key = (result.reward, result.passed, result.execution_time)
+        rest = self._plain.get(key)
+        if rest is None:
+            rest = self._plain[key] = written(shown(result))[1:]
+        return rest
+
+
+def shown(result: GraderResult, lowest: float | None = None) -> dict[str, Any]:
+    """A result as plain data.
+
+    Args:
+        result: What an evaluator has completed.
+        lowest: The reward to show where there is none; None shows null.
+
+    Raises:
+        ValueError: When no evaluator has completed the result.
+    """
+    if result.grader is None:
+        raise ValueError("only a result that an evaluator has completed can be shown")
+    failure = result.failure
+    return {
+        "reward": lowest if result.reward is None else result.reward,
+        "passed": result.passed,
+        "sub_rewards": result.sub_rewards,
+        "metrics": result.metrics,
+        "metadata": result.metadata,
+        "explanation": result.explanation,
+        "failure": failure
+        and {
+            "kind": failure.kind.value,
+            "caused_by": failure.caused_by,
+            "message": failure.message,
+            "details": failure.details,
+            "retryable": failure.retryable,
+        },
+        "usage": result.usage,
+        "execution_time": result.execution_time,
+        "substituted": result.substituted,
+        "grader": shown_grader(result.grader),
+    }
+
+
+def shown_grader(grader: GraderInfo) -> dict[str, str]:
+    """Which grader it was."""
+    return {"name": grader.name, "type": grader.type, "signature": grader.signature}
+
+
+def written(value: Mapping[str, Any]) -> bytes:
+    """JSON of what graders say, whatever they say: no NaN, no lone surrogate, foreign objects as their text."""
+    return to_json(_plain(value), inf_nan_mode="null", fallback=lambda foreign: encodable(str(foreign)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, Mapping):
+        return {encodable(str(key)): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value

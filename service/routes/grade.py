@@ -1,0 +1,293 @@
+"""`grade` and `grade/batch`: our own routes, on which a failed grading is null and never a low reward.
+
+A batch is read by hand: a pydantic model for each row would take longer than most gradings.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json, to_json
+
+from graders import ConfigurationError, Grader, Item, Sample
+from runtime.batches import CHUNK
+from service.errors import ApiError
+from service.logs import name_trace
+from service.metrics import Metrics
+from service.results import BatchResponse, GradeResponse, RowWriter, shown, shown_grader, written
+from service.routes.graders import evaluator_of, prepared
+
+BATCH_PATH = "/v1/grade/batch"
+LINES = "application/x-ndjson"
+POLICIES = ("null", "lowest", "error")
+
+router = APIRouter(prefix="/v1", tags=["grade"])
+
+
+class GradeRequest(BaseModel):
+    """`POST /v1/grade`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grader: dict[str, Any] = Field(description="The grader's JSON.")
+    sample: str | dict[str, Any] | list[Any] = Field(
+        description="The model's answer: its text, a stored sample, a chat completion, or a list of messages."
+    )
+    item: dict[str, Any] | None = Field(None, description="The dataset row; the `item` of templates.")
+    trace_id: str | None = Field(None, description="The caller's own name for this grading.")
+    deadline_s: float | None = Field(
+        None, gt=0, description="Seconds after which the sample is ungraded; at most `request_timeout_s`."
+    )
+
+
+class BatchRow(BaseModel):
+    """One row of a batch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sample: str | dict[str, Any] | list[Any] = Field(description="The model's answer, as in `/v1/grade`.")
+    item: dict[str, Any] | None = Field(None, description="The dataset row; the `item` of templates.")
+    id: str | int | float | None = Field(None, description="The caller's own name for the row.")
+
+
+class BatchRequest(BaseModel):
+    """`POST /v1/grade/batch`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grader: dict[str, Any] = Field(description="The grader's JSON.")
+    rows: list[BatchRow] = Field(description="What to grade; at most `batch_rows`.")
+    deadline_s: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds after which rows that are not done are ungraded; at most `batch_timeout_s`.",
+    )
+    on_failure: Literal["null", "lowest", "error"] = Field(
+        "null",
+        description="What an ungraded row gets: null, the grader's lowest reward, or a 422 for the batch.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a batch, column by column."""
+
+    samples: Sequence[object]
+    items: Sequence[Item]
+    ids: Sequence[str | float | None]
+
+
+def _documented(body: type[BaseModel]) -> dict[str, Any]:
+    """The body for the OpenAPI document; the routes read it themselves."""
+    schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+    # the document has one place for all schemas, and FastAPI fills it from responses alone: rows are written in place
+    inner = schema.pop("$defs", {})
+    if "rows" in schema["properties"]:
+        schema["properties"]["rows"]["items"] = inner["BatchRow"]
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post("/grade", response_model=GradeResponse, openapi_extra=_documented(GradeRequest))
+async def grade(request: Request) -> Response:
+    """Grade one sample; an ungraded one has `"reward": null` and a `failure`."""
+    body = await _read(request, GradeRequest)
+    sample, item = _sample(body, "sample"), _item(body, "item")
+    trace_id = body.get("trace_id")
+    if trace_id is not None and not isinstance(trace_id, str):
+        raise _wrong("trace_id", "expected a text")
+    deadline_s = _deadline(body, request.app.state.settings.request_timeout_s)
+    grader = await prepared(request, _grader(body))
+    metrics: Metrics = request.app.state.metrics
+    name_trace(trace_id)
+    with metrics.in_flight():
+        result = await evaluator_of(request).grade(
+            grader, sample, item, deadline_s=deadline_s, trace_id=trace_id, client=request.state.client
+        )
+    metrics.observe([result])
+    return Response(written(shown(result)), media_type="application/json")
+
+
+@router.post(
+    "/grade/batch",
+    response_model=BatchResponse,
+    responses={200: {"content": {LINES: {"schema": {"type": "string"}}}}},
+    openapi_extra=_documented(BatchRequest),
+)
+async def grade_batch(request: Request) -> Response:
+    """Grade many rows: in one answer, or as NDJSON, a line as soon as a row is graded."""
+    settings = request.app.state.settings
+    body = await _read(request, BatchRequest)
+    policy = body.get("on_failure", "null")
+    if policy not in POLICIES:
+        raise _wrong("on_failure", f"expected {', '.join(map(repr, POLICIES))}")
+    lines = _wants_lines(request)
+    if lines and policy == "error":
+        raise _wrong(
+            "on_failure", f"'error' needs all results before it answers, which {LINES} does not wait for"
+        )
+    deadline_s = _deadline(body, settings.batch_timeout_s)
+    rows = _rows(body, settings.batch_rows)
+    grader = await prepared(request, _grader(body))
+    writer = RowWriter(_lowest(grader) if policy == "lowest" else None)
+    if lines:
+        return StreamingResponse(_lines(request, grader, rows, writer, deadline_s), media_type=LINES)
+    evaluator = evaluator_of(request)
+    metrics: Metrics = request.app.state.metrics
+    with metrics.in_flight(len(rows.samples)):
+        results = await evaluator.grade_many(
+            grader, rows.samples, rows.items, deadline_s=deadline_s, client=request.state.client
+        )
+    metrics.observe_batch(results)
+    if policy == "error" and results.ungraded:
+        index, failure = next((i, r.failure) for i, r in enumerate(results) if r.failure and r.reward is None)
+        raise ApiError(422, f"rows.{index}: {failure.message}", param=f"rows.{index}", code="ungraded")
+    parts: list[bytes] = []
+    for start in range(0, len(results), CHUNK):
+        parts += writer.rows(results, rows.ids, slice(start, start + CHUNK))
+        await asyncio.sleep(0)
+    info, counts = to_json(shown_grader(grader.info)), to_json(writer.counts())
+    answer = b'{"object":"batch.grades","grader":%b,"results":[%b],"counts":%b}' % (
+        info,
+        b",".join(parts),
+        counts,
+    )
+    return Response(answer, media_type="application/json")
+
+
+async def _lines(
+    request: Request, grader: Grader, rows: Rows, writer: RowWriter, deadline_s: float
+) -> AsyncGenerator[bytes, None]:
+    """A line for each row as soon as it is graded, then the counts; to close it gives up what is not finished."""
+    pairs = zip(rows.samples, rows.items, strict=True)
+    stream = evaluator_of(request).stream(
+        grader, pairs, deadline_s=deadline_s, ordered=False, client=request.state.client
+    )
+    metrics: Metrics = request.app.state.metrics
+    async with aclosing(stream):
+        async for index, result in stream:
+            metrics.observe([result])
+            yield writer.row(index, rows.ids[index], result) + b"\n"
+    yield to_json({"object": "batch.summary", "counts": writer.counts()}) + b"\n"
+
+
+def _wants_lines(request: Request) -> bool:
+    kinds = ",".join(request.headers.getlist("accept")).lower().split(",")
+    return any(kind.partition(";")[0].strip() == LINES for kind in kinds)
+
+
+async def _read(request: Request, model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON object in the body, with all fields that it must have and no others."""
+    try:
+        body = from_json(await request.body(), allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
+    return _fields(body, model, None)
+
+
+def _fields(value: object, model: type[BaseModel], where: str | None) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(where, "expected a JSON object")
+    prefix = "" if where is None else f"{where}."
+    for name in value:
+        if name not in model.model_fields:
+            what = "body" if where is None else "row"
+            raise _wrong(f"{prefix}{name}", f"no such field; the {what} has {', '.join(model.model_fields)}")
+    for name, field in model.model_fields.items():
+        if field.is_required() and name not in value:
+            raise _wrong(f"{prefix}{name}", "this field is required")
+    return value
+
+
+def _grader(body: Mapping[str, Any]) -> dict[str, Any]:
+    grader = body["grader"]
+    if not isinstance(grader, dict):
+        raise _wrong("grader", "expected a grader: a JSON object with a 'type'")
+    return grader
+
+
+def _sample(holder: Mapping[str, Any], where: str) -> Sample:
+    sample = holder["sample"]
+    if not isinstance(sample, (str, dict, list)):
+        raise _wrong(
+            where,
+            "expected the model's answer: a text (or a stored sample, a chat completion, a list of messages)",
+        )
+    try:
+        return Sample.load(sample)
+    except ConfigurationError as error:
+        raise _wrong(where, str(error)) from None
+
+
+def _item(holder: Mapping[str, Any], where: str) -> dict[str, Any]:
+    item = holder.get("item")
+    if item is not None and not isinstance(item, dict):
+        raise _wrong(where, "expected the dataset row: a JSON object")
+    return item or {}
+
+
+def _deadline(body: Mapping[str, Any], longest: float) -> float:
+    deadline = body.get("deadline_s")
+    if deadline is None:
+        return longest
+    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not 0 < deadline < inf:
+        raise _wrong("deadline_s", "expected seconds: a number above 0")
+    return min(deadline, longest)
+
+
+def _rows(body: Mapping[str, Any], most: int) -> Rows:
+    rows = body["rows"]
+    if not isinstance(rows, list):
+        raise _wrong("rows", "expected a list of rows, each a JSON object with a 'sample'")
+    if len(rows) > most:
+        message = f"rows: {len(rows):,} rows are more than the {most:,} that one batch may have"
+        raise ApiError(413, message, param="rows", code="too_many_rows")
+    samples: list[object] = []
+    items: list[Item] = []
+    ids: list[str | float | None] = []
+    for index, row in enumerate(rows):
+        if _is_odd(row):
+            _fields(row, BatchRow, f"rows.{index}")  # says what is wrong
+        sample, item, row_id = row["sample"], row.get("item"), row.get("id")
+        # what most rows have is told by its type; only the rest is worth a call
+        samples.append(sample if type(sample) is str else _sample(row, f"rows.{index}.sample"))
+        items.append(item if type(item) is dict else _item(row, f"rows.{index}.item"))
+        ids.append(row_id if row_id is None or type(row_id) is str else _id(row_id, index))
+    return Rows(samples, items, ids)
+
+
+def _is_odd(row: object) -> bool:
+    """Whether a row is no row, or has fields that are wrong."""
+    if type(row) is not dict or "sample" not in row:
+        return True
+    return len(row) != 1 + ("item" in row) + ("id" in row)
+
+
+def _id(row_id: object, index: int) -> float:
+    if isinstance(row_id, bool) or not isinstance(row_id, (int, float)) or row_id in {inf, -inf}:
+        raise _wrong(f"rows.{index}.id", "expected a text or a number")
+    return row_id
+
+
+def _lowest(grader: Grader) -> float:
+    """The lowest reward of a grader.
+
+    Raises:
+        ApiError: 400 when it has none.
+    """
+    low = grader.info.range[0]
+    if not isfinite(low):
+        raise _wrong(
+            "on_failure", "the rewards of this grader have no lower end, so that there is no 'lowest'"
+        )
+    return low
+
+
+def _wrong(where: str | None, message: str) -> ApiError:
+    return ApiError(400, f"{where or 'body'}: {message}", param=where, code="invalid_body")

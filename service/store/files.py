@@ -1,0 +1,205 @@
+"""Uploaded files: a row in the database each, and a content in a directory under the row's id."""
+
+import asyncio
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.store.database import Store
+from service.store.tables import File
+
+PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+"""What a file may be for, after the official client's `FilePurpose`."""
+
+_ID = re.compile(r"file-[0-9a-f]{24}", re.ASCII)
+_FLUSH_BYTES = 1 << 20
+_ABANDONED_S = 3600.0
+"""A part to which nothing was written for so long belongs to a process that was killed."""
+
+
+class Part:
+    """A content that is still arriving.
+
+    Attributes:
+        path: Where it is.
+        bytes: How long it is so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.bytes = path, 0
+        self._digest = hashlib.sha256()
+        self._pending = bytearray()
+
+    async def write(self, content: bytes | bytearray) -> None:
+        """Append some bytes; they are hashed and written by a thread, one MiB at a time."""
+        self.bytes += len(content)
+        self._pending += content
+        if len(self._pending) >= _FLUSH_BYTES:
+            await self._flush()
+
+    async def finish(self) -> str:
+        """Have everything on the disk; gives its SHA-256 in hexadecimal."""
+        await self._flush(last=True)
+        return self._digest.hexdigest()
+
+    async def _flush(self, *, last: bool = False) -> None:
+        pending, self._pending = self._pending, bytearray()
+        await asyncio.to_thread(self._append, pending, last=last)
+
+    def _append(self, content: bytearray, *, last: bool) -> None:
+        self._digest.update(content)
+        # opened for each MiB, so that one that is given up has nothing to close while a thread still writes
+        with self.path.open("r+b", buffering=0) as file:
+            file.seek(0, os.SEEK_END)
+            left = memoryview(content)
+            while left:
+                left = left[file.write(left) :]
+            if last:
+                os.fsync(file.fileno())
+
+
+class Files:
+    """The files of a store.
+
+    Args:
+        store: Has the rows.
+        directory: Has the contents; all processes must share it.
+    """
+
+    def __init__(self, store: Store, directory: Path) -> None:
+        self._store, self._directory = store, directory.expanduser()
+
+    async def open(self) -> None:
+        """Make the directory, and remove what killed processes have left half written."""
+        await asyncio.to_thread(self._tidy)
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[Part]:
+        """A content to write, gone at the end unless it was kept."""
+        path = self._directory / f"{secrets.token_hex(12)}.part"
+        await asyncio.to_thread(path.touch, 0o600, exist_ok=False)
+        try:
+            yield Part(path)
+        finally:
+            # at once, in no thread: whoever was cancelled may be so again
+            path.unlink(missing_ok=True)
+
+    async def keep(self, part: Part, *, filename: str, purpose: str, expires_after_s: int | None) -> File:
+        """Make a file of what has arrived.
+
+        Args:
+            part: The content.
+            filename: What its client calls it.
+            purpose: One of `PURPOSES`.
+            expires_after_s: Seconds after which it is gone; None: it stays until it is deleted.
+        """
+        digest = await part.finish()
+        now = time.time()
+        file = File(
+            id=_new_id(now),
+            # PostgreSQL holds no NUL
+            filename=filename.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            bytes=part.bytes,
+            purpose=purpose,
+            created_at=int(now),
+            expires_at=None if expires_after_s is None else int(now) + expires_after_s,
+            status="processed",
+            sha256=digest,
+        )
+        path = self.path(file.id)
+        await asyncio.to_thread(part.path.replace, path)
+        try:
+            async with self._store.write() as session:
+                session.add(file)
+                expired = await self._forget(session, File.expires_at <= int(now))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        await self._remove(expired)
+        return file
+
+    async def find(self, file_id: str) -> File | None:
+        """The file with an id; None where there is none, or none any more."""
+        if not _ID.fullmatch(file_id):
+            return None
+        async with self._store.read() as session:
+            found: File | None = await session.scalar(select(File).where(File.id == file_id, _alive()))
+            return found
+
+    async def page(
+        self, *, after: str | None, limit: int, order: Literal["asc", "desc"], purpose: str | None
+    ) -> tuple[Sequence[File], bool]:
+        """Some files in the order of their creation, and whether there are more.
+
+        Args:
+            after: The id after which they come; its file need not exist any more.
+            limit: How many at most.
+            order: `desc`: newest first.
+            purpose: Only those for this.
+        """
+        query = select(File).where(_alive()).order_by(File.id.asc() if order == "asc" else File.id.desc())
+        if after is not None:
+            query = query.where(File.id > after if order == "asc" else File.id < after)
+        if purpose is not None:
+            query = query.where(File.purpose == purpose)
+        async with self._store.read() as session:
+            found = (await session.scalars(query.limit(limit + 1))).all()
+        return found[:limit], len(found) > limit
+
+    async def delete(self, file_id: str) -> bool:
+        """Delete a file; False where there is none."""
+        if not _ID.fullmatch(file_id):
+            return False
+        async with self._store.write() as session:
+            gone = await self._forget(session, File.id == file_id)
+        await self._remove(gone)
+        return bool(gone)
+
+    def path(self, file_id: str) -> Path:
+        """Where the content of a file is.
+
+        Raises:
+            ValueError: When this is no id.
+        """
+        if not _ID.fullmatch(file_id):
+            raise ValueError(f"not the id of a file: {file_id!r}")
+        return self._directory / file_id
+
+    async def _forget(self, session: AsyncSession, which: ColumnElement[bool]) -> Sequence[str]:
+        return (await session.scalars(delete(File).where(which).returning(File.id))).all()
+
+    async def _remove(self, file_ids: Sequence[str]) -> None:
+        for file_id in file_ids:
+            await asyncio.to_thread(self.path(file_id).unlink, missing_ok=True)
+
+    def _tidy(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for path in self._directory.glob("*.part"):
+            try:
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()
+            except FileNotFoundError:  # another process was quicker
+                continue
+
+
+def is_file_id(text: str) -> bool:
+    """Whether this is an id as files have them."""
+    return _ID.fullmatch(text) is not None
+
+
+def _alive() -> ColumnElement[bool]:
+    return or_(File.expires_at.is_(None), File.expires_at > int(time.time()))
+
+
+def _new_id(now: float) -> str:
+    """The time in microseconds, so that ids sort by it, and then chance."""
+    return f"file-{int(now * 1e6):014x}{secrets.token_hex(5)}"

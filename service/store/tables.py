@@ -1,0 +1,28 @@
+"""The tables. A change here needs a step in `migrations/versions`; a test compares the two."""
+
+from sqlalchemy import BigInteger, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """What all tables have in common."""
+
+
+class File(Base):
+    """An uploaded file; its content is in the directory of `Files`, under its id."""
+
+    __tablename__ = "files"
+
+    id: Mapped[str] = mapped_column(String(29), primary_key=True)
+    """`file-` and 24 hexadecimal digits; ids sort by when they were made."""
+    filename: Mapped[str] = mapped_column(Text)
+    """What the client calls it; never a path of ours."""
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    purpose: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    """Seconds since 1970."""
+    expires_at: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    """Seconds since 1970, from when on it is gone; None: when it is deleted."""
+    status: Mapped[str] = mapped_column(String(16))
+    """`processed`: nothing is left to do once it is stored."""
+    sha256: Mapped[str] = mapped_column(String(64))

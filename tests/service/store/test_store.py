@@ -1,0 +1,290 @@
+"""The store does the same in SQLite and in PostgreSQL, and any number of processes may open it at once."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, func, select, text
+
+from graders import ConfigurationError
+from service.store import Base, File, Files, Store
+
+OPENER = """
+import asyncio, sys, time
+from service.store import Store
+
+async def main():
+    while time.time() < float(sys.argv[2]):
+        pass
+    async with Store(sys.argv[1]):
+        pass
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "new" / "100%" / "service.sqlite")
+    url: str = request.getfixturevalue("postgresql")
+    return url
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    async with Store(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def files(store: Store, tmp_path: Path) -> Files:
+    fresh = Files(store, tmp_path / "files")
+    await fresh.open()
+    return fresh
+
+
+async def kept(
+    files: Files,
+    content: bytes = b"abc",
+    *,
+    filename: str = "a.txt",
+    purpose: str = "evals",
+    expires_after_s: int | None = None,
+) -> File:
+    async with files.part() as part:
+        await part.write(content)
+        return await files.keep(part, filename=filename, purpose=purpose, expires_after_s=expires_after_s)
+
+
+def row(number: int) -> File:
+    return File(
+        id=f"file-{number:024x}",
+        filename="a",
+        bytes=1,
+        purpose="evals",
+        created_at=number,
+        status="processed",
+        sha256="",
+    )
+
+
+async def count(store: Store) -> int:
+    async with store.read() as session:
+        return await session.scalar(select(func.count()).select_from(File)) or 0
+
+
+async def versions(database: str) -> list[str]:
+    async with Store(database) as store, store.read() as session:
+        return list((await session.scalars(text("SELECT version_num FROM alembic_version"))).all())
+
+
+async def test_the_migrations_make_the_tables_that_the_code_declares(store: Store) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+    async with store.read() as session:
+        assert await (await session.connection()).run_sync(differences) == []
+
+
+async def test_opening_again_keeps_the_rows(database: str) -> None:
+    async with Store(database) as store, store.write() as session:
+        session.add(row(1))
+    async with Store(database) as store:
+        assert await count(store) == 1
+
+
+def test_processes_may_migrate_at_once(database: str) -> None:
+    start = str(time.time() + 3.0)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPENER, database, start], stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    errors = [process.communicate(timeout=60)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, errors
+    assert asyncio.run(versions(database)) == ["0001"]
+
+
+async def test_threads_of_one_process_may_migrate_at_once(tmp_path: Path) -> None:
+    stores = [Store(str(tmp_path / f"{number % 2}.sqlite")) for number in range(6)]
+    await asyncio.gather(*(store.open() for store in stores))
+    assert await asyncio.gather(*map(count, stores)) == [0] * 6
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_a_store_of_a_newer_version_is_not_opened(database: str) -> None:
+    async with Store(database) as store, store.write() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigurationError, match=r"another version of rft-graders.*9999"):
+        await Store(database).open()
+
+
+async def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+    async def fail() -> None:
+        async with store.write() as session:
+            session.add(row(1))
+            await session.flush()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    assert await count(store) == 0
+
+
+async def test_those_who_read_and_then_write_wait_for_each_other(store: Store) -> None:
+    async def one_more() -> None:
+        async with store.write() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                await session.execute(text("LOCK TABLE files"))
+            seen = await session.scalar(select(func.count()).select_from(File)) or 0
+            await asyncio.sleep(0.01)
+            session.add(row(seen))
+
+    await asyncio.gather(*(one_more() for _ in range(12)))
+    assert await count(store) == 12
+
+
+async def test_a_reader_does_not_wait_for_a_writer(store: Store) -> None:
+    async with store.write() as session:
+        session.add(row(1))
+        await session.flush()
+        assert await asyncio.wait_for(count(store), 5) == 0
+    assert await count(store) == 1
+
+
+async def test_sqlite_keeps_foreign_keys_and_a_write_ahead_log(tmp_path: Path) -> None:
+    async with Store(str(tmp_path / "s.sqlite")) as store, store.read() as session:
+        found = [
+            (await session.execute(text(f"PRAGMA {name}"))).scalar()
+            for name in ("journal_mode", "foreign_keys", "busy_timeout")
+        ]
+    assert found == ["wal", 1, 30_000]
+
+
+@pytest.mark.parametrize(
+    ("database", "message"),
+    [
+        ("mysql://localhost/a", "begins with postgresql://, not with mysql://"),
+        ("postgresql+asyncpg://localhost/a", "not with postgresql+asyncpg://"),
+        ("://", "this is no URL"),
+    ],
+)
+def test_other_databases_are_refused_by_name(database: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Store(database)
+    assert message in str(raised.value)
+
+
+async def test_what_is_no_database_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir or Madam, " * 100)
+    with pytest.raises(ConfigurationError, match=r"database: .*letter.txt: file is not a database"):
+        await Store(str(path)).open()
+    assert path.read_text() == "Dear Sir or Madam, " * 100
+
+
+async def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        await Store("postgresql://me:hidden@/a?host=/nowhere").open()
+    assert str(raised.value).startswith("database: postgresql+psycopg://me:***@/a?host=%2Fnowhere: ")
+    assert "hidden" not in str(raised.value)
+
+
+async def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="not open"):
+        await count(Store(str(tmp_path / "s.sqlite")))
+
+
+async def test_a_file_is_kept_with_its_digest(files: Files) -> None:
+    content = bytes(range(256)) * 12_345  # three MiB and a bit: several flushes
+    file = await kept(files, content, filename="ä\0/../b")
+    found = await files.find(file.id)
+    assert found is not None
+    assert (found.filename, found.bytes, found.purpose) == ("ä\ufffd/../b", 3_160_320, "evals")
+    # what sha256sum says of it
+    assert found.sha256 == "84cbbbdbeb23cc382ee49063efee16fe3d6ee0b9faecd998bd39d219c6729259"
+    assert files.path(file.id).read_bytes() == content
+    assert abs(found.created_at - time.time()) < 60
+
+
+async def test_what_is_not_kept_leaves_nothing(files: Files, tmp_path: Path) -> None:
+    async with files.part() as part:
+        await part.write(b"x" * 2_000_000)
+    assert list((tmp_path / "files").iterdir()) == []
+
+
+async def test_a_file_whose_row_cannot_be_written_leaves_nothing(
+    files: Files, store: Store, tmp_path: Path
+) -> None:
+    async with store.write() as session:
+        await session.execute(text("DROP TABLE files"))
+    with pytest.raises(Exception, match="files"):
+        await kept(files)
+    assert list((tmp_path / "files").iterdir()) == []
+
+
+async def test_an_expired_file_is_gone_and_its_content_goes_with_the_next_upload(files: Files) -> None:
+    old = await kept(files, expires_after_s=0)
+    assert await files.find(old.id) is None
+    assert await files.page(after=None, limit=9, order="asc", purpose=None) == ([], False)
+    lasting = await kept(files, expires_after_s=3600)
+    assert not files.path(old.id).exists()
+    assert lasting.expires_at == lasting.created_at + 3600
+    assert await files.find(lasting.id) is not None
+
+
+async def test_pages_hold_every_file_once_in_the_order_of_creation(files: Files) -> None:
+    ids = [(await kept(files, purpose="batch" if number % 2 else "evals")).id for number in range(7)]
+    for order, expected in (("asc", ids), ("desc", ids[::-1])):
+        seen: list[str] = []
+        more, after = True, None
+        while more:
+            rows, more = await files.page(
+                after=after, limit=3, order="asc" if order == "asc" else "desc", purpose=None
+            )
+            seen += [found.id for found in rows]
+            after = seen[-1]
+        assert seen == expected
+    rows, more = await files.page(after=None, limit=3, order="asc", purpose="batch")
+    assert ([found.id for found in rows], more) == (ids[1::2], False)
+
+
+async def test_a_cursor_survives_its_file(files: Files) -> None:
+    first, second, third = [(await kept(files)).id for _ in range(3)]
+    assert await files.delete(second)
+    assert not await files.delete(second)
+    rows, _ = await files.page(after=second, limit=9, order="asc", purpose=None)
+    assert [found.id for found in rows] == [third]
+    rows, _ = await files.page(after=second, limit=9, order="desc", purpose=None)
+    assert [found.id for found in rows] == [first]
+    assert not files.path(second).exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "../service.sqlite", "file-0\0", "file-" + "0" * 23 + "\n", "FILE-" + "0" * 24]
+)
+async def test_what_is_no_id_is_no_file_and_no_path(files: Files, name: str) -> None:
+    assert await files.find(name) is None
+    assert not await files.delete(name)
+    with pytest.raises(ValueError, match="not the id of a file"):
+        files.path(name)
+
+
+async def test_parts_of_killed_processes_are_removed_and_those_of_others_are_not(
+    files: Files, store: Store, tmp_path: Path
+) -> None:
+    dead, alive = tmp_path / "files" / "dead.part", tmp_path / "files" / "alive.part"
+    dead.touch()
+    alive.touch()
+    long_ago = time.time() - 4000
+    os.utime(dead, (long_ago, long_ago))
+    await Files(store, tmp_path / "files").open()
+    assert (dead.exists(), alive.exists()) == (False, True)

@@ -1,0 +1,309 @@
+"""What is counted, under which labels, and that the processes of one service count together."""
+
+import contextlib
+import math
+import os
+import re
+import signal
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from graders import Failure, FailureKind, GraderResult
+from graders.contract import CausedBy, GraderInfo
+from runtime import Settings
+from runtime.judge.configuration import JudgeModel
+from service.metrics import CAUSES, NAME_CHARACTERS, OTHER, Metrics
+from tests.conftest import ROOT
+from tests.judge_server import JudgeServer, verdict
+from tests.processes import children
+from tests.service.serving import CHECK, RUN, serving
+
+Serve = Callable[[Settings], contextlib.AbstractContextManager[str]]
+
+
+def samples(text: bytes | str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Every number of an exposition, read by Prometheus's own parser."""
+    text = text if isinstance(text, str) else text.decode()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            yield sample.name, sample.labels, sample.value
+
+
+def number(text: bytes | str, name: str, **labels: str) -> float:
+    """The sum of a figure's numbers that have these labels."""
+    return sum(
+        value for found, has, value in samples(text) if found == name and labels.items() <= has.items()
+    )
+
+
+def result(
+    reward: float | None = 1.0, *, name: str = "g", kind: str = "string_check", **fields: Any
+) -> GraderResult:
+    info = GraderInfo(name, kind, "signature", range=(-math.inf, math.inf))
+    return GraderResult(reward, grader=info, **fields)
+
+
+def failed(caused_by: CausedBy, **details: Any) -> Failure:
+    return Failure(kind=FailureKind.OTHER, caused_by=caused_by, message="it failed", details=details)
+
+
+def shown(metrics: Metrics) -> bytes:
+    return metrics.show()[0]
+
+
+def test_gradings_are_counted_by_outcome_and_cause() -> None:
+    metrics = Metrics()
+    flagged = failed("model", type="timeout")
+    metrics.observe(
+        [
+            result(1.0),
+            result(0.0),
+            result(0.0, failure=flagged),
+            result(0.5, parts={"inner": result(0.0, failure=flagged)}),
+            result(None, failure=failed("infrastructure", type="budget_spent")),
+            result(None, failure=failed("grader")),
+            result(None, failure=failed("grader", type="a plugin's own words")),
+            result(None, failure=failed("grader", type=["no", "text"])),
+        ]
+    )
+    counted = {
+        (labels["outcome"], labels["cause"]): value
+        for name, labels, value in samples(shown(metrics))
+        if name == "graders_gradings_total"
+    }
+    assert counted == {
+        ("graded", ""): 2,
+        ("flagged", "timeout"): 2,
+        ("ungraded", "budget_spent"): 1,
+        ("ungraded", "other_error"): 1,
+        ("ungraded", "other"): 2,
+    }
+
+
+def test_every_cause_that_the_runtime_names_is_told_apart() -> None:
+    sources = [*(ROOT / "graders").rglob("*.py"), *(ROOT / "runtime").rglob("*.py")]
+    text = "".join(file.read_text() for file in sources if "attacks" not in file.parts)
+    named = set(re.findall(r'details=\{"type": "(\w+)"', text)) - {"error"}
+    failures = (ROOT / "runtime/judge/failures.py").read_text()
+    named |= set(re.findall(r'_(?:REFUSAL|LENGTH|PARSE|SERVER),\s+"(\w+)"', failures))
+    assert len(named) > 15
+    assert named - CAUSES == set()
+
+
+def test_mean_and_deviation_of_the_rewards_follow_from_the_sums() -> None:
+    rewards = [0.25, 1.0, -0.5, 0.75]
+    metrics = Metrics()
+    metrics.observe([*map(result, rewards), result(None, failure=failed("grader"))])
+    text = shown(metrics)
+    count = number(text, "graders_rewards_count", grader="g")
+    mean = number(text, "graders_rewards_sum", grader="g") / count
+    squares = number(text, "graders_rewards_squared_total", grader="g") / count
+    assert count == 4
+    assert mean == pytest.approx(statistics.mean(rewards))
+    assert math.sqrt(squares - mean**2) == pytest.approx(statistics.pstdev(rewards))
+
+
+def test_seconds_are_counted_by_type() -> None:
+    metrics = Metrics()
+    metrics.observe([result(execution_time=0.25), result(execution_time=0.5), result(kind="python")])
+    text = shown(metrics)
+    assert number(text, "graders_grading_seconds_sum", type="string_check") == 0.75
+    assert number(text, "graders_grading_seconds_bucket", type="string_check", le="0.1") == 0
+    assert number(text, "graders_grading_seconds_bucket", type="string_check", le="0.5") == 2
+    assert number(text, "graders_grading_seconds_count", type="python") == 1
+
+
+def test_strangers_have_no_more_names_than_are_allowed() -> None:
+    metrics = Metrics(names=3)
+    metrics.observe(result(name=f"grader {n}") for n in range(10))
+    metrics.observe([result(name="grader 1")])
+    counted = {
+        labels["grader"]: value
+        for name, labels, value in samples(shown(metrics))
+        if name == "graders_rewards_count"
+    }
+    assert counted == {"grader 0": 1, "grader 1": 2, "grader 2": 1, OTHER: 7}
+
+
+@given(st.lists(st.text(st.characters()) | st.sampled_from(['"} 1\nup 1', "\\", "\n", "\ud800", "é" * 999])))
+def test_whatever_a_grader_is_called_the_exposition_is_valid(names: list[str]) -> None:
+    metrics = Metrics()
+    metrics.observe(result(name=name) for name in names)
+    shortened = (name[:NAME_CHARACTERS].encode(errors="surrogatepass") for name in names)
+    counted = Counter(name.decode(errors="replace") for name in shortened)
+    found = [
+        (labels["grader"], value)
+        for name, labels, value in samples(shown(metrics))
+        if name == "graders_gradings_total"
+    ]
+    assert dict(found) == counted
+    assert len(found) == len(counted)
+
+
+def test_gradings_are_in_flight_until_they_end_however_they_end() -> None:
+    metrics = Metrics()
+    seen = []
+    with contextlib.suppress(ConnectionError), metrics.in_flight(), metrics.in_flight(5):
+        seen.append(number(shown(metrics), "graders_in_flight"))
+        raise ConnectionError
+    seen.append(number(shown(metrics), "graders_in_flight"))
+    assert seen == [6, 0]
+
+
+def test_a_stranger_invents_no_methods() -> None:
+    metrics = Metrics()
+    metrics.answered("/readyz", "GET", 200, 0.1)
+    metrics.answered("other", "MAKEUP", 405, 0.1)
+    text = shown(metrics)
+    assert number(text, "graders_http_requests_total", route="/readyz", method="GET", status="200") == 1
+    assert number(text, "graders_http_requests_total", method=OTHER, status="405") == 1
+    assert number(text, "graders_http_request_seconds_sum") == pytest.approx(0.2)
+
+
+def test_the_service_counts_gradings_and_requests_by_the_route_as_it_is_written(serve: Serve) -> None:
+    with serve(Settings()) as url, httpx2.Client(base_url=url) as client:
+        for sample in "aab":
+            assert client.post(RUN, json={"grader": CHECK, "model_sample": sample}).status_code == 200
+        assert client.post("/openai" + RUN, json={}).status_code == 400
+        assert client.get(RUN).status_code == 405
+        assert client.get("/nowhere/secret").status_code == 404
+        reply = client.get("/metrics")
+    text = reply.text
+    assert reply.headers["content-type"].startswith("text/plain")
+    assert number(text, "graders_gradings_total", type="string_check", outcome="graded", cause="") == 3
+    assert number(text, "graders_rewards_sum") == 2
+    assert number(text, "graders_http_requests_total", route=RUN, method="POST", status="200") == 3
+    assert number(text, "graders_http_requests_total", route="/openai" + RUN, status="400") == 1
+    assert number(text, "graders_http_requests_total", method="GET", status="405") == 1
+    assert number(text, "graders_http_requests_total", route=OTHER, status="404") == 1
+    assert number(text, "graders_http_request_seconds_count", route=RUN, method="POST") == 3
+    assert number(text, "graders_build_info") == 1
+    assert "secret" not in text
+    assert "_created" not in text
+
+
+def test_figures_come_as_openmetrics_to_whoever_asks_for_it(url: str) -> None:
+    reply = httpx2.get(f"{url}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+    assert reply.headers["content-type"].startswith("application/openmetrics-text")
+    assert reply.text.endswith("# EOF\n")
+
+
+def test_figures_need_a_key_where_keys_are_configured(serve: Serve) -> None:
+    with serve(Settings(api_keys=(SecretStr("letmein"),))) as url:
+        assert httpx2.get(f"{url}/metrics").status_code == 401
+        assert httpx2.get(f"{url}/metrics", headers={"api-key": "letmein"}).status_code == 200
+
+
+def test_judges_are_counted_once_however_often_they_are_looked_at(serve: Serve, tmp_path: Path) -> None:
+    grader = {
+        "type": "score_model",
+        "model": "judge",
+        "input": [{"role": "user", "content": "{{sample.output_text}}"}],
+    }
+    with JudgeServer([verdict(0.5, usage=(7, 3))]) as server:
+        settings = Settings(
+            judges={"*": JudgeModel(base_url=server.url, prompt_price=1000.0, completion_price=2000.0)},
+            judge_cache=tmp_path / "verdicts.sqlite",
+            judge_store=str(tmp_path / "judges.sqlite"),
+        )
+        with serve(settings) as url, httpx2.Client(base_url=url, timeout=30) as client:
+            for sample in ("one", "one", "one", "one"):
+                assert (
+                    client.post(RUN, json={"grader": grader, "model_sample": sample}).json()["reward"] == 0.5
+                )
+                text = client.get("/metrics").text
+    assert number(text, "graders_judge_judgements_total", model="judge") == 4
+    assert number(text, "graders_judge_remembered_total", model="judge") == 3
+    assert number(text, "graders_judge_requests_total", model="judge") == len(server.requests) == 1
+    assert number(text, "graders_judge_hit_rate", model="judge") == 0.75
+    assert number(text, "graders_judge_tokens_total", model="judge", kind="prompt_tokens") == 7
+    assert number(text, "graders_judge_tokens_total", model="judge", kind="completion_tokens") == 3
+    assert number(text, "graders_judge_money_total", model="judge") == pytest.approx(0.013)
+
+
+def test_failed_judgements_are_counted_by_cause(serve: Serve) -> None:
+    grader = {"type": "score_model", "model": "nobody", "input": [{"role": "user", "content": "hello"}]}
+    with serve(Settings(judge_cache_mb=0)) as url:
+        httpx2.post(f"{url}{RUN}", json={"grader": grader, "model_sample": "a"})
+        text = httpx2.get(f"{url}/metrics").text
+    assert number(text, "graders_gradings_total", outcome="ungraded", cause="judge_unavailable") == 1
+
+
+def test_processes_of_one_service_count_together_and_lose_nothing_when_one_is_killed(tmp_path: Path) -> None:
+    own = tmp_path / "temporary"
+    own.mkdir()
+
+    def ask(url: str, sample: str) -> float:
+        """On a connection of its own, which either process may take."""
+        reply = httpx2.post(f"{url}{RUN}", json={"grader": CHECK, "model_sample": sample})
+        return float(reply.json()["reward"])
+
+    with serving({"TMPDIR": str(own)}, "--workers", "2") as served:
+        assert sum(ask(served.url, "ab"[n % 2]) for n in range(40)) == 20
+        seen = {number(httpx2.get(f"{served.url}/metrics").text, "graders_gradings_total") for _ in range(20)}
+        assert seen == {40.0}
+        (directory,) = own.glob("graders-metrics-*")
+        counting = {int(file.stem.rpartition("_")[2]) for file in directory.glob("counter_*.db")}
+        workers = counting & children(served.process.pid)
+        assert len(workers) == 2
+        killed = min(workers)
+        os.kill(killed, signal.SIGKILL)
+        text = ""
+        for _ in range(200):
+            with contextlib.suppress(httpx2.TransportError):
+                text = httpx2.get(f"{served.url}/metrics").text
+            if not (directory / f"gauge_livesum_{killed}.db").exists():
+                break
+        assert number(text, "graders_gradings_total") == 40
+        assert number(text, "graders_rewards_sum") == 20
+        assert number(text, "graders_in_flight") == 0
+        assert not (directory / f"gauge_livesum_{killed}.db").exists()
+    assert not directory.exists()
+
+
+def test_one_process_alone_writes_no_files(tmp_path: Path) -> None:
+    with serving({"TMPDIR": str(tmp_path)}) as served:
+        httpx2.post(f"{served.url}{RUN}", json={"grader": CHECK, "model_sample": "a"})
+        assert number(httpx2.get(f"{served.url}/metrics").text, "graders_gradings_total") == 1
+        assert not [file for file in tmp_path.rglob("*") if "metrics" in file.name or file.suffix == ".db"]
+
+
+def test_the_rows_of_a_batch_are_counted_like_single_ones(url: str) -> None:
+    before = _total(url, "batched")
+    grader = {
+        "type": "string_check",
+        "name": "batched",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.answer}}",
+        "operation": "eq",
+    }
+    rows = [
+        {"sample": "a", "item": {"answer": "a"}},
+        {"sample": "a", "item": {"answer": "b"}},
+        {"sample": "a"},
+    ]
+    for accept in ("application/json", "application/x-ndjson"):
+        body = {"grader": grader, "rows": rows}
+        answer = httpx2.post(f"{url}/v1/grade/batch", json=body, headers={"accept": accept})
+        assert answer.status_code == 200
+    assert _total(url, "batched") - before == 6
+
+
+def _total(url: str, grader: str) -> float:
+    families = text_string_to_metric_families(httpx2.get(f"{url}/metrics").text)
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "graders_gradings_total" and sample.labels["grader"] == grader
+    )
