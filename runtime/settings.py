@@ -89,7 +89,10 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=1024)
     """Processes of the service that share the port."""
     api_keys: tuple[SecretStr, ...] = ()
-    """Keys that clients must send; without any, everyone who reaches the port may grade."""
+    """Keys that clients must send and that allow everything, besides those of `graders keys`; without any of either,
+    everyone who reaches the port may grade."""
+    drain_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """Seconds that running requests have to finish when the service is told to end."""
     body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes of a request's body."""
     database: str = Field(default_factory=lambda: str(_data_directory().expanduser() / "service.sqlite"))
@@ -110,6 +113,12 @@ class Settings(BaseSettings):
     """Bytes of a batch's body, in place of `body_limit`; of a compressed one, once it is decompressed."""
     batch_timeout_s: float = Field(default=600.0, gt=0, le=86_400)
     """Seconds after which the rows of a batch that are not done are ungraded."""
+    eval_runs: int = Field(default=4, ge=1, le=256)
+    """Runs of evals that one process of the service grades at once; further ones are queued."""
+    eval_concurrency: int = Field(default=64, ge=1, le=4096)
+    """Rows of one run that are graded at once."""
+    eval_lease_s: float = Field(default=15.0, ge=1, le=3600)
+    """Seconds without a sign of life after which another process goes on with a run."""
 
     @classmethod
     def load(cls, config: Path | None = None, **arguments: Any) -> "Settings":

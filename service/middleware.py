@@ -1,25 +1,27 @@
-"""What happens to every request before a route sees it: an identity, a limit, a key."""
+"""What happens to every request before a route sees it: an identity, a key and what it allows, limits."""
 
-import hashlib
-import hmac
 import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import logs
+from service.draining import Intake
 from service.errors import ApiError
+from service.keys import Keyring, Limits
 from service.metrics import OTHER, Metrics
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-"""Paths that a load balancer may ask without a key."""
+READY_PATH = "/readyz"
+OPEN_PATHS = frozenset({"/healthz", READY_PATH})
+"""Paths that a load balancer may ask without a key, and as often as it likes."""
 
 
 class Watch:
@@ -61,17 +63,23 @@ class Watch:
 
 
 class Gate:
-    """Gives each response an `x-request-id`, refuses requests without a key, and bodies that are too long.
+    """Gives each response an `x-request-id`, and refuses what nobody may ask, or not now, and bodies that are too long.
 
     A body is counted while it arrives, so that one without a `content-length` is bounded too. Routes find in their
     request's state the `client`, and middleware the `body_limit`, in bytes.
     """
 
     def __init__(
-        self, app: ASGIApp, *, body_limit: int, body_limits: Mapping[str, int], api_keys: Sequence[str]
+        self,
+        app: ASGIApp,
+        *,
+        body_limit: int,
+        body_limits: Mapping[str, int],
+        keyring: Keyring,
+        intake: Intake,
     ) -> None:
         self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
-        self._keys = [key.encode() for key in api_keys]
+        self._keyring, self._intake, self._limits = keyring, intake, Limits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it here."""
@@ -92,17 +100,16 @@ class Gate:
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
-        given_key = _given_key(headers)
-        # a name for whoever holds the key, from which nobody gets the key
-        scope.setdefault("state", {})["client"] = _digest(given_key) if self._keys else ""
         limit = self._body_limits.get(scope["path"], self._body_limit)
-        scope["state"]["body_limit"] = limit
-        refusal = self._refusal(scope["path"], headers, given_key, limit)
-        if refusal is not None:
-            await refusal.response()(scope, receive, send_with_id)
-            return
+        scope.setdefault("state", {}).update(client="", body_limit=limit)
         try:
-            await self._app(scope, _counted(receive, limit), send_with_id)
+            with ExitStack() as held:
+                try:
+                    await self._enter(scope, headers, held)
+                except ApiError as refusal:
+                    await refusal.response()(scope, receive, send_with_id)
+                    return
+                await self._app(scope, _counted(receive, limit), send_with_id)
         except Exception:
             logger.exception("request %s failed", request_id)
             if started:
@@ -112,16 +119,22 @@ class Gate:
             )
             await failed.response()(scope, receive, send_with_id)
 
-    def _refusal(self, path: str, headers: Headers, key: bytes, limit: int) -> ApiError | None:
-        if self._keys and path not in OPEN_PATHS and not self._has(key):
-            message = "a valid API key is required, as 'Authorization: Bearer KEY' or 'api-key: KEY'"
-            return ApiError(401, message, code="invalid_api_key")
+    async def _enter(self, scope: Scope, headers: Headers, held: ExitStack) -> None:
+        """Have a request count as running until `held` is closed, or raise what it is answered with instead."""
+        path, state = scope["path"], scope["state"]
+        if path in OPEN_PATHS:
+            if path == READY_PATH:
+                self._intake.check()
+            return
+        # before the key is looked up: the process must not end meanwhile
+        held.enter_context(self._intake.running())
+        caller = await self._keyring.caller(_given_key(headers))
+        state["client"] = caller.client
+        caller.check(scope["method"], path)
         length = headers.get("content-length", "")
-        return body_too_large(limit) if length.isdecimal() and int(length) > limit else None
-
-    def _has(self, given: bytes) -> bool:
-        # every key is compared, in constant time: how long it takes tells nothing
-        return sum([hmac.compare_digest(given, key) for key in self._keys]) > 0
+        if length.isdecimal() and int(length) > state["body_limit"]:
+            raise body_too_large(state["body_limit"])
+        held.enter_context(self._limits.hold(caller))
 
 
 def body_too_large(limit: int) -> ApiError:
@@ -154,7 +167,3 @@ def _template(scope: Scope) -> str:
 def _given_key(headers: Headers) -> bytes:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     return (bearer if scheme.lower() == "bearer" else headers.get("api-key", "")).strip().encode()
-
-
-def _digest(key: bytes) -> str:
-    return hashlib.blake2b(key, digest_size=12, person=b"rft-graders").hexdigest()

@@ -15,7 +15,7 @@ from runtime.judge import failures
 from runtime.judge.answers import NotAnAnswer, Shape, Shapes, parse_answer
 from runtime.judge.budgets import Budgets, Price, Purse
 from runtime.judge.cache import VerdictCache
-from runtime.judge.configuration import JudgeModel, find_judge
+from runtime.judge.configuration import Api, JudgeModel, find_judge
 from runtime.judge.connections import Connections
 from runtime.judge.failures import NoVerdict
 from runtime.judge.flights import Flights
@@ -121,14 +121,15 @@ class Judges:
                 shape = self._shapes.of(schema)
             except NotAnAnswer as error:
                 raise GradingError(str(error)) from None
-            question = Question(server.name, messages, shape, name, _sampling(server, sampling, vote))
-            key = _key(server, question, vote)
+            sampling = _sampling(server, sampling, vote)
+            question = Question(server.name, messages, shape, name, sampling, server.configuration.api)
+            key = _key(server, question, shape, vote)
             known = self._cache.get(key)
             if known is not None:
                 statistics.cached += 1
                 return Verdict(*known, cached=True)
             answer, is_mine = await self._flights.join(
-                key, lambda: self._answer(server, question, key, client)
+                key, lambda: self._answer(server, question, shape, key, client)
             )
         except GradingError as error:
             statistics.failures[str(error.failure.details.get("type", "other"))] += 1
@@ -138,7 +139,40 @@ class Judges:
         statistics.joined += 1
         return Verdict(answer.output, answer.model)  # whoever began it pays
 
-    async def _answer(self, server: ModelServer, question: Question, key: bytes, client: str) -> _Answer:
+    async def complete(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        sampling: Mapping[str, Any],
+        *,
+        api: Api,
+        extra: Mapping[str, Any],
+        client: str,
+    ) -> Completion:
+        """Ask a model for whatever it says, which is no verdict: nothing is remembered, and nothing read but the completion.
+
+        The servers, their limits, their retries and the budgets are those of the judges.
+
+        Args:
+            model: By the name that graders use.
+            messages: The prompt.
+            sampling: How to sample.
+            api: By which API.
+            extra: Fields of the body besides, in the API's own form.
+            client: Who pays, as in `seen_by`.
+
+        Raises:
+            NoVerdict: When there is no completion.
+        """
+        server = self._servers.get(model) or self._serve(model)
+        sampling = _sampling(server, sampling, vote=0)
+        question = Question(server.name, messages, None, "", sampling, api, extra)
+        completion, _ = await self._paid(server, question, client)
+        return completion
+
+    async def _answer(
+        self, server: ModelServer, question: Question, shape: Shape, key: bytes, client: str
+    ) -> _Answer:
         """Ask, and ask again where the answer was none, as often as that is allowed."""
         retries = parse_retries = 0
         usages: list[Mapping[str, Mapping[str, int]]] = []
@@ -148,7 +182,7 @@ class Judges:
                 retries += sent_again
                 if completion.usage:
                     usages.append({completion.model: completion.usage})
-                output = _output(server.name, completion, question.shape)
+                output = _output(server.name, completion, shape)
             except NoVerdict as failure:
                 if not failure.is_misread or parse_retries == server.configuration.parse_retries:
                     failure.usage = summed(usages)
@@ -268,7 +302,7 @@ def _sampling(server: ModelServer, sampling: Mapping[str, Any], vote: int) -> Ma
     return sampling
 
 
-def _key(server: ModelServer, question: Question, vote: int) -> bytes:
+def _key(server: ModelServer, question: Question, shape: Shape, vote: int) -> bytes:
     """A digest of everything that decides an answer.
 
     Raises:
@@ -279,7 +313,7 @@ def _key(server: ModelServer, question: Question, vote: int) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise GradingError(f"what a judge is asked is plain data: {error}") from None
     digest = hashlib.blake2b(asked, digest_size=24)
-    digest.update(f"{server.identity}\n{question.shape.text}".encode())
+    digest.update(f"{server.identity}\n{shape.text}".encode())
     return digest.digest()
 
 

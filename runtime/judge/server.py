@@ -14,7 +14,7 @@ from runtime.judge.dialects import REFUSALS, Dialect
 from runtime.judge.failures import NoVerdict
 from runtime.judge.limits import Rate
 from runtime.judge.statistics import ModelStatistics
-from runtime.judge.wire import WIRES, Completion, Question, encoded
+from runtime.judge.wire import WIRES, Completion, Manner, Question, encoded
 from runtime.retrying import may_pass, pause_after, retry_after
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -112,20 +112,21 @@ class ModelServer:
         self.name, self.configuration = name, configuration
         self.identity = f"{client.base_url} {configuration.api} {name}"
         self.statistics = ModelStatistics()
-        self._transport, self._wire = transport, WIRES[configuration.api]
-        self._url = httpx2.URL(f"{str(client.base_url).rstrip('/')}{self._wire.path}")
+        self._transport = transport
+        base = str(client.base_url).rstrip("/")
+        self._urls = {api: httpx2.URL(f"{base}{wire.path}") for api, wire in WIRES.items()}
         headers = {**client.default_headers, **client.auth_headers}
         self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
         self._seats = asyncio.Semaphore(seats)
         self._requests, self._tokens = requests, tokens
         structure = configuration.structure
-        self._dialect = Dialect("schema" if structure == "auto" else structure)
-        self._is_known = False
+        self._first_dialect = Dialect("schema" if structure == "auto" else structure)
+        self._understood: dict[Manner, Dialect] = {}
         self._answer_tokens = ANSWER_TOKENS
 
     def estimate(self, question: Question) -> tuple[int, int]:
         """Tokens that a question and its answer are likely to take."""
-        characters = sum(_characters(message["content"]) for message in question.messages)
+        characters = sum(_characters(message.get("content")) for message in question.messages)
         return int(characters / CHARACTERS_PER_TOKEN) + 1, int(self._answer_tokens) + 1
 
     async def complete(self, question: Question) -> tuple[Completion, int]:
@@ -155,7 +156,8 @@ class ModelServer:
 
     async def _turn(self, question: Question, *, deadline: float | None) -> "Completion | _Failed":
         """Send a question once, when it is its turn; the waits before the first are not the server's."""
-        dialect = self._dialect
+        manner = question.manner
+        dialect = self._understood.get(manner, self._first_dialect)
         # it is ready when there is a seat, which then is not kept waiting
         request = self._request(question, dialect)
         async with self._seats:
@@ -171,7 +173,7 @@ class ModelServer:
             self.statistics.requests += 1
             try:
                 async with asyncio.timeout(seconds):
-                    completion = await self._send(question, dialect, request)
+                    completion = await self._send(question, manner, dialect, request)
             except TimeoutError:
                 return _Failed(failures.no_answer(self.name, f"none within {seconds:.3g} s"), deadline)
             except httpx2.HTTPError as error:
@@ -188,7 +190,9 @@ class ModelServer:
         if self._tokens is not None and completion.usage:
             await self._tokens.correct(estimated, completion.usage["total_tokens"])
 
-    async def _send(self, question: Question, dialect: Dialect, request: httpx2.Request) -> Completion:
+    async def _send(
+        self, question: Question, manner: Manner, dialect: Dialect, request: httpx2.Request
+    ) -> Completion:
         """Send a question once, in the server's dialect; in others too, as long as none is known to be understood.
 
         Raises:
@@ -199,30 +203,29 @@ class ModelServer:
         first: _StatusError | None = None
         while True:
             try:
-                completion = await self._post(request)
+                completion = await self._post(request, question)
             except _StatusError as error:
                 first = first or error
-                following = None
-                if error.status in REFUSALS and not (self._is_known and dialect == self._dialect):
-                    following = self._dialect if self._is_known else self._following(dialect, error)
+                following, understood = None, self._understood.get(manner)
+                if error.status in REFUSALS and dialect != understood:
+                    following = understood or self._following(question, dialect, error)
                 if following is None:
                     raise first from None
                 dialect, request = following, self._request(question, following)
                 continue
-            if not self._is_known:
-                self._dialect, self._is_known = dialect, True
+            self._understood.setdefault(manner, dialect)
             return completion
 
-    def _following(self, dialect: Dialect, error: _StatusError) -> Dialect | None:
+    def _following(self, question: Question, dialect: Dialect, error: _StatusError) -> Dialect | None:
         following = dialect.after(error.words)
-        is_free = self.configuration.structure == "auto"
+        is_free = self.configuration.structure == "auto" and question.shape is not None
         return following if following and (is_free or following.structure == dialect.structure) else None
 
     def _request(self, question: Question, dialect: Dialect) -> httpx2.Request:
-        content = encoded(self._wire.body(question, dialect))
-        return httpx2.Request("POST", self._url, headers=self._headers, content=content)
+        content = encoded(WIRES[question.api].body(question, dialect))
+        return httpx2.Request("POST", self._urls[question.api], headers=self._headers, content=content)
 
-    async def _post(self, request: httpx2.Request) -> Completion:
+    async def _post(self, request: httpx2.Request, question: Question) -> Completion:
         response = await self._transport.handle_async_request(request)
         try:
             await response.aread()
@@ -231,7 +234,7 @@ class ModelServer:
         if response.status_code >= 400:
             raise _StatusError(response)
         try:
-            return self._wire.read(response.json(), self.name)
+            return WIRES[question.api].read(response.json(), self.name)
         except (ValueError, RecursionError):
             raise failures.no_completion(self.name, "the body is not JSON") from None
 
@@ -250,4 +253,5 @@ def _reason(error: httpx2.HTTPError) -> str:
 def _characters(content: Any) -> int:
     if isinstance(content, str):
         return len(content)
-    return sum(len(block.get("text", "")) for block in content)
+    blocks = content if isinstance(content, list) else ()
+    return sum(len(text) for block in blocks if isinstance(text := block.get("text"), str))

@@ -28,17 +28,40 @@ class Question:
 
     Attributes:
         model: What the server calls the model.
-        messages: The prompt, in the published form.
-        shape: What the answer must look like.
+        messages: The prompt, in the published form or in the API's own.
+        shape: What the answer must look like; None for whatever the model says.
         name: What the schema is called.
         sampling: How to sample.
+        api: By which API.
+        extra: Fields of the body besides, in the API's own form.
     """
 
     model: str
     messages: Sequence[Mapping[str, Any]]
-    shape: Shape
+    shape: Shape | None
     name: str
     sampling: Mapping[str, Any]
+    api: Api
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def manner(self) -> "Manner":
+        """What it makes use of that one server knows and another does not."""
+        return Manner(
+            self.api,
+            self.shape is not None,
+            "max_completion_tokens" in self.sampling,
+            any(message.get("role") == "developer" for message in self.messages),
+        )
+
+
+class Manner(NamedTuple):
+    """What a question makes use of: an answer to one proves nothing of questions that use more."""
+
+    api: Api
+    has_shape: bool
+    has_limit: bool
+    has_developer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +73,14 @@ class Completion:
         model: The model that really answered.
         usage: Tokens: `prompt_tokens`, `completion_tokens`, `total_tokens`, `cached_tokens`.
         failure: Why the text is no answer, if the server says so.
+        body: All that the server sent.
     """
 
     text: str
     model: str
     usage: Mapping[str, int] = field(default_factory=dict)
     failure: failures.NoVerdict | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Wire(NamedTuple):
@@ -82,15 +107,14 @@ def _chat_body(question: Question, dialect: Dialect) -> dict[str, Any]:
     """The body of a chat completion."""
     body: dict[str, Any] = {
         "model": question.model,
-        "messages": [
-            {"role": _role(message["role"], dialect), "content": _chat_content(message["content"])}
-            for message in _asked(question, dialect)
-        ],
+        "messages": [_chat_message(message, dialect) for message in _asked(question, dialect)],
+        **question.extra,
     }
-    if dialect.structure == "schema":
-        json_schema = {"name": question.name, "schema": question.shape.schema, "strict": True}
+    shape = question.shape
+    if shape is not None and dialect.structure == "schema":
+        json_schema = {"name": question.name, "schema": shape.schema, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
-    elif dialect.structure == "json":
+    elif shape is not None and dialect.structure == "json":
         body["response_format"] = {"type": "json_object"}
     sampling = question.sampling
     body.update((name, sampling[name]) for name in _CHAT_SAMPLING if name in sampling)
@@ -103,16 +127,15 @@ def _responses_body(question: Question, dialect: Dialect) -> dict[str, Any]:
     """The body of a response; the Responses API has no seed."""
     body: dict[str, Any] = {
         "model": question.model,
-        "input": [
-            {"role": _role(message["role"], dialect), "content": message["content"]}
-            for message in _asked(question, dialect)
-        ],
+        "input": [_in_dialect(message, dialect) for message in _asked(question, dialect)],
         "store": False,
+        **question.extra,
     }
-    if dialect.structure == "schema":
-        schema = {"name": question.name, "schema": question.shape.schema, "strict": True}
+    shape = question.shape
+    if shape is not None and dialect.structure == "schema":
+        schema = {"name": question.name, "schema": shape.schema, "strict": True}
         body["text"] = {"format": {"type": "json_schema", **schema}}
-    elif dialect.structure == "json":
+    elif shape is not None and dialect.structure == "json":
         body["text"] = {"format": {"type": "json_object"}}
     sampling = question.sampling
     body.update((name, sampling[name]) for name in ("temperature", "top_p") if name in sampling)
@@ -128,7 +151,7 @@ def _asked(question: Question, dialect: Dialect) -> Sequence[Mapping[str, Any]]:
 
     They stand in the first message, where every chat template takes instructions, and ahead of what is graded.
     """
-    if dialect.structure == "schema":
+    if question.shape is None or dialect.structure == "schema":
         return question.messages
     words, (first, *others) = _IN_WORDS + question.shape.text, question.messages
     if first["role"] not in ("system", "developer"):
@@ -140,25 +163,30 @@ def _asked(question: Question, dialect: Dialect) -> Sequence[Mapping[str, Any]]:
     return [{**first, "content": together}, *others]
 
 
-def _role(role: str, dialect: Dialect) -> str:
-    return "system" if role == "developer" and not dialect.has_developer else role
+def _in_dialect(message: Mapping[str, Any], dialect: Dialect) -> Mapping[str, Any]:
+    if dialect.has_developer or message.get("role") != "developer":
+        return message
+    return {**message, "role": "system"}
 
 
-def _chat_content(content: Any) -> Any:
-    return content if isinstance(content, str) else [_chat_part(block) for block in content]
+def _chat_message(message: Mapping[str, Any], dialect: Dialect) -> Mapping[str, Any]:
+    said, content = _in_dialect(message, dialect), message.get("content")
+    return (
+        {**said, "content": [_chat_part(block) for block in content]} if isinstance(content, list) else said
+    )
 
 
-def _chat_part(block: Mapping[str, Any]) -> dict[str, Any]:
-    """A published block as chat completions have it."""
-    kind = block["type"]
+def _chat_part(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A published block as chat completions have it; one that is theirs already as it is."""
+    kind = block.get("type")
     if kind == "input_image":
         image = {"url": block["image_url"]}
         if "detail" in block:
             image["detail"] = block["detail"]
         return {"type": "image_url", "image_url": image}
-    if kind == "input_audio":
-        return {"type": "input_audio", "input_audio": block["input_audio"]}
-    return {"type": "text", "text": block["text"]}
+    if kind in ("input_text", "output_text"):
+        return {"type": "text", "text": block["text"]}
+    return block
 
 
 def _read_chat(body: Any, model: str) -> Completion:
@@ -187,7 +215,7 @@ def _read_chat(body: Any, model: str) -> Completion:
         failure = failures.cut_off(model, usage.get("completion_tokens", 0))
     elif not text.strip():
         failure = failures.empty(model)
-    return Completion(text, _model(body, model), usage, failure)
+    return Completion(text, _model(body, model), usage, failure, body)
 
 
 def _read_responses(body: Any, model: str) -> Completion:
@@ -223,7 +251,7 @@ def _read_responses(body: Any, model: str) -> Completion:
         failure = failures.no_completion(model, str(_mapping(body.get("error")).get("message"))[:300])
     elif not text.strip():
         failure = failures.empty(model)
-    return Completion(text, _model(body, model), usage, failure)
+    return Completion(text, _model(body, model), usage, failure, body)
 
 
 def _usage(said: Any, prompt: str, completion: str, cached: Any) -> dict[str, int]:

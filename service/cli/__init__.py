@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 images_app = typer.Typer(help="Sets of packages that Python graders can import.", no_args_is_help=True)
 app.add_typer(images_app, name="images")
+keys_app = typer.Typer(help="API keys of the service.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 GraderArgument = Annotated[
     Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)
@@ -221,6 +223,57 @@ def check_image(name: ImageName, config: Config = None, as_json: Json = False) -
         show_checked(trials, _console())
     if any(trial["problem"] for trial in trials):
         raise typer.Exit(1)
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What to call it.", show_default=False)],
+    scope: Annotated[
+        list[str], typer.Option(help="What it allows: grade, read or manage; may be given often.")
+    ],
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="How many requests a process takes from it.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="How many of them a process answers at once.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key and print it, which is never done again."""
+    from service.cli.keys import create  # noqa: PLC0415
+
+    limits = {"requests_per_minute": requests_per_minute, "concurrency": concurrency}
+    made = create(_settings(config), name, scope, **limits)
+    if as_json:
+        _print_json(made)
+    else:
+        sys.stdout.write(f"{made['key']}\n")
+        sys.stderr.write(f"{made['id']} is made; its key is shown only now\n")
+
+
+@keys_app.command("list")
+def list_keys(config: Config = None, as_json: Json = False) -> None:
+    """List the keys that were made, and the revoked ones too."""
+    from service.cli.keys import describe, show  # noqa: PLC0415
+
+    found = describe(_settings(config))
+    if as_json:
+        _print_json(found)
+    else:
+        show(found, _console())
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `graders keys list` shows it.")],
+    config: Config = None,
+) -> None:
+    """End a key; running services refuse it within seconds."""
+    from service.cli.keys import revoke  # noqa: PLC0415
+
+    revoke(_settings(config), key_id)
+    sys.stderr.write(f"{key_id} is revoked\n")
 
 
 def main() -> None:

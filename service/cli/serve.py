@@ -1,6 +1,9 @@
 """`graders serve`: the HTTP service."""
 
 import ipaddress
+import logging
+import logging.config
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -11,20 +14,29 @@ from graders import ConfigurationError
 from runtime import Settings
 from service import logs
 from service.app import CONFIG_VARIABLE, create_app
+from service.cli.keys import any_in_store
 from service.metrics import DIRECTORY_VARIABLE
+
+logger = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, config: Path | None) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        ConfigurationError: When it would be open to everyone on a public address.
+        ConfigurationError: When it would be open to everyone on a public address, or has no database.
     """
-    if not settings.api_keys and not _is_loopback(settings.host):
-        raise ConfigurationError(
-            f"refusing to serve on {settings.host} without API keys; set GRADERS_API_KEYS='[\"…\"]' or bind 127.0.0.1"
-        )
     log_config = logs.configuration(settings)
+    if not settings.api_keys and not any_in_store(settings):
+        if not _is_loopback(settings.host):
+            raise ConfigurationError(
+                f"refusing to serve on {settings.host} without API keys; make one with `graders keys create`, "
+                "set GRADERS_API_KEYS='[\"…\"]' or bind 127.0.0.1"
+            )
+        logging.config.dictConfig(log_config)
+        logger.info("there are no API keys: whoever reaches %s may do everything", settings.host)
+    # for SIGINT, at which the application does not drain; after SIGTERM nothing is left to wait for
+    patience_s = math.ceil(settings.drain_timeout_s)
     if settings.workers == 1:
         uvicorn.run(
             create_app(settings),
@@ -32,6 +44,7 @@ def serve(settings: Settings, config: Path | None) -> None:
             port=settings.port,
             access_log=False,
             log_config=log_config,
+            timeout_graceful_shutdown=patience_s,
         )
         return
     if config is not None:
@@ -49,6 +62,7 @@ def serve(settings: Settings, config: Path | None) -> None:
             workers=settings.workers,
             access_log=False,
             log_config=log_config,
+            timeout_graceful_shutdown=patience_s,
         )
 
 

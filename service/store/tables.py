@@ -1,6 +1,6 @@
 """The tables. A change here needs a step in `migrations/versions`; a test compares the two."""
 
-from sqlalchemy import BigInteger, String, Text
+from sqlalchemy import BigInteger, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -26,3 +26,28 @@ class File(Base):
     status: Mapped[str] = mapped_column(String(16))
     """`processed`: nothing is left to do once it is stored."""
     sha256: Mapped[str] = mapped_column(String(64))
+
+
+class ApiKey(Base):
+    """A key that clients may send; the row stays when it is revoked."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(28), primary_key=True)
+    """`key_` and 24 hexadecimal digits; ids sort by when they were made."""
+    name: Mapped[str] = mapped_column(Text)
+    """What its maker calls it."""
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    """Of the key, which is kept nowhere."""
+    scopes: Mapped[str] = mapped_column(String(64))
+    """What it allows, with spaces between."""
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    """Seconds since 1970."""
+    last_used_at: Mapped[int | None] = mapped_column(BigInteger)
+    """Seconds since 1970, to about a minute; None: never."""
+    revoked_at: Mapped[int | None] = mapped_column(BigInteger)
+    """Seconds since 1970, from when on it is worth nothing."""
+    requests_per_minute: Mapped[int | None] = mapped_column(Integer)
+    """How many requests a process takes from it; None: any number."""
+    concurrency: Mapped[int | None] = mapped_column(Integer)
+    """How many of its requests a process answers at once; None: any number."""

@@ -48,7 +48,10 @@ def environment() -> dict[str, str]:
         "GRADERS_WORKER_ENVIRONMENT": json.dumps(measured),
         "GRADERS_PLUGIN_NEEDS": json.dumps({"tally": ["files"]}),
     }
-    return {"PATH": os.environ["PATH"], **settings, **measured}
+    own = {
+        name: value for name, value in os.environ.items() if name.startswith("GRADERS_")
+    }  # no store of the user's
+    return {"PATH": os.environ["PATH"], **own, **settings, **measured}
 
 
 def write(path: Path, *rows: Any) -> Path:

@@ -393,6 +393,16 @@ async def test_a_server_without_developers_and_with_another_limit(tmp_path: Path
     assert body["messages"][0]["content"].startswith("Grade.\n\n")
 
 
+async def test_an_answer_to_a_plain_question_proves_nothing_of_one_that_uses_more(tmp_path: Path) -> None:
+    choosy = Choosy(knows="json_schema", says=True, unknown=("developer", "max_completion_tokens"))
+    async with judging(choosy, tmp_path) as judges:
+        await ask(judges, "plain")
+        messages = [{"role": "developer", "content": "Grade."}, {"role": "user", "content": "x"}]
+        await ask(judges, messages=messages, sampling={"max_completion_tokens": 5})
+    assert choosy.requests[-1]["max_tokens"] == 5
+    assert [message["role"] for message in choosy.requests[-1]["messages"]] == ["system", "user"]
+
+
 async def test_a_question_that_is_refused_teaches_nothing(tmp_path: Path) -> None:
     script = Script(error(400, "context too long"), error(400), error(400), chat())
     async with judging(script, tmp_path) as judges:

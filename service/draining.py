@@ -1,0 +1,120 @@
+"""What a process that is told to end does first: it finishes what runs, and takes nothing new.
+
+uvicorn closes its port as soon as SIGTERM comes, so that whoever asks then finds nobody. Here the signal reaches uvicorn only
+when the running requests are done. Until then new ones get an answer that says to come again, and `/readyz` says that
+this process is not to be asked.
+"""
+
+import asyncio
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import cast
+
+from fastapi.responses import JSONResponse
+
+from service.errors import ApiError
+
+AGAIN_S = 2
+"""Seconds after which whoever was refused finds another process, or this one started again."""
+
+
+class Refusal(ApiError):
+    """A request that may be sent again later.
+
+    Attributes:
+        after_s: Seconds to wait before.
+    """
+
+    def __init__(self, status: int, message: str, *, code: str, after_s: float) -> None:
+        super().__init__(status, message, code=code)
+        self.after_s = max(1, math.ceil(after_s))
+
+    def response(self) -> JSONResponse:
+        """The error as a response, with `Retry-After`."""
+        response = super().response()
+        response.headers["retry-after"] = str(self.after_s)
+        return response
+
+
+class Intake:
+    """The requests that run in this process, and whether it takes more.
+
+    Attributes:
+        draining: Whether it takes none any more.
+    """
+
+    def __init__(self) -> None:
+        self.draining = False
+        self._running: set[asyncio.Task[object]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def check(self) -> None:
+        """Raise the answer to a new request, a 503, where it takes none any more."""
+        if self.draining:
+            raise Refusal(503, "this process is ending; ask again", code="draining", after_s=AGAIN_S)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """A request, which is waited for as long as this lasts.
+
+        Raises:
+            Refusal: When none is taken any more.
+        """
+        self.check()
+        task = cast("asyncio.Task[object]", asyncio.current_task())  # there is none only outside the loop
+        self._running.add(task)
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running.discard(task)
+            if not self._running:
+                self._idle.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take nothing new, and wait for what runs; what takes longer is cancelled."""
+        self.draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            for task in self._running:
+                task.cancel("the service ends")
+
+    @contextmanager
+    def drained_on_sigterm(self, timeout_s: float) -> Iterator[None]:
+        """Inside, SIGTERM drains, and only then reaches the server's own handler.
+
+        A second one changes nothing: who stops a whole group of processes tells each of them, and so does their parent.
+        SIGINT ends them without draining.
+
+        Nothing happens outside the main thread, which alone hears signals, and where the server has no handler of its
+        own kind: it must be one that was set with `signal.signal`, as uvicorn does.
+        """
+        server = signal.getsignal(signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread() or not callable(server):
+            yield
+            return
+        loop, draining = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+        async def drain(frame: FrameType | None) -> None:
+            await self.drain(timeout_s)
+            server(signal.SIGTERM, frame)
+
+        def told(_: int, frame: FrameType | None) -> None:
+            if not self.draining:
+                self.draining = True
+                loop.call_soon_threadsafe(lambda: draining.add(loop.create_task(drain(frame))))
+
+        signal.signal(signal.SIGTERM, told)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, server)
+            for task in draining:
+                task.cancel()

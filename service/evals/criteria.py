@@ -1,0 +1,121 @@
+"""Testing criteria: graders that say whether an item passes."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graders import ConfigurationError, FailureKind, Grader, GraderResult, GradingError, Item, Problem, Sample
+from runtime import Evaluator
+from service.errors import ApiError
+from service.results import shown
+
+FIELD = "testing_criteria"
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A grader, and what its results are counted under.
+
+    Attributes:
+        id: Its name and a UUID.
+        grader: What grades.
+        reads_sample: Whether a template in it names the sample.
+    """
+
+    id: str
+    grader: Grader
+    reads_sample: bool
+
+    async def grade(
+        self, evaluator: Evaluator, sample: Sample | None, item: Item, client: str
+    ) -> GraderResult:
+        """Grade one item; where its sample is missing and would be read, the result is ungraded."""
+        if sample is None and self.reads_sample:
+            missing = GradingError(
+                "the row has no sample, which this criterion reads", kind=FailureKind.INVALID_VARIABLE
+            )
+            return self.grader.failed(missing)
+        return await evaluator.grade(self.grader, sample or Sample(), item, client=client)
+
+
+async def accept(evaluator: Evaluator, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Check the criteria of a request; gives what the store keeps of each: its `id`, `grader` and `shown`.
+
+    Raises:
+        ApiError: 400, naming every field that is wrong: `testing_criteria.1.operation: …`.
+        PluginError: When a plugin cannot be used.
+    """
+    if not given:
+        raise refused([Problem((), "at least one criterion is needed: nothing would be measured")])
+    accepted, problems = [], []
+    for position, criterion in enumerate(given):
+        config = {
+            name: value for name, value in criterion.items() if name != "id"
+        }  # of an echo that is sent again
+        try:
+            grader = await evaluator.prepare(config)
+        except ConfigurationError as error:
+            problems += [problem.under(position) for problem in error.problems]
+            continue
+        if lacking := _lacks_threshold(grader):
+            problems.append(Problem((position, "pass_threshold"), lacking))
+            continue
+        name = f"{grader.info.name}-{uuid.uuid4()}"
+        echo = {**grader.echo, "id": name}
+        accepted.append({"id": name, "grader": dict(grader.config), "shown": echo})
+    if problems:
+        raise refused(problems)
+    return accepted
+
+
+async def load(evaluator: Evaluator, stored: Sequence[Mapping[str, Any]]) -> list[Criterion]:
+    """The criteria that the store keeps, ready to grade.
+
+    Raises:
+        ConfigurationError: When one is wrong by now, for example because its type is not installed any more.
+        PluginError: When a plugin cannot be used.
+    """
+    loaded = []
+    for kept in stored:
+        grader = await evaluator.prepare(kept["grader"])
+        loaded.append(Criterion(kept["id"], grader, _reads_sample(grader)))
+    return loaded
+
+
+def verdict(criterion: Criterion, result: GraderResult) -> dict[str, Any]:
+    """One result of an output item: what is ungraded has no score, and has neither passed nor failed."""
+    said = shown(result)
+    details = {
+        name: said[name] for name in ("explanation", "failure", "sub_rewards", "metrics") if said[name]
+    }
+    return {
+        "name": criterion.id,
+        "type": criterion.grader.info.type,
+        "score": result.reward,
+        "passed": result.passed,
+        "sample": {**result.metadata, **details} or None,
+    }
+
+
+def refused(problems: Sequence[Problem]) -> ApiError:
+    """The answer to criteria that are wrong."""
+    found = [problem.under(FIELD) for problem in problems]
+    return ApiError(400, "; ".join(map(str, found)), param=found[0].where, code="invalid_grader")
+
+
+def _lacks_threshold(grader: Grader) -> str | None:
+    if grader.info.type == "text_similarity" and grader.config.get("pass_threshold") is None:
+        return "this field is required for text_similarity: the least similarity that passes"
+    if grader.pass_threshold is None:
+        return (
+            f"this field is required: the scores of {grader.info.type!r} have no middle to take in its place, "
+            "so that nothing else says which of them pass"
+        )
+    return None
+
+
+def _reads_sample(grader: Grader) -> bool:
+    return any(template.mentions("sample") for _, template in grader.templates()) or any(
+        _reads_sample(inner) for _, inner in grader.inner()
+    )

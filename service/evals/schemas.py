@@ -1,0 +1,245 @@
+"""The bodies of the Evals API, and how evals, runs and output items are shown."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+import jsonschema_rs
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import from_json
+
+from graders import Sample
+from graders.pattern import encodable
+from service.errors import ApiError
+from service.store.evals import Eval, EvalRun, OutputItem
+
+Body = TypeVar("Body", bound=BaseModel)
+Labels = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
+
+SAMPLE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "model": {"type": "string"},
+        "choices": {"type": "array", "items": {"type": "object"}},
+        "output_text": {"type": "string"},
+        "output_json": {},
+        "output_tools": {"type": "array", "items": {"type": "object"}},
+        "output_audio": {"type": ["object", "null"]},
+        "output_reasoning_summary": {"type": ["string", "null"]},
+        "input_tools": {"type": "array", "items": {"type": "object"}},
+    },
+    "required": ["output_text"],
+}
+"""What criteria find in a sample, in whatever form a row has it."""
+
+
+class CreateEval(BaseModel):
+    """`POST /v1/evals`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    metadata: Labels | None = None
+    data_source_config: dict[str, Any]
+    testing_criteria: list[dict[str, Any]]
+
+
+class UpdateEval(BaseModel):
+    """`POST /v1/evals/{eval_id}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    metadata: Labels | None = None
+
+
+class CreateRun(BaseModel):
+    """`POST /v1/evals/{eval_id}/runs`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    metadata: Labels | None = None
+    data_source: dict[str, Any]
+
+
+class Regrade(BaseModel):
+    """`POST /v1/evals/{eval_id}/runs/{run_id}/regrade`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    metadata: Labels | None = None
+    testing_criteria: list[dict[str, Any]]
+
+
+class _CustomConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["custom"]
+    item_schema: dict[str, Any]
+    include_sample_schema: bool = False
+
+
+async def read(request: Request, model: type[Body]) -> Body:
+    """The body of a request.
+
+    Raises:
+        ApiError: 400, naming the field, when it is not JSON or not what is wanted.
+    """
+    try:
+        data = from_json(await request.body() or b"{}", allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
+    return parsed(model, data)
+
+
+def parsed(model: type[Body], data: object, *where: str) -> Body:
+    """A part of a body, which stands at `where`.
+
+    Raises:
+        ApiError: 400, naming the field, when it is not what is wanted.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        path = ".".join([*where, *map(str, detail["loc"])])
+        known = f"; here are {', '.join(model.model_fields)}" if detail["type"] == "extra_forbidden" else ""
+        message = f"{path or 'body'}: {encodable(detail['msg'])}{known}"
+        raise ApiError(400, message, param=path or None, code="invalid_body") from None
+
+
+def data_source_config(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The data source configuration of a request as it is shown and kept.
+
+    Raises:
+        ApiError: 400, when it is not `custom`, or its schema is none.
+    """
+    if (kind := given.get("type")) in ("logs", "stored_completions"):
+        message = (
+            f"data_source_config.type: {kind!r} reads what the vendor has logged, which is not here; take 'custom', "
+            "and send the rows with the run"
+        )
+        raise ApiError(400, message, param="data_source_config.type", code="unsupported_data_source")
+    config = parsed(_CustomConfig, given, "data_source_config")
+    try:
+        validator(config.item_schema)
+    except ValueError as error:
+        where = "data_source_config.item_schema"
+        reason = encodable(str(error).partition("\n")[0])
+        raise ApiError(
+            400, f"{where}: no JSON schema: {reason}", param=where, code="invalid_schema"
+        ) from None
+    properties, required = {"item": config.item_schema}, ["item"]
+    if config.include_sample_schema:
+        properties["sample"] = SAMPLE_SCHEMA
+        required.append("sample")
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"type": "custom", "schema": schema}
+
+
+def validator(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
+    """What checks items; it fetches nothing, and its patterns take linear time.
+
+    Raises:
+        ValueError: When it is no schema.
+    """
+    return jsonschema_rs.validator_for(
+        dict(schema), retriever=_fetch_nothing, pattern_options=jsonschema_rs.RegexOptions()
+    )
+
+
+def shown_eval(row: Eval) -> dict[str, Any]:
+    """An eval, as published; secrets in its criteria are masked."""
+    return {
+        "id": row.id,
+        "object": "eval",
+        "name": row.name,
+        "metadata": row.labels,
+        "data_source_config": row.data_source_config,
+        "testing_criteria": [criterion["shown"] for criterion in row.criteria],
+        "created_at": row.created_at,
+    }
+
+
+def shown_run(row: EvalRun, address: str) -> dict[str, Any]:
+    """A run, as published.
+
+    Args:
+        row: The run.
+        address: Where runs of its eval are found.
+    """
+    items = row.tally.get("items", {})
+    counts, usage = row.tally.get("criteria", {}), row.tally.get("usage", {})
+    return {
+        "id": row.id,
+        "object": "eval.run",
+        "eval_id": row.eval_id,
+        "name": row.name,
+        "metadata": row.labels,
+        "status": row.status,
+        "error": row.error,
+        "model": row.data_source.get("model") or "",
+        "data_source": row.data_source,
+        "created_at": row.created_at,
+        "report_url": f"{address}/{row.id}",
+        "result_counts": {
+            "total": row.total,
+            "errored": items.get("error", 0),
+            "failed": items.get("fail", 0),
+            "passed": items.get("pass", 0),
+        },
+        "per_model_usage": [{"model_name": model, **tokens} for model, tokens in usage.items()],
+        "per_testing_criteria_results": [
+            {"testing_criteria": name, "passed": passed, "failed": failed}
+            for name in (criterion["id"] for criterion in row.criteria)
+            for passed, failed in [counts.get(name, (0, 0))]
+        ],
+    }
+
+
+def shown_item(row: OutputItem, eval_id: str) -> dict[str, Any]:
+    """An output item, as published; beside `pass` and `fail` there is `error`, for what is ungraded."""
+    return {
+        "id": row.id,
+        "object": "eval.run.output_item",
+        "eval_id": eval_id,
+        "run_id": row.run_id,
+        "status": row.status,
+        "created_at": row.created_at,
+        "datasource_item_id": row.position,
+        "datasource_item": row.item,
+        "results": row.results,
+        "sample": _shown_sample(row.sample),
+    }
+
+
+def is_failure(stored: object) -> bool:
+    """Whether what is stored as a sample says why there is none."""
+    return isinstance(stored, dict) and "error" in stored and "output_text" not in stored
+
+
+def _shown_sample(stored: Any) -> dict[str, Any] | None:
+    """A stored sample; it does not say how it was drawn."""
+    if stored is None or is_failure(stored):
+        found: dict[str, Any] | None = stored
+        return found
+    sample = Sample.load(stored)
+    first = sample.choices[0] if sample.choices else {}
+    unknown = ("error", "max_completion_tokens", "seed", "temperature", "top_p", "usage")
+    return {
+        **dict.fromkeys(unknown),
+        "input": [],
+        "output": [{"role": "assistant", "content": sample.output_text}],
+        "output_tools": sample.output_tools,
+        "finish_reason": first.get("finish_reason") or "stop",
+        "model": sample.model or "",
+    }
+
+
+def _fetch_nothing(uri: str) -> NoReturn:
+    raise ValueError(f"a schema here refers only to itself, not to {uri}")

@@ -1,0 +1,245 @@
+"""Where the rows of a run come from: its request, an uploaded file, or the stored samples of another run.
+
+The sources of `service.evals.sampling` have rows as well, from the same places; their samples are still to be asked for.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jsonschema_rs
+from pydantic import BaseModel, ConfigDict, Field
+
+from graders import ConfigurationError, GradingError, Item, Sample
+from graders.options import validated
+from graders.pattern import encodable
+from runtime.datasets import parse_rows
+from service.errors import ApiError
+from service.evals.sampling import CompletionsSource, ResponsesSource, SamplingSource
+from service.evals.schemas import is_failure, parsed, validator
+from service.store import Files
+from service.store.evals import Evals, OutputItem
+
+CHUNK = 256
+"""Rows that are read and checked before the event loop gets its turn."""
+REGRADE = "stored_samples"
+"""The data source of a run over the samples of another one."""
+
+_SAMPLING: dict[str, type[CompletionsSource | ResponsesSource]] = {
+    "completions": CompletionsSource,
+    "responses": ResponsesSource,
+}
+
+
+class SourceError(Exception):
+    """The rows cannot be read, or one of them is wrong.
+
+    Attributes:
+        code: A word for programs.
+        path: From the row to the field, with dots.
+    """
+
+    def __init__(self, code: str, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.code, self.path = code, path
+
+
+class RowError(SourceError):
+    """One row is wrong.
+
+    Attributes:
+        position: Its, from 0.
+    """
+
+    def __init__(self, row: "Row", message: str, path: str) -> None:
+        super().__init__("invalid_row", f"{row.place}: {path}: {message}", path)
+        self.position = row.position
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        position: Among the rows, from 0.
+        place: What a person finds it by: `row 1`, or in a file `line 1`.
+        item: The dataset item.
+        sample: What the model answered; None where the row has nothing.
+        failure: Why a model that was asked for the sample gave none.
+    """
+
+    position: int
+    place: str
+    item: Item
+    sample: Sample | None
+    failure: GradingError | None = None
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    item: dict[str, Any]
+    sample: dict[str, Any] | str | list[Any] | None = None
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["file_content"]
+    content: list[_Stored]
+
+
+class _FileId(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["file_id"]
+    id: str
+
+
+class _Jsonl(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["jsonl"]
+    source: Annotated[_Content | _FileId, Field(discriminator="type")]
+
+
+class Checker:
+    """Checks rows against the schema of an eval.
+
+    Args:
+        config: The data source configuration, as it is shown.
+        source: The data source; where it samples, rows need no sample.
+    """
+
+    def __init__(self, config: Mapping[str, Any], source: Mapping[str, Any]) -> None:
+        schema = config["schema"]
+        self._items = validator(schema["properties"]["item"])
+        self._needs_sample = "sample" in schema["required"] and source["type"] not in _SAMPLING
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Look at some rows.
+
+        Raises:
+            RowError: For the first that is wrong.
+        """
+        for row in rows:
+            try:
+                self._items.validate(row.item)
+            except jsonschema_rs.ValidationError as error:
+                path = ".".join(["item", *map(str, error.instance_path)])
+                raise RowError(row, encodable(error.message), encodable(path)) from None
+            if row.sample is None and row.failure is None and self._needs_sample:
+                message = "this field is required, as the eval has include_sample_schema"
+                raise RowError(row, message, "sample")
+
+
+async def accept(given: Mapping[str, Any], config: Mapping[str, Any], files: Files) -> None:
+    """Look at the data source of a request, and at its rows if they are in it.
+
+    Raises:
+        ApiError: 400, naming the field, when something is wrong.
+    """
+    kind = given.get("type")
+    if isinstance(kind, str) and kind in _SAMPLING:
+        try:
+            validated(_SAMPLING[kind], given)
+        except ConfigurationError as error:
+            problems = [problem.under("data_source") for problem in error.problems]
+            message = encodable("; ".join(map(str, problems)))
+            raise ApiError(400, message, param=encodable(problems[0].where), code="invalid_body") from None
+    else:
+        parsed(_Jsonl, given, "data_source")
+    source = given["source"]
+    if source["type"] == "file_id":
+        if await files.find(source["id"]) is None:
+            where = "data_source.source.id"
+            message = f"{where}: there is no file {encodable(source['id'])}"
+            raise ApiError(400, message, param=where, code="file_not_found")
+        return
+    if not source["content"]:
+        where = "data_source.source.content"
+        raise ApiError(400, f"{where}: there is no row", param=where, code="invalid_body")
+    try:
+        checker = Checker(config, given)
+        rows = _content_rows(source["content"])
+        while chunk := await asyncio.to_thread(_some, rows):
+            await asyncio.to_thread(checker.check, chunk)
+    except RowError as error:
+        where = f"data_source.source.content.{error.position}.{error.path}"
+        raise ApiError(400, str(error), param=where, code=error.code) from None
+
+
+def sampling(source: Mapping[str, Any]) -> SamplingSource | None:
+    """How the rows of a data source get their samples; None where they have them.
+
+    Raises:
+        ConfigurationError: When something in it is wrong.
+    """
+    kind = _SAMPLING.get(source["type"])
+    return None if kind is None else validated(kind, source)
+
+
+async def chunks(
+    source: Mapping[str, Any], files: Files, evals: Evals
+) -> AsyncGenerator[Sequence[Row], None]:
+    """The rows of a data source, some at a time.
+
+    Raises:
+        SourceError: When they cannot be read.
+    """
+    if source["type"] == REGRADE:
+        after: str | None = None
+        while True:
+            stored, has_more = await evals.items(source["run_id"], after=after, limit=CHUNK)
+            yield [_stored_row(item) for item in stored]
+            if not has_more:
+                return
+            after = stored[-1].id
+    if source["source"]["type"] == "file_content":
+        rows = _content_rows(source["source"]["content"])
+    else:
+        file_id = source["source"]["id"]
+        if await files.find(file_id) is None:
+            raise SourceError("file_not_found", f"there is no file {file_id} any more")
+        rows = _file_rows(files.path(file_id), file_id)
+    while chunk := await asyncio.to_thread(_some, rows):
+        yield chunk
+
+
+def _some(rows: Iterator[Row]) -> Sequence[Row]:
+    return list(islice(rows, CHUNK))
+
+
+def _stored_row(item: OutputItem) -> Row:
+    place, sample, failure = f"row {item.position + 1}", None, None
+    if is_failure(item.sample):
+        failure = GradingError(item.sample["error"]["message"], caused_by="infrastructure")
+    elif item.sample is not None:
+        sample = Sample.load(item.sample)
+    return Row(item.position, place, item.item, sample, failure)
+
+
+def _content_rows(content: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    for position, given in enumerate(content):
+        place = f"row {position + 1}"
+        stored = given.get("sample")
+        try:
+            sample = None if stored is None else Sample.load(stored)
+        except ConfigurationError as error:
+            without = Row(position, place, given["item"], None)
+            raise RowError(without, encodable(str(error)), "sample") from None
+        yield Row(position, place, given["item"], sample)
+
+
+def _file_rows(path: Path, file_id: str) -> Iterator[Row]:
+    try:
+        with path.open("rb") as file:
+            for position, row in enumerate(parse_rows(file, file_id)):
+                yield Row(position, f"line {row.line}", row.item, row.sample)
+    except OSError as error:
+        raise SourceError("file_not_found", f"cannot read {file_id}: {error.strerror}") from None
+    except ConfigurationError as error:
+        raise SourceError("invalid_row", encodable(str(error))) from None

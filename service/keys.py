@@ -1,0 +1,209 @@
+"""Who may do what: the keys of the settings and of the store, what they allow, and how much of it.
+
+Limits are counted in this process: of `workers` that share a port each allows as much.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from service.draining import Refusal
+from service.errors import ApiError
+from service.store.keys import SCOPES, Keys
+from service.store.tables import ApiKey
+
+FRESH_S = 2.0
+"""Seconds for which what the store said of a key counts, and so how long a revoked one may still work."""
+BUSY_AGAIN_S = 1
+"""Seconds to wait where a key has as many requests running as it may."""
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What a request needs that matches it: a scope, or None, for which any key will do."""
+
+    methods: str
+    path: str
+    scope: str | None
+
+    def covers(self, method: str, path: str) -> bool:
+        return bool(re.fullmatch(self.methods, method) and re.fullmatch(self.path, path))
+
+
+RULES = (
+    _Rule("POST", r"(/openai)?/v1/fine_tuning/alpha/graders/(run|validate)", "grade"),
+    _Rule("POST", r"/v1/grade(/batch)?", "grade"),
+    _Rule("GET|HEAD", r"/(docs|docs/oauth2-redirect|redoc|openapi\.json)", None),
+    _Rule("GET|HEAD", r"(?s:.*)", "read"),
+    _Rule(r"(?s:.*)", r"(?s:.*)", "manage"),
+)
+"""The first that covers a request says which scope it needs; so whatever is new reads or manages."""
+
+
+def needed(method: str, path: str) -> str | None:
+    """The scope that a request needs; None: any key will do."""
+    return next(rule.scope for rule in RULES if rule.covers(method, path))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever sends a request.
+
+    Attributes:
+        client: A digest of the key, the same for the same key; empty where no key is wanted.
+        scopes: What it may do.
+        requests_per_minute: How many requests this process takes from it; None: any number.
+        concurrency: How many of them at once; None: any number.
+    """
+
+    client: str = ""
+    scopes: frozenset[str] = frozenset(SCOPES)
+    requests_per_minute: int | None = None
+    concurrency: int | None = None
+
+    def check(self, method: str, path: str) -> None:
+        """Raise a 403 where it may not do this."""
+        scope = needed(method, path)
+        if scope is not None and scope not in self.scopes:
+            raise ApiError(403, f"this API key lacks the scope '{scope}'", code="missing_scope")
+
+
+class Limits:
+    """How much each caller has done of late, and does now, in this process.
+
+    Args:
+        clock: Gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._running: dict[str, int] = {}
+        self._left: dict[str, tuple[float, float]] = {}
+
+    @contextmanager
+    def hold(self, caller: Caller) -> Iterator[None]:
+        """A request of a caller, which counts as running as long as this lasts.
+
+        Raises:
+            Refusal: A 429, when it is one too many.
+        """
+        running = self._running.get(caller.client, 0)
+        if caller.concurrency is not None and running >= caller.concurrency:
+            message = f"this API key may have {caller.concurrency} requests running at once"
+            raise Refusal(429, message, code="too_many_at_once", after_s=BUSY_AGAIN_S)
+        if caller.requests_per_minute is not None:
+            self._take(caller.client, caller.requests_per_minute)
+        self._running[caller.client] = running + 1
+        try:
+            yield
+        finally:
+            self._running[caller.client] -= 1
+            if not self._running[caller.client]:
+                del self._running[caller.client]
+
+    def _take(self, client: str, per_minute: int) -> None:
+        """Take one of a minute's requests, which come back one by one, evenly."""
+        now = self._clock()
+        left, since = self._left.get(client, (float(per_minute), now))
+        left = min(float(per_minute), left + (now - since) * per_minute / 60)
+        if left < 1:
+            message = f"this API key may send {per_minute} requests a minute"
+            raise Refusal(429, message, code="rate_limit_exceeded", after_s=(1 - left) * 60 / per_minute)
+        self._left[client] = (left - 1, now)
+
+
+class Keyring:
+    """The keys that count.
+
+    Without any, in the settings or in the store, everyone may do everything. From the first one on that is over, also
+    when all are revoked, and in this process even if the store should forget them.
+
+    Args:
+        configured: Those of the settings, which may do everything.
+        clock: Gives seconds.
+        remembered: How many keys of the store are remembered; all are valid ones, as no others ever are.
+    """
+
+    def __init__(
+        self,
+        configured: Sequence[str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        remembered: int = 4096,
+    ) -> None:
+        self._remembered = remembered
+        self._configured = [key.encode() for key in configured]
+        self._clock = clock
+        self._stored: Keys | None = None
+        self._wanted = bool(configured)
+        self._looked = -FRESH_S
+        self._found: OrderedDict[bytes, tuple[ApiKey, float]] = OrderedDict()
+        self._notes: set[asyncio.Task[None]] = set()
+
+    def open(self, stored: Keys) -> None:
+        """Have the keys of a store count too."""
+        self._stored = stored
+
+    async def close(self) -> None:
+        """Let what is still to be written be written, as long as the store is open."""
+        self._stored = None
+        await asyncio.gather(*self._notes, return_exceptions=True)
+
+    async def caller(self, key: bytes) -> Caller:
+        """Whoever has sent a key, which is empty where there was none.
+
+        Raises:
+            ApiError: A 401, when it is not valid, or is missing where one is wanted.
+        """
+        # every one is compared, in constant time: how long it takes tells nothing
+        if sum([hmac.compare_digest(key, each) for each in self._configured]):
+            return Caller(_digest(key))
+        row = await self._find(key)
+        if row is not None:
+            return Caller(
+                _digest(key), frozenset(row.scopes.split()), row.requests_per_minute, row.concurrency
+            )
+        if await self._is_wanted():
+            message = "a valid API key is required, as 'Authorization: Bearer KEY' or 'api-key: KEY'"
+            raise ApiError(401, message, code="invalid_api_key")
+        return Caller()
+
+    async def _find(self, key: bytes) -> ApiKey | None:
+        if self._stored is None:
+            return None
+        now = self._clock()
+        name = hashlib.sha256(key).digest()
+        row, since = self._found.get(name, (None, 0.0))
+        if row is not None and now - since < FRESH_S:
+            return row
+        row = await self._stored.find(key)
+        if row is None:
+            return None
+        self._wanted = True
+        self._found[name] = row, now
+        self._found.move_to_end(name)
+        while len(self._found) > self._remembered:
+            self._found.popitem(last=False)
+        # nobody waits for it: the store may be busy
+        note = asyncio.create_task(self._stored.note_use(row))
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
+        return row
+
+    async def _is_wanted(self) -> bool:
+        now = self._clock()
+        if not self._wanted and self._stored is not None and now - self._looked >= FRESH_S:
+            self._wanted = await self._stored.any()
+            self._looked = now
+        return self._wanted
+
+
+def _digest(key: bytes) -> str:
+    """A name for whoever holds a key, from which nobody gets the key."""
+    return hashlib.blake2b(key, digest_size=12, person=b"rft-graders").hexdigest()

@@ -1,0 +1,290 @@
+"""The routes of evals, their runs and output items, as the official client asks for them."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from graders.pattern import encodable
+from service.errors import ApiError
+from service.evals import criteria, sources
+from service.evals.engine import Engine
+from service.evals.schemas import (
+    CreateEval,
+    CreateRun,
+    Regrade,
+    UpdateEval,
+    data_source_config,
+    read,
+    shown_eval,
+    shown_item,
+    shown_run,
+)
+from service.routes.files import files_of
+from service.routes.graders import evaluator_of
+from service.store.evals import UNFINISHED, Eval, EvalRun, Evals, Order, OutputItem, new_id
+
+router = APIRouter(prefix="/evals", tags=["evals"])
+
+Row = TypeVar("Row", Eval, EvalRun, OutputItem)
+
+MOST = 1000
+RUN_STATUSES = ("queued", "in_progress", "completed", "canceled", "failed")
+ITEM_STATUSES = {"pass": "pass", "fail": "fail", "failed": "fail", "error": "error"}
+"""The client's documentation calls one of them both `fail` and `failed`."""
+_PAGE: list[dict[str, Any]] = [
+    {"name": "after", "in": "query", "schema": {"type": "string"}},
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": MOST}},
+    {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}},
+]
+
+
+def evals_of(request: Request) -> Evals:
+    """The evals of the running service."""
+    evals: Evals = request.app.state.evals
+    return evals
+
+
+def engine_of(request: Request) -> Engine:
+    """What grades runs in this process."""
+    engine: Engine = request.app.state.eval_engine
+    return engine
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _parameters(name: str, values: Sequence[str]) -> dict[str, Any]:
+    return {"parameters": [*_PAGE, {"name": name, "in": "query", "schema": {"enum": list(values)}}]}
+
+
+@router.post("", status_code=201, openapi_extra=_body(CreateEval))
+async def create(request: Request) -> Response:
+    """Make an eval."""
+    body = await read(request, CreateEval)
+    config = data_source_config(body.data_source_config)
+    accepted = await criteria.accept(evaluator_of(request), body.testing_criteria)
+    now = int(time.time())
+    made = Eval(
+        id=new_id("eval"),
+        name=_name(body.name, "eval"),
+        labels=body.metadata,
+        data_source_config=config,
+        criteria=accepted,
+        created_at=now,
+        updated_at=now,
+    )
+    await evals_of(request).add(made)
+    return JSONResponse(shown_eval(made), 201)
+
+
+@router.get("", openapi_extra=_parameters("order_by", ["created_at", "updated_at"]))
+async def page(request: Request) -> Response:
+    """List evals, oldest first unless `order` is `desc`."""
+    after, limit, order = _paging(request)
+    by = _one_of(request, "order_by", {"created_at": False, "updated_at": True}) or False
+    try:
+        found = await evals_of(request).page(after=after, limit=limit, order=order, by_update=by)
+    except LookupError:
+        raise _invalid("after", "there is no such eval, whose last change would say where to go on") from None
+    return _listed(found, shown_eval)
+
+
+@router.get("/{eval_id}")
+async def retrieve(request: Request, eval_id: str) -> Response:
+    """What is known of an eval."""
+    return JSONResponse(shown_eval(await _found(request, eval_id)))
+
+
+@router.post("/{eval_id}", openapi_extra=_body(UpdateEval))
+async def change(request: Request, eval_id: str) -> Response:
+    """Change the name or the metadata of an eval, the only things that can change."""
+    body = await read(request, UpdateEval)
+    values: dict[str, Any] = {} if body.name is None else {"name": _name(body.name, "eval")}
+    if "metadata" in body.model_fields_set:
+        values["labels"] = body.metadata
+    changed = await evals_of(request).change(eval_id, **values)
+    if changed is None:
+        raise _unknown("eval", eval_id)
+    return JSONResponse(shown_eval(changed))
+
+
+@router.delete("/{eval_id}")
+async def delete(request: Request, eval_id: str) -> Response:
+    """Delete an eval with its runs."""
+    if not await evals_of(request).delete(eval_id):
+        raise _unknown("eval", eval_id)
+    return JSONResponse({"object": "eval.deleted", "deleted": True, "eval_id": eval_id})
+
+
+@router.post("/{eval_id}/runs", status_code=201, openapi_extra=_body(CreateRun))
+async def create_run(request: Request, eval_id: str) -> Response:
+    """Begin to measure rows."""
+    of = await _found(request, eval_id)
+    body = await read(request, CreateRun)
+    await sources.accept(body.data_source, of.data_source_config, files_of(request))
+    return await _begun(request, of, body, body.data_source, of.criteria)
+
+
+@router.post("/{eval_id}/runs/{run_id}/regrade", status_code=201, openapi_extra=_body(Regrade))
+async def regrade(request: Request, eval_id: str, run_id: str) -> Response:
+    """Measure the stored samples of a run by other criteria; the published API has nothing like it."""
+    of, old = await _found(request, eval_id), await _found_run(request, eval_id, run_id)
+    body = await read(request, Regrade)
+    if old.status in UNFINISHED:
+        raise ApiError(400, f"{run_id} is not finished", param="run_id", code="run_not_finished")
+    accepted = await criteria.accept(evaluator_of(request), body.testing_criteria)
+    source = {"type": sources.REGRADE, "run_id": run_id}
+    return await _begun(request, of, body, source, accepted)
+
+
+@router.get("/{eval_id}/runs", openapi_extra=_parameters("status", RUN_STATUSES))
+async def page_of_runs(request: Request, eval_id: str) -> Response:
+    """List the runs of an eval, oldest first unless `order` is `desc`."""
+    after, limit, order = _paging(request)
+    status = _one_of(request, "status", {name: name for name in RUN_STATUSES})
+    await _found(request, eval_id)
+    found = await evals_of(request).runs(eval_id, after=after, limit=limit, order=order, status=status)
+    address = _address(request, eval_id)
+    return _listed(found, lambda row: shown_run(row, address))
+
+
+@router.get("/{eval_id}/runs/{run_id}")
+async def retrieve_run(request: Request, eval_id: str, run_id: str) -> Response:
+    """How far a run is."""
+    return _shown(request, await _found_run(request, eval_id, run_id))
+
+
+@router.post("/{eval_id}/runs/{run_id}", include_in_schema=False)
+@router.post("/{eval_id}/runs/{run_id}/cancel")
+async def cancel(request: Request, eval_id: str, run_id: str) -> Response:
+    """End a run; what is written of it stays. The client's older versions ask without `/cancel`."""
+    canceled = await evals_of(request).cancel(eval_id, run_id)
+    if canceled is None:
+        raise _unknown("run", run_id)
+    engine_of(request).stop(run_id)
+    return _shown(request, canceled)
+
+
+@router.delete("/{eval_id}/runs/{run_id}")
+async def delete_run(request: Request, eval_id: str, run_id: str) -> Response:
+    """Delete a run with its output items."""
+    if not await evals_of(request).delete_run(eval_id, run_id):
+        raise _unknown("run", run_id)
+    engine_of(request).stop(run_id)
+    return JSONResponse({"object": "eval.run.deleted", "deleted": True, "run_id": run_id})
+
+
+@router.get("/{eval_id}/runs/{run_id}/output_items", openapi_extra=_parameters("status", list(ITEM_STATUSES)))
+async def page_of_items(request: Request, eval_id: str, run_id: str) -> Response:
+    """List the output items of a run in the order of its rows."""
+    after, limit, order = _paging(request)
+    status = _one_of(request, "status", ITEM_STATUSES)
+    await _found_run(request, eval_id, run_id)
+    found = await evals_of(request).items(run_id, after=after, limit=limit, order=order, status=status)
+    return _listed(found, lambda row: shown_item(row, eval_id))
+
+
+@router.get("/{eval_id}/runs/{run_id}/output_items/{output_item_id}")
+async def retrieve_item(request: Request, eval_id: str, run_id: str, output_item_id: str) -> Response:
+    """What became of one row."""
+    await _found_run(request, eval_id, run_id)
+    found = await evals_of(request).find_item(run_id, output_item_id)
+    if found is None:
+        raise _unknown("output item", output_item_id)
+    return JSONResponse(shown_item(found, eval_id))
+
+
+async def _begun(
+    request: Request,
+    of: Eval,
+    body: CreateRun | Regrade,
+    source: dict[str, Any],
+    chosen: list[dict[str, Any]],
+) -> Response:
+    run = EvalRun(
+        id=new_id("evalrun"),
+        eval_id=of.id,
+        name=_name(body.name, "run"),
+        labels=body.metadata,
+        data_source=source,
+        criteria=chosen,
+        client=request.state.client,
+        status="queued",
+        error=None,
+        total=0,
+        tally={},
+        created_at=int(time.time()),
+        owner=None,
+        leased_until=0.0,
+    )
+    await evals_of(request).add(run)
+    engine_of(request).wake()
+    return JSONResponse(shown_run(run, _address(request, of.id)), 201)
+
+
+async def _found(request: Request, eval_id: str) -> Eval:
+    found = await evals_of(request).find(eval_id)
+    if found is None:
+        raise _unknown("eval", eval_id)
+    return found
+
+
+async def _found_run(request: Request, eval_id: str, run_id: str) -> EvalRun:
+    found = await evals_of(request).find_run(eval_id, run_id)
+    if found is None:
+        raise _unknown("run", run_id)
+    return found
+
+
+def _shown(request: Request, run: EvalRun) -> Response:
+    return JSONResponse(shown_run(run, _address(request, run.eval_id)))
+
+
+def _address(request: Request, eval_id: str) -> str:
+    return f"{request.base_url}v1/evals/{eval_id}/runs"
+
+
+def _listed(found: tuple[Sequence[Row], bool], show: Callable[[Row], Mapping[str, Any]]) -> Response:
+    rows, has_more = found
+    first, last = (rows[0].id, rows[-1].id) if rows else (None, None)
+    data = [show(row) for row in rows]
+    return JSONResponse(
+        {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
+    )
+
+
+def _paging(request: Request) -> tuple[str | None, int, Order]:
+    text = request.query_params.get("limit", "20")
+    if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MOST):
+        raise _invalid("limit", f"expected a number from 1 to {MOST}")
+    orders: dict[str, Order] = {"asc": "asc", "desc": "desc"}
+    return request.query_params.get("after"), int(text), _one_of(request, "order", orders) or "asc"
+
+
+Value = TypeVar("Value")
+
+
+def _one_of(request: Request, name: str, values: Mapping[str, Value]) -> Value | None:
+    text = request.query_params.get(name)
+    if text is not None and text not in values:
+        raise _invalid(name, f"expected one of {', '.join(values)}")
+    return None if text is None else values[text]
+
+
+def _name(given: str | None, default: str) -> str:
+    # PostgreSQL holds no NUL
+    return encodable(given or default).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _invalid(param: str, message: str) -> ApiError:
+    return ApiError(400, f"{param}: {message}", param=param, code="invalid_query")
+
+
+def _unknown(what: str, given: str) -> ApiError:
+    return ApiError(404, f"there is no {what} {given}", param="id", code="not_found")

@@ -1,0 +1,63 @@
+"""A service whose evals are its own, and the official client for it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import OpenAI
+from openai.types.evals import RunRetrieveResponse
+
+from runtime import Settings
+
+PATIENCE_S = 60.0
+ITEMS = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
+CUSTOM = {"type": "custom", "item_schema": ITEMS, "include_sample_schema": True}
+EQUAL = {
+    "type": "string_check",
+    "name": "equal",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.answer}}",
+    "operation": "eq",
+}
+
+
+def rows(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """A data source of answers that are wanted and given."""
+    content = [{"item": {"answer": wanted}, "sample": {"output_text": given}} for wanted, given in pairs]
+    return {"type": "jsonl", "source": {"type": "file_content", "content": content}}
+
+
+def ended(client: OpenAI, eval_id: str, run_id: str) -> RunRetrieveResponse:
+    """The run, once it has ended."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        run = client.evals.runs.retrieve(run_id, eval_id=eval_id)
+        if run.status not in {"queued", "in_progress"}:
+            return run
+        assert time.monotonic() < until, run
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def own(quick: Settings, tmp_path: Path) -> Settings:
+    """Settings with a database and files of their own."""
+    return quick.model_copy(
+        update={"database": str(tmp_path / "service.sqlite"), "files_dir": tmp_path / "files"}
+    )
+
+
+@pytest.fixture
+def url(own: Settings, serve: Callable[[Settings], AbstractContextManager[str]]) -> Iterator[str]:
+    """The address of a service with them."""
+    with serve(own) as address:
+        yield address
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[OpenAI]:
+    """The unmodified official client."""
+    with OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as official:
+        yield official

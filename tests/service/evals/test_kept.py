@@ -1,0 +1,175 @@
+"""What the store keeps of evals, in SQLite and in PostgreSQL: a run has one owner, and a row is written once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from service.store import Evals, Store
+from service.store.evals import Eval, EvalRun, OutputItem, Tally, item_id, new_id
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def evals(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Evals]:
+    """Those of an empty database of each kind."""
+    database = (
+        str(tmp_path / "service.sqlite")
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgresql")
+    )
+    async with Store(database) as store:
+        yield Evals(store)
+
+
+async def an_eval(evals: Evals, **values: Any) -> Eval:
+    row = Eval(
+        **{
+            "id": new_id("eval"),
+            "name": "e",
+            "labels": None,
+            "data_source_config": {},
+            "criteria": [],
+            "created_at": 1,
+            "updated_at": 1,
+            **values,
+        }
+    )
+    await evals.add(row)
+    return row
+
+
+async def a_run(evals: Evals, of: Eval) -> str:
+    row = EvalRun(
+        id=new_id("evalrun"),
+        eval_id=of.id,
+        name="r",
+        labels=None,
+        data_source={"text": "\0 \N{SNOWMAN}"},
+        criteria=[],
+        client="",
+        status="queued",
+        error=None,
+        total=0,
+        tally={},
+        created_at=1,
+        owner=None,
+        leased_until=0.0,
+    )
+    await evals.add(row)
+    return row.id
+
+
+def item(run: str, position: int, status: str = "pass") -> OutputItem:
+    return OutputItem(
+        id=item_id(run, position),
+        run_id=run,
+        position=position,
+        status=status,
+        item={},
+        sample=None,
+        results=[],
+        created_at=1,
+    )
+
+
+async def test_a_run_has_one_owner_until_its_lease_ends(evals: Evals) -> None:
+    run = await a_run(evals, await an_eval(evals))
+    claims = await asyncio.gather(*(evals.claim(f"owner {number}", 60) for number in range(8)))
+    owners = [found.owner for found in claims if found is not None]
+    assert len(owners) == 1
+    first = owners[0]
+    assert first is not None
+    assert await evals.renew(run, first, -1.0)
+    taken = await evals.claim("second", 60)
+    assert taken is not None
+    assert (taken.id, taken.owner, taken.status) == (run, "second", "in_progress")
+    assert taken.data_source == {"text": "\0 \N{SNOWMAN}"}
+    assert not await evals.renew(run, first, 60)
+    assert not await evals.record(run, first, [item(run, 0)], Tally({"pass": 1}))
+    assert not await evals.finish(run, first, None)
+    assert await evals.finished(run) == set()
+
+
+async def test_rows_are_written_with_their_counts_or_not_at_all(evals: Evals) -> None:
+    of = await an_eval(evals)
+    run = await a_run(evals, of)
+    await evals.claim("me", 60)
+    assert await evals.record(
+        run, "me", [item(run, 0), item(run, 2, "error")], Tally({"pass": 1, "error": 1})
+    )
+    with pytest.raises(IntegrityError):
+        await evals.record(run, "me", [item(run, 1), item(run, 2)], Tally({"pass": 9}))
+    assert await evals.finished(run) == {0, 2}
+    found = await evals.find_run(of.id, run)
+    assert found is not None
+    assert found.tally["items"] == {"pass": 1, "error": 1}
+
+
+async def test_after_a_cancellation_nothing_is_written(evals: Evals) -> None:
+    of = await an_eval(evals)
+    run = await a_run(evals, of)
+    await evals.claim("me", 60)
+    canceled = await evals.cancel(of.id, run)
+    assert canceled is not None
+    assert canceled.status == "canceled"
+    assert not await evals.record(run, "me", [item(run, 0)], Tally())
+    assert not await evals.finish(run, "me", None)
+    assert await evals.claim("other", 60) is None
+    again = await evals.cancel(of.id, run)
+    assert again is not None
+    assert again.status == "canceled"
+
+
+async def test_a_run_that_has_ended_stays_as_it_is(evals: Evals) -> None:
+    of = await an_eval(evals)
+    run = await a_run(evals, of)
+    await evals.claim("me", 60)
+    assert await evals.finish(run, "me", {"code": "c", "message": "m"})
+    found = await evals.cancel(of.id, run)
+    assert found is not None
+    assert (found.status, found.error) == ("failed", {"code": "c", "message": "m"})
+    assert await evals.claim("other", 60) is None
+
+
+async def test_an_owner_that_stops_lets_others_go_on_at_once(evals: Evals) -> None:
+    of = await an_eval(evals)
+    runs = [await a_run(evals, of) for _ in range(3)]
+    for owner in ("me", "me", "you"):
+        await evals.claim(owner, 3600)
+    await evals.release_all("me")
+    claims = [await evals.claim("other", 3600) for _ in range(3)]
+    assert [found and found.id for found in claims] == [runs[0], runs[1], None]
+
+
+async def test_deleting_an_eval_deletes_its_items(evals: Evals) -> None:
+    of = await an_eval(evals)
+    run = await a_run(evals, of)
+    await evals.claim("me", 60)
+    await evals.record(run, "me", [item(run, 0)], Tally())
+    assert await evals.delete(of.id)
+    assert await evals.find_run(of.id, run) is None
+    assert await evals.items(run, after=None, limit=5) == ([], False)
+    assert not await evals.record(run, "me", [item(run, 1)], Tally())
+
+
+async def test_evals_come_in_the_order_of_their_last_change(evals: Evals) -> None:
+    made = [await an_eval(evals, updated_at=updated) for updated in (3, 1, 2, 2)]
+    expected = [made[1].id, made[2].id, made[3].id, made[0].id]
+    found: list[str] = []
+    has_more = True
+    while has_more:
+        after = found[-1] if found else None
+        rows, has_more = await evals.page(after=after, limit=1, order="asc", by_update=True)
+        found += [row.id for row in rows]
+    assert found == expected
+    rows, has_more = await evals.page(after=expected[2], limit=9, order="desc", by_update=True)
+    assert ([row.id for row in rows], has_more) == (expected[1::-1], False)
+
+
+async def test_an_id_with_a_nul_is_that_of_nothing(evals: Evals) -> None:
+    assert await evals.find("eval_\0") is None
+    assert await evals.find_item("\0", "\0") is None
+    assert not await evals.delete("\0")

@@ -1,0 +1,128 @@
+"""A service that is told to end finishes what runs, and takes nothing new."""
+
+import asyncio
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from service.draining import Intake, Refusal
+from tests.service.serving import CHECK, PATIENCE_S, RUN, Served, serving
+
+BODY = json.dumps({"grader": CHECK, "model_sample": "a"}).encode()
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    return {"GRADERS_DATABASE": str(tmp_path / "s.sqlite"), "GRADERS_FILES_DIR": str(tmp_path / "files")}
+
+
+@contextmanager
+def half_sent(served: Served) -> Iterator[socket.socket]:
+    """A connection with a request that certainly runs, and whose body has yet to be sent."""
+    until(served, 200)
+    address = urlsplit(served.url)
+    with closing(socket.create_connection((address.hostname, address.port), PATIENCE_S)) as connection:
+        head = (
+            f"POST {RUN} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(BODY)}\r\nexpect: 100-continue\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        # the server says so when the route asks for the body
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        yield connection
+
+
+def everything(connection: socket.socket) -> bytes:
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    return received
+
+
+def until(served: Served, status: int) -> httpx2.Response:
+    """What `/readyz` answers, once it does so with a status."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            reply = httpx2.get(f"{served.url}/readyz", timeout=PATIENCE_S)
+        except (
+            httpx2.TransportError
+        ):  # nobody listens yet; or a process took it that had nothing to finish, and ended
+            continue
+        if reply.status_code == status:
+            return reply
+    raise AssertionError(f"the service never answered {status}")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_on_sigterm_running_requests_finish_and_new_ones_are_sent_elsewhere(
+    variables: dict[str, str], workers: str
+) -> None:
+    with serving(variables, "--workers", workers) as served, half_sent(served) as running:
+        served.process.send_signal(signal.SIGTERM)
+        ready = until(served, 503)
+        refused = httpx2.post(f"{served.url}{RUN}", content=BODY, timeout=PATIENCE_S)
+        for reply in (ready, refused):
+            assert reply.status_code == 503
+            assert reply.headers["retry-after"] == "2"
+            assert reply.headers["x-request-id"]
+            assert reply.json()["error"] == {
+                "message": "this process is ending; ask again",
+                "type": "server_error",
+                "param": None,
+                "code": "draining",
+            }
+        assert httpx2.get(f"{served.url}/healthz", timeout=PATIENCE_S).status_code == 200
+        served.process.send_signal(signal.SIGTERM)  # again, as whoever stops a group of processes does
+        assert until(served, 503).status_code == 503
+        running.sendall(BODY)
+        answer = everything(running)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b'"reward":1.0' in answer
+        assert served.process.wait(PATIENCE_S) in (0, -signal.SIGTERM)
+
+
+def test_what_does_not_finish_in_time_is_cancelled(variables: dict[str, str]) -> None:
+    with (
+        serving({**variables, "GRADERS_DRAIN_TIMEOUT_S": "0.5"}) as served,
+        half_sent(served) as running,
+    ):
+        served.process.send_signal(signal.SIGTERM)
+        assert b"HTTP/1.1 200 " not in everything(running)
+        assert served.process.wait(PATIENCE_S) in (0, -signal.SIGTERM)
+
+
+async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
+    intake, release = Intake(), asyncio.Event()
+
+    async def request() -> str:
+        with intake.running():
+            await release.wait()
+            return "done"
+
+    running = [asyncio.create_task(request()) for _ in range(2)]
+    await asyncio.sleep(0)
+    draining = asyncio.create_task(intake.drain(PATIENCE_S))
+    await asyncio.sleep(0)
+    for entering in (intake.check, lambda: intake.running().__enter__()):
+        with pytest.raises(Refusal) as caught:
+            entering()
+        assert (caught.value.status, caught.value.code) == (503, "draining")
+    assert not draining.done()
+    release.set()
+    await draining
+    assert await asyncio.gather(*running) == ["done", "done"]
+
+
+async def test_an_idle_process_has_nothing_to_wait_for() -> None:
+    intake = Intake()
+    with intake.running():
+        pass
+    await asyncio.wait_for(intake.drain(PATIENCE_S), PATIENCE_S / 2)
