@@ -13,6 +13,10 @@ from service.results import shown
 FIELD = "testing_criteria"
 
 
+MIDDLE = 0.5
+"""The least score that passes where a criterion names none and its scores have no middle: that of 0 to 1, as most have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """A grader, and what its results are counted under.
@@ -55,6 +59,8 @@ async def accept(evaluator: Evaluator, given: Sequence[Mapping[str, Any]]) -> li
         }  # of an echo that is sent again
         try:
             grader = await evaluator.prepare(config)
+            if grader.pass_threshold is None:
+                grader = await evaluator.prepare({**config, "pass_threshold": MIDDLE})
         except ConfigurationError as error:
             problems += [problem.under(position) for problem in error.problems]
             continue
@@ -107,11 +113,6 @@ def refused(problems: Sequence[Problem]) -> ApiError:
 def _lacks_threshold(grader: Grader) -> str | None:
     if grader.info.type == "text_similarity" and grader.config.get("pass_threshold") is None:
         return "this field is required for text_similarity: the least similarity that passes"
-    if grader.pass_threshold is None:
-        return (
-            f"this field is required: the scores of {grader.info.type!r} have no middle to take in its place, "
-            "so that nothing else says which of them pass"
-        )
     return None
 
 

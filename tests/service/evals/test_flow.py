@@ -192,15 +192,21 @@ def test_a_wrong_criterion_is_named(client: OpenAI) -> None:
     assert refused(client)["param"] == "testing_criteria"
 
 
+def test_a_similarity_must_say_what_passes(client: OpenAI) -> None:
+    similar = {"type": "text_similarity", "input": "a", "reference": "b", "evaluation_metric": "bleu"}
+    assert refused(client, similar)["param"] == "testing_criteria.0.pass_threshold"
+
+
 @pytest.mark.parametrize(
     "criterion",
     [
-        {"type": "text_similarity", "input": "a", "reference": "b", "evaluation_metric": "bleu"},
-        {"type": "python", "source": SOURCE},
+        {"type": "python", "name": "stated", "source": SOURCE},
+        {"type": "multi", "name": "twice", "graders": {"a": EQUAL}, "calculate_output": "2 * a"},
     ],
 )
-def test_a_criterion_that_says_not_what_passes_is_refused(client: OpenAI, criterion: dict[str, Any]) -> None:
-    assert refused(client, criterion)["param"] == "testing_criteria.0.pass_threshold"
+def test_where_scores_have_no_middle_half_a_point_passes(client: OpenAI, criterion: dict[str, Any]) -> None:
+    (shown,) = made(client, criterion).testing_criteria
+    assert shown.model_dump(warnings=False)["pass_threshold"] == 0.5
 
 
 def test_secrets_are_masked_in_every_echo(client: OpenAI) -> None:
