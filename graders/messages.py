@@ -24,13 +24,13 @@ NeutralMessage: TypeAlias = dict[str, Any]
 """A rendered message: `role`, and `content`, a text or a list of published blocks."""
 
 
-class _Published(BaseModel):
+class Published(BaseModel):
     """A published JSON object: a field that it does not have is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class InputText(_Published):
+class InputText(Published):
     """A block of text of the one who asks."""
 
     type: Literal["input_text"]
@@ -41,7 +41,7 @@ class InputText(_Published):
         return {"type": self.type, "text": encodable(self.text(sample, item))}
 
 
-class OutputText(_Published):
+class OutputText(Published):
     """A block of text that a model has said."""
 
     type: Literal["output_text"]
@@ -52,7 +52,7 @@ class OutputText(_Published):
         return {"type": self.type, "text": encodable(self.text(sample, item))}
 
 
-class InputImage(_Published):
+class InputImage(Published):
     """An image, by its URL or as a `data:` URL."""
 
     type: Literal["input_image"]
@@ -65,14 +65,14 @@ class InputImage(_Published):
         return {"type": self.type, "image_url": encodable(self.image_url(sample, item)), **detail}
 
 
-class Audio(_Published):
+class Audio(Published):
     """A recording: base64, and what it is."""
 
     data: Template
     format: Literal["mp3", "wav"]
 
 
-class InputAudio(_Published):
+class InputAudio(Published):
     """A block of sound."""
 
     type: Literal["input_audio"]
@@ -136,7 +136,7 @@ _SCHEMAS = [
 ]
 
 
-class Message(_Published):
+class Message(Published):
     """One message of a judge's prompt.
 
     Attributes:
@@ -188,7 +188,7 @@ def render(messages: Sequence[Message], sample: Sample, item: Item) -> list[Neut
     return [message.render(sample, item) for message in messages]
 
 
-class SamplingParams(_Published):
+class SamplingParams(Published):
     """How a judge is sampled; what is not given is the server's own.
 
     Attributes:

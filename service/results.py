@@ -174,14 +174,15 @@ def shown_grader(grader: GraderInfo) -> dict[str, str]:
 
 def written(value: Mapping[str, Any]) -> bytes:
     """JSON of what graders say, whatever they say: no NaN, no lone surrogate, foreign objects as their text."""
-    return to_json(_plain(value), inf_nan_mode="null", fallback=lambda foreign: encodable(str(foreign)))
+    return to_json(plain(value), inf_nan_mode="null", fallback=lambda foreign: encodable(str(foreign)))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What graders say, with all texts such that every encoding takes them."""
     if isinstance(value, str):
         return encodable(value)
     if isinstance(value, Mapping):
-        return {encodable(str(key)): _plain(inner) for key, inner in value.items()}
+        return {encodable(str(key)): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return value

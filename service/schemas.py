@@ -10,6 +10,7 @@ from pydantic_core import from_json
 from graders import FailureKind, GraderResult
 from graders.pattern import encodable
 from service.errors import ApiError
+from service.results import plain
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -64,16 +65,34 @@ class ValidateResponse(BaseModel):
     grader: dict[str, Any]
 
 
+async def json_of(request: Request, *, empty: bytes = b"") -> Any:
+    """The JSON in the body of a request.
+
+    Args:
+        request: Whose.
+        empty: What an empty body stands for.
+
+    Raises:
+        ApiError: 400, when it is not JSON.
+    """
+    try:
+        return from_json(await request.body() or empty, allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
+
+
+def documented(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A body for the OpenAPI document; routes read it themselves, to answer errors in the published shape."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 async def read(request: Request, model: type[Body]) -> Body:
     """The body of a request.
 
     Raises:
         ApiError: 400, naming the field, when it is not JSON or not what is wanted.
     """
-    try:
-        data = from_json(await request.body(), allow_inf_nan=False)
-    except ValueError as error:
-        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
+    data = await json_of(request)
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -166,18 +185,7 @@ def run_response(result: GraderResult) -> RunResponse:
 def _said(result: GraderResult) -> dict[str, Any]:
     """What a grader has to say beside the published fields, none of which it can take."""
     said = {**result.metadata, **({} if result.explanation is None else {"explanation": result.explanation})}
-    return {encodable(key): _shown(value) for key, value in said.items() if key not in Metadata.model_fields}
-
-
-def _shown(value: Any) -> Any:
-    """Plain data that every encoding takes."""
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, Mapping):
-        return {encodable(str(key)): _shown(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_shown(inner) for inner in value]
-    return value
+    return {encodable(key): plain(value) for key, value in said.items() if key not in Metadata.model_fields}
 
 
 def _or_zero(reward: float | None) -> float:

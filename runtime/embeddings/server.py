@@ -8,6 +8,7 @@ from typing import Any
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
 from graders import FailureKind, GradingError
+from runtime.retrying import may_pass
 
 BATCH = 256
 """Texts of one request."""
@@ -50,11 +51,10 @@ class ServerEmbedder:
                 model=self._name, input=texts, encoding_format="float"
             )
         except APIStatusError as error:
-            may_pass = error.status_code in (408, 409, 429) or error.status_code >= 500
             raise self._failed(
                 f"answered with status {error.status_code}: {error.message[:500]}",
                 "status",
-                retryable=may_pass,
+                retryable=may_pass(error.status_code),
             ) from error
         except OpenAIError as error:
             raise self._failed(f"did not answer: {error}", "no_answer", retryable=True) from error

@@ -5,7 +5,8 @@ overdraw a purse together: near its end they wait for each other. A purse that i
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -51,10 +52,10 @@ class Purse:
         async with self._changed:
             while True:
                 await self._add(Price(0, 0.0))
-                if self._reaches(self._spent):
+                if self._is_past(self._spent, operator.ge):
                     raise budget_spent(self.words)
                 outlook = _sum(_sum(self._spent, self._reserved), estimate)
-                if not self._reserved.tokens or not self._exceeds(outlook):
+                if not self._reserved.tokens or not self._is_past(outlook, operator.gt):
                     break
                 await self._changed.wait()
             self._reserved = _sum(self._reserved, estimate)
@@ -75,17 +76,10 @@ class Purse:
             meeting, name = self._shared
             self._spent = Price(*await meeting.spend(name, price.tokens, price.money))
 
-    def _reaches(self, price: Price) -> bool:
-        limit = self._budget
-        return (limit.tokens is not None and price.tokens >= limit.tokens) or (
-            limit.money is not None and price.money >= limit.money
-        )
-
-    def _exceeds(self, price: Price) -> bool:
-        limit = self._budget
-        return (limit.tokens is not None and price.tokens > limit.tokens) or (
-            limit.money is not None and price.money > limit.money
-        )
+    def _is_past(self, price: Price, past: Callable[[float, float], bool]) -> bool:
+        """Whether a price is past either limit, by a comparison."""
+        limits = (price.tokens, self._budget.tokens), (price.money, self._budget.money)
+        return any(limit is not None and past(amount, limit) for amount, limit in limits)
 
 
 class Budgets:

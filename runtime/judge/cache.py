@@ -12,13 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from runtime.judge.own_file import open_own
+
 logger = logging.getLogger(__name__)
 
 TRIM_TO = 0.9
 """Share of the size limit that is left when the oldest are removed."""
 TRIM_EVERY = 1_000
 """Verdicts written between two looks at the size."""
-BUSY_MS = 2_000
+BUSY_S = 2.0
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -87,13 +89,7 @@ class VerdictCache:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)  # what a judge said of somebody's samples is nobody else's
-            self._connection = sqlite3.connect(
-                self._path, timeout=BUSY_MS / 1_000, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection = open_own(self._path, busy_s=BUSY_S)
             self._connection.execute(_TABLE)
             self._connection.execute("CREATE INDEX IF NOT EXISTS by_age ON verdicts (written)")
         return self._connection

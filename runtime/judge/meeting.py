@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from graders import ConfigurationError, FailureKind
 from runtime.judge.failures import NoVerdict
+from runtime.judge.own_file import open_own
 
 TOLERANCE_S = 0.05
 """How late one may come and still be counted as having come in time, so that a delay of ours costs no rate."""
@@ -130,13 +131,7 @@ class _Sqlite:
 
     def _execute(self, statement: str, values: tuple[Any, ...]) -> Any:
         if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)
-            connection = sqlite3.connect(
-                self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection = open_own(self._path, busy_s=BUSY_S)
             for table in _TABLES:
                 connection.execute(table)
             self._connection = connection

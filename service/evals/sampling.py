@@ -16,7 +16,6 @@ from pydantic import (
     AliasChoices,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     model_validator,
 )
@@ -24,7 +23,7 @@ from pydantic_core import from_json
 
 from graders import ConfigurationError, FailureKind, GradingError, InvalidOptions, Item, Problem, Sample
 from graders.contract import brief
-from graders.messages import InputAudio, InputImage, Messages, Piece, SamplingParams, render
+from graders.messages import InputAudio, InputImage, Messages, Piece, Published, SamplingParams, render
 from graders.options import carry, validated
 from graders.paths import compile_path
 from graders.pattern import encodable
@@ -42,34 +41,28 @@ _IN_BLOCKS = {"input_text": "text", "output_text": "text", "input_image": "image
 _NO_SAMPLE = Sample("")
 
 
-class _Published(BaseModel):
-    """A published JSON object: a field that it does not have is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class FileRow(_Published):
+class FileRow(Published):
     """One row of a source; its sample, if it has one, is not looked at, since a new one is asked for."""
 
     item: dict[str, Any]
     sample: dict[str, Any] | None = None
 
 
-class FileContent(_Published):
+class FileContent(Published):
     """Rows that stand in the request itself."""
 
     type: Literal["file_content"]
     content: list[FileRow]
 
 
-class FileId(_Published):
+class FileId(Published):
     """Rows of an uploaded file."""
 
     type: Literal["file_id"]
     id: str
 
 
-class TemplateMessages(_Published):
+class TemplateMessages(Published):
     """A prompt that is written here, with templates over the row."""
 
     type: Literal["template"]
@@ -95,7 +88,7 @@ class TemplateMessages(_Published):
         return render(self.template, _NO_SAMPLE, item)
 
 
-class ItemReference(_Published):
+class ItemReference(Published):
     """A prompt that stands in each row, a list of messages, which is sent as it is."""
 
     type: Literal["item_reference"]
@@ -235,7 +228,7 @@ class CompletionsSampling(_Sampling):
     tools: Annotated[list[Annotated[_Object, AfterValidator(_function)]], Field(max_length=128)] | None = None
 
 
-class ResponseText(_Published):
+class ResponseText(Published):
     """What the text of a response must look like."""
 
     format: _Format | None = None
@@ -248,7 +241,7 @@ class ResponsesSampling(_Sampling):
     tools: list[Annotated[_Object, AfterValidator(_tool)]] | None = None
 
 
-class CompletionsSource(_Published):
+class CompletionsSource(Published):
     """The published data source `completions`: rows, a prompt for each, and a model that is asked by chat completions."""
 
     api: ClassVar[Api] = "chat"
@@ -266,7 +259,7 @@ class CompletionsSource(_Published):
         return {name: value for name, value in fields.items() if value is not None}
 
 
-class ResponsesSource(_Published):
+class ResponsesSource(Published):
     """The published data source `responses`: rows, a prompt for each, and a model that is asked by the Responses API."""
 
     api: ClassVar[Api] = "responses"

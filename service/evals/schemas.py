@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import jsonschema_rs
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic_core import from_json
 
 from graders import Sample
 from graders.pattern import encodable
 from service.errors import ApiError
+from service.schemas import json_of
 from service.store.evals import Eval, EvalRun, OutputItem
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -90,11 +90,7 @@ async def read(request: Request, model: type[Body]) -> Body:
     Raises:
         ApiError: 400, naming the field, when it is not JSON or not what is wanted.
     """
-    try:
-        data = from_json(await request.body() or b"{}", allow_inf_nan=False)
-    except ValueError as error:
-        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
-    return parsed(model, data)
+    return parsed(model, await json_of(request, empty=b"{}"))
 
 
 def parsed(model: type[Body], data: object, *where: str) -> Body:

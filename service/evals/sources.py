@@ -18,7 +18,7 @@ from graders.options import validated
 from graders.pattern import encodable
 from runtime.datasets import parse_rows
 from service.errors import ApiError
-from service.evals.sampling import CompletionsSource, ResponsesSource, SamplingSource
+from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, SamplingSource
 from service.evals.schemas import is_failure, parsed, validator
 from service.store import Files
 from service.store.evals import Evals, OutputItem
@@ -92,18 +92,11 @@ class _Content(BaseModel):
     content: list[_Stored]
 
 
-class _FileId(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["file_id"]
-    id: str
-
-
 class _Jsonl(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["jsonl"]
-    source: Annotated[_Content | _FileId, Field(discriminator="type")]
+    source: Annotated[_Content | FileId, Field(discriminator="type")]
 
 
 class Checker:

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 
 from graders.pattern import encodable
 from service.errors import ApiError
@@ -25,6 +24,7 @@ from service.evals.schemas import (
 )
 from service.routes.files import files_of
 from service.routes.graders import evaluator_of
+from service.schemas import documented
 from service.store.evals import UNFINISHED, Eval, EvalRun, Evals, Order, OutputItem, new_id
 
 router = APIRouter(prefix="/evals", tags=["evals"])
@@ -54,16 +54,11 @@ def engine_of(request: Request) -> Engine:
     return engine
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
 def _parameters(name: str, values: Sequence[str]) -> dict[str, Any]:
     return {"parameters": [*_PAGE, {"name": name, "in": "query", "schema": {"enum": list(values)}}]}
 
 
-@router.post("", status_code=201, openapi_extra=_body(CreateEval))
+@router.post("", status_code=201, openapi_extra=documented(CreateEval.model_json_schema()))
 async def create(request: Request) -> Response:
     """Make an eval."""
     body = await read(request, CreateEval)
@@ -101,7 +96,7 @@ async def retrieve(request: Request, eval_id: str) -> Response:
     return JSONResponse(shown_eval(await _found(request, eval_id)))
 
 
-@router.post("/{eval_id}", openapi_extra=_body(UpdateEval))
+@router.post("/{eval_id}", openapi_extra=documented(UpdateEval.model_json_schema()))
 async def change(request: Request, eval_id: str) -> Response:
     """Change the name or the metadata of an eval, the only things that can change."""
     body = await read(request, UpdateEval)
@@ -122,7 +117,7 @@ async def delete(request: Request, eval_id: str) -> Response:
     return JSONResponse({"object": "eval.deleted", "deleted": True, "eval_id": eval_id})
 
 
-@router.post("/{eval_id}/runs", status_code=201, openapi_extra=_body(CreateRun))
+@router.post("/{eval_id}/runs", status_code=201, openapi_extra=documented(CreateRun.model_json_schema()))
 async def create_run(request: Request, eval_id: str) -> Response:
     """Begin to measure rows."""
     of = await _found(request, eval_id)
@@ -131,7 +126,9 @@ async def create_run(request: Request, eval_id: str) -> Response:
     return await _begun(request, of, body, body.data_source, of.criteria)
 
 
-@router.post("/{eval_id}/runs/{run_id}/regrade", status_code=201, openapi_extra=_body(Regrade))
+@router.post(
+    "/{eval_id}/runs/{run_id}/regrade", status_code=201, openapi_extra=documented(Regrade.model_json_schema())
+)
 async def regrade(request: Request, eval_id: str, run_id: str) -> Response:
     """Measure the stored samples of a run by other criteria; the published API has nothing like it."""
     of, old = await _found(request, eval_id), await _found_run(request, eval_id, run_id)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from graders import ConfigurationError, Grader, Item, Sample
 from runtime.batches import CHUNK
@@ -22,6 +22,7 @@ from service.logs import name_trace
 from service.metrics import Metrics
 from service.results import BatchResponse, GradeResponse, RowWriter, shown, shown_grader, written
 from service.routes.graders import evaluator_of, prepared
+from service.schemas import documented, json_of
 
 BATCH_PATH = "/v1/grade/batch"
 LINES = "application/x-ndjson"
@@ -84,14 +85,13 @@ class Rows:
 
 
 def _documented(body: type[BaseModel]) -> dict[str, Any]:
-    """The body for the OpenAPI document; the routes read it themselves."""
+    """The body for the OpenAPI document."""
     schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
     # the document has one place for all schemas, and FastAPI fills it from responses alone: rows are written in place
     inner = schema.pop("$defs", {})
     if "rows" in schema["properties"]:
         schema["properties"]["rows"]["items"] = inner["BatchRow"]
-    content = {"application/json": {"schema": schema}}
-    return {"requestBody": {"required": True, "content": content}}
+    return documented(schema)
 
 
 @router.post("/grade", response_model=GradeResponse, openapi_extra=_documented(GradeRequest))
@@ -184,11 +184,7 @@ def _wants_lines(request: Request) -> bool:
 
 async def _read(request: Request, model: type[BaseModel]) -> dict[str, Any]:
     """The JSON object in the body, with all fields that it must have and no others."""
-    try:
-        body = from_json(await request.body(), allow_inf_nan=False)
-    except ValueError as error:
-        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
-    return _fields(body, model, None)
+    return _fields(await json_of(request), model, None)
 
 
 def _fields(value: object, model: type[BaseModel], where: str | None) -> dict[str, Any]:

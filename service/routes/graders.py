@@ -9,7 +9,15 @@ from runtime import Evaluator
 from service import logs
 from service.errors import ApiError, invalid_grader
 from service.metrics import Metrics
-from service.schemas import RunRequest, RunResponse, ValidateRequest, ValidateResponse, read, run_response
+from service.schemas import (
+    RunRequest,
+    RunResponse,
+    ValidateRequest,
+    ValidateResponse,
+    documented,
+    read,
+    run_response,
+)
 
 router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["graders"])
 
@@ -32,13 +40,7 @@ async def prepared(request: Request, config: dict[str, Any]) -> Grader:
         raise invalid_grader(error) from None
 
 
-def _documented(body: type[RunRequest | ValidateRequest]) -> dict[str, Any]:
-    """The body for the OpenAPI document; routes read it themselves, to answer errors in the published shape."""
-    content = {"application/json": {"schema": body.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-@router.post("/run", response_model=RunResponse, openapi_extra=_documented(RunRequest))
+@router.post("/run", response_model=RunResponse, openapi_extra=documented(RunRequest.model_json_schema()))
 async def run(request: Request) -> Response:
     """Grade one sample."""
     body = await read(request, RunRequest)
@@ -64,7 +66,7 @@ async def run(request: Request) -> Response:
     return Response(run_response(result).model_dump_json(), media_type="application/json")
 
 
-@router.post("/validate", openapi_extra=_documented(ValidateRequest))
+@router.post("/validate", openapi_extra=documented(ValidateRequest.model_json_schema()))
 async def validate(request: Request) -> ValidateResponse:
     """Check a grader and fill in its name."""
     body = await read(request, ValidateRequest)
