@@ -25,7 +25,8 @@ from service.evals.schemas import (
 from service.routes.files import files_of
 from service.routes.graders import evaluator_of
 from service.schemas import documented
-from service.store.evals import UNFINISHED, Eval, EvalRun, Evals, Order, OutputItem, new_id
+from service.store.evals import UNFINISHED, Eval, EvalRun, Evals, OutputItem
+from service.store.paging import Order, new_id
 
 router = APIRouter(prefix="/evals", tags=["evals"])
 
@@ -66,7 +67,7 @@ async def create(request: Request) -> Response:
     accepted = await criteria.accept(evaluator_of(request), body.testing_criteria)
     now = int(time.time())
     made = Eval(
-        id=new_id("eval"),
+        id=new_id("eval_"),
         name=_name(body.name, "eval"),
         labels=body.metadata,
         data_source_config=config,
@@ -205,7 +206,7 @@ async def _begun(
     chosen: list[dict[str, Any]],
 ) -> Response:
     run = EvalRun(
-        id=new_id("evalrun"),
+        id=new_id("evalrun_"),
         eval_id=of.id,
         name=_name(body.name, "run"),
         labels=body.metadata,

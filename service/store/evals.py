@@ -4,11 +4,10 @@ A run belongs to the process that has claimed it, until its lease ends. Whatever
 as the run is still its own: a row is therefore kept once, and its counts with it.
 """
 
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -28,9 +27,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from service.store.database import Store
+from service.store.paging import Order, page_of
 from service.store.tables import Base
 
-Order = Literal["asc", "desc"]
 UNFINISHED = ("queued", "in_progress")
 
 
@@ -193,12 +192,9 @@ class Evals:
         query = select(EvalRun).where(EvalRun.eval_id == _text(eval_id))
         if status is not None:
             query = query.where(EvalRun.status == status)
-        if after is not None:
-            query = query.where(EvalRun.id > _text(after) if order == "asc" else EvalRun.id < _text(after))
-        query = query.order_by(EvalRun.id.asc() if order == "asc" else EvalRun.id.desc())
+        last = None if after is None else _text(after)
         async with self._store.read() as session:
-            rows = (await session.scalars(query.limit(limit + 1))).all()
-        return rows[:limit], len(rows) > limit
+            return await page_of(session, query, EvalRun.id, after=last, limit=limit, order=order)
 
     async def cancel(self, eval_id: str, run_id: str) -> EvalRun | None:
         """End a run, unless it has ended; None where there is none."""
@@ -224,14 +220,9 @@ class Evals:
         query = select(OutputItem).where(OutputItem.run_id == _text(run_id))
         if status is not None:
             query = query.where(OutputItem.status == status)
-        if after is not None:
-            query = query.where(
-                OutputItem.id > _text(after) if order == "asc" else OutputItem.id < _text(after)
-            )
-        query = query.order_by(OutputItem.id.asc() if order == "asc" else OutputItem.id.desc())
+        last = None if after is None else _text(after)
         async with self._store.read() as session:
-            rows = (await session.scalars(query.limit(limit + 1))).all()
-        return rows[:limit], len(rows) > limit
+            return await page_of(session, query, OutputItem.id, after=last, limit=limit, order=order)
 
     async def find_item(self, run_id: str, item_id: str) -> OutputItem | None:
         """An output item of a run; None where there is none."""
@@ -309,11 +300,6 @@ class Evals:
 def item_id(run_id: str, position: int) -> str:
     """The id of a row's output item."""
     return f"outputitem_{run_id.removeprefix('evalrun_')}{position:08x}"
-
-
-def new_id(prefix: str) -> str:
-    """The time in microseconds, so that ids sort by it, and then chance."""
-    return f"{prefix}_{int(time.time() * 1e6):014x}{secrets.token_hex(5)}"
 
 
 def _owned(run_id: str, mine: str, **values: Any) -> ReturningUpdate[tuple[str]]:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.store.database import Store
+from service.store.paging import new_id, page_of
 from service.store.tables import File
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -105,7 +106,7 @@ class Files:
         digest = await part.finish()
         now = time.time()
         file = File(
-            id=_new_id(now),
+            id=new_id("file-", now),
             # PostgreSQL holds no NUL
             filename=filename.replace("\0", "\N{REPLACEMENT CHARACTER}"),
             bytes=part.bytes,
@@ -146,14 +147,11 @@ class Files:
             order: `desc`: newest first.
             purpose: Only those for this.
         """
-        query = select(File).where(_alive()).order_by(File.id.asc() if order == "asc" else File.id.desc())
-        if after is not None:
-            query = query.where(File.id > after if order == "asc" else File.id < after)
+        query = select(File).where(_alive())
         if purpose is not None:
             query = query.where(File.purpose == purpose)
         async with self._store.read() as session:
-            found = (await session.scalars(query.limit(limit + 1))).all()
-        return found[:limit], len(found) > limit
+            return await page_of(session, query, File.id, after=after, limit=limit, order=order)
 
     async def delete(self, file_id: str) -> bool:
         """Delete a file; False where there is none."""
@@ -198,8 +196,3 @@ def is_file_id(text: str) -> bool:
 
 def _alive() -> ColumnElement[bool]:
     return or_(File.expires_at.is_(None), File.expires_at > int(time.time()))
-
-
-def _new_id(now: float) -> str:
-    """The time in microseconds, so that ids sort by it, and then chance."""
-    return f"file-{int(now * 1e6):014x}{secrets.token_hex(5)}"

@@ -14,6 +14,7 @@ from sqlalchemy import or_, select, update
 
 from graders import ConfigurationError
 from service.store.database import Store
+from service.store.paging import new_id
 from service.store.tables import ApiKey
 
 SCOPES = ("grade", "read", "manage")
@@ -56,7 +57,7 @@ class Keys:
         now, key = time.time(), f"rft-{secrets.token_urlsafe(32)}"
         row = ApiKey(
             # the time in microseconds, so that ids sort by it, and then chance
-            id=f"key_{int(now * 1e6):014x}{secrets.token_hex(5)}",
+            id=new_id("key_", now),
             name=name,
             sha256=_hash(key.encode()),
             scopes=" ".join(scope for scope in SCOPES if scope in scopes),

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from service.store import Evals, Store
-from service.store.evals import Eval, EvalRun, OutputItem, Tally, item_id, new_id
+from service.store.evals import Eval, EvalRun, OutputItem, Tally, item_id
+from service.store.paging import new_id
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -27,7 +28,7 @@ async def evals(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def an_eval(evals: Evals, **values: Any) -> Eval:
     row = Eval(
         **{
-            "id": new_id("eval"),
+            "id": new_id("eval_"),
             "name": "e",
             "labels": None,
             "data_source_config": {},
@@ -43,7 +44,7 @@ async def an_eval(evals: Evals, **values: Any) -> Eval:
 
 async def a_run(evals: Evals, of: Eval) -> str:
     row = EvalRun(
-        id=new_id("evalrun"),
+        id=new_id("evalrun_"),
         eval_id=of.id,
         name="r",
         labels=None,
