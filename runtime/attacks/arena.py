@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -178,7 +179,21 @@ class Arena:
         except OSError as error:
             return str(error)
 
+    def _is_dying(self) -> bool:
+        """Whether the victim has a signal, or its memory no more: it is killed before it has ended."""
+        pid = self._victim.pid if self._victim else 0
+        try:
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        except OSError:
+            return False
+        facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        pending = int(facts.get("SigPnd", "0"), 16) | int(facts.get("ShdPnd", "0"), 16)
+        return bool(pending) or "VmSize" not in facts
+
     def _hurt(self) -> str | None:
+        if self._victim is not None and self._is_dying():
+            with suppress(subprocess.TimeoutExpired):  # not every signal kills
+                self._victim.wait(1)
         status = self._victim.poll() if self._victim else None
         now = self._state_of_victim()
         if status is None and now == self._state:
