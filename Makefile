@@ -25,17 +25,17 @@ demo: $(INSTALLED) ## grade real Countdown answers over HTTP with the openai cli
 serve: $(INSTALLED) ## serve graders on 127.0.0.1:8000
 	@$(BIN)/graders serve
 
-test: $(INSTALLED) .cache/wordnet ## every test but the slow ones; all of graders/ must be covered
+test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but the slow ones; all of graders/ must be covered
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto -m 'not slow' tests/graders tests/metrics
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='graders/*' --fail-under=100
 	$(BIN)/python -m pytest -n auto -m 'not slow' --ignore tests/graders --ignore tests/metrics
 
-test-slow: $(INSTALLED) .cache/wordnet ## the slow tests
+test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the slow tests
 	$(BIN)/python -m pytest -m slow
 
-coverage: $(INSTALLED) .cache/wordnet ## how much of everything the tests cover
+coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everything the tests cover
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto -m 'not slow'
 	$(BIN)/coverage combine --quiet
@@ -64,6 +64,10 @@ format: $(INSTALLED) ## format the code
 # NLTK's WordNet, an oracle for METEOR, where Debian's packages can be had; the tests that need it are skipped elsewhere
 .cache/wordnet: tools/fetch_wordnet.sh
 	@sh tools/fetch_wordnet.sh
+
+# what tries every operation of the OpenAPI document; it cannot live in the same environment as the service
+.cache/schemathesis: tools/fetch_schemathesis.sh tools/schemathesis.txt
+	@PYTHON=$(PYTHON) sh tools/fetch_schemathesis.sh
 
 clean: ## remove what these commands made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist

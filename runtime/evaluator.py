@@ -16,6 +16,7 @@ from graders import (
     Judge,
     Registry,
     Sample,
+    Sandbox,
 )
 from runtime.batches import (
     Rows,
@@ -31,6 +32,7 @@ from runtime.execute import deadline_passed, execute, failed_group
 from runtime.gradings import Gradings, gradings_of
 from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
+from runtime.tracing import Trace, Tracer, batch, grading, tell, tell_counts
 from runtime.workers.pool import WorkerPool
 from runtime.world import World, may_run_here
 
@@ -49,9 +51,29 @@ class Evaluator:
 
     A failed grading is a result, never an exception: only a grader that cannot be used at all raises, before anything was
     graded. One evaluator belongs to one event loop; `runtime.SyncEvaluator` is the same without `async`.
+
+    Attributes:
+        registry: Its grader types.
+        settings: Its settings.
+        sandbox: Where foreign Python runs.
+        tracer: Takes a span of each grading; None traces nothing.
     """
 
-    def __init__(self, registry: Registry | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        settings: Settings | None = None,
+        *,
+        tracer: Tracer | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            registry: Grader types; defaults to the installed ones.
+            settings: Defaults to the environment's.
+            tracer: Takes a span of each grading; None traces nothing.
+        """
+        self.tracer = tracer
         self.registry = Registry.installed() if registry is None else registry
         self.settings = settings or Settings.load()
         self.sandbox = LocalSandbox(self.settings)
@@ -82,7 +104,7 @@ class Evaluator:
         if self._judges is None:
             from runtime.judge.judges import Judges  # noqa: PLC0415  # its client takes long to import, and many need none
 
-            self._judges = Judges(self.settings)
+            self._judges = Judges(self.settings, tracer=self.tracer)
         return self._judges
 
     @property
@@ -93,6 +115,10 @@ class Evaluator:
     def judge(self, *, vote: int, client: str) -> Judge:
         """The models that grade, as one vote and one client see them."""
         return self.judges.seen_by(vote=vote, client=client)
+
+    def sandbox_of(self, client: str) -> Sandbox:
+        """Where foreign code runs, as one client uses it."""
+        return self.sandbox.seen_by(client)
 
     @property
     def embedder(self) -> Embedder:
@@ -109,7 +135,9 @@ class Evaluator:
         if self._http is None:
             from runtime.http import GuardedHttp  # noqa: PLC0415  # the same
 
-            self._http = GuardedHttp(self.settings.endpoint_hosts)
+            self._http = GuardedHttp(
+                self.settings.endpoint_hosts, tracer=self.tracer, traced=self.settings.trace_hosts
+            )
         return self._http
 
     def load(self, config: Grader | Mapping[str, Any]) -> Grader:
@@ -188,7 +216,7 @@ class Evaluator:
         client: str = "",
     ) -> list[GraderResult]:
         """Grade the samples of one prompt: together by a group grader, otherwise side by side."""
-        world = World(self, self._deadline(deadline_s), trace_id=trace_id, client=client)
+        world = self._world(deadline_s, trace_id, client)
         loaded = await self.prepare(grader)
         parsed = [Sample.load(sample) for sample in samples]
         return await self.run(loaded, parsed, item or {}, world)
@@ -200,6 +228,7 @@ class Evaluator:
         items: Sequence[Item],
         *,
         deadline_s: float | None = None,
+        trace_id: str | None = None,
         client: str = "",
     ) -> Gradings:
         """Grade many rows; results in their order, identical rows graded once.
@@ -211,6 +240,7 @@ class Evaluator:
             samples: One for each row, in any form that `Sample.load` takes.
             items: One for each row.
             deadline_s: Seconds for the whole batch; rows that are not done by then are ungraded.
+            trace_id: The caller's own name for the batch.
             client: Who pays for judges: a digest of an API key; empty where there are no keys.
 
         Raises:
@@ -221,14 +251,13 @@ class Evaluator:
                 f"{len(samples)} samples and {len(items)} items: a batch has one item for each sample"
             )
         loaded = await self.prepare(grader)
-        world = World(self, self._deadline(deadline_s), client=client)
-        if goes_in_bulk(loaded):
-            return await grade_in_bulk(self, loaded, samples, items, world)
-        if goes_in_rows(loaded) and deadline_s is None:  # a deadline must keep what is done, row by row
-            return await grade_in_rows(loaded, samples, items, world)
-        each = self._each(loaded, zip(samples, items, strict=True), world, remembered=None)
-        results = {position: result async for position, result in each}
-        return gradings_of(loaded, [results[position] for position in range(len(items))])
+        world = self._world(deadline_s, trace_id, client)
+        if world.trace is None:
+            return await self._grade_rows(loaded, samples, items, world)
+        with batch(world.trace, loaded, trace_id) as span:
+            gradings = await self._grade_rows(loaded, samples, items, world.within(span))
+            tell_counts(span, len(gradings), gradings.ungraded)
+        return gradings
 
     async def stream(
         self,
@@ -237,6 +266,7 @@ class Evaluator:
         *,
         deadline_s: float | None = None,
         ordered: bool = True,
+        trace_id: str | None = None,
         client: str = "",
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         """Grade rows as they come, without holding them all.
@@ -246,17 +276,18 @@ class Evaluator:
             rows: Pairs of sample and item; read only as fast as they are graded.
             deadline_s: Seconds for the whole stream.
             ordered: Give results in the order of the rows, otherwise as soon as each is there.
+            trace_id: The caller's own name for the stream.
             client: Who pays for judges, as in `grade`.
 
         Yields:
             The row's position and its result.
         """
         loaded = await self.prepare(grader)
-        world = World(self, self._deadline(deadline_s), client=client)
-        if goes_in_bulk(loaded):
-            results = grade_in_chunks(self, loaded, rows, world)
+        world = self._world(deadline_s, trace_id, client)
+        if world.trace is None:
+            results = self._rows(loaded, rows, world)
         else:
-            results = self._each(loaded, rows, world, remembered=REMEMBERED)
+            results = self._traced_rows(loaded, rows, world, world.trace)
         if not ordered:
             async for position, result in results:
                 yield position, result
@@ -275,6 +306,16 @@ class Evaluator:
         """Grade where the grader's type may run, as often as the grader votes."""
         if not samples:
             return []
+        if world.trace is None:
+            return await self._vote(grader, samples, item, world)
+        with grading(world.trace, grader, world.trace_id) as span:
+            results = await self._vote(grader, samples, item, world.within(span))
+            tell(span, results)
+        return results
+
+    async def _vote(
+        self, grader: Grader, samples: Sequence[Sample], item: Item, world: World
+    ) -> list[GraderResult]:
         if grader.votes is not None:
             count = grader.votes.count
             votes = await asyncio.gather(
@@ -298,6 +339,7 @@ class Evaluator:
                 item,
                 deadline=world.deadline,
                 context=world.deeper(),
+                client=world.client,
                 depth=world.depth,
             )
         if not grader.is_async:
@@ -308,8 +350,41 @@ class Evaluator:
         except TimeoutError:
             return failed_group(grader, deadline_passed(), len(samples))
 
-    def _deadline(self, seconds: float | None) -> float | None:
-        return None if seconds is None else asyncio.get_running_loop().time() + seconds
+    def _world(self, deadline_s: float | None, trace_id: str | None, client: str) -> World:
+        deadline = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
+        trace = None if self.tracer is None else Trace(self.tracer)
+        return World(self, deadline, trace_id=trace_id, client=client, trace=trace)
+
+    async def _grade_rows(
+        self, grader: Grader, samples: Sequence[object], items: Sequence[Item], world: World
+    ) -> Gradings:
+        if goes_in_bulk(grader):
+            return await grade_in_bulk(self, grader, samples, items, world.untraced())
+        if goes_in_rows(grader) and world.deadline is None:  # a deadline must keep what is done, row by row
+            return await grade_in_rows(grader, samples, items, world.untraced())
+        each = self._each(grader, zip(samples, items, strict=True), world, remembered=None)
+        results = {position: result async for position, result in each}
+        return gradings_of(grader, [results[position] for position in range(len(items))])
+
+    async def _traced_rows(
+        self, grader: Grader, rows: Rows, world: World, trace: Trace
+    ) -> AsyncGenerator[tuple[int, GraderResult], None]:
+        done = ungraded = 0
+        with batch(trace, grader, world.trace_id) as span:
+            try:
+                async for position, result in self._rows(grader, rows, world.within(span)):
+                    done += 1
+                    ungraded += result.reward is None
+                    yield position, result
+            finally:
+                tell_counts(span, done, ungraded)
+
+    def _rows(
+        self, grader: Grader, rows: Rows, world: World
+    ) -> AsyncGenerator[tuple[int, GraderResult], None]:
+        if goes_in_bulk(grader):
+            return grade_in_chunks(self, grader, rows, world.untraced())
+        return self._each(grader, rows, world, remembered=REMEMBERED)
 
     def _each(
         self, grader: Grader, rows: Rows, world: World, *, remembered: int | None

@@ -7,7 +7,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from graders import Grader, GraderResult
+from graders import Grader, GraderInfo, GraderResult
 
 
 class Gradings(Sequence[GraderResult]):
@@ -27,6 +27,11 @@ class Gradings(Sequence[GraderResult]):
     ) -> None:
         self._grader, self._known = grader, known
         self.rewards, self.seconds = rewards, seconds
+
+    @property
+    def grader(self) -> GraderInfo:
+        """What graded."""
+        return self._grader.info
 
     def __len__(self) -> int:
         return len(self.rewards)

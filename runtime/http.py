@@ -12,10 +12,11 @@ import httpcore2
 import httpx2
 
 from graders import FailureKind, GradingError, HttpReply
-from runtime.network import GuardedNetwork, Resolve, not_allowed
+from runtime.network import GuardedNetwork, Hosts, Resolve, not_allowed
 from runtime.pace import Pace
 from runtime.retrying import may_pass, pause_after, retry_after
 from runtime.strict_json import read_json
+from runtime.tracing import Tracer, spanning, text
 
 MAX_ANSWER = 1_000_000
 """Bytes of an answer."""
@@ -45,6 +46,8 @@ class GuardedHttp:
         certificates: ssl.SSLContext | None = None,
         sleep: Sleep = asyncio.sleep,
         clock: Clock = time.monotonic,
+        tracer: Tracer | None = None,
+        traced: Collection[str] = (),
     ) -> None:
         """Open nothing yet.
 
@@ -55,12 +58,15 @@ class GuardedHttp:
             certificates: Whom to believe; None for those whom the system believes.
             sleep: Waits.
             clock: Seconds, of a clock that never goes back.
+            tracer: Takes a span of each try; None traces nothing.
+            traced: Hosts, or `host:port`, that are told of it in a header.
         """
         self._network = GuardedNetwork(trusted, resolve=resolve, network=network)
         self._certificates = certificates
         self._pool: httpcore2.AsyncConnectionPool | None = None
         self._pace = Pace(sleep, clock)
         self._sleep, self._clock = sleep, clock
+        self._tracer, self._traced = tracer, Hosts(traced)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -105,7 +111,7 @@ class GuardedHttp:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    answer = await self._once(request)
+                    answer = await self._try(request, tried)
                     tried += 1
                     if tried > retries or not answer.may_pass:
                         return answer.reply()
@@ -149,6 +155,30 @@ class GuardedHttp:
             scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
         )
         return httpcore2.Request("POST", target, headers=sent.raw, content=content)
+
+    async def _try(self, request: httpcore2.Request, tried: int) -> "_Answer":
+        """Send a request, with a span of its own where somebody traces."""
+        if self._tracer is None:
+            return await self._once(request)
+        host, port = request.url.host.decode(), request.url.origin.port
+        said: dict[str, str | int] = {
+            "http.request.method": "POST",
+            "server.address": text(host),
+            "server.port": port,
+        }
+        if tried:
+            said["http.request.resend_count"] = tried
+        with spanning(self._tracer, "POST", "client", said) as span:
+            if self._traced.have(host, port):
+                request = _with_header(request, b"traceparent", self._tracer.traceparent().encode())
+            answer = await self._once(request)
+            if answer.status is None:
+                span.fail("no_answer")
+            else:
+                span.set({"http.response.status_code": answer.status})
+                if answer.status >= 400:
+                    span.fail(str(answer.status))
+            return answer
 
     async def _once(self, request: httpcore2.Request) -> "_Answer":
         """Send a request and read what comes back.
@@ -248,6 +278,14 @@ class _Answer:
             return read_json(self.content)
         except ValueError as error:
             raise ValueError(f"its answer is no plain JSON: {error}") from None
+
+
+def _with_header(request: httpcore2.Request, name: bytes, value: bytes) -> httpcore2.Request:
+    """A request with one more header, unless the grader sends one of that name itself."""
+    if not value or any(known.lower() == name for known, _ in request.headers):
+        return request
+    headers = [*request.headers, (name, value)]
+    return httpcore2.Request(request.method, request.url, headers=headers, content=request.stream)
 
 
 def _no_answer(why: str, cause: str) -> GradingError:

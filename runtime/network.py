@@ -29,6 +29,19 @@ _UNICAST = ipaddress.IPv6Network("2000::/3")
 """All that was ever given out; `is_global` also holds of site-local fec0::/10."""
 
 
+class Hosts:
+    """Hosts, or `host:port`, that an operator names."""
+
+    def __init__(self, entries: Collection[str]) -> None:
+        self._entries = {entry.lower().rstrip(".") for entry in entries}
+
+    def have(self, host: str, port: int) -> bool:
+        """Whether a host is named, with this port or for any."""
+        host = host.lower().strip("[]").rstrip(".")
+        shown = f"[{host}]" if ":" in host else host
+        return bool(self._entries & {host, shown, f"{shown}:{port}"})
+
+
 class GuardedNetwork(httpcore2.AsyncNetworkBackend):
     """Connects to public addresses, and to whatever the hosts are that the operator trusts."""
 
@@ -46,15 +59,13 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
             resolve: Looks up names; None for the system's resolver.
             network: Connects to addresses; None for the system's network.
         """
-        self._trusted = {entry.lower().rstrip(".") for entry in trusted}
+        self._trusted = Hosts(trusted)
         self._resolve = resolve or _system_resolve
         self._network = network or httpcore2.AnyIOBackend()
 
     def trusts(self, host: str, port: int) -> bool:
         """Whether the operator trusts a host, on this port or on any."""
-        host = host.lower().strip("[]").rstrip(".")
-        shown = f"[{host}]" if ":" in host else host
-        return bool(self._trusted & {host, shown, f"{shown}:{port}"})
+        return self._trusted.have(host, port)
 
     async def connect_tcp(
         self,

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     endpoint_hosts: tuple[str, ...] = ()
     """Hosts, or `host:port`, that `endpoint` graders may ask although they have addresses of private networks or of this
     machine, and without TLS; all others are asked by https:// at public addresses."""
+    trace_hosts: tuple[str, ...] = ()
+    """Hosts, or `host:port`, of judges and endpoints that are sent the W3C header `traceparent` where requests are traced;
+    all others are not told which request of theirs belongs to which."""
     embedding_model: str | None = None
     """The model that embeds where a grader names none; None is the one in this machine."""
 
@@ -95,6 +98,8 @@ class Settings(BaseSettings):
     """Seconds that running requests have to finish when the service is told to end."""
     body_limit: int = Field(default=1_000_000, ge=1)
     """Bytes of a request's body."""
+    body_timeout_s: float = Field(default=60.0, gt=0, le=3600)
+    """Seconds that a request's body may take to arrive."""
     database: str = Field(default_factory=lambda: str(_data_directory().expanduser() / "service.sqlite"))
     """What the service remembers: a SQLite file, or a `postgresql://` URL; all its processes share it."""
     files_dir: Path = Field(default_factory=lambda: _data_directory().expanduser() / "files")
@@ -108,17 +113,31 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least level that `graders serve` logs; only at `debug` the messages of exceptions, which may quote samples."""
     batch_rows: int = Field(default=10_000, ge=1)
-    """Rows of one batch."""
+    """Rows of one batch, and of one group that a criterion of an eval compares."""
     batch_body_limit: int = Field(default=64_000_000, ge=1)
     """Bytes of a batch's body, in place of `body_limit`; of a compressed one, once it is decompressed."""
     batch_timeout_s: float = Field(default=600.0, gt=0, le=86_400)
     """Seconds after which the rows of a batch that are not done are ungraded."""
+    queue_inline: int = Field(default=20_000, ge=1)
+    """Gradings by built-in types that may wait in one process of the service, or be worked at, before requests are refused."""
+    queue_worker: int = Field(default=20_000, ge=1)
+    """The same of plugins."""
+    queue_sandbox: int = Field(default=20_000, ge=1)
+    """The same of code in the sandbox: `python` and `code_tests`."""
+    queue_judge: int = Field(default=20_000, ge=1)
+    """The same of models that grade or embed, and of endpoints."""
     eval_runs: int = Field(default=4, ge=1, le=256)
     """Runs of evals that one process of the service grades at once; further ones are queued."""
     eval_concurrency: int = Field(default=64, ge=1, le=4096)
-    """Rows of one run that are graded at once."""
+    """Rows of one run that are graded at once; groups of rows where a criterion compares samples."""
     eval_lease_s: float = Field(default=15.0, ge=1, le=3600)
     """Seconds without a sign of life after which another process goes on with a run."""
+    eval_runs_queued: int = Field(default=1_000, ge=1)
+    """Runs of all evals that may be queued or in progress; a further one is refused until one has ended."""
+    evals_kept: int = Field(default=10_000, ge=1)
+    """Evals that there may be; a further one is refused until one is deleted."""
+    files_kept: int = Field(default=10_000, ge=1)
+    """Uploaded files that there may be; a further one is refused until one is deleted, or has expired."""
 
     @classmethod
     def load(cls, config: Path | None = None, **arguments: Any) -> "Settings":

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Protocol
 
 from graders import (
@@ -17,6 +18,16 @@ from graders import (
     Sandbox,
 )
 from runtime.execute import execute
+from runtime.tracing import (
+    Span,
+    Trace,
+    TracedEmbedder,
+    TracedHttp,
+    TracedJudge,
+    TracedSandbox,
+    grading,
+    tell,
+)
 
 JSONPATH_CHARACTERS = 4_000
 LONG_CHARACTERS = 100_000
@@ -56,9 +67,8 @@ class Unconfigured:
 class Runner(Protocol):
     """What a world grades with."""
 
-    @property
-    def sandbox(self) -> Sandbox:
-        """Where foreign code runs."""
+    def sandbox_of(self, client: str) -> Sandbox:
+        """Where foreign code runs, as one client uses it."""
         ...
 
     @property
@@ -88,6 +98,7 @@ class World(Unconfigured):
     Attributes:
         deadline: When the grading must be done, on the event loop's clock; None for never.
         trace_id: The caller's own name for this grading.
+        trace: Where its spans go; None when nobody traces it.
     """
 
     def __init__(
@@ -99,6 +110,7 @@ class World(Unconfigured):
         client: str = "",
         depth: int = 0,
         vote: int = 0,
+        trace: Trace | None = None,
     ) -> None:
         """A world.
 
@@ -109,9 +121,16 @@ class World(Unconfigured):
             client: Who pays for judges: a digest of an API key; empty where there are no keys.
             depth: How many workers wait for what is graded in it.
             vote: Which of several gradings of one sample this is.
+            trace: Where its spans go; None when nobody traces it.
         """
+        self.trace = trace
         self._runner, self.deadline, self.trace_id = runner, deadline, trace_id
         self._client, self._depth, self._vote = client, depth, vote
+
+    @property
+    def client(self) -> str:
+        """Who asks: a digest of an API key; empty where there are no keys."""
+        return self._client
 
     @property
     def depth(self) -> int:
@@ -121,22 +140,28 @@ class World(Unconfigured):
     @property
     def judge(self) -> Judge:
         """The models that grade."""
-        return self._runner.judge(vote=self._vote, client=self._client)
+        judge = self._runner.judge(vote=self._vote, client=self._client)
+        if self.trace is None or self.trace.span is None:
+            return judge
+        return TracedJudge(judge, self.trace.span)
 
     @property
     def embedder(self) -> Embedder:
         """The models that embed."""
-        return self._runner.embedder
+        embedder = self._runner.embedder
+        return embedder if self.trace is None else TracedEmbedder(embedder, self.trace)
 
     @property
     def sandbox(self) -> Sandbox:
         """Where foreign code runs."""
-        return self._runner.sandbox
+        sandbox = self._runner.sandbox_of(self._client)
+        return sandbox if self.trace is None else TracedSandbox(sandbox, self.trace)
 
     @property
     def http(self) -> HttpClient:
         """The network."""
-        return self._runner.http
+        http = self._runner.http
+        return http if self.trace is None or self.trace.span is None else TracedHttp(http, self.trace.span)
 
     def deeper(self) -> "World":
         """The world of the graders that a grader in a worker asks for."""
@@ -146,10 +171,28 @@ class World(Unconfigured):
         """The world of one of several votes, none of which is taken for another, also where votes are inside votes."""
         return self._like(vote=self._vote * count + number)
 
+    def within(self, span: Span) -> "World":
+        """The world of what a grading does that has a span of its own."""
+        return self._traced(None if self.trace is None else Trace(self.trace.tracer, span))
+
+    def untraced(self) -> "World":
+        """The same world, in which nothing has a span."""
+        return self._traced(None)
+
+    def _traced(self, trace: Trace | None) -> "World":
+        same = copy(self)
+        same.trace = trace
+        return same
+
     def _like(self, **changes: int) -> "World":
         same = {"depth": self._depth, "vote": self._vote}
         return World(
-            self._runner, self.deadline, trace_id=self.trace_id, client=self._client, **same | changes
+            self._runner,
+            self.deadline,
+            trace_id=self.trace_id,
+            client=self._client,
+            trace=self.trace,
+            **same | changes,
         )
 
     async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
@@ -163,11 +206,20 @@ class World(Unconfigured):
         if all(runs_inline(grader, sample, item) for grader in graders.values()):
             graded: dict[str, GraderResult] = {}
             for key, grader in graders.items():
-                (graded[key],) = await execute(grader, [sample], item, self)
+                graded[key] = await self._grade_inline(grader, sample, item)
                 await asyncio.sleep(0)  # each is quick, but hundreds of them must not keep the event loop
             return graded
         results = await asyncio.gather(*(self.grade(grader, sample, item) for grader in graders.values()))
         return dict(zip(graders, results, strict=True))
+
+    async def _grade_inline(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
+        if self.trace is None:
+            (result,) = await execute(grader, [sample], item, self)
+            return result
+        with grading(self.trace, grader, self.trace_id) as span:
+            (result,) = results = await execute(grader, [sample], item, self.within(span))
+            tell(span, results)
+        return result
 
 
 def runs_inline(grader: Grader, sample: Sample, item: Item) -> bool:

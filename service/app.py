@@ -1,34 +1,71 @@
 """The HTTP application."""
 
 import asyncio
+import gc
 import importlib
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graders import Registry
 from graders.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
-from service import errors
+from service import errors, openapi
 from service.compression import Compression
+from service.direct import Direct, Handler
 from service.draining import Intake
 from service.evals.engine import Engine
+from service.idempotency import KEPT_BYTES, Repeats
 from service.keys import Keyring
 from service.metrics import Metrics
 from service.middleware import Gate, Watch
-from service.routes import evals, files, grade, graders, health, metrics
-from service.store import Evals, Files, Store
+from service.named import NamedInUse
+from service.queues import Queues
+from service.routes import evals, files, grade, graders, health, metrics, named
+from service.stats import Statistics
+from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
 from service.store.keys import Keys
+from service.tracing import Traced, Tracing
 
 CONFIG_VARIABLE = "GRADERS_CONFIG_FILE"
 """Where `graders serve` tells its processes which TOML file to read."""
 
 
-def create_app(settings: Settings | None = None, registry: Registry | None = None) -> FastAPI:
+PREFIXES = ("/v1", "/openai/v1")
+"""Where the published API answers."""
+
+
+class Service(FastAPI):
+    """An application with something before it that sees every request, before anything of FastAPI's does."""
+
+    _front: ASGIApp
+
+    def stand_before(self, front: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Have `front`, given what FastAPI does, answer HTTP in its place."""
+        self._front = front(super().__call__)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """What FastAPI does, but that it leaves failures to what stands before it, which gives them their shape."""
+        outermost = super().build_middleware_stack()
+        return outermost.app if isinstance(outermost, ServerErrorMiddleware) else outermost
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or live through the lifespan."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        scope.setdefault("state", {})
+        await self._front(scope, receive, send)
+
+
+def create_app(settings: Settings | None = None, registry: Registry | None = None) -> Service:
     """The service as an ASGI application.
 
     Args:
@@ -39,49 +76,90 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Evaluator(registry, settings) as evaluator, Store(settings.database) as store:
+        tracing.open()
+        async with (
+            aclosing(tracing),
+            Evaluator(registry, settings, tracer=tracing.tracer) as evaluator,
+            Store(settings.database) as store,
+        ):
             app.state.evaluator, app.state.store = evaluator, store
             app.state.files = Files(store, settings.files_dir)
             await app.state.files.open()
             keyring.open(Keys(store))
             await asyncio.gather(asyncio.to_thread(_warm), evaluator.sandbox.warm())
-            judges = asyncio.create_task(counted.follow_judges(lambda: evaluator.judge_statistics))
+            following = asyncio.create_task(
+                counted.follow(
+                    lambda: evaluator.judge_statistics, lambda: evaluator.sandbox.kills, lambda: queues.depths
+                )
+            )
+            app.state.named = NamedInUse(NamedGraders(store), evaluator)
+            app.state.statistics = summed = Statistics(GraderSums(store))
+            app.state.repeats = repeats = Repeats(Answers(store, KEPT_BYTES))
+            summed.open()
+            repeats.open()
             app.state.evals = Evals(store)
-            app.state.eval_engine = Engine(evaluator, app.state.evals, app.state.files, settings)
+            app.state.eval_engine = Engine(evaluator, app.state.evals, app.state.files, settings, counted)
             app.state.eval_engine.open()
+            # what was loaded lives as long as the process: looking through it for garbage stops everything for 0.1 s
+            gc.collect()
+            gc.freeze()
             app.state.ready = True
             with intake.drained_on_sigterm(settings.drain_timeout_s):
                 yield
             app.state.ready = False
             await app.state.eval_engine.close()
-            judges.cancel()
+            await summed.close()
+            await repeats.close()
+            following.cancel()
             await keyring.close()
 
-    app = FastAPI(title="rft-graders", version=version("rft-graders"), lifespan=lifespan)
+    app = Service(title="rft-graders", version=version("rft-graders"), lifespan=lifespan)
     app.state.settings, app.state.ready = settings, False
     app.state.metrics = counted = Metrics()
+    app.state.queues = queues = Queues.of(settings)
     errors.install(app)
-    for prefix in ("/v1", "/openai/v1"):
-        app.include_router(graders.router, prefix=prefix)
-        app.include_router(files.router, prefix=prefix)
-        app.include_router(evals.router, prefix=prefix)
+    openapi.install(app)
+    for prefix in PREFIXES:
+        listed = prefix == "/v1"  # the document says once that both answer
+        app.include_router(graders.router, prefix=prefix, include_in_schema=listed)
+        app.include_router(files.router, prefix=prefix, include_in_schema=listed)
+        app.include_router(evals.router, prefix=prefix, include_in_schema=listed)
     app.include_router(grade.router)
+    app.include_router(named.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    tracing = Tracing()
     keyring, intake = Keyring([key.get_secret_value() for key in settings.api_keys]), Intake()
-    app.add_middleware(Compression)  # what is added first is inside: the gate comes before it
-    app.add_middleware(
-        Gate,
-        body_limit=settings.body_limit,
-        body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
-        keyring=keyring,
-        intake=intake,
+    app.stand_before(
+        lambda routed: Traced(
+            Watch(
+                Gate(
+                    Compression(Direct(routed, _direct())),
+                    body_limit=settings.body_limit,
+                    body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
+                    body_timeout_s=settings.body_timeout_s,
+                    keyring=keyring,
+                    intake=intake,
+                ),
+                metrics=counted,
+            ),
+            tracing=tracing,
+        )
     )
-    app.add_middleware(Watch, metrics=counted)
     return app
 
 
-def app_from_environment() -> FastAPI:
+def _direct() -> Mapping[str, Handler]:
+    """The routes that FastAPI is not asked for."""
+    published = {
+        f"{prefix}{graders.router.prefix}/{name}": handler
+        for prefix in PREFIXES
+        for name, handler in (("run", graders.run), ("validate", graders.validate))
+    }
+    return {**published, grade.GRADE_PATH: grade.grade, grade.BATCH_PATH: grade.grade_batch}
+
+
+def app_from_environment() -> Service:
     """The application of one of several processes, which `graders serve` configures through the environment."""
     config = os.environ.get(CONFIG_VARIABLE)
     return create_app(Settings.load(Path(config) if config else None))

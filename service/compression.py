@@ -7,10 +7,10 @@ line is at the client when it is written.
 
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Protocol
 
 import zstandard
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ApiError
@@ -27,11 +27,11 @@ ZSTD_INPUT = 128
 ENCODINGS = ("zstd", "gzip")
 """The preferred one first."""
 COMPRESSIBLE = (
-    "text/",
-    "application/json",
-    "application/x-ndjson",
-    "application/javascript",
-    "image/svg+xml",
+    b"text/",
+    b"application/json",
+    b"application/x-ndjson",
+    b"application/javascript",
+    b"image/svg+xml",
 )
 BODILESS = frozenset({204, 206, 304})
 """Answers without a body, or with a part of one, whose bytes are numbered."""
@@ -141,24 +141,37 @@ class Compression:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in with a plain body, and its answer out as the client wants it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        encoding = headers.get("content-encoding", "identity").strip().lower()
-        if encoding != "identity":
-            decoder = DECODERS.get(encoding)
-            if decoder is None:
-                message = f"a body may be compressed as {' or '.join(ENCODINGS)}, not as {encoding[:100]!r}"
-                await ApiError(415, message, code="unsupported_encoding").response()(scope, receive, send)
-                return
-            receive = _decompressed(receive, decoder(), encoding, scope["state"]["body_limit"])
-            dropped = (b"content-encoding", b"content-length")
-            # in the scope itself, not in a copy: what stands outside finds there which route was taken
-            scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in dropped]
-        await self._app(scope, receive, _Answer(send, accepted(headers.get("accept-encoding", ""))).send)
+        encoding: bytes | None = None
+        accepts = b""
+        for name, value in scope["headers"]:
+            if name == b"content-encoding":
+                encoding = value
+            elif name == b"accept-encoding":
+                accepts = accepts + b"," + value if accepts else value
+        if encoding is not None:
+            receive = self._plain(scope, receive, encoding.decode("latin-1").strip().lower())
+        await self._app(scope, receive, _Answer(send, accepted(accepts.decode("latin-1"))).send)
+
+    @staticmethod
+    def _plain(scope: Scope, receive: Receive, encoding: str) -> Receive:
+        """The body as it was before it was compressed.
+
+        Raises:
+            ApiError: 415, when it is compressed otherwise than we know.
+        """
+        if encoding == "identity":
+            return receive
+        decoder = DECODERS.get(encoding)
+        if decoder is None:
+            message = f"a body may be compressed as {' or '.join(ENCODINGS)}, not as {encoding[:100]!r}"
+            raise ApiError(415, message, code="unsupported_encoding")
+        dropped = (b"content-encoding", b"content-length")
+        # in the scope itself, not in a copy: what stands outside finds there which route was taken
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in dropped]
+        return _decompressed(receive, decoder(), encoding, scope["state"]["body_limit"])
 
 
+@lru_cache(maxsize=64)
 def accepted(header: str) -> str | None:
     """The encoding that an `accept-encoding` asks for and that we like best; None for none."""
     offered = set()
@@ -217,17 +230,19 @@ class _Answer:
         await self._send(message)
 
     def _begin(self, start: Message, first: Message) -> None:
-        headers = MutableHeaders(scope=start)
-        if (
-            start["status"] in BODILESS
-            or "content-encoding" in headers
-            or not headers.get("content-type", "").startswith(COMPRESSIBLE)
-        ):
+        headers = start["headers"]
+        kind = encoding = b""
+        for name, value in headers:
+            if name == b"content-type":
+                kind = value
+            elif name == b"content-encoding":
+                encoding = value
+        if start["status"] in BODILESS or encoding or not kind.startswith(COMPRESSIBLE):
             return
-        headers.add_vary_header("accept-encoding")
         streamed = first.get("more_body", False)
-        if self._encoding is None or not (streamed or len(first.get("body", b"")) >= SMALLEST):
-            return
-        self._encoder = ZstdEncoder() if self._encoding == "zstd" else GzipEncoder()
-        headers["content-encoding"] = self._encoding
-        del headers["content-length"]
+        if self._encoding is not None and (streamed or len(first.get("body", b"")) >= SMALLEST):
+            self._encoder = ZstdEncoder() if self._encoding == "zstd" else GzipEncoder()
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+            headers.append((b"content-encoding", self._encoding.encode()))
+        # also what is not compressed would be for others
+        start["headers"] = [*headers, (b"vary", b"accept-encoding")]

@@ -58,23 +58,21 @@ class Intake:
         if self.draining:
             raise Refusal(503, "this process is ending; ask again", code="draining", after_s=AGAIN_S)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """A request, which is waited for as long as this lasts.
+    def enter(self) -> None:
+        """Wait for this task, which answers a request, until it has left.
 
         Raises:
-            Refusal: When none is taken any more.
+            Refusal: When no request is taken any more.
         """
         self.check()
-        task = cast("asyncio.Task[object]", asyncio.current_task())  # there is none only outside the loop
-        self._running.add(task)
+        self._running.add(_this_task())
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self._running.discard(task)
-            if not self._running:
-                self._idle.set()
+
+    def leave(self) -> None:
+        """This task has answered its request, or given it up."""
+        self._running.discard(_this_task())
+        if not self._running:
+            self._idle.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Take nothing new, and wait for what runs; what takes longer is cancelled."""
@@ -118,3 +116,7 @@ class Intake:
             signal.signal(signal.SIGTERM, server)
             for task in draining:
                 task.cancel()
+
+
+def _this_task() -> "asyncio.Task[object]":
+    return cast("asyncio.Task[object]", asyncio.current_task())  # there is none only outside the loop

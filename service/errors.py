@@ -3,10 +3,16 @@
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from graders import ConfigurationError, PluginError
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
+_HEADERS = {
+    401: {"www-authenticate": "Bearer"},
+    408: {"connection": "close"},  # the rest of the body may still come
+}
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class ApiError(Exception):
@@ -28,8 +34,7 @@ class ApiError(Exception):
         """The error as a response."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         body = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
-        return JSONResponse({"error": body}, self.status, headers)
+        return JSONResponse({"error": body}, self.status, _HEADERS.get(self.status))
 
 
 def invalid_grader(error: ConfigurationError) -> ApiError:
@@ -38,20 +43,37 @@ def invalid_grader(error: ConfigurationError) -> ApiError:
     return ApiError(400, "; ".join(map(str, problems)), param=problems[0].where, code="invalid_grader")
 
 
+def told(error: Exception) -> JSONResponse:
+    """The answer to a request whose route raised an error that is the client's affair; any other is raised again."""
+    if isinstance(error, PluginError):
+        error = ApiError(503, str(error), param="grader", code="plugin_unavailable")
+    if not isinstance(error, ApiError):
+        raise error
+    return error.response()
+
+
 def install(app: FastAPI) -> None:
     """Answer every error in the published shape."""
 
     async def answer_api_error(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, PluginError):
-            error = ApiError(503, str(error), param="grader", code="plugin_unavailable")
-        elif isinstance(error, HTTPException):
+        if isinstance(error, HTTPException):
             code = _CODES.get(error.status_code)
-            error = ApiError(
-                error.status_code, f"{error.detail}: {request.method} {request.url.path}", code=code
-            )
-        if not isinstance(error, ApiError):
-            raise error
-        return error.response()
+            what = f"{error.detail}: {request.method} {request.url.path}"
+            response = ApiError(error.status_code, what, code=code).response()
+            if error.status_code == 405:
+                response.headers["allow"] = ", ".join(_allowed(request))
+            return response
+        return told(error)
 
     for kind in (ApiError, PluginError, HTTPException):
         app.add_exception_handler(kind, answer_api_error)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that an address takes; Starlette itself names those of the first route alone."""
+    scope = {name: request.scope[name] for name in ("type", "path", "root_path", "headers")}
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]

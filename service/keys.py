@@ -9,9 +9,9 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.draining import Refusal
 from service.errors import ApiError
@@ -46,6 +46,7 @@ RULES = (
 """The first that covers a request says which scope it needs; so whatever is new reads or manages."""
 
 
+@lru_cache(maxsize=256)
 def needed(method: str, path: str) -> str | None:
     """The scope that a request needs; None: any key will do."""
     return next(rule.scope for rule in RULES if rule.covers(method, path))
@@ -74,6 +75,10 @@ class Caller:
             raise ApiError(403, f"this API key lacks the scope '{scope}'", code="missing_scope")
 
 
+ANYONE = Caller()
+"""Whoever sends a request where no key is wanted."""
+
+
 class Limits:
     """How much each caller has done of late, and does now, in this process.
 
@@ -86,9 +91,8 @@ class Limits:
         self._running: dict[str, int] = {}
         self._left: dict[str, tuple[float, float]] = {}
 
-    @contextmanager
-    def hold(self, caller: Caller) -> Iterator[None]:
-        """A request of a caller, which counts as running as long as this lasts.
+    def enter(self, caller: Caller) -> None:
+        """Count a request of a caller as running, until it has left.
 
         Raises:
             Refusal: A 429, when it is one too many.
@@ -100,12 +104,12 @@ class Limits:
         if caller.requests_per_minute is not None:
             self._take(caller.client, caller.requests_per_minute)
         self._running[caller.client] = running + 1
-        try:
-            yield
-        finally:
-            self._running[caller.client] -= 1
-            if not self._running[caller.client]:
-                del self._running[caller.client]
+
+    def leave(self, caller: Caller) -> None:
+        """A request of a caller is answered, or given up."""
+        self._running[caller.client] -= 1
+        if not self._running[caller.client]:
+            del self._running[caller.client]
 
     def _take(self, client: str, per_minute: int) -> None:
         """Take one of a minute's requests, which come back one by one, evenly."""
@@ -164,7 +168,7 @@ class Keyring:
         # every one is compared, in constant time: how long it takes tells nothing
         if sum([hmac.compare_digest(key, each) for each in self._configured]):
             return Caller(_digest(key))
-        row = await self._find(key)
+        row = await self._find(key) if key else None
         if row is not None:
             return Caller(
                 _digest(key), frozenset(row.scopes.split()), row.requests_per_minute, row.concurrency
@@ -172,7 +176,7 @@ class Keyring:
         if await self._is_wanted():
             message = "a valid API key is required, as 'Authorization: Bearer KEY' or 'api-key: KEY'"
             raise ApiError(401, message, code="invalid_api_key")
-        return Caller()
+        return ANYONE
 
     async def _find(self, key: bytes) -> ApiKey | None:
         if self._stored is None:

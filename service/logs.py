@@ -8,12 +8,14 @@ reason libraries are heard from `warning` on: at lower levels some log the addre
 import json
 import logging
 import sys
+import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+
+from pydantic_core import to_json
 
 from runtime import Settings
 
@@ -22,29 +24,56 @@ TRACE_CHARACTERS = 128
 
 _OURS = ("graders", "runtime", "service")
 
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
-_trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+_identity: ContextVar[dict[str, str]] = ContextVar("identity")
+"""What the request that is being answered is called, by the names that lines have for it."""
 
 
-@contextmanager
-def request() -> Iterator[None]:
+class Request:
     """What is logged inside belongs to one request, which has yet to be named."""
-    tokens = _request_id.set(""), _trace_id.set("")
-    try:
-        yield
-    finally:
-        _request_id.reset(tokens[0])
-        _trace_id.reset(tokens[1])
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._token = _identity.set({})
+
+    def __exit__(self, *error: object) -> None:
+        """End."""
+        _identity.reset(self._token)
+
+
+class RequestRecord(logging.LogRecord):
+    """That a request was answered.
+
+    The base class finds out where it was made, which takes longer than most gradings, and nobody needs.
+    """
+
+    levelno, levelname = logging.INFO, "INFO"
+    args = exc_info = exc_text = stack_info = taskName = None  # noqa: N815  # the library's names, here and below
+    pathname = filename = module = funcName = processName = threadName = ""  # noqa: N815
+    lineno = process = thread = 0
+
+    def __init__(
+        self, name: str, fields: Mapping[str, Any]
+    ) -> None:  # the base class's is not called: see there
+        """A record.
+
+        Args:
+            name: The logger's.
+            fields: What there is to say.
+        """
+        self.name, self.msg, self.fields = name, "request", fields
+        self.created = time.time()
+        self.msecs = self.relativeCreated = 0.0
 
 
 def name_request(request_id: str) -> None:
     """Say which request is being answered."""
-    _request_id.set(request_id)
+    _identity.get({})["x_request_id"] = request_id
 
 
 def name_trace(trace_id: str | None) -> None:
     """Say what the caller calls what is being graded."""
-    _trace_id.set((trace_id or "")[:TRACE_CHARACTERS])
+    if trace_id:
+        _identity.get({})["trace_id"] = trace_id[:TRACE_CHARACTERS]
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -84,12 +113,15 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record, whole=self._messages),
-            **_identity(),
+            **_identity.get({}),
             **_fields(record),
         }
         if record.exc_info and record.exc_info[1] is not None:
             entry["exception"] = _traceback(record.exc_info[1], messages=self._messages)
-        return json.dumps(entry, default=str)
+        try:
+            return to_json(entry, ensure_ascii=True, fallback=str).decode()
+        except ValueError:  # a lone surrogate
+            return json.dumps(entry, default=str)
 
 
 class TextFormatter(JsonFormatter):
@@ -97,7 +129,7 @@ class TextFormatter(JsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """A record as a line."""
-        fields = {**_fields(record), **_identity()}
+        fields = {**_fields(record), **_identity.get({})}
         said = "".join(f" {name}={_printable(str(value))}" for name, value in fields.items())
         message = _printable(_message(record, whole=self._messages))
         line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}{said}"
@@ -110,19 +142,19 @@ _FORMATTERS = {"json": JsonFormatter.__name__, "text": TextFormatter.__name__}
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, part = divmod(int(record.created * 1000), 1000)
+    return f"{_second(seconds)}.{part:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _message(record: logging.LogRecord, *, whole: bool) -> str:
     message = record.getMessage()
     # asyncio shows a failed task, with its exception, from the second line on
     return message.partition("\n")[0] if record.name == "asyncio" and not whole else message
-
-
-def _identity() -> Mapping[str, str]:
-    named = {"x_request_id": _request_id.get(), "trace_id": _trace_id.get()}
-    return {name: value for name, value in named.items() if value}
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:

@@ -9,60 +9,44 @@ import asyncio
 import os
 import platform
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, Summary
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from graders import FailureKind, GraderResult
+from graders import GraderInfo, GraderResult, Item
 from graders.pattern import encodable
 from runtime import Gradings
+from runtime.causes import OTHER, known_cause, outcome_of
+from runtime.cost import COSTS, Cost
 from runtime.judge.statistics import ModelStatistics
+from service.groups import equal_groups
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where the processes of one service keep their figures; prometheus-client reads it when it is imported."""
 
-OTHER = "other"
-"""The label of everything that has none of its own."""
 NAMES = 200
 """Different names of strangers, for each label, that have a label of their own."""
 NAME_CHARACTERS = 100
 """Of a name that are shown."""
-
-CAUSES = frozenset(
-    {
-        *("broken_tests", "budget_spent", "deadline", "not_allowed", "timeout", "too_large"),
-        *("embedder_unavailable", "http_unavailable", "judge_unavailable", "sandbox_unavailable"),
-        *(
-            "content_filter",
-            "empty_answer",
-            "length",
-            "no_answer",
-            "refusal",
-            "status",
-            "unparseable_verdict",
-        ),
-        *("malformed_embedding", "malformed_response", "not_plain", "order_dependent_verdict"),
-        *("exit", "memory_limit", "output_limit", "protocol", "sandbox_died", "signal"),
-        *("worker_exited", "worker_start"),
-        *(kind.value for kind in FailureKind),
-    }
-)
-"""The causes that are told apart; a plugin's own are `other`."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 TOKENS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"})
 
 Statistics: TypeAlias = Callable[[], Mapping[str, ModelStatistics]]
 """Gives what the judges of this process did until now."""
+Kills: TypeAlias = Callable[[], Mapping[str, int]]
+Depths: TypeAlias = Callable[[], Mapping[Cost, int]]
+"""Gives how many processes the sandbox of this process has lost until now, by cause."""
 
 _GRADING_SECONDS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _REQUEST_SECONDS = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -124,6 +108,9 @@ class Metrics:
         self._requests: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._statistics: Statistics = dict
         self._judged: dict[str, _Counted] = {}
+        self._kills: Kills = dict
+        self._queues: Depths = dict
+        self._killed: Counts[str] = Counts()
 
         self._total = self._counter(
             "graders_gradings", "Gradings, by outcome and cause.", "grader", "type", "outcome", "cause"
@@ -141,12 +128,26 @@ class Metrics:
         self._squares = self._counter(
             "graders_rewards_squared", "Sum of the squares of the rewards.", "grader"
         )
-        self._in_flight = Gauge(
-            "graders_in_flight",
-            "Gradings that are being worked at.",
+        self._groups = self._counter(
+            "graders_groups", "Groups of rows with equal items, all of them graded.", "grader"
+        )
+        self._equal_groups = self._counter(
+            "graders_groups_equal", "Those of the groups whose rewards are all equal.", "grader"
+        )
+        self._sandbox_kills = self._counter(
+            "graders_sandbox_kills",
+            "Processes of the sandbox that ended before their work was done.",
+            "cause",
+        )
+        self._depths = Gauge(
+            "graders_queue_depth",
+            "Gradings that wait or are being worked at, by what they cost.",
+            ["cost"],
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        for cost in COSTS:  # an empty queue has a figure too
+            self._depths.labels(cost)
         self._answered = self._counter(
             "graders_http_requests", "Requests, by route and status.", "route", "method", "status"
         )
@@ -175,8 +176,13 @@ class Metrics:
         for result in results:
             self._grading(result).count(result.reward, result.execution_time)
 
-    def observe_batch(self, gradings: Gradings) -> None:
-        """Count the gradings of a batch; those that are a reward and nothing else are never made results for it."""
+    def observe_batch(self, gradings: Gradings, items: Sequence[Item]) -> None:
+        """Count the gradings of a batch; those that are a reward and nothing else are never made results for it.
+
+        Args:
+            gradings: One for each row.
+            items: One for each row: consecutive rows with equal ones are a group.
+        """
         bare: _Grading | None = None
         for index, reward in enumerate(gradings.rewards.tolist()):
             known = gradings.known(index)
@@ -186,15 +192,21 @@ class Metrics:
             if bare is None:
                 bare = self._grading(gradings[index])
             bare.count(reward, gradings.seconds)
+        self.observe_groups(gradings.grader, items, gradings.rewards)
 
-    @contextmanager
-    def in_flight(self, gradings: int = 1) -> Iterator[None]:
-        """While it lasts, so many gradings are being worked at."""
-        self._in_flight.inc(gradings)
-        try:
-            yield
-        finally:
-            self._in_flight.dec(gradings)
+    def observe_groups(self, grader: GraderInfo, items: Sequence[Item], rewards: NDArray[np.float64]) -> None:
+        """Count the groups of a batch, and those that teach nothing since their rewards are all equal.
+
+        Args:
+            grader: What graded.
+            items: One for each row.
+            rewards: One for each row; NaN where it is ungraded.
+        """
+        groups, equal = equal_groups(items, rewards)
+        if groups:
+            name = self._graders.label(grader.name)
+            self._groups.labels(name).inc(groups)
+            self._equal_groups.labels(name).inc(equal)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request that was answered.
@@ -213,15 +225,25 @@ class Metrics:
         bound[0].inc()
         bound[1].observe(seconds)
 
-    async def follow_judges(self, statistics: Statistics) -> None:
-        """Count what these judges do, every second until it is cancelled; another process may be asked for it."""
+    async def follow(self, statistics: Statistics, kills: Kills, depths: Depths) -> None:
+        """Count what judges, sandbox and queues do, every second until it is cancelled: another process may be asked."""
         self._statistics, self._judged = statistics, {}
+        self._kills, self._killed = kills, Counts()
+        self._queues = depths
         while True:
             await asyncio.sleep(1)
-            self.count_judges()
+            self.catch_up()
 
-    def count_judges(self) -> None:
-        """Bring the counters to where the judges' statistics are; in the event loop that the judges belong to."""
+    def catch_up(self) -> None:
+        """Bring the figures to where judges, sandbox and queues are; in the event loop that they belong to."""
+        self._count_judges()
+        for cost, depth in self._queues().items():
+            self._depths.labels(cost).set(depth)
+        for cause, number in self._kills().items():
+            self._sandbox_kills.labels(known_cause(cause)).inc(number - self._killed[cause])
+            self._killed[cause] = number
+
+    def _count_judges(self) -> None:
         for name, now in self._statistics().items():
             model = self._models.label(name)
             counted = self._judged.setdefault(name, _Counted())
@@ -230,7 +252,7 @@ class Metrics:
                 self._judges[which].labels(model).inc(number - counted.numbers[which])
                 counted.numbers[which] = number
             for cause, number in now.failures.items():
-                self._judge_failures.labels(model, _cause(cause)).inc(number - counted.failures[cause])
+                self._judge_failures.labels(model, known_cause(cause)).inc(number - counted.failures[cause])
                 counted.failures[cause] = number
             for kind, number in now.tokens.items():
                 label = kind if kind in TOKENS else OTHER
@@ -257,13 +279,7 @@ class Metrics:
         return Counter(name, text, labels, registry=self._registry)
 
     def _grading(self, result: GraderResult) -> _Grading:
-        failure = result.failure
-        if failure is None and result.parts:
-            failure = next(result.failures(), None)
-        outcome, cause = "graded", ""
-        if failure is not None:
-            outcome = "ungraded" if result.reward is None else "flagged"
-            cause = _cause(failure.details.get("type", failure.kind.value))
+        outcome, cause = outcome_of(result)
         grader = result.grader
         name, kind = (OTHER, OTHER) if grader is None else (self._graders.label(grader.name), grader.type)
         key = (name, kind, outcome, cause)
@@ -338,7 +354,3 @@ def _lives(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _cause(said: object) -> str:
-    return said if isinstance(said, str) and said in CAUSES else OTHER

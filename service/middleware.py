@@ -1,20 +1,25 @@
-"""What happens to every request before a route sees it: an identity, a key and what it allows, limits."""
+"""What happens to every request before a route sees it: an identity, a key and what it allows, limits.
 
+Nothing here is dear: these run before gradings that take less than any of them might.
+"""
+
+import asyncio
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Mapping
-from contextlib import ExitStack
+from typing import cast
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtime.causes import OTHER
 from service import logs
 from service.draining import Intake
 from service.errors import ApiError
 from service.keys import Keyring, Limits
-from service.metrics import OTHER, Metrics
+from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -32,34 +37,34 @@ class Watch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and look at what comes back."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         status = sent = 0
 
         async def send_watched(message: Message) -> None:
             nonlocal status, sent
-            status = message.get("status", status)
-            sent += len(message.get("body", b""))
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                sent += len(message.get("body", b""))
             await send(message)
 
         began = time.perf_counter()
-        with logs.request():
+        with logs.Request():
             try:
                 await self._app(scope, receive, send_watched)
             finally:
                 seconds = time.perf_counter() - began
-                route, method = _template(scope), scope["method"]
+                route, method = route_of(scope), scope["method"]
                 self._metrics.answered(route, method, status, seconds)
-                fields = {
-                    "method": method,
-                    "route": route,
-                    "status": status,
-                    "seconds": round(seconds, 6),
-                    "bytes": sent,
-                    "client": scope.get("state", {}).get("client", ""),
-                }
-                logger.info("request", extra={"fields": fields})
+                if logger.isEnabledFor(logging.INFO):
+                    fields = {
+                        "method": method,
+                        "route": route,
+                        "status": status,
+                        "seconds": round(seconds, 6),
+                        "bytes": sent,
+                        "client": scope["state"].get("client", ""),
+                    }
+                    logger.handle(logs.RequestRecord(logger.name, fields))
 
 
 class Gate:
@@ -75,21 +80,20 @@ class Gate:
         *,
         body_limit: int,
         body_limits: Mapping[str, int],
+        body_timeout_s: float,
         keyring: Keyring,
         intake: Intake,
     ) -> None:
         self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
+        self._body_timeout_s = body_timeout_s
         self._keyring, self._intake, self._limits = keyring, intake, Limits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it here."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
-
+        headers = dict(scope["headers"][::-1])  # of two of one name the first counts
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if given and _REQUEST_ID.fullmatch(given) else f"req_{os.urandom(16).hex()}"
+        shown = (b"x-request-id", request_id.encode())
         logs.name_request(request_id)
         started = False
 
@@ -97,19 +101,29 @@ class Gate:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                message["headers"] = [*message.get("headers", ()), shown]
             await send(message)
 
-        limit = self._body_limits.get(scope["path"], self._body_limit)
-        scope.setdefault("state", {}).update(client="", body_limit=limit)
+        path, state = scope["path"], scope["state"]
+        limit = state["body_limit"] = self._body_limits.get(path, self._body_limit)
+        state["client"] = ""
         try:
-            with ExitStack() as held:
-                try:
-                    await self._enter(scope, headers, held)
-                except ApiError as refusal:
-                    await refusal.response()(scope, receive, send_with_id)
-                    return
-                await self._app(scope, _counted(receive, limit), send_with_id)
+            if path in OPEN_PATHS:
+                if path == READY_PATH:
+                    self._intake.check()
+                await self._app(scope, receive, send_with_id)
+                return
+            self._intake.enter()  # before the key is looked up: the process must not end meanwhile
+            try:
+                await self._let_in(
+                    scope, headers, _bounded(receive, limit, self._body_timeout_s), send_with_id
+                )
+            finally:
+                self._intake.leave()
+        except ApiError as refusal:
+            await refusal.response()(scope, receive, send_with_id)
+        except ClientDisconnect:
+            pass  # nobody is there to be answered
         except Exception:
             logger.exception("request %s failed", request_id)
             if started:
@@ -119,22 +133,22 @@ class Gate:
             )
             await failed.response()(scope, receive, send_with_id)
 
-    async def _enter(self, scope: Scope, headers: Headers, held: ExitStack) -> None:
-        """Have a request count as running until `held` is closed, or raise what it is answered with instead."""
-        path, state = scope["path"], scope["state"]
-        if path in OPEN_PATHS:
-            if path == READY_PATH:
-                self._intake.check()
-            return
-        # before the key is looked up: the process must not end meanwhile
-        held.enter_context(self._intake.running())
+    async def _let_in(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        """Pass a request on that its caller may make, or raise what it is answered with instead."""
+        state = scope["state"]
         caller = await self._keyring.caller(_given_key(headers))
         state["client"] = caller.client
-        caller.check(scope["method"], path)
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > state["body_limit"]:
+        caller.check(scope["method"], scope["path"])
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > state["body_limit"]:
             raise body_too_large(state["body_limit"])
-        held.enter_context(self._limits.hold(caller))
+        self._limits.enter(caller)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._limits.leave(caller)
 
 
 def body_too_large(limit: int) -> ApiError:
@@ -142,21 +156,42 @@ def body_too_large(limit: int) -> ApiError:
     return ApiError(413, f"the body is longer than {limit:,} bytes", code="body_too_large")
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    seen = 0
+def _bounded(receive: Receive, limit: int, timeout_s: float) -> Receive:
+    """A request's body, as long as it is neither too long nor too late."""
+    seen, complete, late = 0, False, False
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout_s
 
-    async def receive_counted() -> Message:
-        nonlocal seen
-        message = await receive()
+    def give_up(task: "asyncio.Task[object]") -> None:
+        nonlocal late
+        late = True
+        task.cancel()
+
+    async def receive_bounded() -> Message:
+        nonlocal seen, complete
+        if complete:  # what comes now is the client's leave
+            return await receive()
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        timer = loop.call_at(until, give_up, task)  # a third of what asyncio.timeout takes
+        try:
+            message = await receive()
+        except asyncio.CancelledError:
+            if late and task.uncancel() == 0:
+                why = f"the body did not arrive within {timeout_s:g} s"
+                raise ApiError(408, why, code="body_too_slow") from None
+            raise
+        finally:
+            timer.cancel()
         seen += len(message.get("body", b""))
         if seen > limit:
             raise body_too_large(limit)
+        complete = not message.get("more_body", False)
         return message
 
-    return receive_counted
+    return receive_bounded
 
 
-def _template(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The route that a request took, as it is written, never the address itself."""
     # FastAPI's routes of an included router do not know its prefix; what it keeps beside them does
     effective = scope.get("fastapi", {}).get("effective_route_context")
@@ -164,6 +199,6 @@ def _template(scope: Scope) -> str:
     return path if isinstance(path, str) else OTHER
 
 
-def _given_key(headers: Headers) -> bytes:
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    return (bearer if scheme.lower() == "bearer" else headers.get("api-key", "")).strip().encode()
+def _given_key(headers: Mapping[bytes, bytes]) -> bytes:
+    scheme, _, bearer = headers.get(b"authorization", b"").partition(b" ")
+    return (bearer if scheme.lower() == b"bearer" else headers.get(b"api-key", b"")).strip()

@@ -4,7 +4,7 @@ A batch has thousands of results, most of which say nothing but a reward. Those 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
@@ -13,6 +13,9 @@ from graders import CausedBy, FailureKind, GraderInfo, GraderResult
 from graders.pattern import encodable
 from runtime.gradings import Gradings
 
+Origin: TypeAlias = tuple[str, int]
+"""The name of a stored grader, and which version of it."""
+
 
 class ShownGrader(BaseModel):
     """Which grader made a result."""
@@ -20,6 +23,12 @@ class ShownGrader(BaseModel):
     name: str
     type: str
     signature: str = Field(description="Two equal signatures give equal rewards.")
+    stored_name: str | None = Field(
+        None, description="The name that it was asked by; absent where it had none."
+    )
+    version: int | None = Field(
+        None, description="Which version of that name it is; absent where it had none."
+    )
 
 
 class ShownFailure(BaseModel):
@@ -77,15 +86,16 @@ class RowWriter:
 
     Args:
         lowest: The reward that ungraded rows are given beside their failure; None leaves it null.
+        origin: The name and the version of a stored grader.
 
     Attributes:
         written: Rows that were written.
         ungraded: Those of them that have no measured reward.
     """
 
-    def __init__(self, lowest: float | None = None) -> None:
+    def __init__(self, lowest: float | None = None, origin: Origin | None = None) -> None:
         self.written = self.ungraded = 0
-        self._lowest = lowest
+        self._lowest, self._origin = lowest, origin
         self._bulk: dict[float, bytes] = {}
         self._plain: dict[tuple[float | None, bool | None, float], bytes] = {}
 
@@ -124,20 +134,21 @@ class RowWriter:
             or result.metadata
             or result.usage
         ):
-            return written(shown(result, self._lowest))[1:]
+            return written(shown(result, self._lowest, self._origin))[1:]
         key = (result.reward, result.passed, result.execution_time)
         rest = self._plain.get(key)
         if rest is None:
-            rest = self._plain[key] = written(shown(result))[1:]
+            rest = self._plain[key] = written(shown(result, origin=self._origin))[1:]
         return rest
 
 
-def shown(result: GraderResult, lowest: float | None = None) -> dict[str, Any]:
+def shown(result: GraderResult, lowest: float | None = None, origin: Origin | None = None) -> dict[str, Any]:
     """A result as plain data.
 
     Args:
         result: What an evaluator has completed.
         lowest: The reward to show where there is none; None shows null.
+        origin: The name and the version of a stored grader.
 
     Raises:
         ValueError: When no evaluator has completed the result.
@@ -163,18 +174,29 @@ def shown(result: GraderResult, lowest: float | None = None) -> dict[str, Any]:
         "usage": result.usage,
         "execution_time": result.execution_time,
         "substituted": result.substituted,
-        "grader": shown_grader(result.grader),
+        "grader": shown_grader(result.grader, origin),
     }
 
 
-def shown_grader(grader: GraderInfo) -> dict[str, str]:
+def shown_grader(grader: GraderInfo, origin: Origin | None = None) -> dict[str, str | int]:
     """Which grader it was."""
-    return {"name": grader.name, "type": grader.type, "signature": grader.signature}
+    said: dict[str, str | int] = {"name": grader.name, "type": grader.type, "signature": grader.signature}
+    if origin is not None:
+        said["stored_name"], said["version"] = origin
+    return said
 
 
 def written(value: Mapping[str, Any]) -> bytes:
     """JSON of what graders say, whatever they say: no NaN, no lone surrogate, foreign objects as their text."""
-    return to_json(plain(value), inf_nan_mode="null", fallback=lambda foreign: encodable(str(foreign)))
+    try:
+        return to_json(value, inf_nan_mode="null", fallback=_known)
+    except ValueError:  # a lone surrogate somewhere
+        return to_json(plain(value), inf_nan_mode="null", fallback=_known)
+
+
+def _known(foreign: object) -> object:
+    """What stands for an object that JSON does not know."""
+    return dict(foreign) if isinstance(foreign, Mapping) else encodable(str(foreign))
 
 
 def plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from graders import FailureKind, GraderResult
 from graders.pattern import encodable
 from service.errors import ApiError
-from service.results import plain
+from service.results import plain, written
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -81,9 +81,9 @@ async def json_of(request: Request, *, empty: bytes = b"") -> Any:
         raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
 
 
-def documented(schema: Mapping[str, Any]) -> dict[str, Any]:
+def documented(schema: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
     """A body for the OpenAPI document; routes read it themselves, to answer errors in the published shape."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 async def read(request: Request, model: type[Body]) -> Body:
@@ -145,8 +145,10 @@ def _clear_flags() -> dict[str, bool | str | None]:
 _CLEAR = _clear_flags()
 
 
-def error_flags(result: GraderResult) -> dict[str, bool | str | None]:
+def error_flags(result: GraderResult) -> Mapping[str, bool | str | None]:
     """Every published error flag: those of the result and of its parts are set, with the first one's message."""
+    if result.failure is None and not result.parts:
+        return _CLEAR
     flags = _CLEAR.copy()
     for failure in result.failures():
         kind = failure.kind
@@ -159,26 +161,29 @@ def error_flags(result: GraderResult) -> dict[str, bool | str | None]:
     return flags
 
 
-def run_response(result: GraderResult) -> RunResponse:
-    """A result in the published shape: what is ungraded becomes 0.0 and a flag, as the API's clients expect."""
+def run_response(result: GraderResult) -> bytes:
+    """A result as a `RunResponse`: what is ungraded becomes 0.0 and a flag, as the API's clients expect."""
     grader = result.grader
     if grader is None:
         raise ValueError("only a result that an evaluator has completed can be shown")
     model = result.metadata.get("model")
-    return RunResponse(
-        reward=_or_zero(result.reward),
-        metadata=Metadata(
-            **_said(result),
-            name=grader.name,
-            type=grader.type,
-            errors=error_flags(result),
-            execution_time=result.execution_time,
-            scores={},
-            token_usage=_total(result.usage),
-            sampled_model_name=model if isinstance(model, str) else next(iter(result.usage), None),
-        ),
-        sub_rewards={encodable(key): _or_zero(reward) for key, reward in result.sub_rewards.items()},
-        model_grader_token_usage_per_model={model: dict(tokens) for model, tokens in result.usage.items()},
+    metadata = {
+        **_said(result),
+        "name": encodable(grader.name),
+        "type": grader.type,
+        "errors": error_flags(result),
+        "execution_time": result.execution_time,
+        "scores": {},
+        "token_usage": _total(result.usage),
+        "sampled_model_name": model if isinstance(model, str) else next(iter(result.usage), None),
+    }
+    return written(
+        {
+            "reward": _or_zero(result.reward),
+            "metadata": metadata,
+            "sub_rewards": {key: _or_zero(reward) for key, reward in result.sub_rewards.items()},
+            "model_grader_token_usage_per_model": result.usage,
+        }
     )
 
 

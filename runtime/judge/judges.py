@@ -25,6 +25,7 @@ from runtime.judge.server import ModelServer
 from runtime.judge.statistics import ModelStatistics
 from runtime.judge.wire import Completion, Question, encoded
 from runtime.settings import Settings
+from runtime.tracing import Tracer
 
 NO_KEY = "none"
 """What is sent to a server of one's own that needs no key: never the key of another."""
@@ -43,17 +44,24 @@ class _Answer:
 class Judges:
     """Models that grade, over any server that speaks one of the two APIs; belongs to one event loop."""
 
-    def __init__(self, settings: Settings, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
         """Open nothing yet.
 
         Args:
             settings: Which models are where, and what may be spent.
             transport: Sends the requests; None for the network.
+            tracer: Takes a span of each request; None traces nothing.
 
         Raises:
             ConfigurationError: When the meeting point of the limits is none.
         """
-        self._settings, self._transport = settings, transport
+        self._settings, self._transport, self._tracer = settings, transport, tracer
         self._servers: dict[str, ModelServer] = {}
         self._embedders: dict[str, Embedder] = {}
         self._meeting = meeting_at(settings.judge_store)
@@ -243,6 +251,8 @@ class Judges:
             seats=seats,
             requests=requests,
             tokens=tokens,
+            tracer=self._tracer,
+            traced=self._settings.trace_hosts,
         )
         self._servers[model] = server
         return server

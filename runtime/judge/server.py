@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 from openai import AsyncOpenAI
 
+from runtime.causes import cause_of
 from runtime.judge import failures
 from runtime.judge.configuration import JudgeModel
 from runtime.judge.dialects import REFUSALS, Dialect
@@ -15,7 +17,9 @@ from runtime.judge.failures import NoVerdict
 from runtime.judge.limits import Rate
 from runtime.judge.statistics import ModelStatistics
 from runtime.judge.wire import WIRES, Completion, Manner, Question, encoded
+from runtime.network import Hosts
 from runtime.retrying import may_pass, pause_after, retry_after
+from runtime.tracing import Tracer, spanning, text
 
 CHARACTERS_PER_TOKEN = 4.0
 ANSWER_TOKENS = 300.0
@@ -97,6 +101,8 @@ class ModelServer:
         seats: int,
         requests: Rate | None,
         tokens: Rate | None,
+        tracer: Tracer | None = None,
+        traced: Collection[str] = (),
     ) -> None:
         """A model that was not asked yet.
 
@@ -108,6 +114,8 @@ class ModelServer:
             seats: Requests of this process that may be in flight.
             requests: How many requests a minute, of all processes.
             tokens: How many tokens a minute, of all processes.
+            tracer: Takes a span of each request; None traces nothing.
+            traced: Hosts, or `host:port`, that are told of it in a header.
         """
         self.name, self.configuration = name, configuration
         self.identity = f"{client.base_url} {configuration.api} {name}"
@@ -123,6 +131,17 @@ class ModelServer:
         self._first_dialect = Dialect("schema" if structure == "auto" else structure)
         self._understood: dict[Manner, Dialect] = {}
         self._answer_tokens = ANSWER_TOKENS
+        self._tracer = tracer
+        where = client.base_url
+        host, port = where.host, where.port or (443 if where.scheme == "https" else 80)
+        self._is_told = tracer is not None and Hosts(traced).have(host, port)
+        self._said: dict[str, str | int] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",  # whose API it speaks
+            "gen_ai.request.model": text(name),
+            "server.address": text(host),
+            "server.port": port,
+        }
 
     def estimate(self, question: Question) -> tuple[int, int]:
         """Tokens that a question and its answer are likely to take."""
@@ -173,7 +192,7 @@ class ModelServer:
             self.statistics.requests += 1
             try:
                 async with asyncio.timeout(seconds):
-                    completion = await self._send(question, manner, dialect, request)
+                    completion = await self._send_traced(question, manner, dialect, request)
             except TimeoutError:
                 return _Failed(failures.no_answer(self.name, f"none within {seconds:.3g} s"), deadline)
             except httpx2.HTTPError as error:
@@ -182,6 +201,31 @@ class ModelServer:
                 return _Failed(self._failure(error), deadline, error.pause, may_pass=error.may_pass)
         await self._count(completion, estimated)
         return completion
+
+    async def _send_traced(
+        self, question: Question, manner: Manner, dialect: Dialect, request: httpx2.Request
+    ) -> Completion:
+        """Send a question as `_send` does, with a span of its own where somebody traces."""
+        if self._tracer is None:
+            return await self._send(question, manner, dialect, request)
+        with spanning(self._tracer, f"chat {text(self.name)}", "client", self._said) as span:
+            try:
+                completion = await self._send(question, manner, dialect, request)
+            except _StatusError as error:
+                span.set({"http.response.status_code": error.status})
+                span.fail(str(error.status))
+                raise
+            usage = completion.usage
+            span.set(
+                {
+                    "gen_ai.response.model": text(completion.model),
+                    "gen_ai.usage.input_tokens": usage.get("prompt_tokens", 0),
+                    "gen_ai.usage.output_tokens": usage.get("completion_tokens", 0),
+                }
+            )
+            if completion.failure is not None:
+                span.fail(cause_of(completion.failure.failure))
+            return completion
 
     async def _count(self, completion: Completion, estimated: int) -> None:
         answered = completion.usage.get("completion_tokens", 0)
@@ -226,6 +270,8 @@ class ModelServer:
         return httpx2.Request("POST", self._urls[question.api], headers=self._headers, content=content)
 
     async def _post(self, request: httpx2.Request, question: Question) -> Completion:
+        if self._tracer is not None and self._is_told:
+            request.headers["traceparent"] = self._tracer.traceparent()
         response = await self._transport.handle_async_request(request)
         try:
             await response.aread()

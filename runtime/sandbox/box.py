@@ -4,23 +4,25 @@ import asyncio
 import json
 import logging
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_json
 
-from graders import ConfigurationError, FailureKind, GradingError
+from graders import ConfigurationError, FailureKind, GradingError, Sandbox
 from graders.context import Isolation
-from runtime.sandbox.crew import Answer, Crew, Job, ask
+from runtime.sandbox.crew import Answer, Crew, Job, Overtaken, Turn, ask
 from runtime.sandbox.host import Host, unavailable
 from runtime.sandbox.images import Image, Images
 from runtime.sandbox.layers import FOREIGN, Level
 from runtime.sandbox.pool import ZygotePool
 from runtime.sandbox.process import SandboxProcess
 from runtime.sandbox.programs import Programs
+from runtime.sandbox.room import Pace
 from runtime.sandbox.session import Session
 from runtime.sandbox.verdicts import ZygoteDied
 from runtime.sandbox.zygote import Shape
@@ -32,6 +34,7 @@ ATTEMPTS = 2
 """A zygote may die of something else than the grading that it was at; one that two zygotes died with is to blame."""
 KEPT_CREWS = 32
 KEPT_SHAPES = 256
+KEPT_PACES = 1024
 
 
 class LocalSandbox:
@@ -40,6 +43,7 @@ class LocalSandbox:
     Attributes:
         images: The sets of packages that code can import.
         host: What this machine can isolate.
+        kills: Processes that ended before their work was done, by cause, since the sandbox is there.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class LocalSandbox:
             highest: The level that is tried first.
         """
         self._settings = settings
+        self.kills: Counter[str] = Counter()
         self._least = max(FOREIGN, Level(settings.sandbox_level))
         self._pool = ZygotePool(
             processes=settings.sandbox_processes, output_bytes=settings.sandbox_output_mb << 20
@@ -64,6 +69,7 @@ class LocalSandbox:
         # two cores for as long as one grading may take, as published; a lasting process that has used it up is replaced
         self._cpu_seconds = math.ceil(2 * settings.python_timeout_s)
         self._crews: OrderedDict[tuple[Job, Isolation], Crew] = OrderedDict()
+        self._paces: OrderedDict[Job, Pace] = OrderedDict()
 
     async def aclose(self) -> None:
         """End every process."""
@@ -98,8 +104,12 @@ class LocalSandbox:
         isolation: Isolation | None = None,
         timeout_s: float | None = None,
         memory_mb: int | None = None,
+        client: str = "",
     ) -> list[Answer]:
-        """Call the `grade(sample, item)` of a source for each row; see `graders.Sandbox`."""
+        """Call the `grade(sample, item)` of a source for each row; see `graders.Sandbox`.
+
+        The `client` is who asks: a digest of an API key, empty where there are no keys. Each is served in turn.
+        """
         try:
             self.images.find(image)
             program = await self._programs.get(source, image)
@@ -115,16 +125,16 @@ class LocalSandbox:
         encoded = [_encoded(row) for row in rows]
         # equal rows are graded once
         distinct = {row: None for row in encoded if isinstance(row, bytes)}
-        answers = dict(zip(distinct, await self._run(job, [*distinct], isolation), strict=True))
+        answers = dict(zip(distinct, await self._run(job, [*distinct], isolation, client), strict=True))
         return [self._explained(answers[row] if isinstance(row, bytes) else row) for row in encoded]
 
     @asynccontextmanager
     async def process(
-        self, role: str, *, image: str | None = None, memory_mb: int | None = None
+        self, role: str, *, image: str | None = None, memory_mb: int | None = None, client: str = ""
     ) -> AsyncGenerator[SandboxProcess]:
         """A fresh locked process; see `graders.Sandbox`."""
         found = self.images.find(image)
-        async with self._pool.room():
+        async with self._pool.room(client):
             session = await self._session(found, memory_mb)
             try:
                 await session.send(role.encode())
@@ -140,11 +150,17 @@ class LocalSandbox:
             finally:
                 session.release()
 
-    async def _run(self, job: Job, rows: Sequence[bytes], isolation: Isolation | None) -> list[Answer]:
+    def seen_by(self, client: str) -> Sandbox:
+        """The same for one client, who is a digest of an API key: each is served in turn."""
+        return ClientsSandbox(self, client) if client else self
+
+    async def _run(
+        self, job: Job, rows: Sequence[bytes], isolation: Isolation | None, client: str
+    ) -> list[Answer]:
         isolation = isolation or self._settings.python_isolation or "grading"
         # what a sample has executed in a process must not reach the next one, whatever the grader asks for
         if isolation == "grading" or job.program.executes:
-            return await self._apart(job, rows)
+            return await self._apart(job, rows, client)
         crew = self._crews.get((job, isolation))
         if crew is None:
             crew = self._crews[job, isolation] = Crew(
@@ -157,7 +173,7 @@ class LocalSandbox:
             )
             await self._let_crews_go()
         self._crews.move_to_end((job, isolation))
-        return await (self._apart(job, rows) if crew.impure else crew.grade(rows))
+        return await (self._apart(job, rows, client) if crew.impure else crew.grade(rows))
 
     async def _let_crews_go(self) -> None:
         """End the crews that were not asked for longest, when there are too many; those at work stay."""
@@ -165,35 +181,56 @@ class LocalSandbox:
         for key in idle[: max(0, len(self._crews) - KEPT_CREWS)]:
             await self._crews.pop(key).aclose()
 
-    async def _apart(self, job: Job, rows: Sequence[bytes]) -> list[Answer]:
+    async def _apart(self, job: Job, rows: Sequence[bytes], client: str = "") -> list[Answer]:
         """Grade each row in a process of its own."""
         if len(rows) == 1:
-            return [await self._alone(job, rows[0])]
+            return [await self._alone(job, rows[0], client)]
         answers: dict[int, Answer] = {}
         remaining = iter(enumerate(rows))
 
         async def work() -> None:
             for position, row in remaining:
-                answers[position] = await self._alone(job, row)
+                answers[position] = await self._alone(job, row, client)
 
         # twice as many as work at once: while one waits for its answer, the next one is being prepared
         await asyncio.gather(*(work() for _ in range(min(len(rows), 2 * self._settings.sandbox_processes))))
         return [answers[position] for position in range(len(rows))]
 
-    async def _alone(self, job: Job, row: bytes) -> Answer:
-        async with self._pool.room():
-            for _ in range(ATTEMPTS):
-                try:
-                    session = await self._start(job)
-                except GradingError as error:
-                    return error
-                try:
-                    answers, end = await ask(session, job, [row], begin=True)
-                    return end or answers[0]
-                except ZygoteDied:
-                    continue
-                finally:
-                    session.release()
+    async def _alone(self, job: Job, row: bytes, client: str) -> Answer:
+        pace = self._paces.setdefault(job, Pace())
+        self._paces.move_to_end(job)
+        if len(self._paces) > KEPT_PACES:
+            self._paces.popitem(last=False)
+        try:
+            async with self._pool.room(client):
+                return await self._once(job, row, pace)
+        except Overtaken:
+            async with self._pool.room(client, last=True):
+                return await self._once(job, row, None)
+
+    async def _once(self, job: Job, row: bytes, pace: Pace | None) -> Answer:
+        """Grade a row in a process of its own; with a pace others may overtake it.
+
+        Raises:
+            Overtaken: When they did.
+        """
+        turn = None if pace is None else Turn(pace.patience, lambda: self._pool.is_wanted)
+        loop = asyncio.get_running_loop()
+        for _ in range(ATTEMPTS):
+            try:
+                session = await self._start(job)
+            except GradingError as error:
+                return error
+            began = loop.time()
+            try:
+                answers, end = await ask(session, job, [row], begin=True, turn=turn)
+                return end or answers[0]
+            except ZygoteDied:
+                continue
+            finally:
+                if pace is not None:
+                    pace.note(loop.time() - began)
+                session.release()
         return unavailable("python: the processes that others are made of ended with it, again and again")
 
     def _explained(self, answer: Answer) -> Answer:
@@ -240,7 +277,18 @@ class LocalSandbox:
                 disk_mb=settings.python_disk_mb,
                 cpu_seconds=cpu_seconds,
             )
-        return await self.host.session(shape, least=self._least)
+        session = await self.host.session(shape, least=self._least)
+        session.streams.kills = self.kills
+        return session
+
+
+class ClientsSandbox:
+    """A sandbox as one client uses it."""
+
+    def __init__(self, sandbox: LocalSandbox, client: str) -> None:
+        self.check = sandbox.check
+        self.grade = partial(sandbox.grade, client=client)
+        self.process = partial(sandbox.process, client=client)
 
 
 def _encoded(row: tuple[Any, Any]) -> bytes | GradingError:

@@ -52,8 +52,25 @@ class Job:
         return b"grade", self.program.code, self.program.source
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How long a grading may keep others waiting.
+
+    Attributes:
+        seconds: After which it may be overtaken.
+        is_over: Whether it is, once they have passed; asked again after as many more.
+    """
+
+    seconds: float
+    is_over: Callable[[], bool]
+
+
+class Overtaken(Exception):
+    """A grading was stopped because others wait; it is to be begun again."""
+
+
 async def ask(
-    session: Session, job: Job, rows: Sequence[bytes], *, begin: bool = False
+    session: Session, job: Job, rows: Sequence[bytes], *, begin: bool = False, turn: Turn | None = None
 ) -> tuple[list[Answer], CodeFailure | None]:
     """Have a process do some gradings.
 
@@ -62,11 +79,13 @@ async def ask(
         job: What it does.
         rows: Sample and item of each, encoded.
         begin: Whether it has still to be told the job.
+        turn: When it may be overtaken; None for never.
 
     Returns:
         The answers that came, in order, and what ended the process before all had come.
 
     Raises:
+        Overtaken: When its turn is over; the process is killed.
         ZygoteDied: When the process ended with its zygote.
     """
     number = secrets.randbits(62)
@@ -75,8 +94,7 @@ async def ask(
     await session.send(*(job.begin() if begin else ()), request)
     try:
         while len(answers) < len(rows):
-            async with asyncio.timeout(job.timeout_s):
-                body = await session.receive(MAX_ANSWER)
+            body = await _frame(session, job.timeout_s, turn)
             told = _answers(body, number, len(rows) - len(answers))
             if told is None:
                 session.kill()
@@ -88,6 +106,27 @@ async def ask(
     except SessionEnded as end:
         return answers, ended(session, end)
     return answers, None
+
+
+async def _frame(session: Session, timeout_s: float, turn: Turn | None) -> bytes:
+    """The next frame of a process.
+
+    Raises:
+        TimeoutError: When it has not come within its time.
+        Overtaken: When its turn is over before.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout_s
+    while turn is not None and loop.time() + turn.seconds < until:
+        try:
+            async with asyncio.timeout(turn.seconds):
+                return await session.receive(MAX_ANSWER)
+        except TimeoutError:
+            if turn.is_over():
+                session.kill()
+                raise Overtaken from None
+    async with asyncio.timeout_at(until):
+        return await session.receive(MAX_ANSWER)
 
 
 def _answers(body: bytes, number: int, most: int) -> list[object] | None:

@@ -10,6 +10,7 @@ from typing import Any
 from runtime.sandbox.breed import AHEAD, Breed
 from runtime.sandbox.cgroups import Cgroup, Cgroups
 from runtime.sandbox.inside.limits import THREADS
+from runtime.sandbox.room import Room
 from runtime.sandbox.session import Session
 from runtime.sandbox.zygote import Shape
 
@@ -42,22 +43,32 @@ class ZygotePool:
         except OSError:
             self._cgroups = None  # `graders doctor` says why
         self._breeds: OrderedDict[Shape, Breed] = OrderedDict()
-        self._room = asyncio.Semaphore(processes)
+        self._room = Room(processes)
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @asynccontextmanager
-    async def room(self) -> AsyncGenerator[None]:
-        """Wait until a processor is free for one more grading; the processes inside a grading need no more room."""
+    async def room(self, client: str = "", *, last: bool = False) -> AsyncGenerator[None]:
+        """Wait until a processor is free for one more grading; the processes inside a grading need no more room.
+
+        Args:
+            client: Who asks; each is served in turn.
+            last: Whether all others are served first, for a time.
+        """
         if _has_room.get():
             yield
             return
-        async with self._room:
+        async with self._room.place(client, last=last):
             token = _has_room.set(True)
             try:
                 yield
             finally:
                 _has_room.reset(token)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for room who is to be served first."""
+        return self._room.is_wanted
 
     async def session(self, shape: Shape) -> Session:
         """A locked process that nobody has used.

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -31,10 +32,16 @@ class Streams:
     """The supervisor's view of a process's standard streams: files in memory of a size that cannot grow.
 
     A process that writes more than fits gets an error from its own write, and neither blocks nor fills anything.
+
+    Attributes:
+        limit: Bytes of each.
+        kills: Where it is counted, by cause, that the process ended before its work was done.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.kills: Counter[str] = Counter()
+        self._is_lost = False
         self.stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
         self.stdout = sealed_memfd("stdout", limit, writable=True)
         self.stderr = sealed_memfd("stderr", limit, writable=True)
@@ -43,6 +50,12 @@ class Streams:
     def full(self) -> bool:
         """Whether the process has tried to write more than fits."""
         return max(self._written(self.stdout), self._written(self.stderr)) >= self.limit
+
+    def lost(self, cause: str) -> None:
+        """Count that the process ended before its work was done; once, however many gradings it takes along."""
+        if not self._is_lost:
+            self._is_lost = True
+            self.kills[cause] += 1
 
     def tail(self, descriptor: int) -> str:
         """The end of what was written."""

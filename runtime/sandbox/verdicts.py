@@ -45,7 +45,8 @@ def timed_out(seconds: float, streams: Streams) -> CodeFailure:
 
 
 def failure(reason: CodeFailureReason, message: str, streams: Streams) -> CodeFailure:
-    """The failure of a process, with the end of what it wrote."""
+    """The failure of a process, which is counted, with the end of what it wrote."""
+    streams.lost(reason)
     kind = _KINDS.get(reason, FailureKind.PYTHON_GRADER_SERVER)
     return CodeFailure(message, reason=reason, kind=kind, details={"type": reason, **outputs(streams)})
 
@@ -65,6 +66,7 @@ def raised(answer: Mapping[str, Any], streams: Streams) -> GradingError:
     message = answer.get("message", "")[:MAX_MESSAGE]
     details = {"type": name, "traceback": answer.get("traceback", ""), **outputs(streams)}
     if name == "MemoryError":
+        streams.lost("memory_limit")
         message = f"python: the grader used more memory than it may: {message}"
         return GradingError(
             message, kind=FailureKind.PYTHON_GRADER_SERVER, details={**details, "type": "memory_limit"}

@@ -1,11 +1,12 @@
 """What waits for a worker: the gradings of one plugin type."""
 
 import asyncio
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from graders import Context, Grader, GraderResult, GradingError
+from runtime.rota import Rota
 
 BATCH_SECONDS = 0.05
 """A worker gets no more gradings at once than it is likely to finish in this time."""
@@ -22,6 +23,7 @@ class Job:
         row: The samples and their item, encoded.
         deadline: When it must be done, on the event loop's clock; None for no deadline but the worker's own.
         context: The world, which the grader in the worker asks.
+        client: Who asks: a digest of an API key; empty where there are no keys.
         done: Where its results are awaited.
         attempts: How often a worker died with it.
     """
@@ -31,6 +33,7 @@ class Job:
     row: bytes
     deadline: float | None
     context: Context
+    client: str
     done: "asyncio.Future[list[GraderResult]]"
     attempts: int = 0
 
@@ -52,7 +55,7 @@ class Job:
 class Lane:
     """The gradings that wait for one plugin type, and the tasks that work on them."""
 
-    waiting: deque[Job] = field(default_factory=deque)
+    waiting: Rota[Job] = field(default_factory=Rota)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     first: asyncio.Lock = field(default_factory=asyncio.Lock)
     workers: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -60,12 +63,15 @@ class Lane:
     seconds: float = BATCH_SECONDS
     """Running mean of one grading's time."""
 
-    def put(self, *jobs: Job, first: bool = False) -> None:
-        """Add gradings at the end, or at the head."""
-        if first:
-            self.waiting.extendleft(reversed(jobs))
-        else:
-            self.waiting.extend(jobs)
+    def put(self, job: Job) -> None:
+        """Let a grading wait; each client is served in turn."""
+        self.waiting.put(job.client, job)
+        self.wake.set()
+
+    def put_back(self, jobs: Sequence[Job]) -> None:
+        """Let gradings that were taken be the next ones again."""
+        for job in reversed(jobs):
+            self.waiting.put_back(job.client, job)
         self.wake.set()
 
     def take(self, workers: int) -> list[Job]:
@@ -73,8 +79,7 @@ class Lane:
         fair = -(-len(self.waiting) // workers)
         size = max(1, min(BATCH_LIMIT, fair, int(BATCH_SECONDS / max(self.seconds, 1e-6))))
         jobs: list[Job] = []
-        while self.waiting and len(jobs) < size:
-            job = self.waiting.popleft()
+        while len(jobs) < size and (job := self.waiting.take()) is not None:
             if not job.done.done():
                 jobs.append(job)
         return jobs

@@ -77,6 +77,7 @@ class WorkerPool:
         *,
         deadline: float | None,
         context: Context,
+        client: str = "",
         depth: int = 0,
     ) -> list[GraderResult]:
         """Grade in a worker; every failure is in the results.
@@ -87,6 +88,7 @@ class WorkerPool:
             item: Their item.
             deadline: On the event loop's clock.
             context: The world, which the grader in the worker asks.
+            client: Who asks; each is served in turn.
             depth: How many workers wait for this grading: each depth has lanes of its own, or a grader inside a grader
                 could wait for ever for the worker that waits for it.
         """
@@ -97,7 +99,7 @@ class WorkerPool:
             return [grader.failed(GradingError(f"the row cannot be sent to a worker: it is {error}"))] * len(
                 samples
             )
-        job = Job(grader, len(samples), row, deadline, context, loop.create_future())
+        job = Job(grader, len(samples), row, deadline, context, client, loop.create_future())
         lane = self._lane(grader, depth)
         lane.put(job)
         self._hire(lane, grader)
@@ -192,7 +194,7 @@ class WorkerPool:
                 job.fail(str(death), kind=FailureKind.PYTHON_GRADER_SERVER, details={"type": "worker_exited"})
             return False
         finally:
-            lane.put(*rest, first=True)
+            lane.put_back(rest)
         return True
 
     async def _first_of(self, lane: Lane, worker: WorkerProcess, rest: deque[Job], number: int) -> bool:
@@ -263,8 +265,8 @@ def _out_of_memory(result: GraderResult) -> bool:
 
 def _refuse_all(lane: Lane, error: Exception) -> None:
     """A type that no longer starts: what waits for it is ungraded, and says why."""
-    while lane.waiting:
-        lane.waiting.popleft().fail(
+    while (job := lane.waiting.take()) is not None:
+        job.fail(
             str(error),
             kind=FailureKind.PYTHON_GRADER_SERVER,
             caused_by="infrastructure",

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graders import ConfigurationError, FailureKind, Grader, GraderResult, GradingError, Item, Problem, Sample
+from graders import ConfigurationError, FailureKind, Grader, GraderResult, GradingError, Problem, Sample
 from runtime import Evaluator
 from service.errors import ApiError
+from service.evals.sources import Row
 from service.results import shown
 
 FIELD = "testing_criteria"
@@ -31,16 +32,31 @@ class Criterion:
     grader: Grader
     reads_sample: bool
 
-    async def grade(
-        self, evaluator: Evaluator, sample: Sample | None, item: Item, client: str
-    ) -> GraderResult:
-        """Grade one item; where its sample is missing and would be read, the result is ungraded."""
-        if sample is None and self.reads_sample:
-            missing = GradingError(
+    @property
+    def compares(self) -> bool:
+        """Whether it scores the samples of one item together."""
+        return self.grader.type.form == "group"
+
+    async def grade(self, evaluator: Evaluator, rows: Sequence[Row], client: str) -> list[GraderResult]:
+        """Grade rows with equal items; one whose sample is missing and would be read is ungraded.
+
+        A grader that compares samples sees those that there are.
+        """
+        failures = [self._failure(row) for row in rows]
+        samples = [
+            row.sample or Sample() for row, failure in zip(rows, failures, strict=True) if failure is None
+        ]
+        graded = iter(await evaluator.grade_group(self.grader, samples, rows[0].item, client=client))
+        return [next(graded) if failure is None else self.grader.failed(failure) for failure in failures]
+
+    def _failure(self, row: Row) -> GradingError | None:
+        if row.failure is not None:
+            return row.failure
+        if row.sample is None and self.reads_sample:
+            return GradingError(
                 "the row has no sample, which this criterion reads", kind=FailureKind.INVALID_VARIABLE
             )
-            return self.grader.failed(missing)
-        return await evaluator.grade(self.grader, sample or Sample(), item, client=client)
+        return None
 
 
 async def accept(evaluator: Evaluator, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -22,9 +22,11 @@ from sqlalchemy.exc import OperationalError
 from graders import ConfigurationError, GraderResult, GradingError, PluginError
 from graders.pattern import encodable
 from runtime import Evaluator, Settings
+from runtime.tracing import spanning
 from service.evals.criteria import Criterion, load, verdict
 from service.evals.sampling import Sampler, SamplingSource
 from service.evals.sources import Checker, Row, SourceError, chunks, sampling
+from service.metrics import Metrics
 from service.results import written
 from service.store import Files
 from service.store.evals import EvalRun, Evals, OutputItem, Tally, item_id
@@ -61,10 +63,14 @@ class Engine:
         evals: Has the runs.
         files: Has what they read.
         settings: `eval_runs`, `eval_concurrency` and `eval_lease_s`.
+        metrics: Counts the gradings.
     """
 
-    def __init__(self, evaluator: Evaluator, evals: Evals, files: Files, settings: Settings) -> None:
+    def __init__(
+        self, evaluator: Evaluator, evals: Evals, files: Files, settings: Settings, metrics: Metrics
+    ) -> None:
         self._evaluator, self._evals, self._files, self._settings = evaluator, evals, files, settings
+        self._metrics = metrics
         self._owner = uuid.uuid4().hex
         self._running: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
@@ -117,7 +123,7 @@ class Engine:
 
     async def _keep(self, run: EvalRun) -> None:
         """Grade a run, and renew its lease meanwhile."""
-        grading = asyncio.create_task(self._finish(run))
+        grading = asyncio.create_task(self._traced(run))
         try:
             while not grading.done():
                 await asyncio.wait({grading}, timeout=min(LOOK_S, self._settings.eval_lease_s / 3))
@@ -137,6 +143,15 @@ class Engine:
             # what is written next finds out whether the run is still ours
             logger.exception("cannot renew the lease of %s", run.id)
             return True
+
+    async def _traced(self, run: EvalRun) -> None:
+        """Grade a run to its end, in a span where somebody traces."""
+        tracer = self._evaluator.tracer
+        if tracer is None:
+            await self._finish(run)
+            return
+        with spanning(tracer, "eval run", attributes={"graders.run": run.id}):
+            await self._finish(run)
 
     async def _finish(self, run: EvalRun) -> None:
         """Grade a run to its end, whatever that is."""
@@ -169,21 +184,24 @@ class Engine:
         if not await self._evals.begin(run.id, self._owner, await self._count(run)):
             return False
         done, tally = await self._evals.finished(run.id), Tally(**run.tally)
-        running: set[asyncio.Task[Graded]] = set()
-        rows = self._rows(run, done)
+        running: set[asyncio.Task[Sequence[Graded]]] = set()
+        compares = any(criterion.compares for criterion in criteria)
+        groups = self._groups(run) if compares else self._single(run)
+        left = _left(groups, done)
         try:
-            async with aclosing(rows):
+            async with aclosing(groups), aclosing(left):
                 exhausted = False
                 while running or not exhausted:
                     while not exhausted and len(running) < self._settings.eval_concurrency:
-                        row = await anext(rows, None)
-                        exhausted = row is None
-                        if row is not None:
-                            running.add(asyncio.create_task(self._graded(run, criteria, source, row)))
+                        rows = await anext(left, None)
+                        exhausted = rows is None
+                        if rows is not None:
+                            running.add(asyncio.create_task(self._graded(run, criteria, source, rows)))
                     if not running:
                         break
                     finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                    items = [_counted(run, graded, tally) for graded in [task.result() for task in finished]]
+                    # all rows of a group at once: whoever goes on after a kill finds it whole or not at all
+                    items = [_counted(run, graded, tally) for task in finished for graded in task.result()]
                     if not await self._evals.record(run.id, self._owner, items, tally):
                         return False
         finally:
@@ -193,17 +211,22 @@ class Engine:
         return True
 
     async def _graded(
-        self, run: EvalRun, criteria: Sequence[Criterion], source: SamplingSource | None, row: Row
-    ) -> Graded:
-        usage: Mapping[str, Mapping[str, int]] = {}
+        self, run: EvalRun, criteria: Sequence[Criterion], source: SamplingSource | None, rows: Sequence[Row]
+    ) -> Sequence[Graded]:
+        """Grade one row, or several with equal items."""
+        usages: Sequence[Mapping[str, Mapping[str, int]]] = [{} for _ in rows]
         if source is not None:
-            row, usage = await self._sampled(source, row, run.client)
-        if row.failure is not None:
-            return Graded(row, [(each, each.grader.failed(row.failure)) for each in criteria], usage)
-        results = await asyncio.gather(
-            *(each.grade(self._evaluator, row.sample, row.item, run.client) for each in criteria)
+            sampled = await asyncio.gather(*(self._sampled(source, row, run.client) for row in rows))
+            rows, usages = [row for row, _ in sampled], [usage for _, usage in sampled]
+        by_criterion = await asyncio.gather(
+            *(each.grade(self._evaluator, rows, run.client) for each in criteria)
         )
-        return Graded(row, list(zip(criteria, results, strict=True)), usage)
+        graded = []
+        for row, usage, *results in zip(rows, usages, *by_criterion, strict=True):
+            if row.failure is None:
+                self._metrics.observe(results)
+            graded.append(Graded(row, list(zip(criteria, results, strict=True)), usage))
+        return graded
 
     async def _sampled(
         self, source: SamplingSource, row: Row, client: str
@@ -232,11 +255,41 @@ class Engine:
             raise SourceError("no_rows", "there is no row to grade")
         return total
 
-    async def _rows(self, run: EvalRun, done: set[int]) -> AsyncGenerator[Row, None]:
+    async def _single(self, run: EvalRun) -> AsyncGenerator[Sequence[Row], None]:
+        """Each row."""
         async for chunk in chunks(run.data_source, self._files, self._evals):
             for row in chunk:
-                if row.position not in done:
-                    yield row
+                yield [row]
+
+    async def _groups(self, run: EvalRun) -> AsyncGenerator[Sequence[Row], None]:
+        """Consecutive rows with equal items, which a criterion compares.
+
+        Raises:
+            SourceError: When a group is larger than a batch may be.
+        """
+        group: list[Row] = []
+        async for (row,) in self._single(run):
+            if group and group[-1].item != row.item:
+                yield group
+                group = []
+            group.append(row)
+            if len(group) > self._settings.batch_rows:
+                raise SourceError(
+                    "group_too_large",
+                    f"{row.place}: more than {self._settings.batch_rows:,} consecutive rows (batch_rows) have equal "
+                    "items, and a criterion compares them all; give each prompt an item of its own",
+                )
+        if group:
+            yield group
+
+
+async def _left(
+    groups: AsyncGenerator[Sequence[Row], None], done: set[int]
+) -> AsyncGenerator[Sequence[Row], None]:
+    """The rows that are not written yet."""
+    async for group in groups:
+        if rows := [row for row in group if row.position not in done]:
+            yield rows
 
 
 def _counted(run: EvalRun, graded: Graded, tally: Tally) -> OutputItem:

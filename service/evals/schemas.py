@@ -1,11 +1,12 @@
 """The bodies of the Evals API, and how evals, runs and output items are shown."""
 
 from collections.abc import Mapping
+from math import isinf
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import jsonschema_rs
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from graders import Sample
 from graders.pattern import encodable
@@ -34,6 +35,58 @@ SAMPLE_SCHEMA: dict[str, Any] = {
     "required": ["output_text"],
 }
 """What criteria find in a sample, in whatever form a row has it."""
+Criteria = Annotated[
+    list[dict[str, Any]],
+    Field(description="The JSON of graders.", json_schema_extra={"minItems": 1}),
+]
+
+# for the document alone: what is wrong in them is told more exactly than a union of models would
+_CONFIG: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "item_schema"],
+    "additionalProperties": False,
+    "properties": {
+        "type": {"const": "custom"},
+        "item_schema": {"type": "object", "description": "A JSON schema, for the item of every row."},
+        "include_sample_schema": {"type": "boolean", "description": "Whether rows come with a sample."},
+    },
+}
+_ROW: dict[str, Any] = {
+    "type": "object",
+    "required": ["item"],
+    "properties": {
+        "item": {"type": "object"},
+        "sample": {
+            "type": ["string", "object", "array", "null"],
+            "description": "The model's answer: its text, a stored sample, a chat completion, or a list of messages.",
+        },
+    },
+}
+_SOURCE: dict[str, Any] = {
+    "type": "object",
+    "description": "Rows with their samples (`jsonl`), or with a model that is asked for them, as published.",
+    "required": ["type"],
+    "properties": {
+        "type": {"enum": ["jsonl", "completions", "responses"]},
+        "source": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "required": ["type", "content"],
+                    "properties": {
+                        "type": {"const": "file_content"},
+                        "content": {"type": "array", "items": _ROW},
+                    },
+                },
+                {
+                    "type": "object",
+                    "required": ["type", "id"],
+                    "properties": {"type": {"const": "file_id"}, "id": {"type": "string"}},
+                },
+            ]
+        },
+    },
+}
 
 
 class CreateEval(BaseModel):
@@ -43,8 +96,8 @@ class CreateEval(BaseModel):
 
     name: str | None = None
     metadata: Labels | None = None
-    data_source_config: dict[str, Any]
-    testing_criteria: list[dict[str, Any]]
+    data_source_config: Annotated[dict[str, Any], WithJsonSchema(_CONFIG)]
+    testing_criteria: Criteria
 
 
 class UpdateEval(BaseModel):
@@ -63,7 +116,7 @@ class CreateRun(BaseModel):
 
     name: str | None = None
     metadata: Labels | None = None
-    data_source: dict[str, Any]
+    data_source: Annotated[dict[str, Any], WithJsonSchema(_SOURCE)]
 
 
 class Regrade(BaseModel):
@@ -73,7 +126,139 @@ class Regrade(BaseModel):
 
     name: str | None = None
     metadata: Labels | None = None
-    testing_criteria: list[dict[str, Any]]
+    testing_criteria: Criteria
+
+
+class EvalObject(BaseModel):
+    """An eval, as published."""
+
+    id: str
+    object: Literal["eval"]
+    name: str
+    metadata: dict[str, str] | None
+    data_source_config: dict[str, Any] = Field(description="`custom`, with the `schema` of whole rows.")
+    testing_criteria: list[dict[str, Any]] = Field(description="Graders with their `id`; secrets are masked.")
+    created_at: int = Field(description="Seconds since 1970.")
+
+
+class EvalDeleted(BaseModel):
+    """That an eval is gone."""
+
+    object: Literal["eval.deleted"]
+    deleted: Literal[True]
+    eval_id: str
+
+
+class RunError(BaseModel):
+    """Why a run failed."""
+
+    code: str
+    message: str
+
+
+class ResultCounts(BaseModel):
+    """How many rows a run has, and what became of those that are done."""
+
+    total: int = Field(description="0 until they are counted.")
+    errored: int = Field(description="Rows with a criterion that could not be measured.")
+    failed: int
+    passed: int
+
+
+class ModelUsage(BaseModel):
+    """What one model was asked for, whether it answered or judged."""
+
+    model_name: str
+    invocation_count: int
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_tokens: int
+
+
+class CriterionCounts(BaseModel):
+    """The verdicts of one criterion; rows that it could not measure are in neither count."""
+
+    testing_criteria: str
+    passed: int
+    failed: int
+
+
+class RunObject(BaseModel):
+    """A run of an eval, as published."""
+
+    id: str
+    object: Literal["eval.run"]
+    eval_id: str
+    name: str
+    metadata: dict[str, str] | None
+    status: Literal["queued", "in_progress", "completed", "canceled", "failed"]
+    error: RunError | None
+    model: str = Field(description="What answered the rows; empty where they came with their samples.")
+    data_source: dict[str, Any]
+    created_at: int = Field(description="Seconds since 1970.")
+    report_url: str
+    result_counts: ResultCounts
+    per_model_usage: list[ModelUsage]
+    per_testing_criteria_results: list[CriterionCounts]
+
+
+class RunDeleted(BaseModel):
+    """That a run is gone."""
+
+    object: Literal["eval.run.deleted"]
+    deleted: Literal[True]
+    run_id: str
+
+
+class Verdict(BaseModel):
+    """What one criterion says of one row; `score` and `passed` are null where it could not be measured."""
+
+    name: str
+    type: str
+    score: float | None
+    passed: bool | None
+    sample: dict[str, Any] | None = Field(description="What the grader has to say beside its score.")
+
+
+class ItemObject(BaseModel):
+    """An output item: what became of one row."""
+
+    id: str
+    object: Literal["eval.run.output_item"]
+    eval_id: str
+    run_id: str
+    status: Literal["pass", "fail", "error"]
+    created_at: int = Field(description="Seconds since 1970.")
+    datasource_item_id: int = Field(description="The row's position, from 0.")
+    datasource_item: dict[str, Any]
+    results: list[Verdict]
+    sample: dict[str, Any] | None
+
+
+class _Page(BaseModel):
+    object: Literal["list"]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class EvalList(_Page):
+    """A page of evals."""
+
+    data: list[EvalObject]
+
+
+class RunList(_Page):
+    """A page of the runs of an eval."""
+
+    data: list[RunObject]
+
+
+class ItemList(_Page):
+    """A page of the output items of a run."""
+
+    data: list[ItemObject]
 
 
 class _CustomConfig(BaseModel):
@@ -81,7 +266,7 @@ class _CustomConfig(BaseModel):
 
     type: Literal["custom"]
     item_schema: dict[str, Any]
-    include_sample_schema: bool = False
+    include_sample_schema: Annotated[bool, Field(strict=True)] = False
 
 
 async def read(request: Request, model: type[Body]) -> Body:
@@ -90,7 +275,27 @@ async def read(request: Request, model: type[Body]) -> Body:
     Raises:
         ApiError: 400, naming the field, when it is not JSON or not what is wanted.
     """
-    return parsed(model, await json_of(request, empty=b"{}"))
+    data = await json_of(request, empty=b"{}")
+    where = endless(data)
+    if where is not None:
+        # JSON has no infinity, so that it could be neither shown nor kept
+        message = f"{where or 'body'}: the number is too large: expected one of at most 1.8e308"
+        raise ApiError(400, message, param=where or None, code="invalid_body")
+    return parsed(model, data)
+
+
+def endless(data: object) -> str | None:
+    """Where in a JSON value the first number is that is too large to be one, with dots; None: nowhere."""
+    pending: list[tuple[str, object]] = [("", data)]
+    while pending:
+        where, value = pending.pop()
+        if isinstance(value, float) and isinf(value):
+            return where
+        inner = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        )
+        pending += [(f"{where}.{key}" if where else str(key), part) for key, part in inner]
+    return None
 
 
 def parsed(model: type[Body], data: object, *where: str) -> Body:

@@ -8,13 +8,22 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from graders.pattern import encodable
+from service.draining import Refusal
 from service.errors import ApiError
 from service.evals import criteria, sources
 from service.evals.engine import Engine
 from service.evals.schemas import (
     CreateEval,
     CreateRun,
+    EvalDeleted,
+    EvalList,
+    EvalObject,
+    ItemList,
+    ItemObject,
     Regrade,
+    RunDeleted,
+    RunList,
+    RunObject,
     UpdateEval,
     data_source_config,
     read,
@@ -22,17 +31,21 @@ from service.evals.schemas import (
     shown_item,
     shown_run,
 )
+from service.idempotency import PARAMETER, repeatable
 from service.routes.files import files_of
 from service.routes.graders import evaluator_of
 from service.schemas import documented
 from service.store.evals import UNFINISHED, Eval, EvalRun, Evals, OutputItem
 from service.store.paging import Order, new_id
+from service.store.room import Full
 
 router = APIRouter(prefix="/evals", tags=["evals"])
 
 Row = TypeVar("Row", Eval, EvalRun, OutputItem)
 
 MOST = 1000
+RUNS_AGAIN_S = 10
+"""Seconds after which some of too many runs may have ended."""
 RUN_STATUSES = ("queued", "in_progress", "completed", "canceled", "failed")
 ITEM_STATUSES = {"pass": "pass", "fail": "fail", "failed": "fail", "error": "error"}
 """The client's documentation calls one of them both `fail` and `failed`."""
@@ -59,7 +72,13 @@ def _parameters(name: str, values: Sequence[str]) -> dict[str, Any]:
     return {"parameters": [*_PAGE, {"name": name, "in": "query", "schema": {"enum": list(values)}}]}
 
 
-@router.post("", status_code=201, openapi_extra=documented(CreateEval.model_json_schema()))
+@router.post(
+    "",
+    status_code=201,
+    response_model=EvalObject,
+    openapi_extra={**documented(CreateEval.model_json_schema()), "parameters": [PARAMETER]},
+)
+@repeatable
 async def create(request: Request) -> Response:
     """Make an eval."""
     body = await read(request, CreateEval)
@@ -75,11 +94,15 @@ async def create(request: Request) -> Response:
         created_at=now,
         updated_at=now,
     )
-    await evals_of(request).add(made)
+    try:
+        await evals_of(request).add(made, most=request.app.state.settings.evals_kept)
+    except Full as full:
+        message = f"there are {full.most:,} evals, as many as are kept here (evals_kept): delete some"
+        raise ApiError(403, message, code="too_many_evals") from None
     return JSONResponse(shown_eval(made), 201)
 
 
-@router.get("", openapi_extra=_parameters("order_by", ["created_at", "updated_at"]))
+@router.get("", response_model=EvalList, openapi_extra=_parameters("order_by", ["created_at", "updated_at"]))
 async def page(request: Request) -> Response:
     """List evals, oldest first unless `order` is `desc`."""
     after, limit, order = _paging(request)
@@ -91,13 +114,17 @@ async def page(request: Request) -> Response:
     return _listed(found, shown_eval)
 
 
-@router.get("/{eval_id}")
+@router.get("/{eval_id}", response_model=EvalObject)
 async def retrieve(request: Request, eval_id: str) -> Response:
     """What is known of an eval."""
     return JSONResponse(shown_eval(await _found(request, eval_id)))
 
 
-@router.post("/{eval_id}", openapi_extra=documented(UpdateEval.model_json_schema()))
+@router.post(
+    "/{eval_id}",
+    response_model=EvalObject,
+    openapi_extra=documented(UpdateEval.model_json_schema(), required=False),
+)
 async def change(request: Request, eval_id: str) -> Response:
     """Change the name or the metadata of an eval, the only things that can change."""
     body = await read(request, UpdateEval)
@@ -110,7 +137,7 @@ async def change(request: Request, eval_id: str) -> Response:
     return JSONResponse(shown_eval(changed))
 
 
-@router.delete("/{eval_id}")
+@router.delete("/{eval_id}", response_model=EvalDeleted)
 async def delete(request: Request, eval_id: str) -> Response:
     """Delete an eval with its runs."""
     if not await evals_of(request).delete(eval_id):
@@ -118,7 +145,13 @@ async def delete(request: Request, eval_id: str) -> Response:
     return JSONResponse({"object": "eval.deleted", "deleted": True, "eval_id": eval_id})
 
 
-@router.post("/{eval_id}/runs", status_code=201, openapi_extra=documented(CreateRun.model_json_schema()))
+@router.post(
+    "/{eval_id}/runs",
+    status_code=201,
+    response_model=RunObject,
+    openapi_extra={**documented(CreateRun.model_json_schema()), "parameters": [PARAMETER]},
+)
+@repeatable
 async def create_run(request: Request, eval_id: str) -> Response:
     """Begin to measure rows."""
     of = await _found(request, eval_id)
@@ -128,7 +161,10 @@ async def create_run(request: Request, eval_id: str) -> Response:
 
 
 @router.post(
-    "/{eval_id}/runs/{run_id}/regrade", status_code=201, openapi_extra=documented(Regrade.model_json_schema())
+    "/{eval_id}/runs/{run_id}/regrade",
+    status_code=201,
+    response_model=RunObject,
+    openapi_extra=documented(Regrade.model_json_schema()),
 )
 async def regrade(request: Request, eval_id: str, run_id: str) -> Response:
     """Measure the stored samples of a run by other criteria; the published API has nothing like it."""
@@ -141,7 +177,7 @@ async def regrade(request: Request, eval_id: str, run_id: str) -> Response:
     return await _begun(request, of, body, source, accepted)
 
 
-@router.get("/{eval_id}/runs", openapi_extra=_parameters("status", RUN_STATUSES))
+@router.get("/{eval_id}/runs", response_model=RunList, openapi_extra=_parameters("status", RUN_STATUSES))
 async def page_of_runs(request: Request, eval_id: str) -> Response:
     """List the runs of an eval, oldest first unless `order` is `desc`."""
     after, limit, order = _paging(request)
@@ -152,14 +188,14 @@ async def page_of_runs(request: Request, eval_id: str) -> Response:
     return _listed(found, lambda row: shown_run(row, address))
 
 
-@router.get("/{eval_id}/runs/{run_id}")
+@router.get("/{eval_id}/runs/{run_id}", response_model=RunObject)
 async def retrieve_run(request: Request, eval_id: str, run_id: str) -> Response:
     """How far a run is."""
     return _shown(request, await _found_run(request, eval_id, run_id))
 
 
-@router.post("/{eval_id}/runs/{run_id}", include_in_schema=False)
-@router.post("/{eval_id}/runs/{run_id}/cancel")
+@router.post("/{eval_id}/runs/{run_id}", response_model=RunObject, deprecated=True)
+@router.post("/{eval_id}/runs/{run_id}/cancel", response_model=RunObject)
 async def cancel(request: Request, eval_id: str, run_id: str) -> Response:
     """End a run; what is written of it stays. The client's older versions ask without `/cancel`."""
     canceled = await evals_of(request).cancel(eval_id, run_id)
@@ -169,7 +205,7 @@ async def cancel(request: Request, eval_id: str, run_id: str) -> Response:
     return _shown(request, canceled)
 
 
-@router.delete("/{eval_id}/runs/{run_id}")
+@router.delete("/{eval_id}/runs/{run_id}", response_model=RunDeleted)
 async def delete_run(request: Request, eval_id: str, run_id: str) -> Response:
     """Delete a run with its output items."""
     if not await evals_of(request).delete_run(eval_id, run_id):
@@ -178,7 +214,11 @@ async def delete_run(request: Request, eval_id: str, run_id: str) -> Response:
     return JSONResponse({"object": "eval.run.deleted", "deleted": True, "run_id": run_id})
 
 
-@router.get("/{eval_id}/runs/{run_id}/output_items", openapi_extra=_parameters("status", list(ITEM_STATUSES)))
+@router.get(
+    "/{eval_id}/runs/{run_id}/output_items",
+    response_model=ItemList,
+    openapi_extra=_parameters("status", list(ITEM_STATUSES)),
+)
 async def page_of_items(request: Request, eval_id: str, run_id: str) -> Response:
     """List the output items of a run in the order of its rows."""
     after, limit, order = _paging(request)
@@ -188,7 +228,7 @@ async def page_of_items(request: Request, eval_id: str, run_id: str) -> Response
     return _listed(found, lambda row: shown_item(row, eval_id))
 
 
-@router.get("/{eval_id}/runs/{run_id}/output_items/{output_item_id}")
+@router.get("/{eval_id}/runs/{run_id}/output_items/{output_item_id}", response_model=ItemObject)
 async def retrieve_item(request: Request, eval_id: str, run_id: str, output_item_id: str) -> Response:
     """What became of one row."""
     await _found_run(request, eval_id, run_id)
@@ -221,7 +261,14 @@ async def _begun(
         owner=None,
         leased_until=0.0,
     )
-    await evals_of(request).add(run)
+    try:
+        await evals_of(request).add(run, most=request.app.state.settings.eval_runs_queued)
+    except Full as full:
+        message = (
+            f"{full.most:,} runs are queued or in progress, as many as may be (eval_runs_queued): "
+            "wait until some have ended, or cancel some"
+        )
+        raise Refusal(429, message, code="too_many_runs", after_s=RUNS_AGAIN_S) from None
     engine_of(request).wake()
     return JSONResponse(shown_run(run, _address(request, of.id)), 201)
 

@@ -7,12 +7,16 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from runtime import Settings
 from service.errors import ApiError
+from service.openapi import declared
 from service.store import PURPOSES, File, Files
 from service.store.files import is_file_id
+from service.store.room import Full
 from service.store.upload import Form
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -54,6 +58,34 @@ class FileDeleted(BaseModel):
     id: str
     object: Literal["file"] = "file"
     deleted: Literal[True] = True
+
+
+class Content(FileResponse):
+    """A file, or the part of it that a `range` asks for; a wrong one is answered as every error is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the file."""
+        refused: Message | None = None
+
+        async def send_content(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                refused = message
+            if refused is None:
+                await send(message)
+
+        await super().__call__(scope, receive, send_content)
+        if refused is not None:
+            error = ApiError(
+                refused["status"],
+                "range: expected 'bytes=first-last' within the file, counted from 0",
+                param="range",
+                code="invalid_range",
+            )
+            response = error.response()
+            if size := Headers(raw=refused["headers"]).get("content-range"):
+                response.headers["content-range"] = size
+            await response(scope, receive, send)
 
 
 _FORM: dict[str, Any] = {
@@ -105,7 +137,17 @@ async def create(request: Request) -> Response:
             # nobody is there to read this; it is no failure of the service
             raise ApiError(400, "the upload was broken off", code="invalid_form") from None
         filename, purpose, expires_after_s = form.finish()
-        file = await files.keep(part, filename=filename, purpose=purpose, expires_after_s=expires_after_s)
+        try:
+            file = await files.keep(
+                part,
+                filename=filename,
+                purpose=purpose,
+                expires_after_s=expires_after_s,
+                most=request.app.state.settings.files_kept,
+            )
+        except Full as full:
+            message = f"there are {full.most:,} files, as many as are kept here (files_kept): delete some"
+            raise ApiError(403, message, code="too_many_files") from None
     return _answer(_shown(file))
 
 
@@ -132,13 +174,25 @@ async def retrieve(request: Request, file_id: str) -> Response:
     return _answer(_shown(await _found(request, file_id)))
 
 
-@router.get("/{file_id}/content", response_class=FileResponse)
+@router.get(
+    "/{file_id}/content",
+    response_class=FileResponse,
+    openapi_extra={"parameters": [{"name": "range", "in": "header", "schema": {"type": "string"}}]},
+    responses={
+        200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
+        206: {
+            "description": "The part that `range` asks for.",
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        416: declared("The file has no such part."),
+    },
+)
 async def content(request: Request, file_id: str) -> Response:
     """The content of a file."""
     file = await _found(request, file_id)
     kind, _ = _TYPES.guess_type(f"file{PurePosixPath(file.filename).suffix}")
     # a client's HTML must never be a page of ours
-    return FileResponse(
+    return Content(
         files_of(request).path(file.id),
         media_type=kind or "application/octet-stream",
         filename=file.filename,

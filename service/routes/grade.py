@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,12 +19,18 @@ from pydantic_core import to_json
 from graders import ConfigurationError, Grader, Item, Sample
 from runtime.batches import CHUNK
 from service.errors import ApiError
+from service.idempotency import PARAMETER, note_failures, refuse_key, repeatable
+from service.leaving import as_long_as_wanted
 from service.logs import name_trace
 from service.metrics import Metrics
+from service.openapi import declared
 from service.results import BatchResponse, GradeResponse, RowWriter, shown, shown_grader, written
-from service.routes.graders import evaluator_of, prepared
+from service.routes.graders import evaluator_of, queues_of
+from service.routes.named import chosen, series_of, statistics_of
 from service.schemas import documented, json_of
+from service.store.sums import Series
 
+GRADE_PATH = "/v1/grade"
 BATCH_PATH = "/v1/grade/batch"
 LINES = "application/x-ndjson"
 POLICIES = ("null", "lowest", "error")
@@ -36,7 +43,7 @@ class GradeRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    grader: dict[str, Any] = Field(description="The grader's JSON.")
+    grader: dict[str, Any] | None = Field(None, description="The grader's JSON; this or `name` is required.")
     sample: str | dict[str, Any] | list[Any] = Field(
         description="The model's answer: its text, a stored sample, a chat completion, or a list of messages."
     )
@@ -44,6 +51,14 @@ class GradeRequest(BaseModel):
     trace_id: str | None = Field(None, description="The caller's own name for this grading.")
     deadline_s: float | None = Field(
         None, gt=0, description="Seconds after which the sample is ungraded; at most `request_timeout_s`."
+    )
+    name: str | None = Field(None, description="The name of a stored grader, in place of `grader`.")
+    version: int | None = Field(None, ge=1, description="Which version of it; the current one by itself.")
+    split: Literal["train", "valid"] | None = Field(
+        None, description="What the statistics of the name count this as: `train` by itself."
+    )
+    step: int | None = Field(
+        None, ge=0, description="The training step that the statistics of the name count this for."
     )
 
 
@@ -62,8 +77,9 @@ class BatchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    grader: dict[str, Any] = Field(description="The grader's JSON.")
+    grader: dict[str, Any] | None = Field(None, description="The grader's JSON; this or `name` is required.")
     rows: list[BatchRow] = Field(description="What to grade; at most `batch_rows`.")
+    trace_id: str | None = Field(None, description="The caller's own name for this batch.")
     deadline_s: float | None = Field(
         None,
         gt=0,
@@ -72,6 +88,14 @@ class BatchRequest(BaseModel):
     on_failure: Literal["null", "lowest", "error"] = Field(
         "null",
         description="What an ungraded row gets: null, the grader's lowest reward, or a 422 for the batch.",
+    )
+    name: str | None = Field(None, description="The name of a stored grader, in place of `grader`.")
+    version: int | None = Field(None, ge=1, description="Which version of it; the current one by itself.")
+    split: Literal["train", "valid"] | None = Field(
+        None, description="What the statistics of the name count this as: `train` by itself."
+    )
+    step: int | None = Field(
+        None, ge=0, description="The training step that the statistics of the name count this for."
     )
 
 
@@ -91,35 +115,44 @@ def _documented(body: type[BaseModel]) -> dict[str, Any]:
     inner = schema.pop("$defs", {})
     if "rows" in schema["properties"]:
         schema["properties"]["rows"]["items"] = inner["BatchRow"]
-    return documented(schema)
+    return {**documented(schema), "parameters": [PARAMETER]}
 
 
 @router.post("/grade", response_model=GradeResponse, openapi_extra=_documented(GradeRequest))
+@repeatable
 async def grade(request: Request) -> Response:
     """Grade one sample; an ungraded one has `"reward": null` and a `failure`."""
     body = await _read(request, GradeRequest)
     sample, item = _sample(body, "sample"), _item(body, "item")
-    trace_id = body.get("trace_id")
-    if trace_id is not None and not isinstance(trace_id, str):
-        raise _wrong("trace_id", "expected a text")
+    trace_id = _trace_id(body)
     deadline_s = _deadline(body, request.app.state.settings.request_timeout_s)
-    grader = await prepared(request, _grader(body))
+    found = await chosen(request, body)
+    grader, series = found.grader, series_of(body, found)
     metrics: Metrics = request.app.state.metrics
     name_trace(trace_id)
-    with metrics.in_flight():
+    queues = queues_of(request)
+    queues.check(grader)
+    with queues.hold(grader):
         result = await evaluator_of(request).grade(
             grader, sample, item, deadline_s=deadline_s, trace_id=trace_id, client=request.state.client
         )
     metrics.observe([result])
-    return Response(written(shown(result)), media_type="application/json")
+    note_failures(request, [result])
+    if series is not None:
+        statistics_of(request).observe(series, result)
+    return Response(written(shown(result, origin=found.origin)), media_type="application/json")
 
 
 @router.post(
     "/grade/batch",
     response_model=BatchResponse,
-    responses={200: {"content": {LINES: {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": {LINES: {"schema": {"type": "string"}}}},
+        422: declared('With `"on_failure": "error"`: a row is ungraded, and `param` names it.'),
+    },
     openapi_extra=_documented(BatchRequest),
 )
+@repeatable
 async def grade_batch(request: Request) -> Response:
     """Grade many rows: in one answer, or as NDJSON, a line as soon as a row is graded."""
     settings = request.app.state.settings
@@ -128,23 +161,42 @@ async def grade_batch(request: Request) -> Response:
     if policy not in POLICIES:
         raise _wrong("on_failure", f"expected {', '.join(map(repr, POLICIES))}")
     lines = _wants_lines(request)
+    if lines:
+        refuse_key(request)
     if lines and policy == "error":
         raise _wrong(
             "on_failure", f"'error' needs all results before it answers, which {LINES} does not wait for"
         )
-    deadline_s = _deadline(body, settings.batch_timeout_s)
+    deadline_s, trace_id = _deadline(body, settings.batch_timeout_s), _trace_id(body)
     rows = _rows(body, settings.batch_rows)
-    grader = await prepared(request, _grader(body))
-    writer = RowWriter(_lowest(grader) if policy == "lowest" else None)
+    found = await chosen(request, body)
+    grader, series = found.grader, series_of(body, found)
+    writer = RowWriter(_lowest(grader) if policy == "lowest" else None, found.origin)
+    name_trace(trace_id)
+    queues = queues_of(request)
+    queues.check(grader)
     if lines:
-        return StreamingResponse(_lines(request, grader, rows, writer, deadline_s), media_type=LINES)
+        return StreamingResponse(
+            _lines(request, grader, rows, writer, series, deadline_s=deadline_s, trace_id=trace_id),
+            media_type=LINES,
+        )
     evaluator = evaluator_of(request)
     metrics: Metrics = request.app.state.metrics
-    with metrics.in_flight(len(rows.samples)):
-        results = await evaluator.grade_many(
-            grader, rows.samples, rows.items, deadline_s=deadline_s, client=request.state.client
-        )
-    metrics.observe_batch(results)
+    with queues.hold(grader, len(rows.samples)):
+        async with as_long_as_wanted(request):
+            results = await evaluator.grade_many(
+                grader,
+                rows.samples,
+                rows.items,
+                deadline_s=deadline_s,
+                trace_id=trace_id,
+                client=request.state.client,
+            )
+    metrics.observe_batch(results, rows.items)
+    if results.ungraded:
+        note_failures(request, (results[int(i)] for i in np.flatnonzero(np.isnan(results.rewards))))
+    if series is not None:
+        statistics_of(request).observe_batch(series, results, rows.items)
     if policy == "error" and results.ungraded:
         index, failure = next((i, r.failure) for i, r in enumerate(results) if r.failure and r.reward is None)
         raise ApiError(422, f"rows.{index}: {failure.message}", param=f"rows.{index}", code="ungraded")
@@ -152,7 +204,7 @@ async def grade_batch(request: Request) -> Response:
     for start in range(0, len(results), CHUNK):
         parts += writer.rows(results, rows.ids, slice(start, start + CHUNK))
         await asyncio.sleep(0)
-    info, counts = to_json(shown_grader(grader.info)), to_json(writer.counts())
+    info, counts = to_json(shown_grader(grader.info, found.origin)), to_json(writer.counts())
     answer = b'{"object":"batch.grades","grader":%b,"results":[%b],"counts":%b}' % (
         info,
         b",".join(parts),
@@ -162,18 +214,40 @@ async def grade_batch(request: Request) -> Response:
 
 
 async def _lines(
-    request: Request, grader: Grader, rows: Rows, writer: RowWriter, deadline_s: float
+    request: Request,
+    grader: Grader,
+    rows: Rows,
+    writer: RowWriter,
+    series: Series | None,
+    *,
+    deadline_s: float,
+    trace_id: str | None,
 ) -> AsyncGenerator[bytes, None]:
     """A line for each row as soon as it is graded, then the counts; to close it gives up what is not finished."""
     pairs = zip(rows.samples, rows.items, strict=True)
     stream = evaluator_of(request).stream(
-        grader, pairs, deadline_s=deadline_s, ordered=False, client=request.state.client
+        grader,
+        pairs,
+        deadline_s=deadline_s,
+        ordered=False,
+        trace_id=trace_id,
+        client=request.state.client,
     )
     metrics: Metrics = request.app.state.metrics
-    async with aclosing(stream):
-        async for index, result in stream:
-            metrics.observe([result])
-            yield writer.row(index, rows.ids[index], result) + b"\n"
+    rewards = np.full(len(rows.items), np.nan)
+    with queues_of(request).hold(grader, len(rows.items)) as one_ended:
+        async with aclosing(stream):
+            async for index, result in stream:
+                one_ended()
+                metrics.observe([result])
+                if series is not None:
+                    statistics_of(request).observe(series, result)
+                if result.reward is not None:
+                    rewards[index] = result.reward
+                yield writer.row(index, rows.ids[index], result) + b"\n"
+    metrics.observe_groups(grader.info, rows.items, rewards)
+    if series is not None:
+        statistics_of(request).observe_groups(series, rewards, rows.items)
     yield to_json({"object": "batch.summary", "counts": writer.counts()}) + b"\n"
 
 
@@ -201,13 +275,6 @@ def _fields(value: object, model: type[BaseModel], where: str | None) -> dict[st
     return value
 
 
-def _grader(body: Mapping[str, Any]) -> dict[str, Any]:
-    grader = body["grader"]
-    if not isinstance(grader, dict):
-        raise _wrong("grader", "expected a grader: a JSON object with a 'type'")
-    return grader
-
-
 def _sample(holder: Mapping[str, Any], where: str) -> Sample:
     sample = holder["sample"]
     if not isinstance(sample, (str, dict, list)):
@@ -226,6 +293,13 @@ def _item(holder: Mapping[str, Any], where: str) -> dict[str, Any]:
     if item is not None and not isinstance(item, dict):
         raise _wrong(where, "expected the dataset row: a JSON object")
     return item or {}
+
+
+def _trace_id(body: Mapping[str, Any]) -> str | None:
+    trace_id = body.get("trace_id")
+    if trace_id is not None and not isinstance(trace_id, str):
+        raise _wrong("trace_id", "expected a text")
+    return trace_id
 
 
 def _deadline(body: Mapping[str, Any], longest: float) -> float:

@@ -8,7 +8,10 @@ from graders import ConfigurationError, Grader, Sample
 from runtime import Evaluator
 from service import logs
 from service.errors import ApiError, invalid_grader
+from service.idempotency import PARAMETER, note_failures, repeatable
 from service.metrics import Metrics
+from service.queues import Queues
+from service.results import written
 from service.schemas import (
     RunRequest,
     RunResponse,
@@ -21,11 +24,19 @@ from service.schemas import (
 
 router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["graders"])
 
+_RUN = {**documented(RunRequest.model_json_schema()), "parameters": [PARAMETER]}
+
 
 def evaluator_of(request: Request) -> Evaluator:
     """The evaluator of the running service (no dependency of FastAPI's: it would call this in a thread)."""
     evaluator: Evaluator = request.app.state.evaluator
     return evaluator
+
+
+def queues_of(request: Request) -> Queues:
+    """The queues of the running service."""
+    queues: Queues = request.app.state.queues
+    return queues
 
 
 async def prepared(request: Request, config: dict[str, Any]) -> Grader:
@@ -40,7 +51,8 @@ async def prepared(request: Request, config: dict[str, Any]) -> Grader:
         raise invalid_grader(error) from None
 
 
-@router.post("/run", response_model=RunResponse, openapi_extra=documented(RunRequest.model_json_schema()))
+@router.post("/run", response_model=RunResponse, openapi_extra=_RUN)
+@repeatable
 async def run(request: Request) -> Response:
     """Grade one sample."""
     body = await read(request, RunRequest)
@@ -52,7 +64,9 @@ async def run(request: Request) -> Response:
     grader = await prepared(request, body.grader)
     deadline = request.app.state.settings.request_timeout_s
     metrics: Metrics = request.app.state.metrics
-    with metrics.in_flight():
+    queues = queues_of(request)
+    queues.check(grader)
+    with queues.hold(grader):
         result = await evaluator_of(request).grade(
             grader,
             sample,
@@ -62,13 +76,17 @@ async def run(request: Request) -> Response:
             client=request.state.client,
         )
     metrics.observe([result])
-    # written out here: FastAPI would check our own answer again, which takes longer than most gradings
-    return Response(run_response(result).model_dump_json(), media_type="application/json")
+    note_failures(request, [result])
+    return Response(run_response(result), media_type="application/json")
 
 
-@router.post("/validate", openapi_extra=documented(ValidateRequest.model_json_schema()))
-async def validate(request: Request) -> ValidateResponse:
+@router.post(
+    "/validate",
+    response_model=ValidateResponse,
+    openapi_extra=documented(ValidateRequest.model_json_schema()),
+)
+async def validate(request: Request) -> Response:
     """Check a grader and fill in its name."""
     body = await read(request, ValidateRequest)
     grader = await prepared(request, body.grader)
-    return ValidateResponse(grader=dict(grader.echo))
+    return Response(written({"grader": grader.echo}), media_type="application/json")

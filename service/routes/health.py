@@ -1,18 +1,35 @@
 """Whether the service lives, and whether it takes requests."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+
+from service.openapi import ERROR
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+def _status(word: str) -> dict[str, Any]:
+    return {"type": "object", "required": ["status"], "properties": {"status": {"const": word}}}
+
+
+@router.get("/healthz", responses={200: {"content": {"application/json": {"schema": _status("ok")}}}})
 async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    responses={
+        200: {"content": {"application/json": {"schema": _status("ready")}}},
+        503: {
+            "description": "It still loads, or is ending.",
+            "content": {"application/json": {"schema": {"anyOf": [_status("starting"), ERROR]}}},
+        },
+    },
+)
 async def readyz(request: Request) -> JSONResponse:
     """The service has loaded what it needs, and grades."""
     ready = request.app.state.ready

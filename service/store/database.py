@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from graders import ConfigurationError
 from service.store import migrate
+from service.store.tables import Base
 
 BUSY_TIMEOUT_S = 30.0
 """How long a SQLite connection waits for the writer before it."""
@@ -81,6 +83,11 @@ class Store:
         if self._engine is None:
             raise RuntimeError("the store is not open")
         return self._engine
+
+
+def insertion(session: AsyncSession, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """An insertion that can say what becomes of rows that are there already; the two databases spell it the same."""
+    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _address(database: str) -> URL:

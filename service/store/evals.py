@@ -28,6 +28,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from service.store.database import Store
 from service.store.paging import Order, page_of
+from service.store.room import make_room
 from service.store.tables import Base
 
 UNFINISHED = ("queued", "in_progress")
@@ -125,9 +126,20 @@ class Evals:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def add(self, row: Eval | EvalRun) -> None:
-        """Keep a new eval or run."""
+    async def add(self, row: Eval | EvalRun, *, most: int | None = None) -> None:
+        """Keep a new eval or run.
+
+        Args:
+            row: It.
+            most: Evals that there may be, or runs that have not ended, with the new one; None: any number.
+
+        Raises:
+            Full: When there are so many already.
+        """
         async with self._store.write() as session:
+            if most is not None:
+                counted = [EvalRun.status.in_(UNFINISHED)] if isinstance(row, EvalRun) else []
+                await make_room(session, type(row), *counted, most=most)
             session.add(row)
 
     async def find(self, eval_id: str) -> Eval | None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.store.database import Store
 from service.store.paging import new_id, page_of
+from service.store.room import make_room
 from service.store.tables import File
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -94,7 +95,15 @@ class Files:
             # at once, in no thread: whoever was cancelled may be so again
             path.unlink(missing_ok=True)
 
-    async def keep(self, part: Part, *, filename: str, purpose: str, expires_after_s: int | None) -> File:
+    async def keep(
+        self,
+        part: Part,
+        *,
+        filename: str,
+        purpose: str,
+        expires_after_s: int | None,
+        most: int | None = None,
+    ) -> File:
         """Make a file of what has arrived.
 
         Args:
@@ -102,6 +111,10 @@ class Files:
             filename: What its client calls it.
             purpose: One of `PURPOSES`.
             expires_after_s: Seconds after which it is gone; None: it stays until it is deleted.
+            most: Files that there may be, with this one; None: any number.
+
+        Raises:
+            Full: When there are so many already.
         """
         digest = await part.finish()
         now = time.time()
@@ -120,8 +133,10 @@ class Files:
         await asyncio.to_thread(part.path.replace, path)
         try:
             async with self._store.write() as session:
-                session.add(file)
                 expired = await self._forget(session, File.expires_at <= int(now))
+                if most is not None:
+                    await make_room(session, File, most=most)
+                session.add(file)
         except BaseException:
             path.unlink(missing_ok=True)
             raise

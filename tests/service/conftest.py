@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from openai import OpenAI
 
 from runtime import Settings
@@ -14,9 +15,11 @@ from service.app import create_app
 
 
 @contextlib.contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """Serve on a free port, in a thread; gives the address."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="error", lifespan="on"))
+def served(settings: Settings, prepare: Callable[[FastAPI], None] = lambda app: None) -> Iterator[str]:
+    """Serve on a free port, in a thread; gives the address. `prepare` may add routes before."""
+    app = create_app(settings)
+    prepare(app)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

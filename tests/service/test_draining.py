@@ -103,15 +103,16 @@ async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
     intake, release = Intake(), asyncio.Event()
 
     async def request() -> str:
-        with intake.running():
-            await release.wait()
-            return "done"
+        intake.enter()
+        await release.wait()
+        intake.leave()
+        return "done"
 
     running = [asyncio.create_task(request()) for _ in range(2)]
     await asyncio.sleep(0)
     draining = asyncio.create_task(intake.drain(PATIENCE_S))
     await asyncio.sleep(0)
-    for entering in (intake.check, lambda: intake.running().__enter__()):
+    for entering in (intake.check, intake.enter):
         with pytest.raises(Refusal) as caught:
             entering()
         assert (caught.value.status, caught.value.code) == (503, "draining")
@@ -123,6 +124,6 @@ async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
 
 async def test_an_idle_process_has_nothing_to_wait_for() -> None:
     intake = Intake()
-    with intake.running():
-        pass
+    intake.enter()
+    intake.leave()
     await asyncio.wait_for(intake.drain(PATIENCE_S), PATIENCE_S / 2)

@@ -1,6 +1,7 @@
 """`/v1/grade` and `/v1/grade/batch`: an ungraded row is null with its failure, never a low reward."""
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -182,7 +183,11 @@ def test_a_batch_without_rows_is_answered(http: httpx2.Client, headers: dict[str
         ({"deadline_s": "1"}, "deadline_s", "deadline_s: expected seconds"),
         ({"on_failure": "zero"}, "on_failure", "on_failure: expected 'null', 'lowest', 'error'"),
         ({"on_failure": []}, "on_failure", "on_failure: expected 'null', 'lowest', 'error'"),
-        ({"row": []}, "row", "row: no such field; the body has grader, rows, deadline_s, on_failure"),
+        (
+            {"row": []},
+            "row",
+            "row: no such field; the body has grader, rows, trace_id, deadline_s, on_failure",
+        ),
     ],
 )
 def test_a_bad_field_of_a_batch_is_400_that_names_it(
@@ -309,6 +314,37 @@ def test_a_line_comes_before_the_batch_is_done_and_who_leaves_cancels_the_rest(s
                 asked, quiet = len(judge.requests), quiet + 1 if idle else 0
                 time.sleep(0.01)
             assert len(judge.requests) < 300
+
+
+def test_who_leaves_while_a_batch_is_graded_cancels_it(serve: Serve) -> None:
+    rows = [{"sample": f"slow {number}"} for number in range(200)]
+    content = json.dumps({"grader": JUDGED, "rows": rows}).encode()
+    head = f"POST {BATCH} HTTP/1.1\r\nhost: a\r\ncontent-length: {len(content)}\r\n\r\n".encode()
+    with JudgeServer([delayed(verdict(0.5), 0.3)]) as judge:
+        settings = judged_by(judge, concurrency=8).model_copy(update={"concurrency": 8})
+        with serve(settings) as address:
+            host, _, port = address.removeprefix("http://").partition(":")
+            with socket.create_connection((host, int(port))) as client:
+                client.sendall(head + content)
+                while len(judge.requests) < 8:
+                    time.sleep(0.01)
+            # the same as above: all 200 would be asked, if nobody had noticed
+            asked, quiet = -1, 0
+            while quiet < 100:
+                idle = judge.in_flight == 0 and len(judge.requests) == asked
+                asked, quiet = len(judge.requests), quiet + 1 if idle else 0
+                time.sleep(0.01)
+            assert len(judge.requests) < 200
+            text = httpx2.get(f"{address}/metrics").text
+            assert f'graders_http_requests_total{{method="POST",route="{BATCH}",status="0"}} 1.0' in text
+            assert 'graders_queue_depth{cost="judge"} 0.0' in text
+
+
+def test_who_waits_long_for_a_batch_gets_all_of_it(serve: Serve) -> None:
+    with JudgeServer([delayed(verdict(0.5), 1.5)]) as judge, serve(judged_by(judge)) as address:
+        body = {"grader": JUDGED, "rows": [{"sample": "a"}, {"sample": "b"}]}
+        reply = httpx2.post(address + BATCH, json=body, timeout=60)
+    assert [result["reward"] for result in reply.json()["results"]] == [0.5, 0.5]
 
 
 def test_the_judge_budget_of_a_key_pays_for_its_batches(serve: Serve) -> None:

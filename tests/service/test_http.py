@@ -1,5 +1,7 @@
 """What every request meets: identity, keys, limits, errors in the published shape."""
 
+import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -208,3 +210,21 @@ def test_no_json_makes_the_service_fail(
     assert reply.status_code in (200, 400)
     if reply.status_code == 400:
         assert error(reply)["message"]
+
+
+@pytest.mark.parametrize("path", [RUN, "/v1/evals"], ids=["direct", "routed"])
+def test_a_body_that_does_not_arrive_is_given_up_and_its_connection_closed(
+    serve: Callable[[Settings], AbstractContextManager[str]], path: str
+) -> None:
+    half = (
+        f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{{"
+    )
+    with serve(Settings(body_timeout_s=0.3)) as address:
+        host, _, port = address.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(half.encode())
+            with client.makefile("rb") as answer:
+                head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(body)["error"]["code"] == "body_too_slow"
+    assert json.loads(body)["error"]["message"] == "the body did not arrive within 0.3 s"

@@ -294,10 +294,11 @@ def test_so_many_requests_a_minute_come_back_evenly(clock: Clock) -> None:
 
     def waits() -> int:
         try:
-            with limits.hold(caller):
-                return 0
+            limits.enter(caller)
         except Refusal as refusal:
             return refusal.after_s if refusal.code == "rate_limit_exceeded" else -1
+        limits.leave(caller)
+        return 0
 
     assert [waits() for _ in range(5)] == [0, 0, 0, 20, 20]
     clock.now += 15
@@ -306,21 +307,20 @@ def test_so_many_requests_a_minute_come_back_evenly(clock: Clock) -> None:
     assert [waits(), waits()] == [0, 20]
     clock.now += 3600  # what was not used is not saved up
     assert [waits() for _ in range(4)] == [0, 0, 0, 20]
-    with limits.hold(Caller("b", requests_per_minute=3)):
-        pass
+    limits.enter(Caller("b", requests_per_minute=3))
 
 
 def test_so_many_requests_run_at_once(clock: Clock) -> None:
     limits, caller = Limits(clock), Caller("a", requests_per_minute=3, concurrency=2)
-    with limits.hold(caller), limits.hold(caller):
-        for _ in range(5):
-            with pytest.raises(Refusal) as caught, limits.hold(caller):
-                pass
-            assert (caught.value.status, caught.value.code) == (429, "too_many_at_once")
-        with limits.hold(Caller("b", concurrency=1)):
-            pass
-    with limits.hold(caller):  # those that were refused at once took none of the minute's
-        pass
+    limits.enter(caller)
+    limits.enter(caller)
+    for _ in range(5):
+        with pytest.raises(Refusal) as caught:
+            limits.enter(caller)
+        assert (caught.value.status, caught.value.code) == (429, "too_many_at_once")
+    limits.enter(Caller("b", concurrency=1))
+    limits.leave(caller)
+    limits.enter(caller)  # those that were refused at once took none of the minute's
 
 
 def test_what_is_too_much_is_429_in_the_published_shape_and_health_is_not_counted(settings: Settings) -> None:

@@ -60,7 +60,7 @@ def ended(settings: dict[str, str], use: Callable[[str], None], *options: str) -
 
 
 def test_a_line_is_one_object_with_its_time_and_its_request() -> None:
-    with logs.request():
+    with logs.Request():
         logs.name_request("req_1")
         logs.name_trace("t" * 1000)
         said = json.loads(JsonFormatter().format(record("two\nlines", status=200)))
@@ -101,7 +101,7 @@ def test_the_failed_task_that_asyncio_tells_of_is_not_quoted() -> None:
 
 @given(st.text(st.characters()), st.text(st.characters()))
 def test_whatever_is_said_stays_on_its_line(message: str, trace: str) -> None:
-    with logs.request():
+    with logs.Request():
         logs.name_trace(trace)
         for formatter in (JsonFormatter(), TextFormatter()):
             line = formatter.format(record(message))

@@ -1,11 +1,13 @@
 """What is counted, under which labels, and that the processes of one service count together."""
 
+import asyncio
 import contextlib
 import math
 import os
 import re
 import signal
 import statistics
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,17 +17,21 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai import OpenAI
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from graders import Failure, FailureKind, GraderResult
 from graders.contract import CausedBy, GraderInfo
-from runtime import Settings
+from runtime import Evaluator, Settings
+from runtime.causes import CAUSES, OTHER
+from runtime.cost import Cost
 from runtime.judge.configuration import JudgeModel
-from service.metrics import CAUSES, NAME_CHARACTERS, OTHER, Metrics
+from service.metrics import NAME_CHARACTERS, Metrics
 from tests.conftest import ROOT
 from tests.judge_server import JudgeServer, verdict
 from tests.processes import children
+from tests.runtime.sandbox.isolation import ISOLATES
 from tests.service.serving import CHECK, RUN, serving
 
 Serve = Callable[[Settings], contextlib.AbstractContextManager[str]]
@@ -150,14 +156,19 @@ def test_whatever_a_grader_is_called_the_exposition_is_valid(names: list[str]) -
     assert len(found) == len(counted)
 
 
-def test_gradings_are_in_flight_until_they_end_however_they_end() -> None:
+async def test_the_depth_of_each_queue_is_what_it_is_when_it_is_asked_for() -> None:
     metrics = Metrics()
-    seen = []
-    with contextlib.suppress(ConnectionError), metrics.in_flight(), metrics.in_flight(5):
-        seen.append(number(shown(metrics), "graders_in_flight"))
-        raise ConnectionError
-    seen.append(number(shown(metrics), "graders_in_flight"))
-    assert seen == [6, 0]
+    depths: dict[Cost, int] = {"inline": 7, "judge": 2}
+    following = asyncio.create_task(metrics.follow(dict, dict, lambda: depths))
+    await asyncio.sleep(0)
+    metrics.catch_up()
+    seen = [shown(metrics)]
+    depths["inline"] = 0
+    metrics.catch_up()
+    seen.append(shown(metrics))
+    following.cancel()
+    assert [number(text, "graders_queue_depth", cost="inline") for text in seen] == [7, 0]
+    assert [number(text, "graders_queue_depth", cost="judge") for text in seen] == [2, 2]
 
 
 def test_a_stranger_invents_no_methods() -> None:
@@ -266,7 +277,7 @@ def test_processes_of_one_service_count_together_and_lose_nothing_when_one_is_ki
                 break
         assert number(text, "graders_gradings_total") == 40
         assert number(text, "graders_rewards_sum") == 20
-        assert number(text, "graders_in_flight") == 0
+        assert number(text, "graders_queue_depth") == 0
         assert not (directory / f"gauge_livesum_{killed}.db").exists()
     assert not directory.exists()
 
@@ -297,6 +308,82 @@ def test_the_rows_of_a_batch_are_counted_like_single_ones(url: str) -> None:
         answer = httpx2.post(f"{url}/v1/grade/batch", json=body, headers={"accept": accept})
         assert answer.status_code == 200
     assert _total(url, "batched") - before == 6
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+def test_groups_are_counted_and_those_that_teach_nothing(url: str, accept: str) -> None:
+    name = f"grouped {accept}"
+    grader = {
+        "type": "string_check",
+        "name": name,
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.answer}}",
+        "operation": "eq",
+    }
+    samples = {
+        "a": "aa",
+        "b": "bc",
+        "c": "cccc",
+        "d": "d",
+    }  # all right, half of them, all, and a group of none
+    rows = [
+        {"sample": sample, "item": {"answer": answer}} for answer, said in samples.items() for sample in said
+    ]
+    rows += [{"sample": "e", "item": {}}] * 2  # ungraded
+    body = {"grader": grader, "rows": rows}
+    assert httpx2.post(f"{url}/v1/grade/batch", json=body, headers={"accept": accept}).status_code == 200
+    text = httpx2.get(f"{url}/metrics").text
+    assert number(text, "graders_groups_total", grader=name) == 3
+    assert number(text, "graders_groups_equal_total", grader=name) == 2
+
+
+@ISOLATES
+def test_processes_that_the_sandbox_loses_are_counted_by_cause(serve: Serve) -> None:
+    sources = {
+        "timeout": "while True: pass",
+        "memory_limit": "return len(bytearray(1 << 40))",
+        "output_limit": "print('x' * (2 << 20))\n    return 1",
+        "exit": "import os; os._exit(3)",
+        "signal": "import ctypes; ctypes.string_at(0)",
+    }
+    with serve(Settings(python_timeout_s=2.0, sandbox_output_mb=1)) as url, httpx2.Client(timeout=60) as http:
+        for body in (*sources.values(), "return 1"):
+            grader = {"type": "python", "source": f"def grade(sample, item):\n    {body}"}
+            http.post(f"{url}{RUN}", json={"grader": grader, "model_sample": "a"}).raise_for_status()
+        text = http.get(f"{url}/metrics").text
+    counted = {
+        labels["cause"]: value
+        for name, labels, value in samples(text)
+        if name == "graders_sandbox_kills_total" and value
+    }
+    assert counted == dict.fromkeys(sources, 1.0)
+
+
+@ISOLATES
+async def test_a_process_that_fails_many_gradings_is_lost_once() -> None:
+    source = "def grade(sample, item):\n    raise MemoryError"
+    async with Evaluator(settings=Settings(sandbox_processes=1)) as evaluator:
+        rows: list[tuple[Any, Any]] = [({}, {"row": row}) for row in range(20)]
+        answers = await evaluator.sandbox.grade(source, rows, isolation="batch")
+        assert len(answers) == 20
+        assert dict(evaluator.sandbox.kills) == {"memory_limit": 1}
+
+
+def test_gradings_of_eval_runs_are_counted(serve: Serve, tmp_path: Path) -> None:
+    settings = Settings(database=str(tmp_path / "service.sqlite"), files_dir=tmp_path / "files")
+    rows = [{"item": {}, "sample": {"output_text": text}} for text in "aab"]
+    with serve(settings) as url, OpenAI(base_url=f"{url}/v1", api_key="any", timeout=60) as client:
+        evaluation = client.evals.create(
+            data_source_config={"type": "custom", "item_schema": {}, "include_sample_schema": True},
+            testing_criteria=[{**CHECK, "name": "in a run"}],  # type: ignore[list-item]  # a plain dictionary
+        )
+        source: Any = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
+        run = client.evals.runs.create(evaluation.id, data_source=source)
+        while client.evals.runs.retrieve(run.id, eval_id=evaluation.id).status in {"queued", "in_progress"}:
+            time.sleep(0.02)
+        text = httpx2.get(f"{url}/metrics").text
+    assert number(text, "graders_gradings_total", grader="in a run", outcome="graded") == 3
+    assert number(text, "graders_rewards_sum", grader="in a run") == 2
 
 
 def _total(url: str, grader: str) -> float:

@@ -30,9 +30,9 @@ def rows(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {"type": "jsonl", "source": {"type": "file_content", "content": content}}
 
 
-def ended(client: OpenAI, eval_id: str, run_id: str) -> RunRetrieveResponse:
+def ended(client: OpenAI, eval_id: str, run_id: str, patience_s: float = PATIENCE_S) -> RunRetrieveResponse:
     """The run, once it has ended."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + patience_s
     while True:
         run = client.evals.runs.retrieve(run_id, eval_id=eval_id)
         if run.status not in {"queued", "in_progress"}:

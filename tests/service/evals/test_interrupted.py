@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import openai
 import pytest
@@ -15,12 +17,16 @@ from openai import OpenAI
 
 from runtime import Settings
 from service.store import Evals, Store
+from tests.processes import descendants
 from tests.service.evals.conftest import PATIENCE_S, ended
 from tests.service.evals.tallying import Tally, tallying
 from tests.service.serving import Served, serving
 
-ROWS = 1_500
-BEFORE = 700
+FEW = 500
+MANY = 5_000
+MANY_S = 600.0
+"""Whoever waits for so many rows is patient: the machine may be busy."""
+How = Literal["killed", "stopped", "killed beside another", "one of two workers killed"]
 NUMBERED: Any = {
     "type": "custom",
     "item_schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
@@ -36,52 +42,97 @@ def begun(client: OpenAI, tally: Tally, count: int) -> tuple[str, str]:
     return of.id, client.evals.runs.create(of.id, data_source=source).id
 
 
-def written(database: Path, run: str) -> set[int]:
+def written(database: str, run: str) -> set[int]:
     async def read() -> set[int]:
-        async with Store(str(database)) as store:
+        async with Store(database) as store:
             return await Evals(store).finished(run)
 
     return asyncio.run(read())
 
 
-@pytest.mark.parametrize("waits", [False, True], ids=["restarted", "taken over"])
-def test_what_a_killed_service_has_begun_is_finished(tmp_path: Path, *, waits: bool) -> None:
-    database = tmp_path / "service.sqlite"
-    with tallying(BEFORE) as tally:
+def asking(processes: set[int], port: int) -> int:
+    """The one of these processes that has connections to a port of this machine."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{line[9]}]" for line in lines if line[2].endswith(f":{port:04X}")}
+    found = set()
+    for process in processes:
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                if str(descriptor.readlink()) in sockets:
+                    found.add(process)
+    (only,) = found
+    return only
+
+
+def interrupt(served: Served, how: How, tally: Tally) -> bool:
+    """End a service, or one of its processes, in the middle of a run; gives whether another is to be started."""
+    if how == "one of two workers killed":
+        # whichever of them grades
+        os.kill(
+            asking(descendants(served.process.pid), int(tally.address.rpartition(":")[2])), signal.SIGKILL
+        )
+    elif how == "stopped":
+        served.end()
+    else:
+        served.process.kill()
+        served.process.wait()
+    return how in {"killed", "stopped"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "rows"),
+    [
+        ("sqlite", "killed", FEW),
+        ("sqlite", "killed beside another", FEW),
+        ("sqlite", "one of two workers killed", FEW),
+        *(
+            pytest.param(kind, how, MANY, marks=pytest.mark.slow)
+            for kind in ("sqlite", "postgresql")
+            for how in get_args(How)
+        ),
+    ],
+)
+def test_what_an_interrupted_service_has_begun_is_finished(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, how: How, rows: int
+) -> None:
+    at_least = rows // 2
+    database = str(tmp_path / "service.sqlite") if kind == "sqlite" else request.getfixturevalue("postgresql")
+    workers = ("--workers", "2") if how == "one of two workers killed" else ()
+    with tallying(at_least) as tally, contextlib.ExitStack() as stack:
         settings = {
-            "GRADERS_DATABASE": str(database),
+            "GRADERS_DATABASE": database,
             "GRADERS_FILES_DIR": str(tmp_path / "files"),
             "GRADERS_ENDPOINT_HOSTS": json.dumps([tally.address]),
-            "GRADERS_EVAL_LEASE_S": "1",
+            "GRADERS_EVAL_CONCURRENCY": "64",
+            # after an orderly stop nobody waits for a lease to end
+            "GRADERS_EVAL_LEASE_S": "3600" if how == "stopped" else "1",
         }
-        with contextlib.ExitStack() as stack:
-            killed = Served(settings)
-            stack.callback(killed.end)
-            stack.callback(killed.process.kill)
-            killed.wait()
-            with OpenAI(base_url=f"{killed.url}/v1", api_key="any") as client:
-                eval_id, run = begun(client, tally, ROWS)
-                until = time.monotonic() + PATIENCE_S
-                while client.evals.runs.retrieve(run, eval_id=eval_id).result_counts.passed < BEFORE:
-                    assert time.monotonic() < until
-                    time.sleep(0.05)
-            other = stack.enter_context(serving(settings)) if waits else None
-            killed.process.kill()
-            killed.process.wait()
-            before = written(database, run)
-            assert BEFORE <= len(before) < ROWS
-            tally.go.set()
-            served = other or stack.enter_context(serving(settings))
-            client = stack.enter_context(OpenAI(base_url=f"{served.url}/v1", api_key="any"))
-            done = ended(client, eval_id, run)
-            assert done.status == "completed"
-            counts = done.result_counts.to_dict()
-            assert counts == {"total": ROWS, "errored": 0, "failed": 0, "passed": ROWS}
-            assert done.per_testing_criteria_results[0].passed == ROWS
-            items = client.evals.runs.output_items.list(run, eval_id=eval_id, limit=400)
-            assert [item.datasource_item["n"] for item in items] == list(range(ROWS))
-    assert set(tally.asked) == set(range(ROWS))
+        first = Served(settings, *workers)
+        stack.callback(first.end)
+        first.wait()
+        with OpenAI(base_url=f"{first.url}/v1", api_key="any") as client:
+            eval_id, run = begun(client, tally, rows)
+            until = time.monotonic() + MANY_S
+            while client.evals.runs.retrieve(run, eval_id=eval_id).result_counts.passed < at_least:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        served = stack.enter_context(serving(settings)) if how == "killed beside another" else first
+        if interrupt(first, how, tally):
+            served = stack.enter_context(serving(settings))
+        before = written(database, run)
+        assert at_least <= len(before) < rows
+        tally.go.set()
+        client = stack.enter_context(OpenAI(base_url=f"{served.url}/v1", api_key="any"))
+        done = ended(client, eval_id, run, MANY_S)
+        assert done.status == "completed"
+        assert done.result_counts.to_dict() == {"total": rows, "errored": 0, "failed": 0, "passed": rows}
+        assert done.per_testing_criteria_results[0].passed == rows
+        items = client.evals.runs.output_items.list(run, eval_id=eval_id, limit=400)
+        assert [item.datasource_item["n"] for item in items] == list(range(rows))
+    assert set(tally.asked) == set(range(rows))
     assert {tally.asked[number] for number in before} == {1}
+    # what was under way is graded again, and nothing else
+    assert 1 <= tally.asked.total() - rows <= 64
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete", "cancel elsewhere"])

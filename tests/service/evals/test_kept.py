@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from service.store import Evals, Store
 from service.store.evals import Eval, EvalRun, OutputItem, Tally, item_id
 from service.store.paging import new_id
+from service.store.room import Full
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -42,7 +43,7 @@ async def an_eval(evals: Evals, **values: Any) -> Eval:
     return row
 
 
-async def a_run(evals: Evals, of: Eval) -> str:
+async def a_run(evals: Evals, of: Eval, most: int | None = None) -> str:
     row = EvalRun(
         id=new_id("evalrun_"),
         eval_id=of.id,
@@ -59,7 +60,7 @@ async def a_run(evals: Evals, of: Eval) -> str:
         owner=None,
         leased_until=0.0,
     )
-    await evals.add(row)
+    await evals.add(row, most=most)
     return row.id
 
 
@@ -174,3 +175,37 @@ async def test_an_id_with_a_nul_is_that_of_nothing(evals: Evals) -> None:
     assert await evals.find("eval_\0") is None
     assert await evals.find_item("\0", "\0") is None
     assert not await evals.delete("\0")
+
+
+async def test_there_is_room_for_so_many_evals_and_no_more(evals: Evals) -> None:
+    def row(number: int) -> Eval:
+        fixed: dict[str, Any] = {"labels": None, "data_source_config": {}, "criteria": []}
+        return Eval(id=f"eval_{number:024}", name="e", created_at=1, updated_at=1, **fixed)
+
+    # all at once: none of them sees the others before they are there
+    adding = (evals.add(row(number), most=3) for number in range(8))
+    done = await asyncio.gather(*adding, return_exceptions=True)
+    refusals = [outcome for outcome in done if isinstance(outcome, Full)]
+    assert [full.most for full in refusals] == [3] * 5
+    assert done.count(None) == 3
+    kept, _ = await evals.page(after=None, limit=10, order="asc", by_update=False)
+    assert len(kept) == 3
+    assert await evals.delete(kept[0].id)
+    await evals.add(row(8), most=3)
+    with pytest.raises(Full):
+        await evals.add(row(9), most=3)
+
+
+async def test_a_run_that_has_ended_makes_room_for_another(evals: Evals) -> None:
+    of = await an_eval(evals)
+    first = await a_run(evals, of, most=2)
+    second = await a_run(evals, of, most=2)
+    await evals.claim("me", 60)
+    with pytest.raises(Full):  # one is in progress, one is queued
+        await a_run(evals, of, most=2)
+    assert await evals.finish(first, "me", None)
+    await a_run(evals, of, most=2)
+    with pytest.raises(Full):
+        await a_run(evals, of, most=2)
+    await evals.cancel(of.id, second)
+    await a_run(evals, of, most=2)

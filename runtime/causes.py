@@ -1,0 +1,52 @@
+"""How a grading came out, in a closed set of words: for figures and traces, which must not quote what was graded."""
+
+from graders import Failure, FailureKind, GraderResult
+
+OTHER = "other"
+"""What everything is called that has no word of its own."""
+
+CAUSES = frozenset(
+    {
+        *("broken_tests", "budget_spent", "deadline", "not_allowed", "timeout", "too_large"),
+        *("embedder_unavailable", "http_unavailable", "judge_unavailable", "sandbox_unavailable"),
+        *(
+            "content_filter",
+            "empty_answer",
+            "length",
+            "no_answer",
+            "refusal",
+            "status",
+            "unparseable_verdict",
+        ),
+        *("malformed_embedding", "malformed_response", "not_plain", "order_dependent_verdict"),
+        *("exit", "memory_limit", "output_limit", "protocol", "sandbox_died", "signal"),
+        *("worker_exited", "worker_start"),
+        *(kind.value for kind in FailureKind),
+    }
+)
+"""The causes that are told apart; a plugin's own are `other`."""
+
+
+def cause_of(failure: Failure) -> str:
+    """Why a grading failed, as one of `CAUSES`."""
+    return known_cause(failure.details.get("type", failure.kind.value))
+
+
+def known_cause(said: object) -> str:
+    """A cause that somebody named, where it is one of `CAUSES`."""
+    return said if isinstance(said, str) and said in CAUSES else OTHER
+
+
+def outcome_of(result: GraderResult) -> tuple[str, str]:
+    """How a grading came out.
+
+    Returns:
+        `graded`, `flagged` (a reward in spite of a failure, its own or that of a part) or `ungraded`; and the cause, empty
+        where nothing failed.
+    """
+    failure = result.failure
+    if failure is None and result.parts:
+        failure = next(result.failures(), None)
+    if failure is None:
+        return "graded", ""
+    return ("ungraded" if result.reward is None else "flagged"), cause_of(failure)

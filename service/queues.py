@@ -1,0 +1,102 @@
+"""How many gradings wait or are worked at, by what they cost: a flood of dear ones leaves room for cheap ones.
+
+A request is refused when the queue that its gradings belong to is full, and never because of its own length: what an idle
+process is asked, it does.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from graders import Grader
+from runtime import Settings
+from runtime.cost import COSTS, Cost, cost_of
+from service.draining import Refusal
+
+WINDOW_S = 10.0
+"""Seconds over which it is counted how many gradings end."""
+LONGEST_S = 60.0
+"""Nobody is told to wait longer."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    limit: int
+    depth: int = 0
+    since: float = 0.0
+    ended: int = 0
+
+
+class Queues:
+    """The queues of one process.
+
+    Args:
+        limits: How many gradings of each class there may be before further requests are refused.
+        clock: Gives seconds.
+    """
+
+    def __init__(self, limits: Mapping[Cost, int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._queues = {cost: _Queue(limits[cost], since=clock()) for cost in COSTS}
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Queues":
+        """Those that an operator wants."""
+        return cls(
+            {
+                "inline": settings.queue_inline,
+                "worker": settings.queue_worker,
+                "sandbox": settings.queue_sandbox,
+                "judge": settings.queue_judge,
+            }
+        )
+
+    @property
+    def depths(self) -> Mapping[Cost, int]:
+        """How many gradings there are, by class."""
+        return {cost: queue.depth for cost, queue in self._queues.items()}
+
+    def check(self, grader: Grader) -> None:
+        """See that there is room for more gradings by a grader.
+
+        Raises:
+            Refusal: A 429, when there is none.
+        """
+        cost = cost_of(grader)
+        queue = self._queues[cost]
+        if queue.depth >= queue.limit:
+            message = f"{queue.depth:,} gradings of the class '{cost}' are waiting or being worked at already"
+            raise Refusal(429, message, code="queue_full", after_s=self._patience(queue))
+
+    @contextmanager
+    def hold(self, grader: Grader, gradings: int = 1) -> Iterator[Callable[[], None]]:
+        """So many gradings by a grader wait or are worked at, as long as this lasts.
+
+        Yields:
+            What says that one of them has ended before.
+        """
+        queue = self._queues[cost_of(grader)]
+        left = gradings
+        queue.depth += gradings
+
+        def one_ended() -> None:
+            nonlocal left
+            left -= 1
+            queue.depth -= 1
+            queue.ended += 1
+
+        try:
+            yield one_ended
+        finally:
+            queue.depth -= left
+            queue.ended += left
+
+    def _patience(self, queue: _Queue) -> float:
+        """Seconds in which half of a queue will probably have ended."""
+        now = self._clock()
+        seconds = now - queue.since
+        rate = queue.ended / seconds if seconds else 0.0
+        if seconds > WINDOW_S:
+            queue.since, queue.ended = now, 0
+        return min(LONGEST_S, queue.depth / 2 / rate) if rate else LONGEST_S
