@@ -9,17 +9,22 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeVar
 
 from service.draining import Refusal
 from service.errors import ApiError
 from service.store.keys import SCOPES, Keys
 from service.store.tables import ApiKey
 
+T = TypeVar("T")
+
 FRESH_S = 2.0
 """Seconds for which what the store said of a key counts, and so how long a revoked one may still work."""
+RENEWED_S = FRESH_S / 2
+"""Seconds after which the store is asked again, while what it said still counts, so that nobody waits for it."""
 BUSY_AGAIN_S = 1
 """Seconds to wait where a key has as many requests running as it may."""
 
@@ -148,6 +153,7 @@ class Keyring:
         self._wanted = bool(configured)
         self._looked = -FRESH_S
         self._found: OrderedDict[bytes, tuple[ApiKey, float]] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[Any]] = {}
         self._notes: set[asyncio.Task[None]] = set()
 
     def open(self, stored: Keys) -> None:
@@ -157,7 +163,7 @@ class Keyring:
     async def close(self) -> None:
         """Let what is still to be written be written, as long as the store is open."""
         self._stored = None
-        await asyncio.gather(*self._notes, return_exceptions=True)
+        await asyncio.gather(*self._asking.values(), *self._notes, return_exceptions=True)
 
     async def caller(self, key: bytes) -> Caller:
         """Whoever has sent a key, which is empty where there was none.
@@ -181,13 +187,20 @@ class Keyring:
     async def _find(self, key: bytes) -> ApiKey | None:
         if self._stored is None:
             return None
-        now = self._clock()
         name = hashlib.sha256(key).digest()
         row, since = self._found.get(name, (None, 0.0))
-        if row is not None and now - since < FRESH_S:
-            return row
-        row = await self._stored.find(key)
+        age = self._clock() - since
+        if row is None or age >= FRESH_S:
+            return await asyncio.shield(self._ask(name, lambda stored: self._look_up(stored, key, name)))
+        if age >= RENEWED_S:
+            self._ask(name, lambda stored: self._look_up(stored, key, name))
+        return row
+
+    async def _look_up(self, stored: Keys, key: bytes, name: bytes) -> ApiKey | None:
+        now = self._clock()
+        row = await stored.find(key)
         if row is None:
+            self._found.pop(name, None)
             return None
         self._wanted = True
         self._found[name] = row, now
@@ -195,17 +208,38 @@ class Keyring:
         while len(self._found) > self._remembered:
             self._found.popitem(last=False)
         # nobody waits for it: the store may be busy
-        note = asyncio.create_task(self._stored.note_use(row))
+        note = asyncio.create_task(stored.note_use(row))
         self._notes.add(note)
         note.add_done_callback(self._notes.discard)
         return row
 
     async def _is_wanted(self) -> bool:
+        age = self._clock() - self._looked
+        if self._wanted or self._stored is None or age < RENEWED_S:
+            return self._wanted
+        looking = self._ask(b"", self._look)
+        return self._wanted if age < FRESH_S else await asyncio.shield(looking)
+
+    async def _look(self, stored: Keys) -> bool:
         now = self._clock()
-        if not self._wanted and self._stored is not None and now - self._looked >= FRESH_S:
-            self._wanted = await self._stored.any()
-            self._looked = now
+        self._wanted = self._wanted or await stored.any()
+        self._looked = now
         return self._wanted
+
+    def _ask(self, name: bytes, question: Callable[[Keys], Coroutine[Any, Any, T]]) -> "asyncio.Task[T]":
+        """Ask the store once, however many want to know; a thousand questions at once would keep each other waiting."""
+        asking = self._asking.get(name)
+        if asking is None:
+            if self._stored is None:
+                raise RuntimeError("the keyring is closed")
+            asking = self._asking[name] = asyncio.create_task(question(self._stored))
+            asking.add_done_callback(lambda done: self._answered(name, done))
+        return asking
+
+    def _answered(self, name: bytes, done: "asyncio.Task[Any]") -> None:
+        del self._asking[name]
+        if not done.cancelled():
+            done.exception()  # whoever waits gets it; where nobody does, the next one asks again
 
 
 def _digest(key: bytes) -> str:

@@ -438,3 +438,51 @@ def test_who_serves_without_keys_is_told_so_in_one_line(settings: Settings, work
         assert http.post(f"{served.url}{RUN}", json=BODY).status_code == 200
     said = [json.loads(line)["message"] for line in served.lines if "no API keys" in line]
     assert said == ["there are no API keys: whoever reaches 127.0.0.1 may do everything"]
+
+
+class Counted(Keys):
+    """The keys of a store, which count how often they are asked."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.asked = 0
+
+    async def any(self) -> bool:
+        self.asked += 1
+        return await super().any()
+
+    async def find(self, key: bytes) -> ApiKey | None:
+        self.asked += 1
+        return await super().find(key)
+
+
+async def test_a_thousand_requests_at_once_ask_the_store_once(clock: Clock, tmp_path: Path) -> None:
+    async with Store(str(tmp_path / "keys.sqlite")) as store:
+        keys = Counted(store)
+        keyring = Keyring([], clock=clock)
+        keyring.open(keys)
+        assert len({await each for each in [keyring.caller(b"") for _ in range(3)]}) == 1
+        keys.asked, clock.now = 0, clock.now + 10
+        await asyncio.gather(*(keyring.caller(b"") for _ in range(1000)))
+        assert keys.asked == 1
+        _, key = await keys.create("a", ["grade"])
+        await asyncio.gather(*(keyring.caller(key.encode()) for _ in range(1000)))
+        assert keys.asked == 2
+        await keyring.close()
+
+
+async def test_nobody_waits_for_the_store_as_long_as_it_is_asked_often(clock: Clock, tmp_path: Path) -> None:
+    async with Store(str(tmp_path / "keys.sqlite")) as store:
+        keys = Counted(store)
+        row, key = await keys.create("a", ["grade"])
+        keyring = Keyring([], clock=clock)
+        keyring.open(keys)
+        await keyring.caller(key.encode())
+        await keys.revoke(row.id)
+        clock.now += 1.5  # old enough to be looked up again, and young enough to count meanwhile
+        assert (await keyring.caller(key.encode())).scopes == {"grade"}
+        await keyring.close()
+        keyring.open(keys)
+        with pytest.raises(ApiError):
+            await keyring.caller(key.encode())
+        await keyring.close()
