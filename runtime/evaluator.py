@@ -34,7 +34,7 @@ from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
 from runtime.tracing import Trace, Tracer, batch, grading, tell, tell_counts
 from runtime.workers.pool import WorkerPool
-from runtime.world import World, may_run_here
+from runtime.world import World, may_run_here, runs_inline
 
 if TYPE_CHECKING:
     from runtime.embeddings import Embeddings
@@ -200,9 +200,14 @@ class Evaluator:
             trace_id: The caller's own name for this grading.
             client: Who pays for judges: a digest of an API key; empty where there are no keys.
         """
-        (result,) = await self.grade_group(
-            grader, [sample], item, deadline_s=deadline_s, trace_id=trace_id, client=client
-        )
+        world = self._world(deadline_s, trace_id, client)
+        loaded = await self.prepare(grader)
+        parsed = Sample.load(sample)
+        item = item or {}
+        if world.trace is None and runs_inline(loaded, parsed, item):
+            (result,) = await execute(loaded, [parsed], item, world)
+        else:
+            (result,) = await self.run(loaded, [parsed], item, world)
         return result
 
     async def grade_group(

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -45,6 +47,11 @@ class Service(FastAPI):
     """An application with something before it that sees every request, before anything of FastAPI's does."""
 
     _front: ASGIApp
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # a plain object: Starlette's looks everything up in a dictionary of its own, some ten times for each request
+        self.state = SimpleNamespace()  # type: ignore[assignment]
 
     def stand_before(self, front: Callable[[ASGIApp], ASGIApp]) -> None:
         """Have `front`, given what FastAPI does, answer HTTP in its place."""

@@ -8,7 +8,7 @@ same; it documents them, and answers whoever asks with the wrong method.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,6 +31,29 @@ class DirectRoute:
     handler: Handler
 
 
+class DirectRequest(Request):
+    """A request whose body is read as a whole."""
+
+    _whole: bytes | None = None
+
+    async def body(self) -> bytes:
+        """The body.
+
+        Raises:
+            ClientDisconnect: When the client left before it had sent all of it.
+        """
+        if self._whole is None:
+            parts, more = list[bytes](), True
+            while more:
+                message = await self.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                parts.append(message.get("body", b""))
+                more = message.get("more_body", False)
+            self._whole = parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._whole
+
+
 class Direct:
     """Answers POSTs to some addresses by itself, and passes everything else on.
 
@@ -51,7 +74,7 @@ class Direct:
             return
         scope["route"] = route
         try:
-            response = await route.handler(Request(scope, receive))
+            response = await route.handler(DirectRequest(scope, receive))
         except (ApiError, PluginError) as error:
             response = told(error)
         await response(scope, receive, send)

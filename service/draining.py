@@ -12,11 +12,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import cast
+from typing import Any, TypeAlias
 
 from fastapi.responses import JSONResponse
 
 from service.errors import ApiError
+
+Task: TypeAlias = "asyncio.Task[Any]"
 
 AGAIN_S = 2
 """Seconds after which whoever was refused finds another process, or this one started again."""
@@ -49,7 +51,7 @@ class Intake:
 
     def __init__(self) -> None:
         self.draining = False
-        self._running: set[asyncio.Task[object]] = set()
+        self._running: set[Task] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -58,19 +60,19 @@ class Intake:
         if self.draining:
             raise Refusal(503, "this process is ending; ask again", code="draining", after_s=AGAIN_S)
 
-    def enter(self) -> None:
-        """Wait for this task, which answers a request, until it has left.
+    def enter(self, task: Task) -> None:
+        """Wait for a task, which answers a request, until it has left.
 
         Raises:
             Refusal: When no request is taken any more.
         """
         self.check()
-        self._running.add(_this_task())
+        self._running.add(task)
         self._idle.clear()
 
-    def leave(self) -> None:
-        """This task has answered its request, or given it up."""
-        self._running.discard(_this_task())
+    def leave(self, task: Task) -> None:
+        """A task has answered its request, or given it up."""
+        self._running.discard(task)
         if not self._running:
             self._idle.set()
 
@@ -116,7 +118,3 @@ class Intake:
             signal.signal(signal.SIGTERM, server)
             for task in draining:
                 task.cancel()
-
-
-def _this_task() -> "asyncio.Task[object]":
-    return cast("asyncio.Task[object]", asyncio.current_task())  # there is none only outside the loop

@@ -27,6 +27,7 @@ from service.store.answers import Answer, Answers
 logger = logging.getLogger(__name__)
 
 HEADER = "idempotency-key"
+_RAW_HEADER = HEADER.encode()
 REPLAYED = "idempotency-replayed"
 PARAMETER: dict[str, Any] = {
     "name": "Idempotency-Key",
@@ -185,9 +186,9 @@ def repeatable(route: Route) -> Route:
 
     @wraps(route)
     async def heeding(request: Request, **path: str) -> Response:
-        key = request.headers.get(HEADER)
-        if key is None:
+        if _RAW_HEADER not in dict(request.scope["headers"]):
             return await route(request, **path)
+        key = request.headers[HEADER]
         repeats: Repeats = request.app.state.repeats
         return await repeats.answer(request, key, partial(route, request, **path))
 

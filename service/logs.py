@@ -8,17 +8,21 @@ reason libraries are heard from `warning` on: at lower levels some log the addre
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic_core import to_json
 
 from runtime import Settings
 
+LINES_S = 0.1
+LINES_AT_ONCE = 256
 TRACE_CHARACTERS = 128
 """Of a caller's `trace_id` that are logged."""
 
@@ -38,6 +42,42 @@ class Request:
     def __exit__(self, *error: object) -> None:
         """End."""
         _identity.reset(self._token)
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes lines to standard error, those of many requests together.
+
+    To write each by itself takes as long as to grade. What is worth a warning is written at once, with all before it; the rest
+    a tenth of a second later at the most, or when the process ends in order.
+    """
+
+    def __init__(self) -> None:
+        """A handler of what `sys.stderr` is now."""
+        super().__init__(sys.stderr)
+        self._lines: list[str] = []
+        self._timer: threading.Timer | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line for a short time, or write it."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+        except Exception:  # noqa: BLE001  # as the base class does: no mistake in a message ends what logs it
+            self.handleError(record)
+            return
+        if record.levelno >= logging.WARNING or len(self._lines) >= LINES_AT_ONCE:
+            self.flush()
+        elif self._timer is None:
+            self._timer = threading.Timer(LINES_S, self.flush)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        with self.lock or nullcontext():
+            lines, self._lines, self._timer = self._lines, [], None
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
 
 
 class RequestRecord(logging.LogRecord):
@@ -88,7 +128,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"default": formatter},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "default"}},
+        "handlers": {"stderr": {"()": f"{__name__}.{Lines.__name__}", "formatter": "default"}},
         "root": {"level": "WARNING" if level != "ERROR" else "ERROR", "handlers": ["stderr"]},
         "loggers": loggers,
     }

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.causes import OTHER
 from service import logs
-from service.draining import Intake
+from service.draining import Intake, Task
 from service.errors import ApiError
 from service.keys import Keyring, Limits
 from service.metrics import Metrics
@@ -105,6 +105,7 @@ class Gate:
             await send(message)
 
         path, state = scope["path"], scope["state"]
+        task = cast("Task", asyncio.current_task())  # there is none only outside the loop
         limit = state["body_limit"] = self._body_limits.get(path, self._body_limit)
         state["client"] = ""
         try:
@@ -113,13 +114,13 @@ class Gate:
                     self._intake.check()
                 await self._app(scope, receive, send_with_id)
                 return
-            self._intake.enter()  # before the key is looked up: the process must not end meanwhile
+            self._intake.enter(task)  # before the key is looked up: the process must not end meanwhile
             try:
                 await self._let_in(
-                    scope, headers, _bounded(receive, limit, self._body_timeout_s), send_with_id
+                    scope, headers, _bounded(receive, limit, self._body_timeout_s, task), send_with_id
                 )
             finally:
-                self._intake.leave()
+                self._intake.leave(task)
         except ApiError as refusal:
             await refusal.response()(scope, receive, send_with_id)
         except ClientDisconnect:
@@ -156,13 +157,13 @@ def body_too_large(limit: int) -> ApiError:
     return ApiError(413, f"the body is longer than {limit:,} bytes", code="body_too_large")
 
 
-def _bounded(receive: Receive, limit: int, timeout_s: float) -> Receive:
-    """A request's body, as long as it is neither too long nor too late."""
+def _bounded(receive: Receive, limit: int, timeout_s: float, task: Task) -> Receive:
+    """A request's body, as long as it is neither too long nor too late; read by the task that answers the request."""
     seen, complete, late = 0, False, False
     loop = asyncio.get_running_loop()
     until = loop.time() + timeout_s
 
-    def give_up(task: "asyncio.Task[object]") -> None:
+    def give_up() -> None:
         nonlocal late
         late = True
         task.cancel()
@@ -171,8 +172,7 @@ def _bounded(receive: Receive, limit: int, timeout_s: float) -> Receive:
         nonlocal seen, complete
         if complete:  # what comes now is the client's leave
             return await receive()
-        task = cast("asyncio.Task[object]", asyncio.current_task())
-        timer = loop.call_at(until, give_up, task)  # a third of what asyncio.timeout takes
+        timer = loop.call_at(until, give_up)  # a third of what asyncio.timeout takes
         try:
             message = await receive()
         except asyncio.CancelledError:

@@ -5,9 +5,9 @@ process is asked, it does.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from graders import Grader
 from runtime import Settings
@@ -26,6 +26,33 @@ class _Queue:
     depth: int = 0
     since: float = 0.0
     ended: int = 0
+
+
+class Held:
+    """Gradings of one request that wait or are worked at."""
+
+    __slots__ = ("_left", "_queue")
+
+    def __init__(self, queue: _Queue, gradings: int) -> None:
+        self._queue, self._left = queue, gradings
+
+    def __enter__(self) -> Self:
+        """They begin to wait."""
+        self._queue.depth += self._left
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Those that are left have ended, too."""
+        self._end(self._left)
+
+    def one_ended(self) -> None:
+        """One of them has ended."""
+        self._end(1)
+
+    def _end(self, gradings: int) -> None:
+        self._left -= gradings
+        self._queue.depth -= gradings
+        self._queue.ended += gradings
 
 
 class Queues:
@@ -69,28 +96,9 @@ class Queues:
             message = f"{queue.depth:,} gradings of the class '{cost}' are waiting or being worked at already"
             raise Refusal(429, message, code="queue_full", after_s=self._patience(queue))
 
-    @contextmanager
-    def hold(self, grader: Grader, gradings: int = 1) -> Iterator[Callable[[], None]]:
-        """So many gradings by a grader wait or are worked at, as long as this lasts.
-
-        Yields:
-            What says that one of them has ended before.
-        """
-        queue = self._queues[cost_of(grader)]
-        left = gradings
-        queue.depth += gradings
-
-        def one_ended() -> None:
-            nonlocal left
-            left -= 1
-            queue.depth -= 1
-            queue.ended += 1
-
-        try:
-            yield one_ended
-        finally:
-            queue.depth -= left
-            queue.ended += left
+    def hold(self, grader: Grader, gradings: int = 1) -> "Held":
+        """So many gradings by a grader wait or are worked at, as long as this context lasts."""
+        return Held(self._queues[cost_of(grader)], gradings)
 
     def _patience(self, queue: _Queue) -> float:
         """Seconds in which half of a queue will probably have ended."""

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from graders import FailureKind, GraderResult
 from graders.pattern import encodable
@@ -166,6 +166,11 @@ def run_response(result: GraderResult) -> bytes:
     grader = result.grader
     if grader is None:
         raise ValueError("only a result that an evaluator has completed can be shown")
+    if result.explanation is None and not (
+        result.failure or result.parts or result.metadata or result.usage or result.sub_rewards
+    ):
+        name = to_json(encodable(grader.name))
+        return _PLAIN % (to_json(result.reward), name, to_json(grader.type), to_json(result.execution_time))
     model = result.metadata.get("model")
     metadata = {
         **_said(result),
@@ -185,6 +190,15 @@ def run_response(result: GraderResult) -> bytes:
             "model_grader_token_usage_per_model": result.usage,
         }
     )
+
+
+_PLAIN = (
+    b'{"reward":%b,"metadata":{"name":%b,"type":%b,"errors":'
+    + to_json(_CLEAR).replace(b"%", b"%%")
+    + b',"execution_time":%b,"scores":{},"token_usage":null,"sampled_model_name":null},'
+    b'"sub_rewards":{},"model_grader_token_usage_per_model":{}}'
+)
+"""A result that says nothing but a reward, as most do: writing it out takes a third of the time."""
 
 
 def _said(result: GraderResult) -> dict[str, Any]:

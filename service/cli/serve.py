@@ -7,6 +7,7 @@ import math
 import os
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 
@@ -18,6 +19,10 @@ from service.cli.keys import any_in_store
 from service.metrics import DIRECTORY_VARIABLE
 
 logger = logging.getLogger(__name__)
+
+LOOP: Literal["asyncio"] = "asyncio"
+"""What uvicorn runs on. uvloop answers some 5 % more requests a second, but accepts one connection in each of its rounds: while a
+trainer opens 256 at once, the last of them wait for seconds."""
 
 
 def serve(settings: Settings, config: Path | None) -> None:
@@ -42,6 +47,7 @@ def serve(settings: Settings, config: Path | None) -> None:
             create_app(settings),
             host=settings.host,
             port=settings.port,
+            loop=LOOP,
             access_log=False,
             log_config=log_config,
             timeout_graceful_shutdown=patience_s,
@@ -60,6 +66,7 @@ def serve(settings: Settings, config: Path | None) -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
+            loop=LOOP,
             access_log=False,
             log_config=log_config,
             timeout_graceful_shutdown=patience_s,

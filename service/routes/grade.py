@@ -235,10 +235,10 @@ async def _lines(
     )
     metrics: Metrics = request.app.state.metrics
     rewards = np.full(len(rows.items), np.nan)
-    with queues_of(request).hold(grader, len(rows.items)) as one_ended:
+    with queues_of(request).hold(grader, len(rows.items)) as held:
         async with aclosing(stream):
             async for index, result in stream:
-                one_ended()
+                held.one_ended()
                 metrics.observe([result])
                 if series is not None:
                     statistics_of(request).observe(series, result)

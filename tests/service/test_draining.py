@@ -99,20 +99,26 @@ def test_what_does_not_finish_in_time_is_cancelled(variables: dict[str, str]) ->
         assert served.process.wait(PATIENCE_S) in (0, -signal.SIGTERM)
 
 
+def this_task() -> "asyncio.Task[object]":
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
 async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
     intake, release = Intake(), asyncio.Event()
 
     async def request() -> str:
-        intake.enter()
+        intake.enter(this_task())
         await release.wait()
-        intake.leave()
+        intake.leave(this_task())
         return "done"
 
     running = [asyncio.create_task(request()) for _ in range(2)]
     await asyncio.sleep(0)
     draining = asyncio.create_task(intake.drain(PATIENCE_S))
     await asyncio.sleep(0)
-    for entering in (intake.check, intake.enter):
+    for entering in (intake.check, lambda: intake.enter(this_task())):
         with pytest.raises(Refusal) as caught:
             entering()
         assert (caught.value.status, caught.value.code) == (503, "draining")
@@ -124,6 +130,6 @@ async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
 
 async def test_an_idle_process_has_nothing_to_wait_for() -> None:
     intake = Intake()
-    intake.enter()
-    intake.leave()
+    intake.enter(this_task())
+    intake.leave(this_task())
     await asyncio.wait_for(intake.drain(PATIENCE_S), PATIENCE_S / 2)

@@ -46,11 +46,11 @@ def test_a_queue_is_full_by_what_is_in_it_and_never_by_what_comes() -> None:
 
 def test_gradings_that_have_ended_make_room_one_by_one() -> None:
     queues = Queues(LIMITS)
-    with queues.hold(CHECK, 4) as one_ended:
-        one_ended()
+    with queues.hold(CHECK, 4) as held:
+        held.one_ended()
         with pytest.raises(Refusal):
             queues.check(CHECK)
-        one_ended()
+        held.one_ended()
         queues.check(CHECK)
         assert queues.depths["inline"] == 2
     assert queues.depths == {"inline": 0, "worker": 0, "sandbox": 0, "judge": 0}
@@ -65,11 +65,11 @@ def test_whoever_is_refused_is_told_when_half_of_the_queue_will_have_ended() -> 
             queues.check(CHECK)
         return caught.value.after_s
 
-    with queues.hold(CHECK, 100) as one_ended:
+    with queues.hold(CHECK, 100) as held:
         assert wait() == 60  # nothing is known yet
         clock.now += 2
         for _ in range(20):
-            one_ended()
+            held.one_ended()
         assert wait() == 4  # 10 a second, and 80 are left
         clock.now += 1000
         assert wait() == 60
