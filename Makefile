@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# from the root, whose tools/ makes some of the pages; the variable silences an advertisement of the theme's
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow coverage check bench bench-sandbox format clean
+.PHONY: help demo serve test test-slow coverage check docs bench bench-sandbox format clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,11 +43,16 @@ coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everyth
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(INSTALLED) ## lint, types, layers
+check: $(INSTALLED) ## lint, types, layers, and whether the documentation builds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MKDOCS) --quiet --site-dir .cache/site
+
+docs: $(INSTALLED) ## make the documentation, into site/
+	@$(MKDOCS)
+	@echo 'open site/index.html'
 
 bench: $(INSTALLED) ## speed, as ratios to other libraries measured in the same run
 	$(PIP) --editable '.[dev,bench]'
@@ -70,4 +77,4 @@ format: $(INSTALLED) ## format the code
 	@PYTHON=$(PYTHON) sh tools/fetch_schemathesis.sh
 
 clean: ## remove what these commands made
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist site

@@ -7,7 +7,7 @@ and the headers are what they may be. At run time, by `runtime.http`: the operat
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -110,7 +110,7 @@ class Endpoint:
             raise InvalidOptions([Problem(("url",), wrong)])
         self._url, self._rate_limit = url, rate_limit
         self._headers = {name: value.get_secret_value() for name, value in (headers or {}).items()}
-        self._secrets = sorted(_secrets(self._headers.values()), key=len, reverse=True)
+        self._secrets = secrets_in(self._headers)
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Grade one sample."""
@@ -124,7 +124,7 @@ class Endpoint:
             retries=RETRIES,
             rate_limit=self._rate_limit,
         )
-        reply = HttpReply(reply.status, self._hidden(reply.body))
+        reply = HttpReply(reply.status, without_secrets(reply.body, self._secrets))
         if not 200 <= reply.status < 300:
             raise _refused(reply)
         if not isinstance(reply.body, dict):
@@ -140,17 +140,25 @@ class Endpoint:
             raise _invalid(reply, f"its 'score' is none: {error}") from None
         return GraderResult(reward, metadata=_metadata(reply.body))
 
-    def _hidden(self, value: Any) -> Any:
-        """An answer without the credentials that it was asked with: some services say them back."""
-        if isinstance(value, str):
-            for secret in self._secrets:
-                value = value.replace(secret, MASK)
-            return value
-        if isinstance(value, dict):
-            return {self._hidden(key): self._hidden(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [self._hidden(inner) for inner in value]
+
+def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
+    """An answer without the credentials that it was asked with: some services say them back.
+
+    Args:
+        value: JSON.
+        secrets: As `secrets_in` gives them.
+    """
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
         return value
+    if isinstance(value, dict):
+        return {
+            without_secrets(key, secrets): without_secrets(inner, secrets) for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(inner, secrets) for inner in value]
+    return value
 
 
 def _wrong_with(url: str) -> str | None:
@@ -184,10 +192,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _secrets(values: Iterable[str]) -> set[str]:
-    """The credentials in headers: whole values, and the words in them, such as the token after `Bearer`."""
-    found = {part for value in values for part in (value, *value.split())}
-    return {part for part in found if len(part) >= SHORTEST_SECRET}
+def secrets_in(headers: Mapping[str, str]) -> list[str]:
+    """The credentials in headers, the longest first: whole values, and the words in them, such as the token of `Bearer`."""
+    found = {part for value in headers.values() for part in (value, *value.split())}
+    return sorted((part for part in found if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _check_size(body: Mapping[str, Any]) -> None:

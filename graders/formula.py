@@ -103,6 +103,20 @@ class Formula:
             caused_by="grader",
         )
 
+    def with_numbers(self, values: Mapping[str, float | None]) -> str:
+        """The text as the author wrote it, with each variable's number in its place: `0.5 * 1 + 0.5 * 0.25`.
+
+        A number has at most six digits, and a negative one parentheses. A variable without a value stays as it is.
+        """
+        shown: list[str] = []
+        end = 0
+        for position, token in _tokens(self.source):
+            value = values.get(normal_name(token)) if normal_name(token) in self.variables else None
+            if value is not None:
+                shown += [self.source[end:position], f"({value:g})" if value < 0 else f"{value:g}"]
+                end = position + len(token)
+        return "".join([*shown, self.source[end:]])
+
     def check_names(self, keys: Mapping[str, object]) -> None:
         """Refuse a formula that names what is not among `keys`.
 

@@ -9,7 +9,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    WithJsonSchema,
     model_validator,
 )
 
@@ -130,12 +129,6 @@ def _checked_content(value: object) -> Piece | tuple[Piece, ...]:
         raise carry(error) from None
 
 
-_SCHEMAS = [
-    {"type": "string"},
-    *({"type": "object", "properties": {"type": {"const": name}}} for name in _BLOCKS),
-]
-
-
 class Message(Published):
     """One message of a judge's prompt.
 
@@ -147,9 +140,7 @@ class Message(Published):
 
     role: Literal["user", "assistant", "system", "developer"]
     content: Annotated[
-        Any,
-        PlainValidator(_checked_content),
-        WithJsonSchema({"anyOf": [*_SCHEMAS, {"type": "array", "items": {"anyOf": _SCHEMAS}}]}),
+        Any, PlainValidator(_checked_content, json_schema_input_type=str | Block | list[str | Block])
     ]
     type: Literal["message"] = "message"
 

@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from graders.bound import Grader
 from graders.context import Context
@@ -12,6 +15,18 @@ from graders.plugin import grader
 from graders.sample import Sample
 
 MAX_GRADERS = 500
+
+_SCHEMA: dict[str, Any] = {
+    "minProperties": 1,
+    "maxProperties": MAX_GRADERS,
+    "propertyNames": {"pattern": r"^[^\d\s+*/^().,-][^\s+*/^().,-]*$"},
+    "additionalProperties": {
+        "type": "object",
+        "required": ["type"],
+        "not": {"properties": {"type": {"const": "multi"}}},
+    },
+}
+"""What an editor can know of `graders`."""
 
 
 @grader("multi", range=(-math.inf, math.inf))
@@ -25,7 +40,11 @@ class Multi:
     """
 
     def __init__(
-        self, *, graders: dict[str, Grader], calculate_output: Formula, invalid_grade: float | None = None
+        self,
+        *,
+        graders: Annotated[dict[str, Grader], Field(json_schema_extra=_SCHEMA)],
+        calculate_output: Formula,
+        invalid_grade: float | None = None,
     ) -> None:
         problems = [*_key_problems(graders)]
         if not 1 <= len(graders) <= MAX_GRADERS:

@@ -7,7 +7,7 @@ OTHER = "other"
 
 CAUSES = frozenset(
     {
-        *("broken_tests", "budget_spent", "deadline", "not_allowed", "timeout", "too_large"),
+        *("broken_tests", "budget_spent", "deadline", "not_allowed", "not_asked", "timeout", "too_large"),
         *("embedder_unavailable", "http_unavailable", "judge_unavailable", "sandbox_unavailable"),
         *(
             "content_filter",

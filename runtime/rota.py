@@ -1,17 +1,20 @@
 """A queue that serves clients in turn: whoever asks for one thing does not wait for all that another has asked for."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import count
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Rota(Generic[T]):
-    """What waits, by client; the entries of one client stay in their order."""
+    """What waits, by client; the entries of one client and rank stay in their order."""
 
     def __init__(self) -> None:
-        self._clients: OrderedDict[str, deque[T]] = OrderedDict()
+        self._clients: OrderedDict[str, list[tuple[int, int, T]]] = OrderedDict()
+        self._next, self._before = count(), count(-1, -1)
         self._length = 0
 
     def __len__(self) -> int:
@@ -20,17 +23,22 @@ class Rota(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """All of them, client by client."""
-        for entries in self._clients.values():
-            yield from entries
+        return (entry for entries in self._clients.values() for _, _, entry in sorted(entries))
 
-    def put(self, client: str, entry: T) -> None:
-        """Let an entry wait behind those of its client."""
-        self._clients.setdefault(client, deque()).append(entry)
+    def put(self, client: str, entry: T, *, rank: int = 0) -> None:
+        """Let an entry wait.
+
+        Args:
+            client: Whose it is.
+            entry: What is given when it is taken.
+            rank: Its client's entries of lower ranks are taken before.
+        """
+        heappush(self._clients.setdefault(client, []), (rank, next(self._next), entry))
         self._length += 1
 
     def put_back(self, client: str, entry: T) -> None:
         """Let an entry that was taken be the next one again."""
-        self._clients.setdefault(client, deque()).appendleft(entry)
+        heappush(self._clients.setdefault(client, []), (0, next(self._before), entry))
         self._clients.move_to_end(client, last=False)
         self._length += 1
 
@@ -39,7 +47,7 @@ class Rota(Generic[T]):
         if not self._clients:
             return None
         client, entries = self._clients.popitem(last=False)
-        entry = entries.popleft()
+        _, _, entry = heappop(entries)
         if entries:
             self._clients[client] = entries
         self._length -= 1

@@ -9,6 +9,8 @@ from typing import Any, Generic, Self, TypeVar
 from graders import Grader, GraderResult, Item, Registry
 from runtime.batches import Rows
 from runtime.evaluator import Evaluator
+from runtime.explain import explain
+from runtime.explanation import Explanation
 from runtime.gradings import Gradings
 from runtime.settings import Settings
 
@@ -24,8 +26,21 @@ class SyncEvaluator:
     See `Evaluator` for every argument. It may be used from several threads.
     """
 
-    def __init__(self, registry: Registry | None = None, settings: Settings | None = None) -> None:
-        self._evaluator = Evaluator(registry, settings)
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        settings: Settings | None = None,
+        *,
+        evaluator: Evaluator | None = None,
+    ) -> None:
+        """Start its thread.
+
+        Args:
+            registry: Grader types; defaults to the installed ones.
+            settings: Defaults to the environment's.
+            evaluator: What it runs, in place of one that is made of the other two; it is closed with this.
+        """
+        self._evaluator = Evaluator(registry, settings) if evaluator is None else evaluator
         self._loop = asyncio.new_event_loop()
         # a daemon: a program that forgets to close its evaluator must still end
         thread = threading.Thread(target=self._loop.run_forever, name="graders-evaluator", daemon=True)
@@ -60,6 +75,17 @@ class SyncEvaluator:
     ) -> GraderResult:
         """Grade one sample."""
         return self._wait(self._evaluator.grade(grader, sample, item, deadline_s=deadline_s))
+
+    def explain(
+        self,
+        grader: Grader | Mapping[str, Any],
+        sample: object,
+        item: Item | None = None,
+        *,
+        deadline_s: float | None = None,
+    ) -> Explanation:
+        """Grade one sample and lay open how that went; see `runtime.explain.explain`."""
+        return self._wait(explain(self._evaluator, grader, sample, item, deadline_s=deadline_s))
 
     def grade_group(
         self,

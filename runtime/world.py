@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Protocol
+from typing import Protocol, Self
 
 from graders import (
     Embedder,
@@ -99,6 +99,8 @@ class World(Unconfigured):
         deadline: When the grading must be done, on the event loop's clock; None for never.
         trace_id: The caller's own name for this grading.
         trace: Where its spans go; None when nobody traces it.
+        depth: How many workers wait for what is graded in it.
+        vote: Which of several gradings of one sample this is.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class World(Unconfigured):
         """
         self.trace = trace
         self._runner, self.deadline, self.trace_id = runner, deadline, trace_id
-        self._client, self._depth, self._vote = client, depth, vote
+        self._client, self.depth, self.vote = client, depth, vote
 
     @property
     def client(self) -> str:
@@ -133,14 +135,9 @@ class World(Unconfigured):
         return self._client
 
     @property
-    def depth(self) -> int:
-        """How many workers wait for what is graded in it."""
-        return self._depth
-
-    @property
     def judge(self) -> Judge:
         """The models that grade."""
-        judge = self._runner.judge(vote=self._vote, client=self._client)
+        judge = self._runner.judge(vote=self.vote, client=self._client)
         if self.trace is None or self.trace.span is None:
             return judge
         return TracedJudge(judge, self.trace.span)
@@ -163,37 +160,33 @@ class World(Unconfigured):
         http = self._runner.http
         return http if self.trace is None or self.trace.span is None else TracedHttp(http, self.trace.span)
 
-    def deeper(self) -> "World":
+    def deeper(self) -> Self:
         """The world of the graders that a grader in a worker asks for."""
-        return self._like(depth=self._depth + 1)
+        same = copy(self)
+        same.depth += 1
+        return same
 
-    def voting(self, number: int, count: int) -> "World":
+    def voting(self, number: int, count: int) -> Self:
         """The world of one of several votes, none of which is taken for another, also where votes are inside votes."""
-        return self._like(vote=self._vote * count + number)
+        same = copy(self)
+        same.vote = self.vote * count + number
+        return same
 
-    def within(self, span: Span) -> "World":
+    def voted(self, votes: Sequence[Sequence[GraderResult]]) -> None:
+        """Hear what each vote gave its samples; only who watches gradings cares."""
+
+    def within(self, span: Span) -> Self:
         """The world of what a grading does that has a span of its own."""
         return self._traced(None if self.trace is None else Trace(self.trace.tracer, span))
 
-    def untraced(self) -> "World":
+    def untraced(self) -> Self:
         """The same world, in which nothing has a span."""
         return self._traced(None)
 
-    def _traced(self, trace: Trace | None) -> "World":
+    def _traced(self, trace: Trace | None) -> Self:
         same = copy(self)
         same.trace = trace
         return same
-
-    def _like(self, **changes: int) -> "World":
-        same = {"depth": self._depth, "vote": self._vote}
-        return World(
-            self._runner,
-            self.deadline,
-            trace_id=self.trace_id,
-            client=self._client,
-            trace=self.trace,
-            **same | changes,
-        )
 
     async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
         """Run a grader inside a grader."""
@@ -236,7 +229,7 @@ def may_run_here(grader: Grader, sample: Sample, item: Item) -> bool:
         return True
     if not grader.built_in or len(sample.output_text) > LONG_CHARACTERS:
         return False
-    if not grader.is_plain and not _is_small(sample, item):
+    if not grader.is_plain and not is_small(sample, item):
         return False
     is_bounded = getattr(grader.function, "is_bounded", None)
     try:
@@ -245,7 +238,7 @@ def may_run_here(grader: Grader, sample: Sample, item: Item) -> bool:
         return True  # it fails before it does any work, and says why
 
 
-def _is_small(sample: Sample, item: Item) -> bool:
+def is_small(sample: Sample, item: Item) -> bool:
     """Whether a JSONPath gets through sample and item in about 10 ms at worst (measured: 2.4 µs a character)."""
     try:
         return len(json.dumps([sample.to_stored(), item], ensure_ascii=False)) <= JSONPATH_CHARACTERS

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import importlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from service.metrics import Metrics
 from service.middleware import Gate, Watch
 from service.named import NamedInUse
 from service.queues import Queues
-from service.routes import evals, files, grade, graders, health, metrics, named
+from service.routes import evals, files, grade, graders, health, metrics, named, schema
 from service.stats import Statistics
 from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
 from service.store.keys import Keys
@@ -46,16 +46,17 @@ PREFIXES = ("/v1", "/openai/v1")
 class Service(FastAPI):
     """An application with something before it that sees every request, before anything of FastAPI's does."""
 
-    _front: ASGIApp
+    front: ASGIApp
+    """What answers HTTP, before anything of FastAPI's does."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # a plain object: Starlette's looks everything up in a dictionary of its own, some ten times for each request
         self.state = SimpleNamespace()  # type: ignore[assignment]
 
-    def stand_before(self, front: Callable[[ASGIApp], ASGIApp]) -> None:
-        """Have `front`, given what FastAPI does, answer HTTP in its place."""
-        self._front = front(super().__call__)
+    async def routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What FastAPI does by itself."""
+        await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """What FastAPI does, but that it leaves failures to what stands before it, which gives them their shape."""
@@ -69,7 +70,7 @@ class Service(FastAPI):
             return
         scope["app"] = self
         scope.setdefault("state", {})
-        await self._front(scope, receive, send)
+        await self.front(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None, registry: Registry | None = None) -> Service:
@@ -119,41 +120,42 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
             await repeats.close()
             following.cancel()
             await keyring.close()
+            watch.tell()
 
     app = Service(title="rft-graders", version=version("rft-graders"), lifespan=lifespan)
     app.state.settings, app.state.ready = settings, False
     app.state.metrics = counted = Metrics()
     app.state.queues = queues = Queues.of(settings)
+    app.state.grader_schema = b""
     errors.install(app)
     openapi.install(app)
+    _add_routes(app)
+    tracing = Tracing()
+    keyring, intake = Keyring([key.get_secret_value() for key in settings.api_keys]), Intake()
+    gate = Gate(
+        Compression(Direct(app.routed, _direct())),
+        body_limit=settings.body_limit,
+        body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
+        body_timeout_s=settings.body_timeout_s,
+        keyring=keyring,
+        intake=intake,
+    )
+    watch = Watch(gate, metrics=counted)
+    app.front = Traced(watch, tracing=tracing)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
     for prefix in PREFIXES:
         listed = prefix == "/v1"  # the document says once that both answer
         app.include_router(graders.router, prefix=prefix, include_in_schema=listed)
         app.include_router(files.router, prefix=prefix, include_in_schema=listed)
         app.include_router(evals.router, prefix=prefix, include_in_schema=listed)
     app.include_router(grade.router)
+    app.include_router(schema.router)  # before the names, of which it is none
     app.include_router(named.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
-    tracing = Tracing()
-    keyring, intake = Keyring([key.get_secret_value() for key in settings.api_keys]), Intake()
-    app.stand_before(
-        lambda routed: Traced(
-            Watch(
-                Gate(
-                    Compression(Direct(routed, _direct())),
-                    body_limit=settings.body_limit,
-                    body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
-                    body_timeout_s=settings.body_timeout_s,
-                    keyring=keyring,
-                    intake=intake,
-                ),
-                metrics=counted,
-            ),
-            tracing=tracing,
-        )
-    )
-    return app
 
 
 def _direct() -> Mapping[str, Handler]:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graders import PluginError
+from service.draining import Refusal
 from service.errors import ApiError, told
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -75,6 +76,8 @@ class Direct:
         scope["route"] = route
         try:
             response = await route.handler(DirectRequest(scope, receive))
+        except Refusal:
+            raise  # its client may have to wait for it
         except (ApiError, PluginError) as error:
             response = told(error)
         await response(scope, receive, send)

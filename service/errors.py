@@ -71,9 +71,14 @@ def install(app: FastAPI) -> None:
 
 def _allowed(request: Request) -> list[str]:
     """The methods that an address takes; Starlette itself names those of the first route alone."""
-    scope = {name: request.scope[name] for name in ("type", "path", "root_path", "headers")}
+    app, scope = request.app, request.scope
+    # an address of its own, such as /v1/graders/schema, is none of /v1/graders/{name}, though that matches it
+    documented = app.openapi()["paths"].get(scope["path"])
+    if documented is not None:
+        return [method for method in _METHODS if method.lower() in documented]
+    same = {name: scope[name] for name in ("type", "path", "root_path", "headers")}
     return [
         method
         for method in _METHODS
-        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+        if any(route.matches({**same, "method": method})[0] is Match.FULL for route in app.routes)
     ]

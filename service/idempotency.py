@@ -96,7 +96,10 @@ class Repeats:
         """
         if not _KEY.fullmatch(key):
             raise _wrong(400, "expected 1 to 255 visible ASCII characters", "invalid_header")
-        place = (request.state.client, request.method, request.url.path, key)
+        target = request.url.path
+        if query := request.scope["query_string"]:  # it asks for another answer
+            target += f"?{query.decode('latin-1')}"
+        place = (request.state.client, request.method, target, key)
         answer_id = hashlib.sha256("\n".join(place).encode()).hexdigest()
         body = await request.body()
         fingerprint = (await _aside(len(body), hashlib.sha256, body)).hexdigest()

@@ -8,21 +8,17 @@ reason libraries are heard from `warning` on: at lower levels some log the addre
 import json
 import logging
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Mapping
-from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic_core import to_json
 
 from runtime import Settings
 
-LINES_S = 0.1
-LINES_AT_ONCE = 256
 TRACE_CHARACTERS = 128
 """Of a caller's `trace_id` that are logged."""
 
@@ -35,49 +31,15 @@ _identity: ContextVar[dict[str, str]] = ContextVar("identity")
 class Request:
     """What is logged inside belongs to one request, which has yet to be named."""
 
-    def __enter__(self) -> None:
-        """Begin."""
-        self._token = _identity.set({})
+    def __enter__(self) -> Mapping[str, str]:
+        """Begin; gives what the request is called, once it is named."""
+        identity: dict[str, str] = {}
+        self._token = _identity.set(identity)
+        return identity
 
     def __exit__(self, *error: object) -> None:
         """End."""
         _identity.reset(self._token)
-
-
-class Lines(logging.StreamHandler[TextIO]):
-    """Writes lines to standard error, those of many requests together.
-
-    To write each by itself takes as long as to grade. What is worth a warning is written at once, with all before it; the rest
-    a tenth of a second later at the most, or when the process ends in order.
-    """
-
-    def __init__(self) -> None:
-        """A handler of what `sys.stderr` is now."""
-        super().__init__(sys.stderr)
-        self._lines: list[str] = []
-        self._timer: threading.Timer | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line for a short time, or write it."""
-        try:
-            self._lines.append(self.format(record) + self.terminator)
-        except Exception:  # noqa: BLE001  # as the base class does: no mistake in a message ends what logs it
-            self.handleError(record)
-            return
-        if record.levelno >= logging.WARNING or len(self._lines) >= LINES_AT_ONCE:
-            self.flush()
-        elif self._timer is None:
-            self._timer = threading.Timer(LINES_S, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
-
-    def flush(self) -> None:
-        """Write what is kept."""
-        with self.lock or nullcontext():
-            lines, self._lines, self._timer = self._lines, [], None
-            if lines:
-                self.stream.write("".join(lines))
-            super().flush()
 
 
 class RequestRecord(logging.LogRecord):
@@ -91,16 +53,15 @@ class RequestRecord(logging.LogRecord):
     pathname = filename = module = funcName = processName = threadName = ""  # noqa: N815
     lineno = process = thread = 0
 
-    def __init__(
-        self, name: str, fields: Mapping[str, Any]
-    ) -> None:  # the base class's is not called: see there
-        """A record.
+    def __init__(self, name: str, identity: Mapping[str, str], fields: Mapping[str, Any]) -> None:
+        """A record; the base class's own beginning is left out.
 
         Args:
             name: The logger's.
+            identity: What the request is called.
             fields: What there is to say.
         """
-        self.name, self.msg, self.fields = name, "request", fields
+        self.name, self.msg, self.identity, self.fields = name, "request", identity, fields
         self.created = time.time()
         self.msecs = self.relativeCreated = 0.0
 
@@ -128,7 +89,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"default": formatter},
-        "handlers": {"stderr": {"()": f"{__name__}.{Lines.__name__}", "formatter": "default"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "default"}},
         "root": {"level": "WARNING" if level != "ERROR" else "ERROR", "handlers": ["stderr"]},
         "loggers": loggers,
     }
@@ -153,7 +114,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record, whole=self._messages),
-            **_identity.get({}),
+            **_called(record),
             **_fields(record),
         }
         if record.exc_info and record.exc_info[1] is not None:
@@ -169,7 +130,7 @@ class TextFormatter(JsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """A record as a line."""
-        fields = {**_fields(record), **_identity.get({})}
+        fields = {**_fields(record), **_called(record)}
         said = "".join(f" {name}={_printable(str(value))}" for name, value in fields.items())
         message = _printable(_message(record, whole=self._messages))
         line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}{said}"
@@ -195,6 +156,12 @@ def _message(record: logging.LogRecord, *, whole: bool) -> str:
     message = record.getMessage()
     # asyncio shows a failed task, with its exception, from the second line on
     return message.partition("\n")[0] if record.name == "asyncio" and not whole else message
+
+
+def _called(record: logging.LogRecord) -> Mapping[str, str]:
+    """What the request is called that a line belongs to."""
+    identity: Mapping[str, str] | None = getattr(record, "identity", None)
+    return _identity.get({}) if identity is None else identity
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:

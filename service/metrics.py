@@ -6,8 +6,10 @@ fills the memory of whoever collects these figures. Several processes of one ser
 """
 
 import asyncio
+import math
 import os
 import platform
+from bisect import bisect_left
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +36,8 @@ from service.groups import equal_groups
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where the processes of one service keep their figures; prometheus-client reads it when it is imported."""
 
+NOTED = 65_536
+"""So many of one kind are noted at most before they are counted; usually they are counted every second."""
 NAMES = 200
 """Different names of strangers, for each label, that have a label of their own."""
 NAME_CHARACTERS = 100
@@ -45,8 +49,9 @@ TOKENS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "cache
 Statistics: TypeAlias = Callable[[], Mapping[str, ModelStatistics]]
 """Gives what the judges of this process did until now."""
 Kills: TypeAlias = Callable[[], Mapping[str, int]]
-Depths: TypeAlias = Callable[[], Mapping[Cost, int]]
 """Gives how many processes the sandbox of this process has lost until now, by cause."""
+Depths: TypeAlias = Callable[[], Mapping[Cost, int]]
+"""Gives how many gradings wait in this process or are being worked at."""
 
 _GRADING_SECONDS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _REQUEST_SECONDS = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -70,22 +75,65 @@ class Names:
         return self._labels.setdefault(name, encodable(name))
 
 
-@dataclass(frozen=True, slots=True)
-class _Grading:
-    """The counters of one combination of labels; to look them up by their labels takes longer than to count."""
+def _observe(histogram: Histogram, seconds: Sequence[float]) -> None:
+    """Observe many at once; the library has no way but one by one, which takes longer than most gradings."""
+    if not seconds:
+        return
+    bounds = histogram._upper_bounds  # noqa: SLF001  # the last one is infinite
+    histogram._sum.inc(math.fsum(seconds))  # noqa: SLF001
+    for bucket, number in Counts(bisect_left(bounds, each) for each in seconds).items():
+        histogram._buckets[bucket].inc(number)  # noqa: SLF001
+
+
+@dataclass(slots=True)
+class _Gradings:
+    """The counters of one combination of labels, and the gradings that they have still to be told."""
 
     total: Counter
     seconds: Histogram
     rewards: Summary
     squares: Counter
+    new_rewards: list[float | None] = field(default_factory=list)
+    new_seconds: list[float] = field(default_factory=list)
 
-    def count(self, reward: float | None, seconds: float) -> None:
-        """Count one grading."""
-        self.total.inc()
-        self.seconds.observe(seconds)
-        if reward is not None:
-            self.rewards.observe(reward)
-            self.squares.inc(reward * reward)
+    def note(self, reward: float | None, seconds: float) -> None:
+        """Note one grading."""
+        self.new_rewards.append(reward)
+        self.new_seconds.append(seconds)
+        if len(self.new_rewards) > NOTED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count what is noted."""
+        rewards = [reward for reward in self.new_rewards if reward is not None]
+        self.total.inc(len(self.new_rewards))
+        _observe(self.seconds, self.new_seconds)
+        if rewards:
+            self.rewards._count.inc(len(rewards))  # noqa: SLF001  # as above
+            self.rewards._sum.inc(math.fsum(rewards))  # noqa: SLF001
+            self.squares.inc(math.fsum(reward * reward for reward in rewards))
+        self.new_rewards, self.new_seconds = [], []
+
+
+@dataclass(slots=True)
+class _Requests:
+    """The counters of one combination of labels, and the requests that they have still to be told."""
+
+    total: Counter
+    seconds: Histogram
+    new_seconds: list[float] = field(default_factory=list)
+
+    def note(self, seconds: float) -> None:
+        """Note one request."""
+        self.new_seconds.append(seconds)
+        if len(self.new_seconds) > NOTED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count what is noted."""
+        self.total.inc(len(self.new_seconds))
+        _observe(self.seconds, self.new_seconds)
+        self.new_seconds = []
 
 
 @dataclass(slots=True)
@@ -104,8 +152,8 @@ class Metrics:
     def __init__(self, *, names: int = NAMES) -> None:
         self._registry = CollectorRegistry()
         self._graders, self._models = Names(names), Names(names)
-        self._gradings: dict[tuple[str, str, str, str], _Grading] = {}
-        self._requests: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._gradings: dict[tuple[str, str, str, str], _Gradings] = {}
+        self._requests: dict[tuple[str, str, str], _Requests] = {}
         self._statistics: Statistics = dict
         self._judged: dict[str, _Counted] = {}
         self._kills: Kills = dict
@@ -174,7 +222,7 @@ class Metrics:
     def observe(self, results: Iterable[GraderResult]) -> None:
         """Count finished gradings, each with everything inside it as one."""
         for result in results:
-            self._grading(result).count(result.reward, result.execution_time)
+            self._grading(result).note(result.reward, result.execution_time)
 
     def observe_batch(self, gradings: Gradings, items: Sequence[Item]) -> None:
         """Count the gradings of a batch; those that are a reward and nothing else are never made results for it.
@@ -183,15 +231,15 @@ class Metrics:
             gradings: One for each row.
             items: One for each row: consecutive rows with equal ones are a group.
         """
-        bare: _Grading | None = None
+        bare: _Gradings | None = None
         for index, reward in enumerate(gradings.rewards.tolist()):
             known = gradings.known(index)
             if known is not None:
-                self._grading(known).count(known.reward, known.execution_time)
+                self._grading(known).note(known.reward, known.execution_time)
                 continue
             if bare is None:
                 bare = self._grading(gradings[index])
-            bare.count(reward, gradings.seconds)
+            bare.note(reward, gradings.seconds)
         self.observe_groups(gradings.grader, items, gradings.rewards)
 
     def observe_groups(self, grader: GraderInfo, items: Sequence[Item], rewards: NDArray[np.float64]) -> None:
@@ -220,10 +268,9 @@ class Metrics:
         key = (route, method if method in METHODS else OTHER, str(status))
         bound = self._requests.get(key)
         if bound is None:
-            bound = self._answered.labels(*key), self._latency.labels(*key[:2])
+            bound = _Requests(self._answered.labels(*key), self._latency.labels(*key[:2]))
             self._requests[key] = bound
-        bound[0].inc()
-        bound[1].observe(seconds)
+        bound.note(seconds)
 
     async def follow(self, statistics: Statistics, kills: Kills, depths: Depths) -> None:
         """Count what judges, sandbox and queues do, every second until it is cancelled: another process may be asked."""
@@ -235,7 +282,11 @@ class Metrics:
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Bring the figures to where judges, sandbox and queues are; in the event loop that they belong to."""
+        """Bring the figures to where gradings, judges, sandbox and queues are; in the event loop that they belong to."""
+        for gradings in self._gradings.values():
+            gradings.settle()
+        for requests in self._requests.values():
+            requests.settle()
         self._count_judges()
         for cost, depth in self._queues().items():
             self._depths.labels(cost).set(depth)
@@ -262,7 +313,7 @@ class Metrics:
             counted.money = now.money
 
     def show(self, accept: str = "") -> tuple[bytes, str]:
-        """Everything counted, by all processes of the service.
+        """Everything counted, by all processes of the service, when they last caught up.
 
         Args:
             accept: The client's `accept` header.
@@ -278,14 +329,14 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
 
-    def _grading(self, result: GraderResult) -> _Grading:
+    def _grading(self, result: GraderResult) -> _Gradings:
         outcome, cause = outcome_of(result)
         grader = result.grader
         name, kind = (OTHER, OTHER) if grader is None else (self._graders.label(grader.name), grader.type)
         key = (name, kind, outcome, cause)
         bound = self._gradings.get(key)
         if bound is None:
-            bound = self._gradings[key] = _Grading(
+            bound = self._gradings[key] = _Gradings(
                 self._total.labels(*key),
                 self._seconds.labels(kind),
                 self._rewards.labels(name),

@@ -5,10 +5,10 @@ Nothing here is dear: these run before gradings that take less than any of them 
 
 import asyncio
 import logging
-import os
 import re
 import time
 from collections.abc import Mapping
+from random import getrandbits
 from typing import cast
 
 from starlette.requests import ClientDisconnect
@@ -24,16 +24,27 @@ from service.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+TOLD_S = 0.1
+_FIELDS = ("method", "route", "status", "seconds", "bytes", "client")
+TOO_MANY = 429
+HELD_BACK_S = 0.25
+"""Seconds that a client waits for the answer that it asks too much."""
+HELD_BACK = 10_000
+"""So many wait for it at most; what comes beyond is refused at once."""
 READY_PATH = "/readyz"
 OPEN_PATHS = frozenset({"/healthz", READY_PATH})
 """Paths that a load balancer may ask without a key, and as often as it likes."""
 
 
 class Watch:
-    """Counts each request, and logs one line of it, which tells nothing that the request holds."""
+    """Counts each request, and logs one line of it, which tells nothing that the request holds.
+
+    Lines are written a tenth of a second later, all together: one by one they would take three times as long.
+    """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
+        self._untold: list[logs.RequestRecord] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and look at what comes back."""
@@ -48,7 +59,7 @@ class Watch:
             await send(message)
 
         began = time.perf_counter()
-        with logs.Request():
+        with logs.Request() as identity:
             try:
                 await self._app(scope, receive, send_watched)
             finally:
@@ -56,15 +67,21 @@ class Watch:
                 route, method = route_of(scope), scope["method"]
                 self._metrics.answered(route, method, status, seconds)
                 if logger.isEnabledFor(logging.INFO):
-                    fields = {
-                        "method": method,
-                        "route": route,
-                        "status": status,
-                        "seconds": round(seconds, 6),
-                        "bytes": sent,
-                        "client": scope["state"].get("client", ""),
-                    }
-                    logger.handle(logs.RequestRecord(logger.name, fields))
+                    client = scope["state"].get("client", "")
+                    self._note(identity, (method, route, status, round(seconds, 6), sent, client))
+
+    def _note(self, identity: Mapping[str, str], values: tuple[object, ...]) -> None:
+        if not self._untold:
+            asyncio.get_running_loop().call_later(TOLD_S, self.tell)
+        self._untold.append(
+            logs.RequestRecord(logger.name, identity, dict(zip(_FIELDS, values, strict=True)))
+        )
+
+    def tell(self) -> None:
+        """Log what was answered."""
+        untold, self._untold = self._untold, []
+        for record in untold:
+            logger.handle(record)
 
 
 class Gate:
@@ -85,14 +102,15 @@ class Gate:
         intake: Intake,
     ) -> None:
         self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
-        self._body_timeout_s = body_timeout_s
+        self._arrivals = Arrivals(body_timeout_s)
         self._keyring, self._intake, self._limits = keyring, intake, Limits()
+        self._held_back = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it here."""
         headers = dict(scope["headers"][::-1])  # of two of one name the first counts
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if given and _REQUEST_ID.fullmatch(given) else f"req_{os.urandom(16).hex()}"
+        request_id = given if given and _REQUEST_ID.fullmatch(given) else f"req_{getrandbits(128):032x}"
         shown = (b"x-request-id", request_id.encode())
         logs.name_request(request_id)
         started = False
@@ -116,12 +134,13 @@ class Gate:
                 return
             self._intake.enter(task)  # before the key is looked up: the process must not end meanwhile
             try:
-                await self._let_in(
-                    scope, headers, _bounded(receive, limit, self._body_timeout_s, task), send_with_id
-                )
+                bounded = self._arrivals.bounded(receive, limit, task)
+                await self._let_in(scope, headers, bounded, send_with_id)
             finally:
                 self._intake.leave(task)
         except ApiError as refusal:
+            if refusal.status == TOO_MANY:
+                await self._hold_back()
             await refusal.response()(scope, receive, send_with_id)
         except ClientDisconnect:
             pass  # nobody is there to be answered
@@ -134,13 +153,23 @@ class Gate:
             )
             await failed.response()(scope, receive, send_with_id)
 
+    async def _hold_back(self) -> None:
+        """Let a client wait for a refusal: one that asks again at once would keep the others waiting with refusals alone."""
+        if self._held_back >= HELD_BACK:
+            return
+        self._held_back += 1
+        try:
+            await asyncio.sleep(HELD_BACK_S)
+        finally:
+            self._held_back -= 1
+
     async def _let_in(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
     ) -> None:
         """Pass a request on that its caller may make, or raise what it is answered with instead."""
         state = scope["state"]
         caller = await self._keyring.caller(_given_key(headers))
-        state["client"] = caller.client
+        state["client"], state["caller"] = caller.client, caller
         caller.check(scope["method"], scope["path"])
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > state["body_limit"]:
@@ -157,38 +186,71 @@ def body_too_large(limit: int) -> ApiError:
     return ApiError(413, f"the body is longer than {limit:,} bytes", code="body_too_large")
 
 
-def _bounded(receive: Receive, limit: int, timeout_s: float, task: Task) -> Receive:
-    """A request's body, as long as it is neither too long nor too late; read by the task that answers the request."""
-    seen, complete, late = 0, False, False
-    loop = asyncio.get_running_loop()
-    until = loop.time() + timeout_s
+class Arrivals:
+    """The bodies that are still on their way; those that take too long are given up.
 
-    def give_up() -> None:
-        nonlocal late
-        late = True
-        task.cancel()
+    All are looked at together, some times within their time: a timer of its own takes longer than most bodies.
 
-    async def receive_bounded() -> Message:
-        nonlocal seen, complete
-        if complete:  # what comes now is the client's leave
-            return await receive()
-        timer = loop.call_at(until, give_up)  # a third of what asyncio.timeout takes
-        try:
-            message = await receive()
-        except asyncio.CancelledError:
-            if late and task.uncancel() == 0:
-                why = f"the body did not arrive within {timeout_s:g} s"
-                raise ApiError(408, why, code="body_too_slow") from None
-            raise
-        finally:
-            timer.cancel()
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            raise body_too_large(limit)
-        complete = not message.get("more_body", False)
-        return message
+    Args:
+        timeout_s: Seconds that a body may take.
+    """
 
-    return receive_bounded
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._since: dict[Task, float] = {}
+        self._late: set[Task] = set()
+        self._looking = False
+
+    def bounded(self, receive: Receive, limit: int, task: Task) -> Receive:
+        """A request's body, as long as it is neither too long nor too late.
+
+        Args:
+            receive: Gives it.
+            limit: Bytes that it may have.
+            task: What reads it, and answers the request.
+        """
+        seen, complete = 0, False
+        began = time.monotonic()
+
+        async def receive_bounded() -> Message:
+            nonlocal seen, complete
+            if complete:  # what comes now is the client's leave
+                return await receive()
+            self._since[task] = began
+            if not self._looking:
+                self._look_later(task.get_loop())
+            try:
+                message = await receive()
+            except asyncio.CancelledError:
+                if task in self._late and task.uncancel() == 0:
+                    why = f"the body did not arrive within {self._timeout_s:g} s"
+                    raise ApiError(408, why, code="body_too_slow") from None
+                raise
+            finally:
+                del self._since[task]
+                self._late.discard(task)
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise body_too_large(limit)
+            complete = not message.get("more_body", False)
+            return message
+
+        return receive_bounded
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._looking = True
+        loop.call_later(self._timeout_s / 16, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up what is late; looks again as long as something is on its way."""
+        now = time.monotonic()
+        for task, since in self._since.items():
+            if now - since > self._timeout_s and task not in self._late:
+                self._late.add(task)
+                task.cancel()
+        self._looking = False
+        if self._since:
+            self._look_later(loop)
 
 
 def route_of(scope: Scope) -> str:

@@ -84,8 +84,8 @@ class Queues:
         """How many gradings there are, by class."""
         return {cost: queue.depth for cost, queue in self._queues.items()}
 
-    def check(self, grader: Grader) -> None:
-        """See that there is room for more gradings by a grader.
+    def enter(self, grader: Grader, gradings: int = 1) -> Held:
+        """Find room for gradings by a grader, which wait or are worked at as long as the context lasts that is given.
 
         Raises:
             Refusal: A 429, when there is none.
@@ -95,10 +95,7 @@ class Queues:
         if queue.depth >= queue.limit:
             message = f"{queue.depth:,} gradings of the class '{cost}' are waiting or being worked at already"
             raise Refusal(429, message, code="queue_full", after_s=self._patience(queue))
-
-    def hold(self, grader: Grader, gradings: int = 1) -> "Held":
-        """So many gradings by a grader wait or are worked at, as long as this context lasts."""
-        return Held(self._queues[cost_of(grader)], gradings)
+        return Held(queue, gradings)
 
     def _patience(self, queue: _Queue) -> float:
         """Seconds in which half of a queue will probably have ended."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
+from starlette.responses import Response
 
 from graders import CausedBy, FailureKind, GraderInfo, GraderResult
 from graders.pattern import encodable
@@ -55,6 +56,14 @@ class GradeResponse(BaseModel):
     execution_time: float = Field(description="Seconds.")
     substituted: bool
     grader: ShownGrader
+
+
+class ExplainedResponse(GradeResponse):
+    """One result, and how it came to be."""
+
+    explanation_tree: dict[str, Any] = Field(
+        description="The grading laid open, and the gradings inside it under `inside`."
+    )
 
 
 class RowResponse(GradeResponse):
@@ -208,3 +217,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(inner) for inner in value]
     return value
+
+
+class JsonAnswer(Response):
+    """A JSON text as an answer; its headers are always the same, and are not put together each time."""
+
+    def __init__(self, body: bytes) -> None:
+        """An answer, 200.
+
+        Args:
+            body: The text.
+        """
+        self.status_code, self.background, self.body = 200, None, body
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), _JSON]
+
+
+_JSON = (b"content-type", b"application/json")

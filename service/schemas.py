@@ -92,7 +92,15 @@ async def read(request: Request, model: type[Body]) -> Body:
     Raises:
         ApiError: 400, naming the field, when it is not JSON or not what is wanted.
     """
-    data = await json_of(request)
+    return checked(await json_of(request), model)
+
+
+def checked(data: object, model: type[Body]) -> Body:
+    """The JSON of a body.
+
+    Raises:
+        ApiError: 400, naming the field, when it is not what is wanted.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:

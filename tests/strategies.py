@@ -1,4 +1,4 @@
-"""Hypothesis strategies the tests share. A feature that takes new input adds its strategy here."""
+"""Hypothesis strategies the tests share: those that users have too, and more. What takes new input adds its strategy here."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-SCRIPTS: Final = {
-    "latin": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789éüßñåİıſ",
-    "cyrillic": "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЁЖ",
-    "greek": "αβγδεζηθικλμνξοπρσςτυφχψωΑΣ",
-    "cjk": "的一是不了人我在有他这为之大来以个中上们日本語かなカナ한국어",
-    "arabic": "ابتثجحخدذرزسشصضطظعغفقكلمنهوي٠١٢٣",
-    "devanagari": "अआइईउऊएऐओऔकखगघचछजझटठडढणतथदधनपािीुू्०१२",
-    "emoji": "😀😁🙏🏽👩‍🔬🇫🇷❤️",
-}
-"""Letters by script. Latin holds those whose case mapping is special."""
+from graders.testing.strategies import any_str, integers_as_text, json_values, number_lookalikes, texts
 
-_BETWEEN: Final = "     \n\t\u00a0\u3000.,;:!?'\"-_()&*/<>$%"
-"""White space (often) and punctuation, put between the letters of any script."""
+__all__ = [
+    "any_str",
+    "formula_soup",
+    "formulas",
+    "integers_as_text",
+    "json_values",
+    "number_lookalikes",
+    "plain_values",
+    "rows",
+    "steps",
+    "text_pairs",
+    "texts",
+    "word_salad",
+]
 
 WORDS: Final = (
     "the", "a", "is", "was", "had", "of", "to", "that", "which", "no", "The", "Party", "party,", "cat", "cats",
@@ -31,19 +34,6 @@ WORDS: Final = (
     "1,000", "3.14", "10-20", "well-being", "é", "кошка", "猫", "😀",
 )  # fmt: skip
 """Inflected forms, irregular ones, synonyms of each other, and tokens tokenizers disagree about."""
-
-
-def texts(max_size: int = 120) -> st.SearchStrategy[str]:
-    """Text in one script, in several, or in any characters UTF-8 can carry."""
-    one = [st.text(st.sampled_from(letters + _BETWEEN), max_size=max_size) for letters in SCRIPTS.values()]
-    mixed = st.text(st.sampled_from("".join(SCRIPTS.values()) + _BETWEEN), max_size=max_size)
-    return st.one_of(*one, mixed, st.text(max_size=max_size))
-
-
-def any_str(max_size: int = 60) -> st.SearchStrategy[str]:
-    """Whatever a Python `str` can hold: lone surrogates and NULs too."""
-    characters = st.characters() | st.characters(categories=["Cs"]) | st.sampled_from("\0 a\ud800\udfff")
-    return st.text(characters, max_size=max_size)
 
 
 def word_salad(words: Sequence[str] = WORDS, max_size: int = 25) -> st.SearchStrategy[str]:
@@ -58,101 +48,6 @@ def text_pairs() -> st.SearchStrategy[tuple[str, str]]:
     salad = st.tuples(word_salad(), word_salad())
     cut = st.tuples(texts(), st.integers(0, 120), texts(20)).map(lambda t: (t[0], t[0][: t[1]] + t[2]))
     return st.one_of(st.tuples(texts(), texts()), salad, overlapping, cut)
-
-
-def integers_as_text() -> st.SearchStrategy[tuple[str, int]]:
-    """A whole number in one of the ways that whole numbers are written, and its value."""
-
-    def write(value: int, style: str) -> tuple[str, int]:
-        sign, size = "-" if value < 0 else "", abs(value)
-        grouped = f"{size:,}"
-        written = {
-            "plain": f"{sign}{size}",
-            "minus": f"{sign.replace('-', '−')}{size}",
-            "plus": f"{sign or '+'}{size}",
-            "comma": sign + grouped,
-            "apostrophe": sign + grouped.replace(",", "'"),
-            "underscore": sign + grouped.replace(",", "_"),
-            "narrow": sign + grouped.replace(",", "\u202f"),
-            "nbsp": sign + grouped.replace(",", "\u00a0"),
-            "latex": sign + grouped.replace(",", "{,}"),
-            "thin latex": sign + grouped.replace(",", r"\,"),
-            "dollar": f"{sign}${grouped}",
-            "euro": f"{sign}{grouped} €",
-            "code": f"{sign}USD {grouped}",
-            "fullwidth": sign + "".join(chr(0xFF10 + int(digit)) for digit in str(size)),
-            "arabic": sign + "".join(chr(0x660 + int(digit)) for digit in str(size)),
-            "point": f"{sign}{size}.0",
-            "scientific": f"{sign}{size}e0",
-            "bold": f"**{sign}{size}**",
-            "math": f"${sign}{size}$",
-        }
-        return written[style], value
-
-    styles = [
-        "plain",
-        "minus",
-        "plus",
-        "comma",
-        "apostrophe",
-        "underscore",
-        "narrow",
-        "nbsp",
-        "latex",
-        "dollar",
-        "euro",
-        "code",
-        "fullwidth",
-        "arabic",
-        "point",
-    ]
-    return st.builds(
-        write,
-        st.integers(-(10**20), 10**20),
-        st.sampled_from([*styles, "thin latex", "scientific", "bold", "math"]),
-    )
-
-
-def number_lookalikes(max_size: int = 40) -> st.SearchStrategy[str]:
-    """Text out of the pieces that numbers, and what resembles them, are made of."""
-    pieces = [
-        *"0123456789.,'/:-–−+eE$€%^*()[]{}<>_ \n=x",
-        "10",
-        "000",
-        " 1/2",
-        "½",
-        "²",
-        "×10^",
-        "\u00a0",
-        "inf",
-        "nan",
-    ]
-    latex = [
-        r"\frac{1}{2}",
-        r"\boxed{",
-        r"\,",
-        r"\sqrt{2}",
-        r"\text{cm}",
-        r"\%",
-        r"\$",
-        "####",
-        " million",
-        "kg",
-        "nd",
-    ]
-    return st.lists(st.sampled_from(pieces + latex), max_size=max_size).map("".join)
-
-
-def json_values(max_leaves: int = 12) -> st.SearchStrategy[Any]:
-    """Whatever a row or an option may hold as JSON, and numbers that JSON's parsers give and no one expects."""
-    huge = st.sampled_from([400, 5000]).map(lambda digits: 10**digits)  # 5,000 digits have no repr
-    numbers = st.integers() | huge | st.floats()
-    leaves = st.none() | st.booleans() | numbers | any_str(12)
-    return st.recursive(
-        leaves,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_str(6), inner, max_size=4),
-        max_leaves=max_leaves,
-    )
 
 
 def rows() -> st.SearchStrategy[dict[str, Any]]:

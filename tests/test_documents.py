@@ -1,5 +1,6 @@
 """What README and docs show is run as it stands."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from graders import GraderResult
+from graders import FailureKind, GraderResult
 from runtime import Settings, SyncEvaluator
 from runtime.datasets import parse_rows
 from runtime.journal import record_of
@@ -19,6 +20,7 @@ from tests.runtime.sandbox.isolation import ISOLATES
 from tests.service.conftest import served
 
 MARKED = re.compile(r"<!-- test(?:: (\w+))? -->\n```(\w+)\n(.*?)```", re.DOTALL)
+SERVED = re.compile(r"<!-- served -->\n```python\n(.*?)```", re.DOTALL)
 README = (ROOT / "README.md").read_text()
 SNIPPETS = {name: code for name, _, code in MARKED.findall(README)}
 DOCS = [
@@ -77,6 +79,54 @@ def test_the_grader_of_the_readme_is_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", DOCS)
 def test_a_snippet_of_the_documents_works_as_written(code: str, request: pytest.FixtureRequest) -> None:
     run(code, re.sub(r"\W", "_", request.node.callspec.id))
+
+
+SERVED_PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if SERVED.search(path.read_text()))
+
+
+@pytest.mark.parametrize("page", SERVED_PAGES, ids=lambda page: page.stem)
+def test_what_a_page_asks_the_service_is_answered_as_it_says(
+    page: Path, quick: Settings, tmp_path: Path
+) -> None:
+    text = page.read_text()
+    settings = {"database": str(tmp_path / "service.sqlite"), "files_dir": tmp_path / "files"}
+    grader = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "grader.json").write_text(grader[1] if grader else "")
+    with served(quick.model_copy(update=settings)) as address, contextlib.chdir(tmp_path):
+        for number, code in enumerate(SERVED.findall(text)):
+            here = re.sub("http://127.0.0.1:8000|https://api.openai.com", address, code)
+            found = run(here, f"{page.stem}_{number}")
+            for client in found.values():
+                if isinstance(client, OpenAI):
+                    client.close()
+
+
+def test_the_quickstart_prints_what_it_says(tmp_path: Path) -> None:
+    text = (ROOT / "docs/quickstart.md").read_text()
+    grader, rows, printed = (
+        re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)[0] for kind in ("json", "jsonl", "text")
+    )
+    (tmp_path / "grader.json").write_text(grader)
+    (tmp_path / "rows.jsonl").write_text(rows)
+    graders = Path(sys.executable).with_name("graders")
+    commands = {
+        command.split()[1]: command.split()[1:]
+        for command in re.findall(r"^graders .*$", text, re.MULTILINE)
+        if command != "graders serve"
+    }
+    assert list(commands) == ["validate", "run"]
+    validated, done = (
+        subprocess.run([graders, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for command in commands.values()
+    )
+    assert (validated.stdout, validated.returncode) == (printed, 1)
+    results = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert ([result["reward"] for result in results], done.returncode) == ([1.0, 0.0, None], 1)
+
+
+def test_every_kind_of_failure_is_documented() -> None:
+    table = (ROOT / "docs/failures.md").read_text().partition("<!-- kinds -->")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(FailureKind)
 
 
 @ISOLATES

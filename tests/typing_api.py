@@ -7,7 +7,18 @@ from collections.abc import Awaitable, Sequence
 from typing import assert_type
 
 from graders import Context, Grader, GraderResult, Item, Sample, Template, Verdict, grader
-from graders.testing import FakeContext, FakeEmbedder, FakeHttp, FakeJudge, FakeSandbox
+from graders.testing import (
+    FakeContext,
+    FakeEmbedder,
+    FakeHttp,
+    FakeJudge,
+    FakeSandbox,
+    assert_monotone,
+    assert_order,
+    assert_unchanged_by,
+    assert_well_behaved,
+    items,
+)
 
 
 @grader("keyword")
@@ -119,3 +130,12 @@ takes_context(
     )
 )
 FakeContext(judge=FakeHttp([]))  # type: ignore[arg-type]
+
+
+assert_well_behaved(keyword, options={"words": ["red"]}, items=[{"reference": "red"}])
+assert_well_behaved({"type": "keyword", "words": ["red"]}, items=items({"reference": "red"}))
+assert_well_behaved("keyword")  # type: ignore[arg-type]
+assert_order(longest, [Sample("aa"), "a"], {})
+assert_unchanged_by(asks, "a", {}, "white_space", str.splitlines)
+assert_unchanged_by(asks, "a", {}, str.upper)  # type: ignore[arg-type]
+assert_monotone(exact, lambda length: "a" * length, {}, at=[1, 2, 3])

@@ -6,7 +6,7 @@ import logging
 import math
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -201,20 +201,20 @@ class LocalSandbox:
         self._paces.move_to_end(job)
         if len(self._paces) > KEPT_PACES:
             self._paces.popitem(last=False)
-        try:
-            async with self._pool.room(client):
-                return await self._once(job, row, pace)
-        except Overtaken:
-            async with self._pool.room(client, last=True):
-                return await self._once(job, row, None)
+        overtaken = 0
+        while True:  # the last turn is as long as a grading may take
+            async with self._pool.room(client, overtaken=overtaken):
+                turn = Turn(pace.patience(overtaken), partial(self._pool.is_wanted, overtaken))
+                with suppress(Overtaken):
+                    return await self._once(job, row, turn, None if overtaken else pace)
+            overtaken += 1
 
-    async def _once(self, job: Job, row: bytes, pace: Pace | None) -> Answer:
-        """Grade a row in a process of its own; with a pace others may overtake it.
+    async def _once(self, job: Job, row: bytes, turn: Turn, pace: Pace | None) -> Answer:
+        """Grade a row in a process of its own.
 
         Raises:
-            Overtaken: When they did.
+            Overtaken: When its turn is over.
         """
-        turn = None if pace is None else Turn(pace.patience, lambda: self._pool.is_wanted)
         loop = asyncio.get_running_loop()
         for _ in range(ATTEMPTS):
             try:

@@ -10,7 +10,7 @@ from typing import Any
 from runtime.sandbox.breed import AHEAD, Breed
 from runtime.sandbox.cgroups import Cgroup, Cgroups
 from runtime.sandbox.inside.limits import THREADS
-from runtime.sandbox.room import Room
+from runtime.sandbox.room import GUESTS, Room
 from runtime.sandbox.session import Session
 from runtime.sandbox.zygote import Shape
 
@@ -48,27 +48,26 @@ class ZygotePool:
         self._closed = False
 
     @asynccontextmanager
-    async def room(self, client: str = "", *, last: bool = False) -> AsyncGenerator[None]:
+    async def room(self, client: str = "", *, overtaken: int = 0) -> AsyncGenerator[None]:
         """Wait until a processor is free for one more grading; the processes inside a grading need no more room.
 
         Args:
             client: Who asks; each is served in turn.
-            last: Whether all others are served first, for a time.
+            overtaken: How often the grading was overtaken, before.
         """
         if _has_room.get():
             yield
             return
-        async with self._room.place(client, last=last):
+        async with self._room.place(client, overtaken=overtaken):
             token = _has_room.set(True)
             try:
                 yield
             finally:
                 _has_room.reset(token)
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether somebody waits for room who is to be served first."""
-        return self._room.is_wanted
+    def is_wanted(self, overtaken: int) -> bool:
+        """Whether somebody waits for room who has been overtaken no more often than a grading."""
+        return self._room.is_wanted(overtaken)
 
     async def session(self, shape: Shape) -> Session:
         """A locked process that nobody has used.
@@ -131,7 +130,7 @@ class ZygotePool:
             return None
         each = ((shape.memory_mb + shape.disk_mb) << 20) + 2 * self._output_bytes
         return self._cgroups.make(
-            memory_bytes=ZYGOTE_BYTES + (self._processes + AHEAD) * each,
+            memory_bytes=ZYGOTE_BYTES + (self._processes + GUESTS + AHEAD) * each,
             processes=ZYGOTE_PROCESSES + THREADS,
             processors=self._processes,
         )

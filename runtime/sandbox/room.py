@@ -1,21 +1,26 @@
 """Places to work at: who waits for one is served client by client, and whoever takes long is overtaken.
 
 Gradings differ in length by orders of magnitude, and nobody knows beforehand which will hang. So one that takes many times
-as long as its like, while others wait, is stopped and begun again when nobody else waits; a hundred that hang then delay the
-others by hundredths of a second each. The rule is Harchol-Balter's "task assignment by guessing size" (TAGS, 2002). A
-grading that is begun again has all of its time, and gives what it would have given.
+as long as its like, while others wait, is stopped and begun again when they are done; if it takes long again, it is begun once
+more with many times the time, until it has all of it. A hundred that hang then delay the others by hundredths of a second
+each, and one that was merely unlucky is done before them. The rule is Harchol-Balter's "task assignment by guessing size" (TAGS,
+2002), on one machine. A grading that is begun again gives what it would have given.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from runtime.rota import Rota
 
 STALE_SECONDS = 10.0
-"""After so long those who are to be served last have half of the places, whoever else waits."""
+"""After so long those who have been overtaken have half of the places, whoever else waits."""
+GUESTS = 1
+"""Places beyond all others, for clients who have none at work: they need not wait for a flood of somebody else's."""
 LONG = 8.0
-"""A grading takes long that takes so many times the mean."""
+"""A grading takes long that takes so many times the mean, or of the time that it had before."""
 SHORTEST_SECONDS = 0.05
 """No grading takes long that takes less."""
 UNKNOWN_SECONDS = 0.5
@@ -34,49 +39,34 @@ class Pace:
     def __init__(self) -> None:
         self.mean: float | None = None
 
-    @property
-    def patience(self) -> float:
-        """Seconds after which a grading takes long."""
-        return UNKNOWN_SECONDS if self.mean is None else max(SHORTEST_SECONDS, LONG * self.mean)
+    def patience(self, overtaken: int) -> float:
+        """Seconds after which a grading takes long.
+
+        Args:
+            overtaken: How often it was, before.
+        """
+        first = UNKNOWN_SECONDS if self.mean is None else max(SHORTEST_SECONDS, LONG * self.mean)
+        return float(first * LONG**overtaken)
 
     def note(self, seconds: float) -> None:
-        """Note how long one took, or how long it was let work."""
+        """Note how long one took; one that takes long counts as one that nearly does, however long it takes."""
+        seconds = min(seconds, self.patience(0))
         self.mean = seconds if self.mean is None else self.mean + NEWEST * (seconds - self.mean)
 
 
-class _Line:
-    """Who waits, and since when."""
+@dataclass(eq=False, slots=True)
+class _Turn:
+    """Somebody who waits.
 
-    def __init__(self) -> None:
-        self._rota: Rota[asyncio.Future[None]] = Rota()
-        self._since: dict[asyncio.Future[None], float] = {}
+    Attributes:
+        overtaken: How often he was, before.
+        since: When he began to wait.
+        come: Resolved when it is his turn.
+    """
 
-    def __len__(self) -> int:
-        return len(self._since)
-
-    def join(self, client: str) -> "asyncio.Future[None]":
-        """Wait; what is given is resolved when it is one's turn."""
-        loop = asyncio.get_running_loop()
-        turn: asyncio.Future[None] = loop.create_future()
-        self._rota.put(client, turn)
-        self._since[turn] = loop.time()
-        return turn
-
-    def leave(self, turn: "asyncio.Future[None]") -> None:
-        """Wait no longer."""
-        self._since.pop(turn, None)
-
-    def oldest(self) -> float | None:
-        """Since when somebody has been waiting; None when nobody is."""
-        return next(iter(self._since.values()), None)
-
-    def next(self) -> "asyncio.Future[None] | None":
-        """Whose turn it is."""
-        while (turn := self._rota.take()) is not None:
-            self.leave(turn)
-            if not turn.done():  # otherwise it was cancelled
-                return turn
-        return None
+    overtaken: int
+    since: float
+    come: "asyncio.Future[None]"
 
 
 class Room:
@@ -84,69 +74,87 @@ class Room:
 
     Args:
         places: How many there are.
-        stale_seconds: After which those who are to be served last may have half of them.
+        stale_seconds: After which those who have been overtaken may have half of them.
     """
 
     def __init__(self, places: int, stale_seconds: float = STALE_SECONDS) -> None:
         self._places = self._free = places
+        self._guests = GUESTS
         self._stale_seconds = stale_seconds
-        self._first, self._last = _Line(), _Line()
-        self._last_at_work = 0
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether somebody waits who is to be served first."""
-        return len(self._first) > 0
+        self._rota: Rota[_Turn] = Rota()
+        self._waiting: dict[int, dict[_Turn, None]] = {}
+        self._at_work: Counter[str] = Counter()
+        self._overtaken_at_work = 0
 
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return len(self._first) + len(self._last)
+        return sum(map(len, self._waiting.values()))
+
+    def is_wanted(self, overtaken: int) -> bool:
+        """Whether somebody waits who has been overtaken no more often than somebody at work."""
+        return any(turns and level <= overtaken for level, turns in self._waiting.items())
 
     @asynccontextmanager
-    async def place(self, client: str, *, last: bool = False) -> AsyncGenerator[None]:
+    async def place(self, client: str, *, overtaken: int = 0) -> AsyncGenerator[None]:
         """A place, as long as this lasts.
 
         Args:
             client: Who wants it; each is served in turn.
-            last: Whether all others are served first, for a time.
+            overtaken: How often it was overtaken; those of the same client who were so less often are served before.
         """
-        await self._take(client, last=last)
+        is_guest = await self._take(client, overtaken)
+        self._at_work[client] += 1
         try:
             yield
         finally:
-            self._give_back(last=last)
+            self._at_work[client] -= 1
+            if not self._at_work[client]:
+                del self._at_work[client]
+            self._give_back(overtaken, is_guest=is_guest)
 
-    async def _take(self, client: str, *, last: bool) -> None:
+    async def _take(self, client: str, overtaken: int) -> bool:
+        """Wait for a place; True for one of a guest."""
         if self._free and not self.waiting:
             self._free -= 1
-            self._last_at_work += last
-            return
-        line = self._last if last else self._first
-        turn = line.join(client)
+            self._overtaken_at_work += overtaken > 0
+            return False
+        if self._guests and not overtaken and client not in self._at_work:
+            self._guests -= 1
+            return True
+        loop = asyncio.get_running_loop()
+        turn = _Turn(overtaken, loop.time(), loop.create_future())
+        self._rota.put(client, turn, rank=overtaken)
+        self._waiting.setdefault(overtaken, {})[turn] = None
         try:
-            await turn
+            await turn.come
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._give_back(last=last)
+            if turn.come.done() and not turn.come.cancelled():
+                self._give_back(overtaken, is_guest=False)
             else:
-                line.leave(turn)
+                self._waiting[overtaken].pop(turn, None)
             raise
+        return False
 
-    def _give_back(self, *, last: bool) -> None:
+    def _give_back(self, overtaken: int, *, is_guest: bool) -> None:
+        if is_guest:
+            self._guests += 1
+            return
         self._free += 1
-        self._last_at_work -= last
-        while self._free and (turn := self._next()):
-            self._free -= 1
-            turn.set_result(None)
+        self._overtaken_at_work -= overtaken > 0
+        while self._free and (turn := self._stale() or self._rota.take()):
+            self._waiting[turn.overtaken].pop(turn, None)
+            if not turn.come.done():  # otherwise he gave up, or was served as a stale one
+                self._free -= 1
+                self._overtaken_at_work += turn.overtaken > 0
+                turn.come.set_result(None)
 
-    def _next(self) -> "asyncio.Future[None] | None":
-        since = self._last.oldest()
-        is_stale = since is not None and asyncio.get_running_loop().time() - since > self._stale_seconds
-        may_half = self._last_at_work < max(1, self._places // 2)
-        if (is_stale and may_half) or not self._first:
-            turn = self._last.next()
-            if turn is not None:
-                self._last_at_work += 1
-                return turn
-        return self._first.next()
+    def _stale(self) -> _Turn | None:
+        """Who was overtaken and has been waiting for longest, when that is too long."""
+        if self._overtaken_at_work >= max(1, self._places // 2):
+            return None
+        first = [next(iter(turns)) for level, turns in self._waiting.items() if level and turns]
+        oldest = min(first, key=lambda turn: turn.since, default=None)
+        if oldest is None or asyncio.get_running_loop().time() - oldest.since <= self._stale_seconds:
+            return None
+        return oldest

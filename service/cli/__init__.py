@@ -28,6 +28,9 @@ app.add_typer(keys_app, name="keys")
 GraderArgument = Annotated[
     Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)
 ]
+GraderFileArgument = Annotated[
+    Path, typer.Argument(metavar="GRADER", help="The grader's JSON.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Config = Annotated[Path | None, typer.Option(help="Settings file, instead of graders.toml.")]
 ImageName = Annotated[str, typer.Argument(help="What a grader's image_tag calls it.", show_default=False)]
@@ -100,6 +103,87 @@ def validate(
 
 
 @app.command()
+def explain(
+    grader: GraderArgument,
+    row: Annotated[
+        str,
+        typer.Argument(
+            help="A row {item, sample}: a JSON file, a line such as data.jsonl:17, or '-'.",
+            show_default=False,
+        ),
+    ],
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
+    ] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Grade one row and show everything that led to its reward. Exits with 1 when it is ungraded."""
+    from service.cli.explain import explain_row  # noqa: PLC0415
+    from service.cli.explanation import lines  # noqa: PLC0415
+
+    found = explain_row(grader, row, _settings(config, judge_cache_mb=0 if no_cache else None))
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in lines(found)))
+    if found.result.reward is None:
+        raise typer.Exit(1)
+
+
+@app.command("test")
+def run_tests(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Case files, or directories with *.cases.yaml and *.cases.jsonl; the current one."
+        ),
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Rewrite what is not as expected, and show the difference.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Run again when a file changes.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit's XML to this file.")] = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record", help="Ask real judges for answers that are not recorded yet, and keep them."
+        ),
+    ] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask real judges, embedding servers and endpoints.")
+    ] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Run case files: what graders are expected to give. Exits with 1 when something is not as expected."""
+    from graders import ConfigurationError  # noqa: PLC0415
+    from service.cli import cases  # noqa: PLC0415
+
+    if record and live:
+        raise ConfigurationError("--record keeps answers and --live keeps none: give one of them")
+    where = paths or [Path()]
+    if watch:
+        cases.watch(where, [word for word in sys.argv[1:] if word != "--watch"], _flushed)
+        return
+    tested = cases.run_case_files(
+        where,
+        _settings(config),
+        asking="record" if record else "live" if live else "recorded",
+        update=update,
+        write=(lambda text: None) if as_json else _flushed,
+    )
+    if junit is not None:
+        cases.write_junit(tested, junit)
+    if as_json:
+        _print_json(tested.to_dict())
+    else:
+        cases.show(tested, _flushed)
+    if any(tested.wrong()):
+        raise typer.Exit(1)
+
+
+@app.command()
 def types(
     name: Annotated[str | None, typer.Argument(help="One grader type, with everything about it.")] = None,
     as_json: Json = False,
@@ -113,6 +197,91 @@ def types(
         _print_json(found)
     else:
         show(found, _console(), whole=name is not None)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Of the project, such as my-grader.", show_default=False)],
+    template: Annotated[
+        str, typer.Option("-t", "--template", help="function, class, group, judge or python-source.")
+    ] = "function",
+    into: Annotated[Path, typer.Option(help="Where its directory is made.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Make a small project for a grader of your own, with tests and cases that pass."""
+    from service.cli.new import create, show  # noqa: PLC0415
+
+    made = create(name, template, into)
+    if as_json:
+        _print_json(made)
+    else:
+        show(made, _console())
+
+
+@app.command()
+def unpack(
+    grader: GraderFileArgument,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over files that hold something else.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the source of a Python grader into a file beside its JSON, where it is edited."""
+    from service.cli.packing import unpack as take_out  # noqa: PLC0415
+
+    done = take_out(grader, force=force)
+    if as_json:
+        _print_json(done)
+    for each in () if as_json else done:
+        sys.stdout.write(f"{grader}: {_source_of(each)} is now in {each['file']}\n")
+    if not done:
+        sys.stderr.write(f"{grader}: no source to take out: there is none, or it is in a file already\n")
+
+
+@app.command()
+def pack(
+    grader: GraderFileArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to write the JSON, instead; '-' prints it."),
+    ] = None,
+) -> None:
+    """Put the source of a Python grader back into its JSON, as it is sent over HTTP."""
+    from service.cli.packing import pack as put_in  # noqa: PLC0415
+    from service.cli.packing import write  # noqa: PLC0415
+
+    text, done = put_in(grader)
+    if output == Path("-"):
+        sys.stdout.write(text)
+        return
+    target = grader if output is None else output
+    if done or target != grader:
+        write(target, text)
+    for each in done:
+        sys.stderr.write(f"{target}: {_source_of(each)} is put in from {each['file']}\n")
+    if not done:
+        sys.stderr.write(f"{grader}: no source to put in: nothing in it refers to a file\n")
+
+
+@app.command()
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write it, instead of printing it.")
+    ] = None,
+) -> None:
+    """Write the JSON Schema of a grader of any installed type, so that editors complete and check grader files."""
+    from service.cli.schema import file_schema  # noqa: PLC0415
+
+    found, left_out = file_schema()
+    for error in left_out:
+        sys.stderr.write(f"warning: left out: {error}\n")
+    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    if output is None or output == Path("-"):
+        sys.stdout.write(text)
+    else:
+        from service.cli.packing import write  # noqa: PLC0415
+
+        write(output, text)
 
 
 @app.command()
@@ -305,6 +474,15 @@ def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console  # noqa: PLC0415
 
     return Console(stderr=stderr, soft_wrap=True)
+
+
+def _source_of(done: dict[str, Any]) -> str:
+    return f"the source of {done['grader']}" if done["grader"] else "the source"
+
+
+def _flushed(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _print_json(data: object) -> None:

@@ -24,6 +24,24 @@ def line_of(text: str, path: Path) -> int:
     return text.count("\n", 0, position) + 1
 
 
+def with_value(text: str, path: Path, value: str) -> str:
+    """A JSON text in which one value is another, and everything else stands as it was written.
+
+    Args:
+        text: A valid JSON text.
+        path: Keys and indices of a value that is there.
+        value: The JSON text of the new value.
+    """
+    position = _skip(text, 0)
+    for step in path:
+        found = _child(text, position, step)
+        if found is None:
+            raise KeyError(path)
+        position = found
+    end = _DECODER.raw_decode(text, position)[1]
+    return text[:position] + value + text[end:]
+
+
 def _skip(text: str, position: int) -> int:
     while position < len(text) and text[position] in _SPACE:
         position += 1

@@ -54,7 +54,7 @@ def _without_a_judge(grader: Grader, settings: Settings) -> Iterator[Finding]:
 
 def _plain(finding: Finding, file: GraderFile, data: Path | None) -> dict[str, Any]:
     about_grader = bool(finding.path) or not finding.rows
-    where = f"{file.path}:{file.line(finding.path)}" if about_grader else f"{data}:{finding.rows[0]}"
+    where = file.where(finding.path) if about_grader else f"{data}:{finding.rows[0]}"
     return {
         **asdict(finding),
         "path": ".".join(map(str, finding.path)),

@@ -17,14 +17,27 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 from graders import ConfigurationError, Grader, Item, Sample
+from graders.contract import brief
 from runtime.batches import CHUNK
+from runtime.explain import explain
 from service.errors import ApiError
 from service.idempotency import PARAMETER, note_failures, refuse_key, repeatable
+from service.keys import Caller
 from service.leaving import as_long_as_wanted
 from service.logs import name_trace
 from service.metrics import Metrics
 from service.openapi import declared
-from service.results import BatchResponse, GradeResponse, RowWriter, shown, shown_grader, written
+from service.queues import Held
+from service.results import (
+    BatchResponse,
+    ExplainedResponse,
+    GradeResponse,
+    JsonAnswer,
+    RowWriter,
+    shown,
+    shown_grader,
+    written,
+)
 from service.routes.graders import evaluator_of, queues_of
 from service.routes.named import chosen, series_of, statistics_of
 from service.schemas import documented, json_of
@@ -108,39 +121,68 @@ class Rows:
     ids: Sequence[str | float | None]
 
 
-def _documented(body: type[BaseModel]) -> dict[str, Any]:
+EXPLAIN: dict[str, Any] = {
+    "name": "explain",
+    "in": "query",
+    "description": "Lay the grading open in `explanation_tree`.",
+    "schema": {"type": "boolean", "default": False},
+}
+"""The parameter for the OpenAPI document."""
+
+
+def _documented(body: type[BaseModel], *parameters: dict[str, Any]) -> dict[str, Any]:
     """The body for the OpenAPI document."""
     schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
     # the document has one place for all schemas, and FastAPI fills it from responses alone: rows are written in place
     inner = schema.pop("$defs", {})
     if "rows" in schema["properties"]:
         schema["properties"]["rows"]["items"] = inner["BatchRow"]
-    return {**documented(schema), "parameters": [PARAMETER]}
+    return {**documented(schema), "parameters": [PARAMETER, *parameters]}
 
 
-@router.post("/grade", response_model=GradeResponse, openapi_extra=_documented(GradeRequest))
+@router.post(
+    "/grade",
+    response_model=GradeResponse | ExplainedResponse,
+    openapi_extra=_documented(GradeRequest, EXPLAIN),
+)
 @repeatable
 async def grade(request: Request) -> Response:
     """Grade one sample; an ungraded one has `"reward": null` and a `failure`."""
+    wants_explanation = bool(request.scope["query_string"]) and _wants_explanation(request)
     body = await _read(request, GradeRequest)
     sample, item = _sample(body, "sample"), _item(body, "item")
     trace_id = _trace_id(body)
     deadline_s = _deadline(body, request.app.state.settings.request_timeout_s)
     found = await chosen(request, body)
+    if wants_explanation and found.origin is not None:
+        _check_may_read(request)
     grader, series = found.grader, series_of(body, found)
     metrics: Metrics = request.app.state.metrics
     name_trace(trace_id)
-    queues = queues_of(request)
-    queues.check(grader)
-    with queues.hold(grader):
-        result = await evaluator_of(request).grade(
-            grader, sample, item, deadline_s=deadline_s, trace_id=trace_id, client=request.state.client
-        )
+    evaluator = evaluator_of(request)
+    laid_open: dict[str, Any] = {}
+    with queues_of(request).enter(grader):
+        if wants_explanation:
+            explanation = await explain(
+                evaluator,
+                grader,
+                sample,
+                item,
+                deadline_s=deadline_s,
+                trace_id=trace_id,
+                client=request.state.client,
+            )
+            result, laid_open = explanation.result, {"explanation_tree": explanation.to_dict()}
+        else:
+            result = await evaluator.grade(
+                grader, sample, item, deadline_s=deadline_s, trace_id=trace_id, client=request.state.client
+            )
     metrics.observe([result])
     note_failures(request, [result])
     if series is not None:
         statistics_of(request).observe(series, result)
-    return Response(written(shown(result, origin=found.origin)), media_type="application/json")
+    answer = shown(result, origin=found.origin) | laid_open
+    return JsonAnswer(written(answer))
 
 
 @router.post(
@@ -173,16 +215,24 @@ async def grade_batch(request: Request) -> Response:
     grader, series = found.grader, series_of(body, found)
     writer = RowWriter(_lowest(grader) if policy == "lowest" else None, found.origin)
     name_trace(trace_id)
-    queues = queues_of(request)
-    queues.check(grader)
+    waiting = queues_of(request).enter(grader, len(rows.samples))
     if lines:
         return StreamingResponse(
-            _lines(request, grader, rows, writer, series, deadline_s=deadline_s, trace_id=trace_id),
+            _lines(
+                request,
+                grader,
+                rows,
+                writer,
+                waiting,
+                series=series,
+                deadline_s=deadline_s,
+                trace_id=trace_id,
+            ),
             media_type=LINES,
         )
     evaluator = evaluator_of(request)
     metrics: Metrics = request.app.state.metrics
-    with queues.hold(grader, len(rows.samples)):
+    with waiting:
         async with as_long_as_wanted(request):
             results = await evaluator.grade_many(
                 grader,
@@ -210,7 +260,7 @@ async def grade_batch(request: Request) -> Response:
         b",".join(parts),
         counts,
     )
-    return Response(answer, media_type="application/json")
+    return JsonAnswer(answer)
 
 
 async def _lines(
@@ -218,8 +268,9 @@ async def _lines(
     grader: Grader,
     rows: Rows,
     writer: RowWriter,
-    series: Series | None,
+    waiting: Held,
     *,
+    series: Series | None,
     deadline_s: float,
     trace_id: str | None,
 ) -> AsyncGenerator[bytes, None]:
@@ -235,10 +286,10 @@ async def _lines(
     )
     metrics: Metrics = request.app.state.metrics
     rewards = np.full(len(rows.items), np.nan)
-    with queues_of(request).hold(grader, len(rows.items)) as held:
+    with waiting:
         async with aclosing(stream):
             async for index, result in stream:
-                held.one_ended()
+                waiting.one_ended()
                 metrics.observe([result])
                 if series is not None:
                     statistics_of(request).observe(series, result)
@@ -249,6 +300,19 @@ async def _lines(
     if series is not None:
         statistics_of(request).observe_groups(series, rewards, rows.items)
     yield to_json({"object": "batch.summary", "counts": writer.counts()}) + b"\n"
+
+
+def _wants_explanation(request: Request) -> bool:
+    wanted = request.query_params.get("explain", "false")
+    if wanted not in ("true", "false"):
+        raise _wrong("explain", f"expected true or false, got {brief(wanted)}")
+    return wanted == "true"
+
+
+def _check_may_read(request: Request) -> None:
+    """Raise a 403 where the caller may not read stored graders: an explanation shows what one says."""
+    caller: Caller = request.state.caller
+    caller.check("GET", "/v1/graders")
 
 
 def _wants_lines(request: Request) -> bool:

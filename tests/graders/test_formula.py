@@ -296,3 +296,18 @@ def test_nothing_but_the_closed_set_of_nodes_compiles(source: str) -> None:
         return
     assert type(value) is float
     assert math.isfinite(value)
+
+
+@pytest.mark.parametrize(
+    ("source", "numbers", "shown"),
+    [
+        ("0.5 * a + 0.5 * b", {"a": 1.0, "b": 0.25}, "0.5 * 1 + 0.5 * 0.25"),
+        ("a - b", {"a": 2.0, "b": -3.0}, "2 - (-3)"),
+        ("max(a,b)", {"a": 1 / 3, "b": None}, "max(0.333333,b)"),
+        ("1 + 2", {}, "1 + 2"),
+    ],
+)
+def test_a_formula_shows_its_numbers_in_the_authors_form(
+    source: str, numbers: dict[str, float | None], shown: str
+) -> None:
+    assert Formula(source).with_numbers(numbers) == shown

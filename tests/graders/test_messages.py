@@ -156,16 +156,13 @@ def test_no_content_makes_loading_fail_with_another_error(content: Any) -> None:
             assert [found.role for _, found in loaded.find(Message)] == ["user"]
 
 
-def test_the_schema_of_a_message_names_the_blocks() -> None:
-    schema = TypeAdapter(Message).json_schema()["properties"]["content"]["anyOf"]
-    assert schema[0] == {"type": "string"}
-    assert [kind["properties"]["type"]["const"] for kind in schema[1:5]] == [
-        "input_text",
-        "output_text",
-        "input_image",
-        "input_audio",
-    ]
-    assert schema[5] == {"type": "array", "items": {"anyOf": schema[:5]}}
+def test_the_schema_of_a_message_names_the_blocks_and_their_fields() -> None:
+    schema = TypeAdapter(Message).json_schema()
+    choices = schema["properties"]["content"]["anyOf"]
+    blocks = [{"$ref": f"#/$defs/{name}"} for name in ("InputText", "OutputText", "InputImage", "InputAudio")]
+    assert choices[:5] == [{"type": "string"}, *blocks]
+    assert choices[5]["items"] == {"anyOf": choices[:5]}
+    assert schema["$defs"]["InputText"]["required"] == ["type", "text"]
 
 
 def test_sampling_is_what_was_given_by_our_names() -> None:

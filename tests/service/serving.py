@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PATIENCE_S = 60.0
+PROGRAM = Path(sys.executable).with_name("graders")
 RUN = "/v1/fine_tuning/alpha/graders/run"
 CHECK = {"type": "string_check", "input": "{{sample.output_text}}", "reference": "a", "operation": "eq"}
 
@@ -24,9 +25,9 @@ class Served:
         lines: What it said on standard error until now; everything, once it has ended.
     """
 
-    def __init__(self, settings: Mapping[str, str], *options: str) -> None:
+    def __init__(self, settings: Mapping[str, str], *options: str, program: Path = PROGRAM) -> None:
         self.process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("graders")), "serve", "--port", "0", *options],
+            [str(program), "serve", "--port", "0", *options],
             env={**os.environ, **settings},
             stderr=subprocess.PIPE,
             text=True,
@@ -61,9 +62,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(settings: Mapping[str, str], *options: str) -> Iterator[Served]:
+def serving(settings: Mapping[str, str], *options: str, program: Path = PROGRAM) -> Iterator[Served]:
     """Serve on a free port; afterwards `lines` is everything that was said."""
-    served = Served(settings, *options)
+    served = Served(settings, *options, program=program)
     try:
         served.wait()
         yield served

@@ -156,13 +156,22 @@ def test_a_grader_without_a_name_is_called_what_it_is_stored_as(http: httpx2.Cli
     assert put(http, name, nameless)["grader"]["name"] == name
 
 
-@pytest.mark.parametrize("bad", [".hidden", "a b", "a%0a", "ä", "a" * 65, "schema", "a@1"])
+@pytest.mark.parametrize("bad", [".hidden", "a b", "a%0a", "ä", "a" * 65, "a@1"])
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
 def test_names_that_nothing_may_have_are_400(http: httpx2.Client, bad: str, method: str) -> None:
     reply = http.request(method, f"{NAMES}/{bad}", json={"grader": EQUAL})
     status, param, message = error(reply)
     assert (status, param, reply.json()["error"]["code"]) == (400, "name", "invalid_name")
-    assert "reserved" in message if bad == "schema" else "1 to 64" in message
+    assert "1 to 64" in message
+
+
+def test_an_address_of_something_else_is_no_name(http: httpx2.Client) -> None:
+    for method in ("PUT", "DELETE"):
+        reply = http.request(method, f"{NAMES}/schema", json={"grader": EQUAL})
+        assert error(reply)[:2] == (400, "name")
+        assert "reserved" in error(reply)[2]
+    assert http.request("OPTIONS", f"{NAMES}/schema").headers["allow"] == "GET"
+    assert http.request("OPTIONS", f"{NAMES}/equal").headers["allow"] == "GET, PUT, DELETE"
 
 
 def test_what_is_no_grader_is_not_stored(http: httpx2.Client, name: str) -> None:

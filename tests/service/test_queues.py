@@ -32,26 +32,26 @@ class Clock:
 
 def test_a_queue_is_full_by_what_is_in_it_and_never_by_what_comes() -> None:
     queues = Queues(LIMITS)
-    queues.check(CHECK)
-    with queues.hold(CHECK, 1000):
+    queues.enter(CHECK)
+    with queues.enter(CHECK, 1000):
         with pytest.raises(Refusal) as caught:
-            queues.check(CHECK)
+            queues.enter(CHECK)
         assert (caught.value.status, caught.value.code) == (429, "queue_full")
         assert (
             str(caught.value) == "1,000 gradings of the class 'inline' are waiting or being worked at already"
         )
-        queues.check(PLUGIN)
-    queues.check(CHECK)
+        queues.enter(PLUGIN)
+    queues.enter(CHECK)
 
 
 def test_gradings_that_have_ended_make_room_one_by_one() -> None:
     queues = Queues(LIMITS)
-    with queues.hold(CHECK, 4) as held:
+    with queues.enter(CHECK, 4) as held:
         held.one_ended()
         with pytest.raises(Refusal):
-            queues.check(CHECK)
+            queues.enter(CHECK)
         held.one_ended()
-        queues.check(CHECK)
+        queues.enter(CHECK)
         assert queues.depths["inline"] == 2
     assert queues.depths == {"inline": 0, "worker": 0, "sandbox": 0, "judge": 0}
 
@@ -62,10 +62,10 @@ def test_whoever_is_refused_is_told_when_half_of_the_queue_will_have_ended() -> 
 
     def wait() -> int:
         with pytest.raises(Refusal) as caught:
-            queues.check(CHECK)
+            queues.enter(CHECK)
         return caught.value.after_s
 
-    with queues.hold(CHECK, 100) as held:
+    with queues.enter(CHECK, 100) as held:
         assert wait() == 60  # nothing is known yet
         clock.now += 2
         for _ in range(20):

@@ -77,7 +77,7 @@ def _numbers(text: str) -> Counter[Fraction]:
     """The numbers of the puzzle; what is no list of numbers is the dataset's fault, not the model's."""
     try:
         return Counter(map(Fraction, json.loads(text)))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         message = f"the item's numbers are no JSON list of numbers: {text[:80]}"
         raise GradingError(message, kind=FailureKind.INVALID_VARIABLE) from error
 
@@ -85,7 +85,7 @@ def _numbers(text: str) -> Counter[Fraction]:
 def _number(text: str) -> Fraction:
     try:
         return Fraction(text)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise GradingError(
             f"the item's target is no number: {text[:80]}", kind=FailureKind.INVALID_VARIABLE
         ) from error

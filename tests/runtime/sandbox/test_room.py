@@ -43,17 +43,12 @@ class Order:
         self._leave: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def come(self, client: str, name: str, *, last: bool = False) -> None:
-        """Let somebody ask for a place."""
-        self._leave[name] = asyncio.Event()
-
-        async def stay() -> None:
-            async with self.room.place(client, last=last):
-                self.served.append(name)
-                await self._leave[name].wait()
-
-        self.tasks[name] = asyncio.create_task(stay())
-        await self._settle()
+    async def come(self, *names: str, client: str = "one", overtaken: int = 0) -> None:
+        """Let some ask for a place each."""
+        for name in names:
+            leave = self._leave[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._stay(name, client, overtaken, leave))
+            await self._settle()
 
     async def leave(self, name: str) -> None:
         """Let somebody go."""
@@ -65,67 +60,84 @@ class Order:
         self.tasks[name].cancel()
         await self._settle()
 
+    async def _stay(self, name: str, client: str, overtaken: int, leave: asyncio.Event) -> None:
+        async with self.room.place(client, overtaken=overtaken):
+            self.served.append(name)
+            await leave.wait()
+
     @staticmethod
     async def _settle() -> None:
         for _ in range(5):
             await asyncio.sleep(0)
 
 
-async def test_a_client_with_one_grading_waits_for_one_of_each_other_and_not_for_all_of_a_flood() -> None:
-    order = Order(1)
-    for number in range(5):
-        await order.come("flood", f"flood {number}")
-    await order.come("other", "other")
-    for number in range(3):
-        await order.leave(f"flood {number}" if number != 2 else "other")
-    assert order.served == ["flood 0", "flood 1", "other", "flood 2"]
-
-
 async def test_no_more_are_at_work_than_there_are_places_and_none_stays_empty() -> None:
     order = Order(2)
-    for name in "abcd":
-        await order.come("one", name)
+    await order.come(*"abcd")
     assert order.served == ["a", "b"]
     assert order.room.waiting == 2
     await order.leave("b")
     await order.leave("a")
     assert order.served == ["a", "b", "c", "d"]
-    assert not order.room.is_wanted
+    assert not order.room.is_wanted(0)
+
+
+async def test_a_client_with_one_grading_does_not_wait_for_the_flood_of_another() -> None:
+    order = Order(1)
+    await order.come("flood 1", "flood 2", "flood 3", client="flood")
+    await order.come("quiet 1", client="quiet")
+    assert order.served == ["flood 1", "quiet 1"]
+    await order.come("quiet 2", client="quiet")  # it has one at work, and waits like everybody
+    await order.come("other 1", client="other")  # the place of guests is taken
+    for name in ("flood 1", "flood 2", "quiet 2"):
+        await order.leave(name)
+    assert order.served == ["flood 1", "quiet 1", "flood 2", "quiet 2", "other 1"]
+    await order.leave("quiet 1")
+    await order.come("third 1", client="third")
+    assert order.served[-1] == "third 1"
 
 
 async def test_whoever_gives_up_takes_no_place_and_leaves_none_empty() -> None:
     order = Order(1)
-    for name in "abcd":
-        await order.come("one", name)
+    await order.come(*"abcd")
     await order.give_up("b")
     await order.give_up("a")
     assert order.served == ["a", "c"]
     order.tasks["d"].cancel()  # in the same moment in which it is served
     await order.leave("c")
-    await order.come("one", "e")
+    await order.come("e")
     assert order.served[-1] == "e"
 
 
-async def test_those_who_are_to_be_served_last_are_served_when_nobody_else_waits() -> None:
+async def test_whoever_was_overtaken_is_served_when_nobody_waits_who_was_so_less_often() -> None:
     order = Order(1)
-    await order.come("one", "a")
-    await order.come("one", "late", last=True)
-    await order.come("one", "b")
-    assert order.room.waiting == 2
+    await order.come("a")
+    await order.come("twice", overtaken=2)
+    await order.come("once", overtaken=1)
+    await order.come("b")
+    assert order.room.is_wanted(0)
     await order.leave("a")
-    assert order.room.waiting == 1
+    assert [order.room.is_wanted(overtaken) for overtaken in range(4)] == [False, True, True, True]
     await order.leave("b")
-    assert order.served == ["a", "b", "late"]
+    await order.leave("once")
+    assert order.served == ["a", "b", "once", "twice"]
+
+
+async def test_a_client_that_is_overtaken_waits_behind_its_own_and_not_behind_all_of_a_flood() -> None:
+    order = Order(1)
+    await order.come("flood 1", "flood 2", "flood 3", client="flood")
+    await order.come("quiet again", client="quiet", overtaken=1)
+    await order.leave("flood 1")
+    await order.leave("flood 2")
+    assert order.served == ["flood 1", "flood 2", "quiet again"]
 
 
 async def test_who_has_waited_for_long_gets_half_of_the_places() -> None:
     order = Order(2, stale_seconds=-1.0)
-    for name in ("a", "b"):
-        await order.come("one", name)
-    for name in ("late 1", "late 2"):
-        await order.come("one", name, last=True)
-    for name in ("c", "d"):
-        await order.come("one", name)
+    await order.come("a", "b")
+    await order.come("late 1", overtaken=3)
+    await order.come("late 2", overtaken=1)
+    await order.come("c", "d")
     await order.leave("a")
     await order.leave("b")
     assert order.served == ["a", "b", "late 1", "c"]
@@ -133,12 +145,20 @@ async def test_who_has_waited_for_long_gets_half_of_the_places() -> None:
 
 def test_a_grading_takes_long_by_the_mean_of_its_like() -> None:
     pace = Pace()
-    assert pace.patience == 0.5
+    assert [pace.patience(0), pace.patience(1)] == [0.5, 4.0]
     pace.note(0.001)
-    assert pace.patience == 0.05
+    assert [pace.patience(0), pace.patience(2)] == [0.05, 3.2]
     for _ in range(200):
         pace.note(1.0)
-    assert pace.patience == pytest.approx(8.0)
+    assert pace.patience(0) == pytest.approx(8.0)
+
+
+def test_one_that_hangs_does_not_give_the_next_one_all_of_its_time() -> None:
+    pace = Pace()
+    for _ in range(10):
+        pace.note(0.01)
+    pace.note(120.0)
+    assert pace.patience(0) < 0.15
 
 
 @ISOLATES

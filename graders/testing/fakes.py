@@ -10,6 +10,8 @@ Each fake answers from a sequence, one answer a call, or by a function of the ca
 answer that is an exception is raised. What a context was not given is not there, as in a world without it.
 """
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -78,6 +80,37 @@ class FakeJudge(_Fake[Any]):
         """Give the next answer."""
         answer = self._answer(model=model, messages=messages, schema=schema, sampling=sampling, name=name)
         return answer if isinstance(answer, Verdict) else Verdict(answer, model)
+
+
+def any_answer(*, messages: Sequence[Mapping[str, Any]], schema: Mapping[str, Any], **_: Any) -> Any:
+    """What a judge may answer to any question: valid against its schema, and always the same to the same messages.
+
+    `FakeJudge(any_answer)` stands for a judge of which nothing is known: numbers, words and truths are drawn by a digest of
+    the messages. It knows `const`, `enum`, `anyOf`, `type`, `properties`, `items`, `minItems`, `minimum` and `maximum`.
+    """
+    asked = json.dumps(messages, sort_keys=True, default=repr)
+    return _any_value(schema, asked)
+
+
+def _any_value(schema: Mapping[str, Any], asked: str) -> Any:
+    chance = int.from_bytes(hashlib.sha256(asked.encode("utf-8", "replace")).digest()[:4]) / 2**32
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][int(chance * len(schema["enum"]))]
+    if "anyOf" in schema:
+        return _any_value(schema["anyOf"][0], asked)
+    kind = schema.get("type", "object")
+    if kind == "object":
+        properties = schema.get("properties", {})
+        return {name: _any_value(inner, f"{asked}.{name}") for name, inner in properties.items()}
+    if kind == "array":
+        return [_any_value(schema.get("items", {}), f"{asked}.{n}") for n in range(schema.get("minItems", 0))]
+    if kind in {"number", "integer"}:
+        low = schema.get("minimum", 0)
+        drawn = low + chance * (schema.get("maximum", low + 1) - low)
+        return round(drawn) if kind == "integer" else drawn
+    return {"boolean": chance < 0.5, "null": None}.get(kind, "")
 
 
 class FakeEmbedder:

@@ -1,0 +1,427 @@
+"""Whom the graders of cases ask: scripted answers, recorded ones, or, only where that was said, real judges."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic_core import from_json
+
+from graders import (
+    ConfigurationError,
+    Embedder,
+    FailureKind,
+    GradingError,
+    HttpClient,
+    HttpReply,
+    Judge,
+    Registry,
+    Verdict,
+)
+from graders.contract import brief
+from runtime.cases.model import Answers
+from runtime.embeddings import Embeddings
+from runtime.evaluator import Evaluator
+from runtime.judge.answers import NotAnAnswer, Shape
+from runtime.judge.failures import NoVerdict
+from runtime.settings import Settings
+
+NOT_ASKED = "not_asked"
+"""The `type` in the details of a failure that says that nobody was asked."""
+
+VERSION = 1
+"""Of the file of recorded answers."""
+
+REMEDY = "script the answers in the case file (judge: [{answer}]), or --record them once, or ask with --live"
+FIXTURE_REMEDY = (
+    "use the fixture fake_judge and append {answer} to fake_judge.answers, or run with --graders-live"
+)
+
+Tell = Callable[[str], None]
+"""Hears of what a case must not do, or lacks; the case is then an error, whatever its grading came to."""
+
+JudgeOf = Callable[[int], Judge]
+"""The judge that a vote of a grading asks."""
+
+
+class CaseEvaluator(Evaluator):
+    """Grades cases: nobody is asked, of models and services, who was not to be.
+
+    Attributes:
+        fallback: The judge of gradings that were given none; None where there is none.
+        live: Whether real judges, embedding servers and endpoints may be asked.
+    """
+
+    def __init__(
+        self, registry: Registry | None = None, settings: Settings | None = None, *, live: bool = False
+    ) -> None:
+        super().__init__(registry, settings)
+        self.live = live
+        self.fallback: Judge | None = None
+        self._asked: dict[str, tuple[JudgeOf, Tell]] = {}
+        self._numbers = itertools.count(1)
+        self._local: Embeddings | None = None
+
+    @contextmanager
+    def asking(self, judge_of: JudgeOf, tell: Tell) -> Iterator[str]:
+        """Give the gradings of one client their judge while this lasts.
+
+        Args:
+            judge_of: Gives the judge of a vote.
+            tell: Hears of what is asked that must not be.
+
+        Yields:
+            The `client` to grade for.
+        """
+        client = f"case {next(self._numbers)}"
+        self._asked[client] = judge_of, tell
+        try:
+            yield client
+        finally:
+            del self._asked[client]
+
+    def judge(self, *, vote: int, client: str) -> Judge:
+        """The judge that the gradings of this client were given."""
+        if client in self._asked:
+            return self._asked[client][0](vote)
+        if self.fallback is not None:
+            return self.fallback
+        return self.real_judge(vote) if self.live else NoJudge(remedy=FIXTURE_REMEDY)
+
+    def real_judge(self, vote: int) -> Judge:
+        """The models of the settings."""
+        return super().judge(vote=vote, client="")
+
+    @property
+    def embedder(self) -> Embedder:
+        """The models that embed; without leave only the one in this process."""
+        if self.live:
+            return super().embedder
+        if self._local is None:
+            self._local = Embeddings(_NoEmbedder, default=self.settings.embedding_model)
+        return self._local
+
+    @property
+    def http(self) -> HttpClient:
+        """The network, where it may be used."""
+        return super().http if self.live else _NoHttp()
+
+    async def aclose(self) -> None:
+        """Stop everything that was started."""
+        if self._local is not None:
+            await self._local.aclose()
+        await super().aclose()
+
+
+class NoJudge:
+    """A judge that must not be asked."""
+
+    def __init__(
+        self, tell: Tell = lambda problem: None, *, recorded: Path | None = None, remedy: str = REMEDY
+    ) -> None:
+        """A judge.
+
+        Args:
+            tell: Hears of each question.
+            recorded: Where the answer was looked for, where answers are recorded.
+            remedy: What can be done, where none are; `{answer}` stands for an answer as it may be written.
+        """
+        self._tell, self._recorded, self._remedy = tell, recorded, remedy
+
+    async def ask(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        name: str = "verdict",
+    ) -> Verdict:
+        """Say how the question can be answered."""
+        if self._recorded is None:
+            remedy = self._remedy.replace("{answer}", _example(schema))
+            reason = f"it asks the judge {model!r}, and a test asks no model by accident: {remedy}"
+        else:
+            reason = (
+                f"it asks the judge {model!r} what {self._recorded.name} has no answer to: the case is new, or the "
+                "grader or the case has changed since; --record asks for what is missing"
+            )
+        _refuse(self._tell, reason)
+
+
+class _NoHttp:
+    async def post(
+        self,
+        url: str,
+        *,
+        body: Any,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        retries: int = 0,
+        rate_limit: float | None = None,
+    ) -> HttpReply:
+        raise not_asked("it asks an endpoint, and a test asks no service by accident: ask with --live")
+
+
+class _NoEmbedder:
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    async def embed(self, texts: Sequence[str], *, model: str | None = None) -> Sequence[Sequence[float]]:
+        raise not_asked(
+            f"it asks a server to embed with {self._model!r}, and a test asks no model by accident: ask with --live"
+        )
+
+
+class ScriptedJudge:
+    """Answers in the order in which it is asked; belongs to one grading.
+
+    An answer may be short: what the asked schema has besides (a reason, steps) is filled in empty, and one value stands for
+    the object whose only other field it is: `0.5` for `{"steps": [], "result": 0.5}`.
+    """
+
+    def __init__(self, answers: Answers, tell: Tell) -> None:
+        """A judge.
+
+        Args:
+            answers: In their order, for all models or for each by its name. `{"failure": KIND}` is a failure of the judge.
+            tell: Hears of a question without an answer, and of answers that nobody asked for.
+        """
+        self._tell = tell
+        self._left: dict[str | None, list[Any]] = (
+            {model: list(given) for model, given in answers.items()}
+            if isinstance(answers, Mapping)
+            else {None: list(answers)}
+        )
+        self._asked = 0
+
+    async def ask(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        name: str = "verdict",
+    ) -> Verdict:
+        """Give the next answer."""
+        self._asked += 1
+        left = self._left.get(model, self._left.get(None))
+        if left is None:
+            known = ", ".join(map(repr, self._left))
+            _refuse(
+                self._tell, f"it asks the judge {model!r}, and there are scripted answers of {known} only"
+            )
+        if not left:
+            example = _example(schema)
+            _refuse(
+                self._tell,
+                f"it asks the judge {model!r} for an answer more than is scripted (its question {self._asked}); add "
+                f"another to 'judge', such as {example}",
+            )
+        answer = left.pop(0)
+        if isinstance(answer, Mapping) and isinstance(answer.get("failure"), str) and len(answer) == 1:
+            raise self._failure(model, answer["failure"])
+        output = completed(answer, schema)
+        try:
+            Shape(schema).check(output)
+        except NotAnAnswer as error:
+            _refuse(
+                self._tell,
+                f"the scripted answer {brief(answer)} is not what the judge {model!r} is asked for: {error}; expected "
+                f"{_example(schema)}",
+            )
+        return Verdict(output, model)
+
+    def _failure(self, model: str, kind: str) -> NoVerdict:
+        kinds = [flag.value for flag in FailureKind if flag.value.startswith("model_grader_")]
+        if kind not in kinds:
+            _refuse(self._tell, f"the scripted failure {kind!r} is none of a judge's: {', '.join(kinds)}")
+        return NoVerdict(
+            f"the judge {model!r} failed, as scripted", FailureKind(kind), "scripted", retryable=False
+        )
+
+    def finish(self) -> None:
+        """See that every answer was asked for."""
+        unused = sum(map(len, self._left.values()))
+        if unused:
+            self._tell(
+                f"{unused} of its scripted answers {'was' if unused == 1 else 'were'} not asked for: the grader asked "
+                f"{self._asked} times; remove what is too much from 'judge'"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A judge's answer in a file.
+
+    Attributes:
+        question: A digest of all that was asked: model, messages, schema, sampling, and the number of the vote.
+        case: The first case that asked.
+        model: Who was asked.
+        answered_by: The model that really answered.
+        output: Its structured answer.
+    """
+
+    question: str
+    case: str
+    model: str
+    answered_by: str
+    output: Any
+
+
+class Recordings:
+    """The recorded answers of one case file, and which of them are still asked for."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file, if it is there.
+
+        Raises:
+            ConfigurationError: When it is not what `--record` writes.
+        """
+        self.path = path
+        self._known = {entry.question: entry for entry in _read_recorded(path)} if path.exists() else {}
+        self._used: dict[str, None] = {}
+        self._is_new = False
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def get(self, question: str) -> Recorded | None:
+        """The answer to a question; None where there is none."""
+        found = self._known.get(question)
+        if found is not None:
+            self._used[question] = None
+        return found
+
+    def put(self, entry: Recorded) -> None:
+        """Add an answer."""
+        self._known[entry.question] = entry
+        self._used[entry.question] = None
+        self._is_new = True
+
+    def stale(self) -> list[Recorded]:
+        """The answers that nobody asked for."""
+        return [entry for question, entry in self._known.items() if question not in self._used]
+
+    def write(self, *, drop_stale: bool = True) -> bool:
+        """Write the answers, and whether there was anything to write.
+
+        Args:
+            drop_stale: Leave out what was not asked for; not to be done where a grading ended before it asked for all.
+        """
+        if not self._is_new and not (drop_stale and self.stale()):
+            return False
+        kept = [entry for question, entry in self._known.items() if question in self._used or not drop_stale]
+        kept.sort(key=lambda entry: (entry.case, entry.question))
+        content = {"version": VERSION, "answers": [asdict(entry) for entry in kept]}
+        self.path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return True
+
+
+class RecordedJudge:
+    """Answers what was recorded, asks another for the rest, and records that."""
+
+    def __init__(self, recordings: Recordings, *, vote: int, case: str, then: Judge) -> None:
+        """A judge.
+
+        Args:
+            recordings: The answers.
+            vote: Which of several gradings of one sample asks.
+            case: Whose grading asks.
+            then: Whom to ask for what is missing: a real judge, or one that refuses.
+        """
+        self._recordings, self._vote, self._case, self._next = recordings, vote, case, then
+
+    async def ask(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        name: str = "verdict",
+    ) -> Verdict:
+        """Give the recorded answer to exactly this question."""
+        asked = [model, list(messages), schema, sampling, name, self._vote]
+        text = json.dumps(asked, sort_keys=True, default=dict)
+        question = hashlib.sha256(text.encode()).hexdigest()[:32]
+        known = self._recordings.get(question)
+        if known is not None:
+            return Verdict(known.output, known.answered_by)
+        verdict = await self._next.ask(
+            model=model, messages=messages, schema=schema, sampling=sampling, name=name
+        )
+        self._recordings.put(Recorded(question, self._case, model, verdict.model, verdict.output))
+        return verdict
+
+
+def completed(answer: Any, schema: Mapping[str, Any]) -> Any:
+    """A scripted answer with what its author left out: empty reasons and steps, and the object around one value.
+
+    Args:
+        answer: As it stands in the case file.
+        schema: What the judge was asked for.
+    """
+    properties = schema.get("properties")
+    if schema.get("type") != "object" or not isinstance(properties, Mapping):
+        return answer
+    empty = {name: empty for name, of in properties.items() if (empty := _empty(of)) is not None}
+    if not isinstance(answer, Mapping):
+        (main, *others) = [name for name in properties if name not in empty] or [None]
+        if main is None or others:
+            return answer
+        answer = {main: answer}
+    full = {**empty, **{name: completed(value, properties.get(name, {})) for name, value in answer.items()}}
+    return {name: full[name] for name in (*properties, *full) if name in full}
+
+
+def _empty(schema: Mapping[str, Any]) -> Any:
+    """What stands for a field that says nothing about the verdict; None for one that does."""
+    if schema.get("type") == "array":
+        return []
+    return "" if schema.get("type") == "string" and "enum" not in schema else None
+
+
+def _example(schema: Mapping[str, Any]) -> str:
+    """An answer as one may write it for a schema."""
+    fields = {
+        name: _example_of(of) for name, of in schema.get("properties", {}).items() if _empty(of) is None
+    }
+    return "{" + ", ".join(f"{name}: {value}" for name, value in fields.items()) + "}"
+
+
+def _example_of(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return str(schema["enum"][-1])
+    return _example(schema) if schema.get("type") == "object" else "1"
+
+
+def not_asked(reason: str) -> GradingError:
+    """The failure of a grading that must not ask what it asks."""
+    return GradingError(reason, caused_by="infrastructure", details={"type": NOT_ASKED})
+
+
+def _refuse(tell: Tell, reason: str) -> NoReturn:
+    tell(reason)
+    raise not_asked(reason)
+
+
+def _read_recorded(path: Path) -> Iterator[Recorded]:
+    hint = f"{path}: not what --record writes; delete it, and record the answers again"
+    try:
+        content = from_json(path.read_bytes())
+        if content["version"] != VERSION:
+            raise ConfigurationError(f"{hint} (version {content['version']!r}, expected {VERSION})")
+        for entry in content["answers"]:
+            yield Recorded(**entry)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        raise ConfigurationError(f"{hint} ({type(error).__name__}: {error})") from None

@@ -1,0 +1,224 @@
+"""The `Explanation`: one grading laid open, with everything that led to its reward."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+from graders import Failure, GraderInfo, GraderResult
+from graders.pattern import encodable
+
+TEXT_CHARACTERS = 20_000
+"""Of one text that are kept; how many more there were stands at its end."""
+CHARACTERS = 2_000_000
+"""Of all texts of one explanation together: a small template that names a long field may stand in hundreds of graders."""
+ENTRIES = 5_000
+"""Gradings and calls of one explanation together; the rest is counted."""
+LEVELS = 50
+"""Of lists and maps inside each other."""
+BITS = 14_000
+"""Of an integer; writing out a very long one takes long, and Python refuses it."""
+PER_VALUE = 8
+"""Characters that a value counts for besides those of its text."""
+
+Service: TypeAlias = Literal["judge", "embedder", "sandbox", "http"]
+
+
+class Book:
+    """Plain data out of whatever was seen, JSON of a bounded size: what does not fit is left out, and said to be."""
+
+    def __init__(self) -> None:
+        """An empty one."""
+        self._characters, self._entries = CHARACTERS, ENTRIES
+
+    def has_room(self) -> bool:
+        """Whether there is room for one more entry, which is taken."""
+        self._entries -= 1
+        return self._entries >= 0
+
+    def text(self, text: str) -> str:
+        """A text, or its beginning and how much is left out."""
+        kept = text[: min(TEXT_CHARACTERS, self._characters)]
+        self._characters = max(0, self._characters - len(kept) - PER_VALUE)
+        left_out = len(text) - len(kept)
+        return encodable(f"{kept}… ({left_out:,} characters left out)" if left_out else kept)
+
+    def plain(self, value: object, levels: int = LEVELS) -> Any:
+        """Any value as JSON has it: a number that is not finite is None, a foreign object its type's name."""
+        if isinstance(value, str):
+            return self.text(str(value))
+        self._characters = max(0, self._characters - PER_VALUE)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return value if value.bit_length() <= BITS else f"<an integer of {value.bit_length():,} bits>"
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else None
+        if isinstance(value, (Mapping, list, tuple)) and levels == 0:
+            return "… (left out: nested too deeply)"
+        if isinstance(value, Mapping):
+            return self._map(value, levels)
+        if isinstance(value, (list, tuple)):
+            return self._list(value, levels)
+        return f"<{type(value).__name__}>"
+
+    def _map(self, value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, inner in value.items():
+            if not self._characters:
+                kept["…"] = f"{len(value) - len(kept):,} more left out"
+                break
+            kept[self.text(str(key))] = self.plain(inner, levels - 1)
+        return kept
+
+    def _list(self, value: Sequence[Any], levels: int) -> list[Any]:
+        kept: list[Any] = []
+        for inner in value:
+            if not self._characters:
+                kept.append(f"… ({len(value) - len(kept):,} more left out)")
+                break
+            kept.append(self.plain(inner, levels - 1))
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A template of a grader, and what became of it.
+
+    Attributes:
+        path: The option that it is, with dots: `input`, `criteria.right.text`.
+        source: The text as the author wrote it.
+        text: What it became; None where that failed, or was not tried.
+        failure: Why there is no text.
+    """
+
+    path: str
+    source: str
+    text: str | None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A formula of a grader, and the numbers in it.
+
+    Attributes:
+        path: The option that it is: `calculate_output`.
+        source: The text as the author wrote it.
+        with_numbers: The same with each variable's number in its place; a variable without a number stays as it is.
+        value: What it comes to; None where it has no value.
+    """
+
+    path: str
+    source: str
+    with_numbers: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a grading asked of the world, and the answer.
+
+    Attributes:
+        service: Who was asked.
+        asked: What, as plain data: of a judge `model`, `messages`, `schema_name` and `sampling`; of the sandbox `role` and
+            `message`, or the limits of a `grade`; of an embedder `model` and `texts`; of http `url` and `headers`, masked.
+        answered: Plain data; None where there was no answer. Of a judge `output`, `model`, `retries` and `cached`.
+        seconds: How long it took.
+        usage: Tokens of a judge that were paid for.
+        failure: Why there was no answer.
+        finished: Whether it was waited for: a deadline may have come before.
+    """
+
+    service: Service
+    asked: Mapping[str, Any]
+    answered: Any
+    seconds: float
+    usage: Mapping[str, int]
+    failure: Failure | None
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One grading, and the gradings inside it.
+
+    Attributes:
+        key: What the grader around it calls this one, with dots: `graders.exact`; `vote 1`; empty for the outermost.
+        grader: Its name, type, signature and range.
+        pass_threshold: The lowest reward that passes; None when there is none.
+        votes: How often it was asked, and what became of the rewards, in words; None for once.
+        options: Its JSON without the graders inside it, secrets masked; nothing for a single vote.
+        sample: The graded text, where it is another than that of the grading around it; None where it is the same.
+        result: What it came to; ungraded where the deadline came before it ended.
+        templates: What became of its templates; none for a single vote, whose grading has them.
+        formulas: Its formulas with the numbers in them.
+        calls: What it asked of the world, in order.
+        each_vote: The single votes, in order.
+        inside: The gradings inside it, in order.
+        left_out: How many calls and gradings more there were, for which there was no room.
+    """
+
+    key: str
+    grader: GraderInfo
+    pass_threshold: float | None
+    votes: str | None
+    options: Mapping[str, Any]
+    sample: str | None
+    result: GraderResult
+    templates: tuple[Rendered, ...] = ()
+    formulas: tuple[Worked, ...] = ()
+    calls: tuple[Call, ...] = ()
+    each_vote: tuple["Explanation", ...] = ()
+    inside: tuple["Explanation", ...] = ()
+    left_out: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain data that JSON has: what is not finite is None, what is too long is cut and says so."""
+        return _plain(self, Book())
+
+
+def _plain(explanation: Explanation, book: Book) -> dict[str, Any]:
+    return {
+        "key": explanation.key,
+        "grader": book.plain(asdict(explanation.grader)),
+        "pass_threshold": explanation.pass_threshold,
+        "votes": explanation.votes,
+        "options": dict(explanation.options),
+        "sample": explanation.sample,
+        "result": _result(explanation.result, book),
+        "templates": [asdict(template) for template in explanation.templates],
+        "formulas": [asdict(formula) for formula in explanation.formulas],
+        "calls": [
+            {**asdict(call), "failure": None if call.failure is None else _failure(call.failure, book)}
+            for call in explanation.calls
+        ],
+        "each_vote": [_plain(vote, book) for vote in explanation.each_vote],
+        "inside": [_plain(inner, book) for inner in explanation.inside],
+        "left_out": explanation.left_out,
+    }
+
+
+def _result(result: GraderResult, book: Book) -> dict[str, Any]:
+    return {
+        "reward": result.reward,
+        "passed": result.passed,
+        "explanation": book.plain(result.explanation),
+        "failure": None if result.failure is None else _failure(result.failure, book),
+        "substituted": result.substituted,
+        "sub_rewards": book.plain(result.sub_rewards),
+        "metrics": book.plain(result.metrics),
+        "metadata": book.plain(result.metadata),
+        "usage": book.plain(result.usage),
+        "execution_time": result.execution_time,
+    }
+
+
+def _failure(failure: Failure, book: Book) -> dict[str, Any]:
+    return {
+        "kind": failure.kind.value,
+        "caused_by": failure.caused_by,
+        "message": book.text(failure.message),
+        "details": book.plain(failure.details),
+        "retryable": failure.retryable,
+    }

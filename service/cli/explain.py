@@ -1,0 +1,90 @@
+"""`graders explain`: one grading laid open."""
+
+import re
+from itertools import chain, repeat
+from pathlib import Path
+
+from graders import ConfigurationError
+from runtime import Settings, SyncEvaluator
+from runtime.datasets import STDIN, Row, opened, parse_rows
+from runtime.explanation import Explanation
+from service.cli.files import GraderFile
+
+_LINE = re.compile(r"(?P<path>.+):(?P<line>[1-9][0-9]{0,11})", re.DOTALL)
+
+
+def explain_row(grader_path: Path, place: str, settings: Settings) -> Explanation:
+    """Grade one row as `graders run` does, and lay that open.
+
+    Args:
+        grader_path: The grader's JSON.
+        place: The row: a JSON file, a line of a JSONL file such as `data.jsonl:17`, or `-` for standard input.
+        settings: The runtime's settings.
+
+    Raises:
+        ConfigurationError: When the grader or the row is wrong, or there is no such row.
+    """
+    if grader_path == STDIN and place in ("-", str(STDIN)):
+        raise ConfigurationError("the grader and the row cannot both come from the standard input")
+    file = GraderFile(grader_path)
+    row = read_row(place)
+    if row.sample is None:
+        raise ConfigurationError(
+            f"{place}: the row has no 'sample', so there is nothing to grade; expected "
+            '{"item": {…}, "sample": {"output_text": "…"}}'
+        )
+    if settings.python_isolation is None:  # a file of the operator's own, as in `graders run`
+        settings = settings.model_copy(update={"python_isolation": "worker"})
+    with SyncEvaluator(settings=settings) as evaluator:
+        grader = file.load(evaluator.prepare)
+        return evaluator.explain(grader, row.sample, row.item)
+
+
+def read_row(place: str) -> Row:
+    """One row `{item, sample}`.
+
+    Args:
+        place: A JSON file, a line of a JSONL file such as `data.jsonl:17`, or `-` for standard input.
+
+    Raises:
+        ConfigurationError: When it cannot be read, or is no row; says which line to name where there are several.
+    """
+    named = _LINE.fullmatch(place)
+    if named is None or Path(place).exists():
+        return _only_row(Path(place))
+    return _row_at(Path(named["path"]), int(named["line"]))
+
+
+def _only_row(path: Path) -> Row:
+    with opened(path) as file:
+        data = file.read()
+    try:
+        return next(parse_rows([data], str(path)))
+    except StopIteration:
+        raise ConfigurationError(f"{path} is empty; expected a row {{item, sample}} as JSON") from None
+    except ConfigurationError:
+        lines = data.splitlines()
+        if len(lines) < 2 or not _is_row(lines[0]):
+            raise
+    where = f"{path}:2" if path != STDIN else "one of them"
+    raise ConfigurationError(f"{path} has {len(lines)} lines, each a row; name one, such as {where}")
+
+
+def _is_row(line: bytes) -> bool:
+    try:
+        return next(parse_rows([line], "")) is not None
+    except (ConfigurationError, StopIteration):
+        return False
+
+
+def _row_at(path: Path, number: int) -> Row:
+    last = 0
+    with opened(path) as file:
+        for last, line in enumerate(file, 1):
+            if last == number:
+                # the lines before it are passed over as empty ones are, so that a mistake is named by its line
+                found = next(parse_rows(chain(repeat(b"", number - 1), [line]), str(path)), None)
+                if found is None:
+                    raise ConfigurationError(f"{path}:{number} is an empty line; name one with a row")
+                return found
+    raise ConfigurationError(f"{path} has {last} lines, so there is no line {number}")
