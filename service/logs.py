@@ -85,6 +85,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
     loggers: dict[str, Any] = {name: {"level": level} for name in _OURS}
     # at `debug` it logs headers
     loggers["uvicorn"] = {"level": "INFO" if level == "DEBUG" else level}
+    # it calls it an error that whatever was cancelled let its connection go; what really fails there is raised as well
+    loggers["sqlalchemy.pool"] = {"level": "CRITICAL"}
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -83,7 +83,6 @@ def interrupt(served: Served, how: How, tally: Tally) -> bool:
     ("kind", "how", "rows"),
     [
         ("sqlite", "killed", FEW),
-        ("sqlite", "killed beside another", FEW),
         ("sqlite", "one of two workers killed", FEW),
         *(
             pytest.param(kind, how, MANY, marks=pytest.mark.slow)
