@@ -8,7 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from random import getrandbits
+from random import getrandbits, uniform
 from typing import cast
 
 from starlette.requests import ClientDisconnect
@@ -27,8 +27,9 @@ _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 TOLD_S = 0.1
 _FIELDS = ("method", "route", "status", "seconds", "bytes", "client")
 TOO_MANY = 429
-HELD_BACK_S = 0.25
-"""Seconds that a client waits for the answer that it asks too much."""
+HELD_BACK_S = (0.5, 1.0)
+"""Seconds that a client waits, at the least and at the most, for the answer that it asks too much; by chance, so that many do
+not come back in the same moment."""
 HELD_BACK = 10_000
 """So many wait for it at most; what comes beyond is refused at once."""
 READY_PATH = "/readyz"
@@ -159,7 +160,7 @@ class Gate:
             return
         self._held_back += 1
         try:
-            await asyncio.sleep(HELD_BACK_S)
+            await asyncio.sleep(uniform(*HELD_BACK_S))  # noqa: S311  # no secret
         finally:
             self._held_back -= 1
 

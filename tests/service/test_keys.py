@@ -335,7 +335,7 @@ def test_what_is_too_much_is_429_in_the_published_shape_and_health_is_not_counte
         assert http.get("/v1/files", headers=bearer(key)).status_code == 200
         began = time.monotonic()
         reply = http.get("/v1/files", headers=bearer(key))
-        assert time.monotonic() - began >= HELD_BACK_S
+        assert time.monotonic() - began >= HELD_BACK_S[0]
         assert reply.status_code == 429
         assert 1 <= int(reply.headers["retry-after"]) <= 60
         assert reply.json()["error"] == {
