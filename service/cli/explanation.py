@@ -16,7 +16,7 @@ MOST_LINES = 12
 MOST_CHARACTERS = 160
 """Of one line of a text that are shown."""
 FEW_LINES = 3
-"""Of a text that is shown again, whole, in what a judge is asked."""
+"""Of a text that is shown again, whole, in what a judge is asked, and of what its author has beside him."""
 SHORT = 100
 """Characters of a value that stands beside its name."""
 
@@ -125,7 +125,7 @@ def _options(explanation: Explanation) -> Iterator[str]:
         if name not in with_templates | of_formulas:
             text = _text(value).removesuffix("\n")
             short = len(text) <= SHORT and "\n" not in text
-            yield from [f"{printable(name)}: {printable(text)}"] if short else _titled(name, text)
+            yield from [f"{printable(name)}: {printable(text)}"] if short else _titled(name, text, FEW_LINES)
 
 
 def _template(template: Rendered, most: int) -> Iterator[str]:
