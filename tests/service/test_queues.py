@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from typing import Any
 
 import httpx2
 import pytest
@@ -79,9 +80,12 @@ def test_whoever_is_refused_is_told_when_half_of_the_queue_will_have_ended() -> 
 def test_a_flood_of_judge_gradings_is_refused_and_string_checks_are_not(
     serve: Callable[[Settings], AbstractContextManager[str]], headers: dict[str, str]
 ) -> None:
-    with JudgeServer([delayed(verdict(0.5), 1.5)]) as judge:
+    def reply_to(request: Any, number: int) -> Any:
+        return delayed(verdict(0.5), 4.0) if "of the flood" in str(request.body) else verdict(0.5)
+
+    with JudgeServer(reply_to) as judge:
         settings = judged_by(judge).model_copy(update={"queue_judge": 20})
-        flood = {"grader": JUDGED, "rows": [{"sample": f"answer {number}"} for number in range(30)]}
+        flood = {"grader": JUDGED, "rows": [{"sample": f"{number} of the flood"} for number in range(30)]}
         one = {"grader": JUDGED, "sample": "another"}
         check = {"grader": dict(CHECK.config), "sample": "a"}
         with (
@@ -92,9 +96,10 @@ def test_a_flood_of_judge_gradings_is_refused_and_string_checks_are_not(
             batch = background.submit(http.post, BATCH, json=flood, headers=headers)
             while not judge.requests:
                 time.sleep(0.01)
-            refused = [http.post(path, json=body) for path, body in (("/v1/grade", one), (BATCH, flood))]
-            checked = http.post("/v1/grade", json=check)
             text = http.get("/metrics").text
+            asked = (("/v1/grade", one), (BATCH, flood))
+            refused = list(background.map(lambda each: http.post(each[0], json=each[1]), asked))
+            checked = http.post("/v1/grade", json=check)
             assert batch.result().status_code == 200
             afterwards = http.post("/v1/grade", json=one)
     assert [(reply.status_code, reply.json()["error"]["code"]) for reply in refused] == [
