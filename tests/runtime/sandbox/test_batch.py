@@ -71,7 +71,7 @@ async def test_misdeeds_cost_their_own_rows_alone_and_leave_nothing(isolation: I
     before = descriptors(), mounts(), descendants(os.getpid())
     settings = Settings(python_memory_mb=256, python_disk_mb=16, sandbox_output_mb=4)
     async with Evaluator(settings=settings) as evaluator:
-        grader = {"type": "python", "source": SOURCE, "timeout_s": 2.0, "isolation": isolation}
+        grader = {"type": "python", "source": SOURCE, "timeout_s": 3.0, "isolation": isolation}
         results = await evaluator.grade_many(grader, [""] * len(rows), rows)
         for row, result in zip(rows, results, strict=True):
             if "misdeed" not in row:
