@@ -23,8 +23,8 @@ class CompiledGraders:
         self._registry, self._limit = registry, characters
         self._graders: OrderedDict[str, Grader] = OrderedDict()
         self._held = 0
-        self._quick: dict[bytes, Grader] = {}
-        self._quickly_held = 0
+        self._texts: dict[bytes, str] = {}
+        self._texts_held = 0
         self._lock = threading.Lock()
 
     def load(self, config: Grader | Mapping[str, Any]) -> Grader:
@@ -44,28 +44,26 @@ class CompiledGraders:
         if isinstance(config, Grader):
             return config
         exact = _exact(config)
-        if exact is not None and (known := self._quick.get(exact)) is not None:
-            return known
-        text = canonical(config)
-        grader = self._kept(text)
-        if grader is None:
-            if text is None or len(text) <= ASIDE_CHARACTERS:
-                loaded = self._registry.load(config)
-            else:
-                loaded = await asyncio.to_thread(self._registry.load, config)
-            grader = self._keep(text, loaded)
-        if exact is not None and text is not None:
-            self._remember(exact, grader)
-        return grader
+        text = None if exact is None else self._texts.get(exact)
+        if text is None:
+            text = canonical(config)
+            self._remember(exact, text)
+        if kept := self._kept(text):
+            return kept
+        if text is None or len(text) <= ASIDE_CHARACTERS:
+            return self._keep(text, self._registry.load(config))
+        return self._keep(text, await asyncio.to_thread(self._registry.load, config))
 
-    def _remember(self, exact: bytes, grader: Grader) -> None:
-        """Have a grader found by its exact data, whose keys are then not sorted again each time."""
+    def _remember(self, exact: bytes | None, text: str | None) -> None:
+        """Have a text found by its exact data, whose keys are then not sorted again each time."""
+        if exact is None or text is None or len(exact) > self._limit:
+            return
         with self._lock:
-            if self._quickly_held + len(exact) > self._limit:
-                self._quick.clear()
-                self._quickly_held = 0
-            self._quick[exact] = grader
-            self._quickly_held += len(exact)
+            if self._texts_held + len(exact) > self._limit:
+                self._texts.clear()
+                self._texts_held = 0
+            self._texts[exact] = text
+            self._texts_held += len(exact)
 
     def _kept(self, text: str | None) -> Grader | None:
         with self._lock:

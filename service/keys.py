@@ -9,17 +9,14 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import lru_cache, partial
 
 from service.draining import Refusal
 from service.errors import ApiError
+from service.shared import Questions
 from service.store.keys import SCOPES, Keys
-from service.store.tables import ApiKey
-
-T = TypeVar("T")
 
 FRESH_S = 2.0
 """Seconds for which what the store said of a key counts, and so how long a revoked one may still work."""
@@ -152,8 +149,8 @@ class Keyring:
         self._stored: Keys | None = None
         self._wanted = bool(configured)
         self._looked = -FRESH_S
-        self._found: OrderedDict[bytes, tuple[ApiKey, float]] = OrderedDict()
-        self._asking: dict[bytes, asyncio.Task[Any]] = {}
+        self._found: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._questions: Questions[bytes] = Questions()
         self._notes: set[asyncio.Task[None]] = set()
 
     def open(self, stored: Keys) -> None:
@@ -163,7 +160,8 @@ class Keyring:
     async def close(self) -> None:
         """Let what is still to be written be written, as long as the store is open."""
         self._stored = None
-        await asyncio.gather(*self._asking.values(), *self._notes, return_exceptions=True)
+        await self._questions.settle()
+        await asyncio.gather(*self._notes, return_exceptions=True)
 
     async def caller(self, key: bytes) -> Caller:
         """Whoever has sent a key, which is empty where there was none.
@@ -174,36 +172,37 @@ class Keyring:
         # every one is compared, in constant time: how long it takes tells nothing
         if sum([hmac.compare_digest(key, each) for each in self._configured]):
             return Caller(_digest(key))
-        row = await self._find(key) if key else None
-        if row is not None:
-            return Caller(
-                _digest(key), frozenset(row.scopes.split()), row.requests_per_minute, row.concurrency
-            )
+        found = await self._find(key) if key else None
+        if found is not None:
+            return found
         if await self._is_wanted():
             message = "a valid API key is required, as 'Authorization: Bearer KEY' or 'api-key: KEY'"
             raise ApiError(401, message, code="invalid_api_key")
         return ANYONE
 
-    async def _find(self, key: bytes) -> ApiKey | None:
+    async def _find(self, key: bytes) -> Caller | None:
         if self._stored is None:
             return None
         name = hashlib.sha256(key).digest()
-        row, since = self._found.get(name, (None, 0.0))
+        caller, since = self._found.get(name, (None, 0.0))
         age = self._clock() - since
-        if row is None or age >= FRESH_S:
-            return await asyncio.shield(self._ask(name, lambda stored: self._look_up(stored, key, name)))
+        look_up = partial(self._look_up, self._stored, key, name)
+        if caller is None or age >= FRESH_S:
+            return await asyncio.shield(self._questions.ask(name, look_up))
         if age >= RENEWED_S:
-            self._ask(name, lambda stored: self._look_up(stored, key, name))
-        return row
+            self._questions.ask(name, look_up)
+        return caller
 
-    async def _look_up(self, stored: Keys, key: bytes, name: bytes) -> ApiKey | None:
+    async def _look_up(self, stored: Keys, key: bytes, name: bytes) -> Caller | None:
         now = self._clock()
         row = await stored.find(key)
         if row is None:
             self._found.pop(name, None)
             return None
         self._wanted = True
-        self._found[name] = row, now
+        scopes = frozenset(row.scopes.split())
+        caller = Caller(_digest(key), scopes, row.requests_per_minute, row.concurrency)
+        self._found[name] = caller, now
         self._found.move_to_end(name)
         while len(self._found) > self._remembered:
             self._found.popitem(last=False)
@@ -211,13 +210,13 @@ class Keyring:
         note = asyncio.create_task(stored.note_use(row))
         self._notes.add(note)
         note.add_done_callback(self._notes.discard)
-        return row
+        return caller
 
     async def _is_wanted(self) -> bool:
         age = self._clock() - self._looked
         if self._wanted or self._stored is None or age < RENEWED_S:
             return self._wanted
-        looking = self._ask(b"", self._look)
+        looking = self._questions.ask(b"", partial(self._look, self._stored))
         return self._wanted if age < FRESH_S else await asyncio.shield(looking)
 
     async def _look(self, stored: Keys) -> bool:
@@ -225,21 +224,6 @@ class Keyring:
         self._wanted = self._wanted or await stored.any()
         self._looked = now
         return self._wanted
-
-    def _ask(self, name: bytes, question: Callable[[Keys], Coroutine[Any, Any, T]]) -> "asyncio.Task[T]":
-        """Ask the store once, however many want to know; a thousand questions at once would keep each other waiting."""
-        asking = self._asking.get(name)
-        if asking is None:
-            if self._stored is None:
-                raise RuntimeError("the keyring is closed")
-            asking = self._asking[name] = asyncio.create_task(question(self._stored))
-            asking.add_done_callback(lambda done: self._answered(name, done))
-        return asking
-
-    def _answered(self, name: bytes, done: "asyncio.Task[Any]") -> None:
-        del self._asking[name]
-        if not done.cancelled():
-            done.exception()  # whoever waits gets it; where nobody does, the next one asks again
 
 
 def _digest(key: bytes) -> str:

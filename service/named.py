@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -22,6 +23,7 @@ from runtime.canonical import canonical, digest
 from runtime.compiled import KEPT_CHARACTERS
 from service.errors import ApiError
 from service.results import Origin
+from service.shared import Questions
 from service.store.graders import GraderVersion, NamedGraders, Stored
 
 FRESH_S = 2.0
@@ -84,7 +86,7 @@ class NamedInUse:
         self.stored = stored
         self._evaluator, self._clock, self._most = evaluator, clock, characters
         self._remembered: OrderedDict[tuple[str, int | None], _Remembered] = OrderedDict()
-        self._asking: dict[tuple[str, int | None], asyncio.Task[Chosen]] = {}
+        self._questions: Questions[tuple[str, int | None]] = Questions()
         self._held = 0
 
     async def find(self, name: str, version: int | None = None) -> Chosen:
@@ -99,19 +101,14 @@ class NamedInUse:
         known = self._remembered.get(key)
         if known is not None and self._clock() - known.since < FRESH_S:
             return known.chosen
-        asking = self._asking.get(key)
-        if asking is None:
-            asking = self._asking[key] = asyncio.create_task(self._ask(key))
-            asking.add_done_callback(lambda done: self._asked(key, done))
-        # one that gives up must not take the answer from the others that wait for it
-        return await asyncio.shield(asking)
+        return await asyncio.shield(self._questions.ask(key, partial(self._ask, key)))
 
     def forget(self, name: str) -> None:
         """Have the store asked again for a name, which was changed."""
         for key in [key for key in self._remembered if key[0] == name]:
             self._held -= self._remembered.pop(key).characters
-        for key in [key for key in self._asking if key[0] == name]:
-            del self._asking[key]  # what was asked before the change may not be remembered after it
+        # what was asked before the change may not be remembered after it
+        self._questions.forget(lambda key: key[0] == name)
 
     async def _ask(self, key: tuple[str, int | None]) -> Chosen:
         name, version = key
@@ -125,15 +122,9 @@ class NamedInUse:
             chosen = known.chosen
         else:
             chosen = Chosen(await self._evaluator.prepare(found.version.config), *place)
-        if self._asking.get(key) is asyncio.current_task():
+        if self._questions.is_current(key):
             self._remember(key, _Remembered(chosen, now, len(canonical(found.version.config) or "")))
         return chosen
-
-    def _asked(self, key: tuple[str, int | None], done: asyncio.Task[Chosen]) -> None:
-        if self._asking.get(key) is done:
-            del self._asking[key]
-        if not done.cancelled():
-            done.exception()  # whoever waited has it; nobody may have waited
 
     def _remember(self, key: tuple[str, int | None], fresh: _Remembered) -> None:
         if (old := self._remembered.pop(key, None)) is not None:

@@ -34,26 +34,28 @@ from service.evals.schemas import (
 from service.idempotency import PARAMETER, repeatable
 from service.routes.files import files_of
 from service.routes.graders import evaluator_of
+from service.routes.lists import (
+    invalid_query,
+    one_of,
+    one_of_parameter,
+    page_parameters,
+    paging,
+    shown_page,
+)
 from service.schemas import documented
 from service.store.evals import UNFINISHED, Eval, EvalRun, Evals, OutputItem
-from service.store.paging import Order, new_id
+from service.store.paging import new_id
 from service.store.room import Full
 
 router = APIRouter(prefix="/evals", tags=["evals"])
 
 Row = TypeVar("Row", Eval, EvalRun, OutputItem)
 
-MOST = 1000
 RUNS_AGAIN_S = 10
 """Seconds after which some of too many runs may have ended."""
 RUN_STATUSES = ("queued", "in_progress", "completed", "canceled", "failed")
 ITEM_STATUSES = {"pass": "pass", "fail": "fail", "failed": "fail", "error": "error"}
 """The client's documentation calls one of them both `fail` and `failed`."""
-_PAGE: list[dict[str, Any]] = [
-    {"name": "after", "in": "query", "schema": {"type": "string"}},
-    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": MOST}},
-    {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}},
-]
 
 
 def evals_of(request: Request) -> Evals:
@@ -69,7 +71,7 @@ def engine_of(request: Request) -> Engine:
 
 
 def _parameters(name: str, values: Sequence[str]) -> dict[str, Any]:
-    return {"parameters": [*_PAGE, {"name": name, "in": "query", "schema": {"enum": list(values)}}]}
+    return {"parameters": [*page_parameters(), one_of_parameter(name, values)]}
 
 
 @router.post(
@@ -105,12 +107,14 @@ async def create(request: Request) -> Response:
 @router.get("", response_model=EvalList, openapi_extra=_parameters("order_by", ["created_at", "updated_at"]))
 async def page(request: Request) -> Response:
     """List evals, oldest first unless `order` is `desc`."""
-    after, limit, order = _paging(request)
-    by = _one_of(request, "order_by", {"created_at": False, "updated_at": True}) or False
+    after, limit, order = paging(request)
+    by = one_of(request, "order_by", {"created_at": False, "updated_at": True}) or False
     try:
         found = await evals_of(request).page(after=after, limit=limit, order=order, by_update=by)
     except LookupError:
-        raise _invalid("after", "there is no such eval, whose last change would say where to go on") from None
+        raise invalid_query(
+            "after", "there is no such eval, whose last change would say where to go on"
+        ) from None
     return _listed(found, shown_eval)
 
 
@@ -180,8 +184,8 @@ async def regrade(request: Request, eval_id: str, run_id: str) -> Response:
 @router.get("/{eval_id}/runs", response_model=RunList, openapi_extra=_parameters("status", RUN_STATUSES))
 async def page_of_runs(request: Request, eval_id: str) -> Response:
     """List the runs of an eval, oldest first unless `order` is `desc`."""
-    after, limit, order = _paging(request)
-    status = _one_of(request, "status", {name: name for name in RUN_STATUSES})
+    after, limit, order = paging(request)
+    status = one_of(request, "status", {name: name for name in RUN_STATUSES})
     await _found(request, eval_id)
     found = await evals_of(request).runs(eval_id, after=after, limit=limit, order=order, status=status)
     address = _address(request, eval_id)
@@ -221,8 +225,8 @@ async def delete_run(request: Request, eval_id: str, run_id: str) -> Response:
 )
 async def page_of_items(request: Request, eval_id: str, run_id: str) -> Response:
     """List the output items of a run in the order of its rows."""
-    after, limit, order = _paging(request)
-    status = _one_of(request, "status", ITEM_STATUSES)
+    after, limit, order = paging(request)
+    status = one_of(request, "status", ITEM_STATUSES)
     await _found_run(request, eval_id, run_id)
     found = await evals_of(request).items(run_id, after=after, limit=limit, order=order, status=status)
     return _listed(found, lambda row: shown_item(row, eval_id))
@@ -296,39 +300,12 @@ def _address(request: Request, eval_id: str) -> str:
 
 
 def _listed(found: tuple[Sequence[Row], bool], show: Callable[[Row], Mapping[str, Any]]) -> Response:
-    rows, has_more = found
-    first, last = (rows[0].id, rows[-1].id) if rows else (None, None)
-    data = [show(row) for row in rows]
-    return JSONResponse(
-        {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
-    )
-
-
-def _paging(request: Request) -> tuple[str | None, int, Order]:
-    text = request.query_params.get("limit", "20")
-    if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MOST):
-        raise _invalid("limit", f"expected a number from 1 to {MOST}")
-    orders: dict[str, Order] = {"asc": "asc", "desc": "desc"}
-    return request.query_params.get("after"), int(text), _one_of(request, "order", orders) or "asc"
-
-
-Value = TypeVar("Value")
-
-
-def _one_of(request: Request, name: str, values: Mapping[str, Value]) -> Value | None:
-    text = request.query_params.get(name)
-    if text is not None and text not in values:
-        raise _invalid(name, f"expected one of {', '.join(values)}")
-    return None if text is None else values[text]
+    return JSONResponse(shown_page(found, show))
 
 
 def _name(given: str | None, default: str) -> str:
     # PostgreSQL holds no NUL
     return encodable(given or default).replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _invalid(param: str, message: str) -> ApiError:
-    return ApiError(400, f"{param}: {message}", param=param, code="invalid_query")
 
 
 def _unknown(what: str, given: str) -> ApiError:

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from runtime import Settings
 from service.errors import ApiError
 from service.openapi import declared
+from service.routes.lists import invalid_query, one_of, one_of_parameter, page_parameters, paging
 from service.store import PURPOSES, File, Files
 from service.store.files import is_file_id
 from service.store.room import Full
@@ -22,6 +23,7 @@ from service.store.upload import Form
 router = APIRouter(prefix="/files", tags=["files"])
 
 _FORM_BYTES = 1 << 16
+_MOST = 10_000
 """What a form may have beside its file's content."""
 # the tables that Python comes with, not the machine's, which differ
 _TYPES = mimetypes.MimeTypes()
@@ -98,12 +100,7 @@ _FORM: dict[str, Any] = {
         "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2_592_000},
     },
 }
-_LIST = [
-    {"name": "after", "in": "query", "schema": {"type": "string"}},
-    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 10_000}},
-    {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}},
-    {"name": "purpose", "in": "query", "schema": {"enum": list(PURPOSES)}},
-]
+_LIST = [*page_parameters(_MOST), one_of_parameter("purpose", PURPOSES)]
 
 
 def body_limits(settings: Settings) -> dict[str, int]:
@@ -154,15 +151,11 @@ async def create(request: Request) -> Response:
 @router.get("", response_model=FileList, openapi_extra={"parameters": _LIST})
 async def page(request: Request) -> Response:
     """List files, newest first unless `order` is `asc`."""
-    query = request.query_params
-    after, purpose = query.get("after"), query.get("purpose")
+    after, limit, order = paging(request, limit=_MOST, most=_MOST, order="desc")
+    purpose = one_of(request, "purpose", dict(zip(PURPOSES, PURPOSES, strict=True)))
     if after is not None and not is_file_id(after):
-        raise _invalid("after", "expected the id of a file")
-    if purpose is not None and purpose not in PURPOSES:
-        raise _invalid("purpose", f"expected one of {', '.join(PURPOSES)}")
-    found, has_more = await files_of(request).page(
-        after=after, limit=_limit(query.get("limit", "10000")), order=_order(request), purpose=purpose
-    )
+        raise invalid_query("after", "expected the id of a file")
+    found, has_more = await files_of(request).page(after=after, limit=limit, order=order, purpose=purpose)
     shown = [_shown(file) for file in found]
     first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
     return _answer(FileList(data=shown, first_id=first, last_id=last, has_more=has_more))
@@ -215,32 +208,12 @@ async def _found(request: Request, file_id: str) -> File:
     return file
 
 
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= 10_000):
-        raise _invalid("limit", "expected a number from 1 to 10000")
-    return int(text)
-
-
-def _order(request: Request) -> Literal["asc", "desc"]:
-    match request.query_params.get("order", "desc"):
-        case "asc":
-            return "asc"
-        case "desc":
-            return "desc"
-        case _:
-            raise _invalid("order", "expected 'asc' or 'desc'")
-
-
 def _shown(file: File) -> FileObject:
     return FileObject.model_validate(file, from_attributes=True)
 
 
 def _answer(body: BaseModel) -> JSONResponse:
     return JSONResponse(body.model_dump(mode="json"))
-
-
-def _invalid(param: str, message: str) -> ApiError:
-    return ApiError(400, f"{param}: {message}", param=param, code="invalid_query")
 
 
 def _unknown(file_id: str) -> ApiError:

@@ -20,7 +20,7 @@ from service.named import (
 )
 from service.results import written
 from service.routes.graders import evaluator_of, prepared
-from service.routes.lists import PAGE, invalid_query, number, paging
+from service.routes.lists import invalid_query, number, page_parameters, paging, shown_page
 from service.schemas import documented
 from service.stats import SPLITS, Statistics, shown_statistics
 from service.store.graders import Stored
@@ -203,7 +203,7 @@ async def put(request: Request, name: str) -> Response:
     return _answered(shown_version(stored), 201 if is_new else 200)
 
 
-@router.get("", response_model=VersionList, openapi_extra={"parameters": PAGE})
+@router.get("", response_model=VersionList, openapi_extra={"parameters": page_parameters()})
 async def page(request: Request) -> Response:
     """List named graders in their current versions, oldest name first unless `order` is `desc`."""
     after, limit, order = paging(request)
@@ -216,7 +216,7 @@ async def retrieve(request: Request, name: str) -> Response:
     return _answered(shown_version(await _found(request, name)))
 
 
-@router.get("/{name}/versions", response_model=VersionList, openapi_extra={"parameters": PAGE})
+@router.get("/{name}/versions", response_model=VersionList, openapi_extra={"parameters": page_parameters()})
 async def versions(request: Request, name: str) -> Response:
     """List the versions of a grader, the first one first unless `order` is `desc`."""
     after, limit, order = paging(request)
@@ -263,12 +263,7 @@ async def _found(request: Request, name: str) -> Stored:
 
 
 def _listed(found: tuple[Sequence[Stored], bool]) -> Response:
-    rows, has_more = found
-    first, last = (rows[0].id, rows[-1].id) if rows else (None, None)
-    data = [shown_version(row) for row in rows]
-    return _answered(
-        {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
-    )
+    return _answered(shown_page(found, shown_version))
 
 
 def _answered(content: Mapping[str, Any], status: int = 200) -> Response:
