@@ -1,7 +1,7 @@
 """The messages of a model grader: what is asked, with templates inside every block, and how it is sampled."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import (
     AliasChoices,
@@ -204,9 +204,11 @@ class SamplingParams(Published):
     @model_validator(mode="before")
     @classmethod
     def _has_one_limit(cls, value: Any) -> Any:
-        if isinstance(value, dict) and {"max_completions_tokens", "max_completion_tokens"} <= value.keys():
-            message = "this is another name of 'max_completions_tokens', which is given too"
-            raise carry(InvalidOptions([Problem(("max_completion_tokens",), message)]))
+        names = cast("AliasChoices", cls.model_fields["max_completion_tokens"].validation_alias).choices
+        first, *others = [name for name in names if isinstance(value, dict) and name in value] or [""]
+        if others:
+            message = f"this is another name of {first!r}, which is given too"
+            raise carry(InvalidOptions([Problem((str(others[0]),), message)]))
         return value
 
     def given(self) -> dict[str, Any]:

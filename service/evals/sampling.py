@@ -211,15 +211,6 @@ class _Sampling(SamplingParams):
 
     max_completion_tokens: int | None = Field(None, ge=1, validation_alias=AliasChoices(*_LIMITS))
 
-    @model_validator(mode="before")
-    @classmethod
-    def _has_one_limit(cls, value: Any) -> Any:
-        first, *others = [name for name in _LIMITS if isinstance(value, dict) and name in value] or [""]
-        if others:
-            message = f"this is another name of {first!r}, which is given too"
-            raise carry(InvalidOptions([Problem((others[0],), message)]))
-        return value
-
 
 class CompletionsSampling(_Sampling):
     """How a chat completion is sampled."""
