@@ -203,13 +203,18 @@ class LocalSandbox:
             self._paces.popitem(last=False)
         overtaken = 0
         while True:  # the last turn is as long as a grading may take
-            async with self._pool.room(client, overtaken=overtaken):
-                turn = Turn(pace.patience(overtaken), partial(self._pool.is_wanted, overtaken))
+            async with self._pool.room(client, overtaken=overtaken) as is_own:
+                # in the room of a batch nobody else could take its place
+                turn = (
+                    Turn(pace.patience(overtaken), partial(self._pool.is_wanted, overtaken))
+                    if is_own
+                    else None
+                )
                 with suppress(Overtaken):
                     return await self._once(job, row, turn, None if overtaken else pace)
             overtaken += 1
 
-    async def _once(self, job: Job, row: bytes, turn: Turn, pace: Pace | None) -> Answer:
+    async def _once(self, job: Job, row: bytes, turn: Turn | None, pace: Pace | None) -> Answer:
         """Grade a row in a process of its own.
 
         Raises:

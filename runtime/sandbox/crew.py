@@ -172,7 +172,7 @@ class Crew:
         lasting: bool,
         size: int,
         start: Callable[[Job], Awaitable[Session]],
-        room: Callable[[], AbstractAsyncContextManager[None]],
+        room: Callable[[], AbstractAsyncContextManager[bool]],
         apart: Callable[[Job, Sequence[bytes]], Awaitable[list[Answer]]],
     ) -> None:
         """Start nothing yet.

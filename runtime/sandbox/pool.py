@@ -48,20 +48,23 @@ class ZygotePool:
         self._closed = False
 
     @asynccontextmanager
-    async def room(self, client: str = "", *, overtaken: int = 0) -> AsyncGenerator[None]:
+    async def room(self, client: str = "", *, overtaken: int = 0) -> AsyncGenerator[bool]:
         """Wait until a processor is free for one more grading; the processes inside a grading need no more room.
 
         Args:
             client: Who asks; each is served in turn.
             overtaken: How often the grading was overtaken, before.
+
+        Yields:
+            Whether it is a place of its own, which somebody else gets when it is left.
         """
         if _has_room.get():
-            yield
+            yield False
             return
         async with self._room.place(client, overtaken=overtaken):
             token = _has_room.set(True)
             try:
-                yield
+                yield True
             finally:
                 _has_room.reset(token)
 

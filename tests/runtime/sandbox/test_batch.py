@@ -69,9 +69,10 @@ async def test_misdeeds_cost_their_own_rows_alone_and_leave_nothing(isolation: I
     rows = items()
     assert sum("misdeed" in row for row in rows) == 60
     before = descriptors(), mounts(), descendants(os.getpid())
-    settings = Settings(python_memory_mb=256, python_disk_mb=16, sandbox_output_mb=4)
+    # to fill 256 MB took a bomb more than its 2 s at times, while other tests ran
+    settings = Settings(python_memory_mb=128, python_disk_mb=16, sandbox_output_mb=4)
     async with Evaluator(settings=settings) as evaluator:
-        grader = {"type": "python", "source": SOURCE, "timeout_s": 3.0, "isolation": isolation}
+        grader = {"type": "python", "source": SOURCE, "timeout_s": 2.0, "isolation": isolation}
         results = await evaluator.grade_many(grader, [""] * len(rows), rows)
         for row, result in zip(rows, results, strict=True):
             if "misdeed" not in row:
