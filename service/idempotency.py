@@ -189,7 +189,7 @@ def repeatable(route: Route) -> Route:
 
     @wraps(route)
     async def heeding(request: Request, **path: str) -> Response:
-        if _RAW_HEADER not in dict(request.scope["headers"]):
+        if _RAW_HEADER not in request.scope["state"]["headers"]:
             return await route(request, **path)
         key = request.headers[HEADER]
         repeats: Repeats = request.app.state.repeats

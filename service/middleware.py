@@ -89,7 +89,7 @@ class Gate:
     """Gives each response an `x-request-id`, and refuses what nobody may ask, or not now, and bodies that are too long.
 
     A body is counted while it arrives, so that one without a `content-length` is bounded too. Routes find in their
-    request's state the `client`, and middleware the `body_limit`, in bytes.
+    request's state the `client` and the `headers`, by their names in lower case, and middleware the `body_limit`, in bytes.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Gate:
         path, state = scope["path"], scope["state"]
         task = cast("Task", asyncio.current_task())  # there is none only outside the loop
         limit = state["body_limit"] = self._body_limits.get(path, self._body_limit)
-        state["client"] = ""
+        state["client"], state["headers"] = "", headers
         try:
             if path in OPEN_PATHS:
                 if path == READY_PATH:
