@@ -91,18 +91,39 @@ class Embedder(Protocol):
         ...
 
 
+READ_BYTES = 32 << 10
+"""What is read of a sandbox process's answer where other gradings wait meanwhile; reading this takes a few milliseconds,
+whatever the bytes are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Bytes from a process of the sandbox that were not read, because reading them may take long.
+
+    They can be passed on to another process of the sandbox, which has a time limit, as the `body` of a message.
+
+    Attributes:
+        data: The bytes.
+    """
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"<{len(self.data):,} bytes, unread>"
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a process of the sandbox ended by itself.
 
     Attributes:
         status: Its exit status, 0 to 255.
-        stdout: All that it wrote to its standard output.
+        stdout: All that it wrote to its standard output; `Unread` when that is more than `READ_BYTES`.
         stderr: The end of what it wrote to its standard error.
     """
 
     status: int
-    stdout: str = ""
+    stdout: str | Unread = ""
     stderr: str = ""
 
 
@@ -112,7 +133,10 @@ grader."""
 
 
 class Process(Protocol):
-    """A locked process of the sandbox, which one grading has for itself."""
+    """A locked process of the sandbox, which one grading has for itself.
+
+    Messages are plain data. One that is a dict may have a `body`, an `Unread`, which travels beside it as it is.
+    """
 
     @property
     def seconds(self) -> float:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from graders import Failure, GraderInfo, GraderResult
+from graders.context import Unread
 from graders.pattern import encodable
 
 TEXT_CHARACTERS = 20_000
@@ -60,7 +61,7 @@ class Book:
             return self._map(value, levels)
         if isinstance(value, (list, tuple)):
             return self._list(value, levels)
-        return f"<{type(value).__name__}>"
+        return repr(value) if isinstance(value, Unread) else f"<{type(value).__name__}>"
 
     def _map(self, value: Mapping[Any, Any], levels: int) -> dict[str, Any]:
         kept: dict[str, Any] = {}

@@ -1,40 +1,62 @@
-"""When a result is the expected one."""
+"""When a result is the expected one, and how a message shows it.
+
+The sandbox's role `compare` loads this file by its path, into interpreters that have no other module of ours: it imports
+the standard library and nothing else.
+"""
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any
+import reprlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, Literal
+
+Unordered = Literal["deep"] | bool
+"""In which lists the order does not matter: in none, in the outermost one (True), or in all of them (`deep`)."""
+
+MANY_EQUAL_HASHES = 64
+"""Different elements with equal hashes beyond which a table is slow to build; honest data has no such elements."""
+SORTED_ELEMENTS = 1_000
+"""Elements of a set up to which a message shows it in order."""
+
+_COLLECTIONS = (list, tuple, set, frozenset)
+_SETS = (set, frozenset)
 
 
-def same_value(expected: Any, actual: Any, tolerance: float) -> bool:
+class TooManySteps(Exception):
+    """A comparison was given up, because it took more steps than it was given."""
+
+
+def same_value(
+    expected: Any,
+    actual: Any,
+    tolerance: float,
+    *,
+    unordered: Unordered = False,
+    steps: float = math.inf,
+) -> bool:
     """Whether a function's result is the expected value.
 
     Expected values come from JSON, so what JSON does not tell apart is equal: a list and a tuple, a dict's key 1 and the
-    key "1". A set equals a list of the same elements in any order. Numbers are equal within the tolerance, relative or
-    absolute, where one of them is a float, and exactly otherwise; NaN is NaN. A bool is no number, a text is no number.
+    key "1". A set has no order, so it equals a list only where the order does not matter; a set that is expected equals
+    any collection of the same elements. Numbers are equal within the tolerance, relative or absolute, where one of them
+    is a float, and exactly otherwise; NaN is NaN. A bool is no number, a text is no number. Where the order does not
+    matter, elements that are exactly equal are paired first.
 
     Args:
         expected: The expected value, plain data.
         actual: The result, plain data of exact types.
         tolerance: How far two floats may differ.
+        unordered: In which lists the order does not matter.
+        steps: How many values may be looked at.
+
+    Raises:
+        TooManySteps: When more would have to be.
     """
-    if _is_number(expected) and _is_number(actual):
-        return _same_number(expected, actual, tolerance)
-    if isinstance(expected, (list, tuple)):
-        if isinstance(actual, (set, frozenset)):
-            return _same_elements(list(expected), list(actual), tolerance)
-        return (
-            isinstance(actual, (list, tuple))
-            and len(expected) == len(actual)
-            and all(same_value(e, a, tolerance) for e, a in zip(expected, actual, strict=True))
-        )
-    if isinstance(expected, Mapping):
-        return (
-            isinstance(actual, dict)
-            and len(expected) == len(actual)
-            and _same_dict(expected, actual, tolerance)
-        )
-    return type(expected) is type(actual) and bool(expected == actual)
+    return _Comparison(tolerance, steps, is_deep=unordered == "deep").same(
+        expected, actual, unordered=bool(unordered)
+    )
 
 
 def same_output(expected: str, actual: str, tolerance: float | None = None) -> bool:
@@ -51,6 +73,154 @@ def same_output(expected: str, actual: str, tolerance: float | None = None) -> b
     return all(_same_line(w.split(), f.split(), tolerance) for w, f in zip(wanted, found, strict=True))
 
 
+def shown(value: object) -> str:
+    """A value as a message shows it; only its beginning is looked at."""
+    try:
+        return _BRIEF.repr(value)
+    except ValueError:  # an integer of 4,301 digits
+        return f"<{type(value).__name__}>"
+
+
+class _Brief(reprlib.Repr):
+    """Shows the beginning of a value; nothing long is sorted for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 20
+        self.maxstring = self.maxother = self.maxlong = 100
+
+    def repr_set(self, x: set[Any], level: int) -> str:
+        return self._elements(x, level, "{", "}") if x else "set()"
+
+    def repr_frozenset(self, x: frozenset[Any], level: int) -> str:
+        return self._elements(x, level, "frozenset({", "})") if x else "frozenset()"
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        pairs = islice(x.items(), self.maxdict)
+        return self._joined(
+            (f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for k, v in pairs), x, level, "{", "}"
+        )
+
+    def _elements(self, x: Iterable[Any], level: int, begin: str, end: str) -> str:
+        found = list(islice(x, SORTED_ELEMENTS + 1))
+        is_sortable = len(found) <= SORTED_ELEMENTS and len({type(each) for each in found} | {str}) == 1
+        chosen = (sorted(found) if is_sortable or all(map(_is_number, found)) else found)[: self.maxset]
+        return self._joined((self.repr1(each, level - 1) for each in chosen), x, level, begin, end)
+
+    def _joined(self, parts: Iterable[str], x: Any, level: int, begin: str, end: str) -> str:
+        if level <= 0:
+            return f"{begin}...{end}"
+        more = ["..."] if len(x) > self.maxset else []
+        return f"{begin}{', '.join([*parts, *more])}{end}"
+
+
+_BRIEF = _Brief()
+
+
+class _Comparison:
+    """One comparison, and the steps that it has left."""
+
+    def __init__(self, tolerance: float, steps: float, *, is_deep: bool) -> None:
+        self._tolerance, self._left, self._is_deep = tolerance, steps, is_deep
+
+    def same(self, expected: Any, actual: Any, *, unordered: bool = False) -> bool:
+        self._step(1)
+        unordered = unordered or self._is_deep
+        if _is_number(expected) and _is_number(actual):
+            return _same_number(expected, actual, self._tolerance)
+        if isinstance(expected, _COLLECTIONS):
+            if not isinstance(actual, _COLLECTIONS) or len(expected) != len(actual):
+                return False
+            if unordered or isinstance(expected, _SETS):
+                return self._same_elements(expected, actual)
+            return not isinstance(actual, _SETS) and all(
+                self.same(e, a) for e, a in zip(expected, actual, strict=True)
+            )
+        if isinstance(expected, Mapping):
+            return (
+                isinstance(actual, dict)
+                and len(expected) == len(actual)
+                and self._same_dict(expected, actual)
+            )
+        return type(expected) is type(actual) and bool(expected == actual)
+
+    def _same_dict(self, expected: Mapping[Any, Any], actual: dict[Any, Any]) -> bool:
+        wanted = {_key(key): value for key, value in expected.items()}
+        found = {_key(key): value for key, value in actual.items()}
+        return wanted.keys() == found.keys() and all(
+            self.same(value, found[key]) for key, value in wanted.items()
+        )
+
+    def _same_elements(self, expected: Iterable[Any], actual: Iterable[Any]) -> bool:
+        """Whether the elements can be paired, of two collections of one length."""
+        wanted, found = self._without_equals(list(expected), list(actual))
+        if not wanted:
+            return True
+        if all(map(_is_number, (*wanted, *found))):
+            # of numbers that can be paired within a tolerance at all, those of one rank can
+            wanted, found = sorted(wanted), sorted(found)
+            return all(_same_number(w, f, self._tolerance) for w, f in zip(wanted, found, strict=True))
+        for element in wanted:
+            place = next((i for i, other in enumerate(found) if self.same(element, other)), None)
+            if place is None:
+                return False
+            del found[place]
+        return True
+
+    def _without_equals(self, expected: list[Any], actual: list[Any]) -> tuple[list[Any], list[Any]]:
+        """What is left of both when elements that are exactly equal are paired."""
+        wanted, found = list(map(self._exact, expected)), list(map(self._exact, actual))
+        _check_hashes(found)
+        surplus = Counter(wanted)
+        surplus.subtract(found)
+        left = []
+        for key, value in zip(wanted, expected, strict=True):
+            if surplus[key] > 0:
+                surplus[key] -= 1
+                left.append(value)
+        rest = []
+        for key, value in zip(found, actual, strict=True):
+            if surplus[key] < 0:
+                surplus[key] += 1
+                rest.append(value)
+        return left, rest
+
+    def _exact(self, value: Any) -> Any:
+        """A key that values have in common which are equal with a tolerance of 0."""
+        self._step(1)
+        if isinstance(value, float) and math.isnan(value):
+            return ("nan",)
+        if value is None or isinstance(value, str) or _is_number(value):
+            return value
+        if isinstance(value, Mapping):
+            return ("dict", frozenset((_key(key), self._exact(inner)) for key, inner in value.items()))
+        if isinstance(value, _COLLECTIONS):
+            inner = map(self._exact, value)
+            if self._is_deep or isinstance(value, _SETS):
+                return ("any order", self._is_deep, frozenset(Counter(inner).items()))
+            return ("list", *inner)
+        return (type(value).__name__, value)
+
+    def _step(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise TooManySteps
+
+
+def _check_hashes(keys: Iterable[Any]) -> None:
+    """Refuse keys of which a table is slow to build: numbers can be chosen so that all have one hash.
+
+    Raises:
+        TooManySteps: When too many that differ have an equal hash.
+    """
+    first: dict[int, Any] = {}
+    clashes = 0
+    for key in keys:
+        clashes += first.setdefault(hash(key), key) != key
+        if clashes > MANY_EQUAL_HASHES:
+            raise TooManySteps
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -64,28 +234,6 @@ def _same_number(expected: float, actual: float, tolerance: float) -> bool:
         return math.isclose(expected, actual, rel_tol=tolerance, abs_tol=tolerance)
     except OverflowError:  # an integer too large for a float
         return expected == actual
-
-
-def _same_elements(expected: list[Any], actual: list[Any], tolerance: float) -> bool:
-    if len(expected) != len(actual):
-        return False
-    if all(type(element) in (str, int) for element in (*expected, *actual)):
-        return set(expected) == set(actual)
-    left = list(actual)
-    for element in expected:
-        found = next((i for i, other in enumerate(left) if same_value(element, other, tolerance)), None)
-        if found is None:
-            return False
-        del left[found]
-    return True
-
-
-def _same_dict(expected: Mapping[Any, Any], actual: dict[Any, Any], tolerance: float) -> bool:
-    wanted = {_key(key): value for key, value in expected.items()}
-    found = {_key(key): value for key, value in actual.items()}
-    return wanted.keys() == found.keys() and all(
-        same_value(value, found[key], tolerance) for key, value in wanted.items()
-    )
 
 
 def _key(key: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from pydantic import Field
 
+from graders.code_testing.comparison import Unordered
 from graders.contract import brief
 from graders.errors import InvalidOptions, Problem
 from graders.options import Options, validate_options
@@ -49,6 +50,8 @@ class CallTest(AnyTest):
         function: Its name, if it is not the entry point; `Class.method` for an instance made without arguments.
         tolerance: How far floats may differ; None for the grader's.
         wrapped: Whether `expected` may be a list that holds what must be returned, as in APPS.
+        unordered: Whether the order of the outermost list does not matter, so that a set may be returned for it; "deep" for
+            the order of all lists.
     """
 
     call: list[Any] = Field(alias="call")
@@ -57,6 +60,7 @@ class CallTest(AnyTest):
     function: str | None = Field(None, alias="function")
     tolerance: float | None = Field(None, alias="tolerance", ge=0)
     wrapped: bool = Field(False, alias="wrapped")  # noqa: FBT003  # pydantic's signature
+    unordered: Unordered = Field(False, alias="unordered")  # noqa: FBT003  # likewise
 
     @property
     def accepted(self) -> list[Any]:

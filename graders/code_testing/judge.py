@@ -7,10 +7,8 @@ from graders.code_testing.outcomes import WHAT_HAPPENED, Failed, Outcome, broken
 from graders.code_testing.plan import Plan
 from graders.code_testing.seats import Budget, Seat, Start
 from graders.code_testing.subject import SubjectSide
-from graders.errors import CodeFailure
-
-MANY_QUESTIONS = 1_000
-"""Tests that are out of time after more questions than these were kept busy by the code's answers: an endless iterator."""
+from graders.context import Unread
+from graders.errors import CodeFailure, GradingError
 
 SourceTests = AssertTest | SourceTest
 
@@ -23,6 +21,7 @@ class JudgeSide:
         self._budget = Budget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self._budget)
         self._loaded: SourceTests | None = None
+        self._used = self._used_to_load = False
 
     async def leave(self) -> None:
         """End its process."""
@@ -43,6 +42,7 @@ class JudgeSide:
                 await self._subject.load()
                 if not (self._seat.taken and self._loaded is test):
                     cases = await self._load(test)
+                self._used = self._used_to_load
                 await self._converse(test, {"run": len(outcomes)})
             except Failed as failed:
                 name, weight = _share(test, cases, len(outcomes))
@@ -55,6 +55,7 @@ class JudgeSide:
     async def _load(self, test: SourceTests) -> list[str]:
         plan = self._plan
         self._loaded = None
+        self._used = False
         message = {
             "tests": f"{plan.setup}{test.source}",
             "prelude": plan.prelude,
@@ -62,10 +63,14 @@ class JudgeSide:
             "module": plan.module,
             "in_place": plan.in_place,
         }
-        cases = (await self._converse(test, message)).get("cases")
-        if not cases:
+        reply = await self._converse(test, message)
+        body = reply.get("body")
+        cases = (
+            body.data.decode(errors="replace").split("\n") if isinstance(body, Unread) else reply.get("cases")
+        )
+        if not isinstance(cases, list) or not cases:
             raise broken(test, "there is no test in it")
-        self._loaded = test
+        self._loaded, self._used_to_load = test, self._used
         return [str(case) for case in cases]
 
     async def _converse(self, test: SourceTests, message: dict[str, Any]) -> dict[str, Any]:
@@ -77,31 +82,34 @@ class JudgeSide:
         """
         self._subject.budget.begin()
         self._budget.begin()
-        questions = 0
-        reply = await self._ask(test, message, questions)
+        reply = await self._ask(test, message)
         while "call" in reply:
-            questions += 1
+            question = reply.get("body")
             try:
-                did = await self._subject.do(reply["do"])
-            except Failed:
+                did = await self._subject.do(question if isinstance(question, Unread) else Unread(b""))
+            except (Failed, GradingError):
                 await self._seat.leave()  # it waits for an answer
                 raise
-            reply = await self._ask(test, {"number": reply["call"], "did": did}, questions)
+            self._used = self._used or reply.get("uses") is not False
+            reply = await self._ask(test, {"number": reply["call"], "body": did})
         if reply.get("verdict") == "failed":
             raise Failed("failed", told=str(reply["message"]), crash="raised" if reply["crashed"] else "")
         if reply.get("verdict") == "broken":
             raise broken(test, "" if test.hidden else str(reply["message"]))
         return reply
 
-    async def _ask(self, test: SourceTests, message: object, questions: int) -> dict[str, Any]:
+    async def _ask(self, test: SourceTests, message: object) -> dict[str, Any]:
         try:
-            reply: dict[str, Any] = await self._seat.ask(message)
+            reply = await self._seat.ask(message)
         except CodeFailure as error:
-            is_late = error.reason == "timeout"
-            why = self._budget.text() if is_late else WHAT_HAPPENED[error.reason]
-            if is_late and questions > MANY_QUESTIONS:
-                raise died("timeout", why) from error
+            if error.failure.caused_by == "infrastructure":
+                raise
+            why = self._budget.text() if error.reason == "timeout" else WHAT_HAPPENED[error.reason]
+            if self._used and error.reason != "protocol":
+                raise died(error.reason, f"the tests, with what the code answered: {why}") from error
             raise broken(test, why) from error
+        if not isinstance(reply, dict):
+            raise broken(test, WHAT_HAPPENED["protocol"])
         return reply
 
 

@@ -1,7 +1,6 @@
 """What comes of a test, and how it is told: a hidden test keeps its inputs and what it expects to itself."""
 
 import builtins
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -86,21 +85,3 @@ def broken(test: Test, why: str) -> GradingError:
         kind=FailureKind.PYTHON_GRADER_RUNTIME,
         details={"type": "broken_tests", "test": test.name},
     )
-
-
-def shown(value: object) -> str:
-    """A value as a message shows it; only its beginning is looked at."""
-    try:
-        return _BRIEF.repr(value)
-    except ValueError:  # an integer of 4,301 digits
-        return f"<{type(value).__name__}>"
-
-
-class _Brief(reprlib.Repr):
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 20
-        self.maxstring = self.maxother = self.maxlong = 100
-
-
-_BRIEF = _Brief()

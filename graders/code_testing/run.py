@@ -1,12 +1,15 @@
 """One answer's code against its tests: who is asked what, and who is to blame.
 
 The *subject* runs the model's code and gets inputs, one at a time. Expected values stay here, test source is run by the
-*judge*, and what the subject says is data. Whatever goes wrong in the subject is the model's doing: the test fails. Whatever
-goes wrong in the judge, unless an answer of the subject's may have brought it about, is that of the tests: ungraded.
+*judge*, and what the subject says is data, of which only a little is read here. Whatever goes wrong in the subject is the
+model's doing: the test fails. So does whatever goes wrong in the judge after it has used an answer of the subject's: code
+must not escape by what it answers. Anything else that goes wrong there is the tests' own doing, and ungraded, as is what
+the machine did.
 """
 
 from functools import partial
 
+from graders.code_testing.comparer import Comparer
 from graders.code_testing.forms import CallTest, ProgramTest, Test
 from graders.code_testing.judge import JudgeSide
 from graders.code_testing.outcomes import Failed, Outcome
@@ -20,13 +23,15 @@ class Run:
 
     def __init__(self, sandbox: Sandbox, plan: Plan) -> None:
         start = partial(sandbox.process, image=plan.image, memory_mb=plan.memory_mb)
-        self._subject = SubjectSide(partial(start, "subject"), plan)
+        self._comparer = Comparer(partial(start, "compare"), plan)
+        self._subject = SubjectSide(partial(start, "subject"), plan, self._comparer)
         self._judge = JudgeSide(partial(start, "judge"), plan, self._subject)
 
     async def close(self) -> None:
         """End the processes."""
         await self._subject.leave()
         await self._judge.leave()
+        await self._comparer.leave()
 
     async def test(self, test: Test) -> list[Outcome]:
         """Run one test: one outcome, or one for each case of a test source.

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from graders.code_testing.comparison import same_output, same_value
+from graders.code_testing.comparer import Comparer
+from graders.code_testing.comparison import shown
 from graders.code_testing.forms import CallTest, ProgramTest
-from graders.code_testing.outcomes import Failed, died, exception_name, raised, shown
+from graders.code_testing.outcomes import Failed, died, exception_name, raised
 from graders.code_testing.plan import Plan
 from graders.code_testing.seats import Budget, Seat, Start
+from graders.context import Unread
 from graders.errors import CodeFailure
 
 MAX_ANSWER_BYTES = 4 << 20
@@ -20,8 +22,8 @@ class SubjectSide:
         budget: The time of all its processes.
     """
 
-    def __init__(self, start: Start, plan: Plan) -> None:
-        self._start, self._plan = start, plan
+    def __init__(self, start: Start, plan: Plan, comparer: Comparer) -> None:
+        self._start, self._plan, self._comparer = start, plan, comparer
         self.budget = Budget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self.budget)
         self._number = 0
@@ -49,8 +51,9 @@ class SubjectSide:
             last = (ended.stderr.strip().splitlines() or [""])[-1]
             crash = exception_name(last.partition(":")[0])
             raise Failed(f"exit status {ended.status}", told=last, crash=crash)
-        if not same_output(test.output, ended.stdout, test.tolerance):
-            given = f"for {shown(test.input)} expected {shown(test.output)}, got {shown(ended.stdout)}"
+        same, printed = await self._comparer.output(test.output, ended.stdout, test.tolerance)
+        if not same:
+            given = f"for {shown(test.input)} expected {shown(test.output)}, got {printed}"
             raise Failed("wrong output", told=given)
 
     async def call(self, test: CallTest) -> None:
@@ -71,25 +74,26 @@ class SubjectSide:
         )
         if isinstance(told := reply.get("error"), dict):
             raise raised("raised an exception", told)
-        if "value" not in reply:
+        actual = reply["value"] if "value" in reply else reply.get("body")
+        if "value" not in reply and not isinstance(actual, Unread):
             raise await self._lied()
         tolerance = self._plan.tolerance if test.tolerance is None else test.tolerance
-        actual = reply["value"]
-        if not any(same_value(expected, actual, tolerance) for expected in test.accepted):
+        same, found = await self._comparer.value(test.accepted, actual, tolerance, test.unordered)
+        if not same:
             given = ", ".join([*map(shown, test.call), *(f"{k}={shown(v)}" for k, v in test.kwargs.items())])
-            expected = f"expected {shown(test.expected)}, got {shown(actual)}"
+            expected = f"expected {shown(test.expected)}, got {found}"
             raise Failed("wrong result", told=f"for ({given[:200]}) {expected}")
 
-    async def do(self, body: object) -> bytes:
-        """Take one of the judge's questions to the code, and bring back the answer, unread.
+    async def do(self, question: Unread) -> Unread:
+        """Take one of the judge's questions to the code, and bring back the answer; neither is read on the way.
 
         Raises:
             Failed: When there is none, or it is too long.
         """
-        did = (await self._ask({"do": body})).get("did")
-        if type(did) is not bytes:
+        did = (await self._ask({"do": True, "body": question})).get("body")
+        if not isinstance(did, Unread):
             raise await self._lied()
-        if len(did) > MAX_ANSWER_BYTES:
+        if len(did.data) > MAX_ANSWER_BYTES:
             raise died("output_limit")
         return did
 
@@ -107,8 +111,9 @@ class SubjectSide:
         try:
             reply = await self._seat.ask({"load": self._plan.code})
         except CodeFailure as error:
-            self._unloadable = self._died(error)
-            raise self._unloadable from error
+            failure = self._died(error)
+            self._unloadable = failure if isinstance(failure, Failed) else None
+            raise failure from error
         if type(reply) is dict and isinstance(told := reply.get("error"), dict):
             self._unloadable = raised("the code does not load", told)
             raise self._unloadable
@@ -127,5 +132,8 @@ class SubjectSide:
         await self._seat.leave()
         return died("protocol")
 
-    def _died(self, error: CodeFailure) -> Failed:
+    def _died(self, error: CodeFailure) -> Exception:
+        """What to raise for code whose process is gone: a failed test, unless the machine has ended it."""
+        if error.failure.caused_by == "infrastructure":
+            return error
         return died(error.reason, self.budget.text() if error.reason == "timeout" else None)

@@ -139,14 +139,6 @@ class LocalSandbox:
             try:
                 await session.send(role.encode())
                 yield SandboxProcess(session)
-            except ZygoteDied:
-                raise GradingError(
-                    "the process that others are made of has ended",
-                    kind=FailureKind.PYTHON_GRADER_SERVER,
-                    caused_by="infrastructure",
-                    details={"type": "sandbox_died"},
-                    retryable=True,
-                ) from None
             finally:
                 session.release()
 

@@ -63,9 +63,9 @@ class Streams:
         start = max(0, end - OUTPUT_KEPT)
         return os.pread(descriptor, end - start, start).decode(errors="replace")
 
-    def whole(self, descriptor: int) -> str:
+    def whole(self, descriptor: int) -> bytes:
         """Everything that was written."""
-        return os.pread(descriptor, self._written(descriptor), 0).decode(errors="replace")
+        return os.pread(descriptor, self._written(descriptor), 0)
 
     def close(self) -> None:
         """Let go of them."""

@@ -35,8 +35,22 @@ def ended(session: Session, end: SessionEnded) -> CodeFailure:
     if code >= 0:
         return failure("exit", f"it exited with status {code} before it had answered", streams)
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    hint = " (its processor time, or the machine's memory, was used up)" if name == "SIGKILL" else ""
-    return failure("signal", f"it was killed by {name}{hint}", streams)
+    if name == "SIGKILL":
+        return killed_from_outside(streams)
+    return failure("signal", f"it was killed by {name}", streams)
+
+
+def killed_from_outside(streams: Streams) -> CodeFailure:
+    """The failure of a process that got a SIGKILL, which no process of the sandbox can send: the machine's doing."""
+    streams.lost("signal")
+    return CodeFailure(
+        "it was killed by SIGKILL, from outside of the sandbox; is the machine out of memory?",
+        reason="signal",
+        kind=FailureKind.PYTHON_GRADER_SERVER,
+        caused_by="infrastructure",
+        details=outputs(streams),
+        retryable=True,
+    )
 
 
 def timed_out(seconds: float, streams: Streams) -> CodeFailure:

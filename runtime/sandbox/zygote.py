@@ -10,12 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from graders.code_testing import comparison
 from runtime.sandbox.cgroups import Cgroup
 from runtime.sandbox.inside.channel import HEADER
 from runtime.sandbox.inside.records import ENDED, FORK, KILL, RECORD
 from runtime.sandbox.session import Session, Streams
 
 HOME = str(Path(__file__).parent)
+SHARED = {"comparison": comparison.__file__}
+"""Modules of ours that sandboxed processes use too; they need nothing but the standard library."""
 START_SECONDS = 60.0
 OUTSIDE = 65_534
 """The host's user whom sandboxed code runs as when root starts it: nobody."""
@@ -66,6 +69,7 @@ class Shape:
             {
                 "parent": os.getpid(),
                 "home": HOME,
+                "shared": SHARED,
                 "layers": sorted(self.layers),
                 "modules": self.modules,
                 "visible": self.visible,

@@ -17,12 +17,11 @@ from graders import (
     Sample,
     Template,
 )
-from graders.code_testing.comparison import same_output, same_value
+from graders.code_testing.comparison import TooManySteps, same_output, same_value, shown
 from graders.code_testing.extraction import fenced_code
 from graders.code_testing.forms import AssertTest, CallTest, ProgramTest, SourceTest, read_tests
-from graders.code_testing.outcomes import shown
 from graders.code_tests import CodeTests
-from graders.context import Ended
+from graders.context import READ_BYTES, Ended, Unread
 from graders.errors import CodeFailure, UnknownImage
 from graders.testing import FakeContext, FakeSandbox
 from tests.strategies import any_str, json_values
@@ -41,14 +40,16 @@ async def grade(
 
 
 def answering(**answers: Any) -> FakeSandbox:
-    """A sandbox whose answers go by what is asked: `load`, `call`, `program`, `do`, `tests`, `run`, `number`.
+    """A sandbox whose answers go by what is asked: `load`, `call`, `program`, `do`, `tests`, `run`, `accepted`, `output`, `number`.
 
     An answer that is a function is called with the message; a list gives one after another.
     """
 
     def answer(*, message: dict[str, Any], **_: Any) -> Any:
         kind = next(
-            key for key in ("load", "call", "program", "do", "tests", "run", "number") if key in message
+            key
+            for key in ("load", "call", "program", "do", "tests", "run", "accepted", "output", "number")
+            if key in message
         )
         found = answers.get(kind, {"ok": True} if kind == "load" else None)
         if isinstance(found, list):
@@ -115,8 +116,8 @@ async def test_a_program_gets_a_process_for_each_input_and_its_prelude_before_it
 async def test_the_judge_gets_the_tests_and_the_subject_its_questions() -> None:
     sandbox = answering(
         tests={"cases": [""]},
-        run={"call": 1, "do": b"question"},
-        do=lambda message: {"number": message["number"], "did": b"answer"},
+        run={"call": 1, "body": Unread(b"question")},
+        do=lambda message: {"number": message["number"], "body": Unread(b"answer")},
         number=PASSED,
     )
     config = {
@@ -141,8 +142,8 @@ async def test_the_judge_gets_the_tests_and_the_subject_its_questions() -> None:
             },
         ),
         ("judge", {"run": 0}),
-        ("subject", {"number": 1, "do": b"question"}),
-        ("judge", {"number": 1, "did": b"answer"}),
+        ("subject", {"number": 1, "do": True, "body": Unread(b"question")}),
+        ("judge", {"number": 1, "body": Unread(b"answer")}),
     ]
 
 
@@ -278,12 +279,12 @@ async def test_what_is_no_answer_to_the_question_fails_the_test(reply: Any) -> N
     assert sandbox.started == ["subject", "subject"]
 
 
-@pytest.mark.parametrize("did", [None, "text", b"x" * ((4 << 20) + 1)])
+@pytest.mark.parametrize("did", [None, "text", b"bytes", Unread(b"x" * ((4 << 20) + 1))])
 async def test_the_judge_is_given_bytes_of_a_bounded_length_or_nothing(did: Any) -> None:
     sandbox = answering(
         tests={"cases": [""]},
-        run=[{"call": 1, "do": b""}, PASSED],
-        do=lambda message: {"number": message["number"], "did": did},
+        run=[{"call": 1, "body": Unread(b"")}, PASSED],
+        do=lambda message: {"number": message["number"], "body": did},
     )
     result = await grade(sandbox, {"tests": ["assert f()", "assert g()"]})
     assert result.sub_rewards == {"test_1": 0.0, "test_2": 1.0}
@@ -293,7 +294,7 @@ async def test_the_judge_is_given_bytes_of_a_bounded_length_or_nothing(did: Any)
 
 
 async def test_a_case_that_ends_the_subject_fails_alone() -> None:
-    ask = {"call": 1, "do": b""}
+    ask = {"call": 1, "body": Unread(b"")}
     sandbox = answering(tests={"cases": ["a", "b", "c"]}, run=[PASSED, ask, PASSED], do=died("timeout"))
     result = await grade(sandbox, {"tests": "def test_a(): ..."})
     assert result.sub_rewards == {"test_1::a": 1.0, "test_1::b": 0.0, "test_1::c": 1.0}
@@ -329,16 +330,140 @@ async def test_broken_tests_are_ungraded(answers: dict[str, Any], why: str) -> N
     assert result.failure.details == {"type": "broken_tests", "test": "test_1"}
 
 
-async def test_tests_that_the_codes_answers_keep_busy_are_not_broken() -> None:
-    asked = [{"call": number, "do": b""} for number in range(1001)]
+@pytest.mark.parametrize("reason", ["timeout", "memory_limit", "output_limit", "exit", "signal"])
+async def test_what_an_answer_of_the_codes_does_to_the_tests_is_the_codes_failure(reason: str) -> None:
+    def asking(**question: Any) -> FakeSandbox:
+        return answering(
+            tests={"cases": [""]},
+            run={"call": 1, "body": Unread(b""), **question},
+            do=lambda message: {"number": message["number"], "body": Unread(b"")},
+            number=died(reason),
+        )
+
+    for used in (asking(), asking(uses=True)):
+        result = await grade(used, {"tests": ["assert list(f())"]})
+        assert result.failure is not None
+        assert (result.reward, result.failure.caused_by) == (0.0, "model")
+        assert result.failure.details == {"type": reason}
+    result = await grade(asking(uses=False), {"tests": ["assert list(f())"]})
+    assert result.failure is not None
+    assert (result.reward, result.failure.caused_by) == (None, "grader")
+
+
+async def test_what_was_used_as_the_tests_loaded_counts_for_each_case() -> None:
+    def sandbox(*, uses: bool) -> FakeSandbox:
+        return answering(
+            tests={"call": 1, "uses": uses, "body": Unread(b"")},
+            do=lambda message: {"number": message["number"], "body": Unread(b"")},
+            number={"cases": ["a"]},
+            run=died("timeout"),
+        )
+
+    assert (await grade(sandbox(uses=True), {"tests": "DATA = f()"})).reward == 0.0
+    assert (await grade(sandbox(uses=False), {"tests": "DATA = f()"})).reward is None
+
+
+async def test_the_names_of_many_cases_travel_as_a_body() -> None:
+    names = [f"test_{number}" for number in range(3000)]
     sandbox = answering(
-        tests={"cases": [""]},
-        run={"call": 0, "do": b""},
-        do=lambda message: {"number": message["number"], "did": b""},
-        number=[*asked[1:], died("timeout")],
+        tests={"cases": [], "body": Unread("\n".join(names).encode())},
+        run=[PASSED] * 2999 + [verdict("failed", "no")],
     )
-    result = await grade(sandbox, {"tests": ["assert list(f())"]})
-    assert result.explanation == "0 of 1 tests passed; test_1: timed out after 10 s"
+    result = await grade(sandbox, {"tests": "def test_a(): ..."})
+    assert result.metrics == {"passed": 2999.0, "total": 3000.0}
+    assert result.sub_rewards["test_1::test_2999"] == 0.0
+
+
+async def test_a_test_runner_that_answers_no_message_is_the_tests_failure() -> None:
+    result = await grade(answering(tests=["text"]), {"tests": ["assert f()"]})
+    assert result.failure is not None
+    assert (result.reward, result.failure.details["type"]) == (None, "broken_tests")
+
+
+# a kill from outside
+
+
+KILLED = CodeFailure("killed", reason="signal", caused_by="infrastructure", retryable=True)
+
+
+@pytest.mark.parametrize("where", ["load", "call", "program", "tests", "run", "do", "compare"])
+async def test_a_kill_from_outside_is_measured_again_and_then_ungraded(where: str) -> None:
+    configs: dict[str, dict[str, Any]] = {
+        "program": {"tests": [{"input": "", "output": "1"}]},
+        **{key: {"tests": ["assert f()"]} for key in ("tests", "run", "do")},
+    }
+    answers: dict[str, Any] = {
+        "call": value(3) if where != "compare" else body_of(b"long"),
+        "program": Ended(0, "1"),
+        "tests": {"cases": [""]},
+        "run": PASSED if where != "do" else {"call": 1, "body": Unread(b"")},
+        "do": lambda message: {"number": message["number"], "body": Unread(b"")},
+        "number": PASSED,
+        "accepted": {"same": True, "shown": "3"},
+        "load": {"ok": True},
+    }
+    place = "accepted" if where == "compare" else where
+    for kills, reward in ((1, 1.0), (2, None)):
+        sandbox = answering(**{**answers, place: [*[KILLED] * kills, answers[place]]})
+        result = await grade(sandbox, configs.get(where, CALLS))
+        assert result.reward == reward
+        if reward is None:
+            assert result.failure is not None
+            assert (result.failure.caused_by, result.failure.retryable) == ("infrastructure", True)
+
+
+# answers that are not read here
+
+
+def body_of(data: bytes) -> Callable[[dict[str, Any]], Any]:
+    return lambda message: {"number": message["number"], "body": Unread(data)}
+
+
+async def test_a_long_answer_is_compared_in_a_process_of_its_own() -> None:
+    sandbox = answering(call=body_of(b"long"), accepted={"same": False, "shown": "[1, ...]"})
+    test = {**CALL, "unordered": True, "tolerance": 0.5, "expected": [3]}
+    result = await grade(sandbox, {**CALLS, "tests": [test]})
+    assert (
+        result.explanation
+        == "0 of 1 tests passed; test_1: wrong result: for (1, 2) expected [3], got [1, ...]"
+    )
+    assert sandbox.started == ["subject", "compare"]
+    asked = {"accepted": [[3]], "tolerance": 0.5, "unordered": True, "body": Unread(b"long")}
+    assert sandbox.calls[-1]["message"] == asked
+
+
+async def test_a_comparison_of_many_steps_is_made_in_a_process_of_its_own() -> None:
+    many = [[number + 0.5] for number in range(300)]
+    sandbox = answering(call=value(many[::-1]), accepted={"same": True, "shown": "[...]"})
+    test = {"call": [], "expected": [[inner[0] + 1e-12] for inner in many], "unordered": True}
+    assert (await grade(sandbox, {**CALLS, "tests": [test]})).reward == 1.0
+    assert sandbox.calls[-1]["message"]["actual"] == many[::-1]
+
+
+async def test_long_output_is_compared_in_a_process_of_its_own() -> None:
+    long = "x" * (READ_BYTES + 1)
+    for printed, output, body in (
+        (Unread(b"much"), "x", b"much"),
+        ("short", long, b"short"),
+    ):
+        sandbox = answering(program=Ended(0, printed), output={"same": True, "shown": ""})
+        assert (await grade(sandbox, {"tests": [{"input": "", "output": output}]})).reward == 1.0
+        assert sandbox.calls[-1]["message"] == {"output": output, "tolerance": None, "body": Unread(body)}
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (died("timeout"), "its answer took too long to compare"),
+        (died("memory_limit"), "its answer is too much to compare"),
+        ({"unreadable": "deeper than 100 levels"}, "its process answered what is no answer"),
+    ],
+)
+async def test_an_answer_that_cannot_be_compared_is_the_codes_failure(reply: Any, why: str) -> None:
+    result = await grade(answering(call=body_of(b"long"), accepted=reply), CALLS)
+    assert result.failure is not None
+    assert (result.reward, result.failure.caused_by) == (0.0, "model")
+    assert result.explanation == f"0 of 1 tests passed; test_1: {why}"
 
 
 async def test_a_sandbox_that_is_not_there_is_ungraded() -> None:
@@ -368,8 +493,8 @@ async def test_time_is_counted_for_each_test_and_for_all() -> None:
 async def test_the_judges_time_is_not_the_subjects() -> None:
     sandbox = answering(
         tests={"cases": [""]},
-        run={"call": 1, "do": b""},
-        do=lambda message: {"number": message["number"], "did": b""},
+        run={"call": 1, "body": Unread(b"")},
+        do=lambda message: {"number": message["number"], "body": Unread(b"")},
         number=PASSED,
     )
     sandbox.seconds = 2.0
@@ -444,9 +569,8 @@ EQUAL = [
     (0.3, 0.1 + 0.2),
     ([1, [2]], (1, (2,))),
     ({"1": "a", "false": 2, "null": 3, "1.5": 4}, {1: "a", False: 2, None: 3, 1.5: 4}),
-    ([3, 1, 2], {1, 2, 3}),
-    ([[1], [2]], {(2,), (1,)}),
-    ([1.0, "a"], frozenset({"a", 1 + 1e-12})),
+    ({1, 2}, [2, 1]),
+    (frozenset({1, 1.5}), {1.5 + 1e-12, 1}),
     (math.nan, math.nan),
     (math.inf, math.inf),
     (10**400, 10**400),
@@ -469,7 +593,12 @@ UNEQUAL = [
     ([1], "1"),
     ([1, 1], {1}),
     ([1, 2], {1, 3}),
-    ([[1], [2]], {(1,), (3,)}),
+    ([1, 2], {1, 2}),
+    (["b", "a"], {"a", "b"}),
+    ([3, 2, 1], frozenset({1, 2, 3})),
+    ([[1, 3], [4, 2]], (frozenset({3, 1}), frozenset({2, 4}))),
+    ({"a": [1, 2]}, {"a": {1, 2}}),
+    ({1, 2}, [1, 1]),
     ({"a": 1}, {"a": 2}),
     ({"a": 1}, {"b": 1}),
     ({"a": 1}, [["a", 1]]),
@@ -488,6 +617,64 @@ def test_these_are_equal(expected: Any, actual: Any) -> None:
 @pytest.mark.parametrize(("expected", "actual"), UNEQUAL)
 def test_these_are_not_equal(expected: Any, actual: Any) -> None:
     assert not same_value(expected, actual, 1e-9)
+
+
+UNORDERED: list[tuple[Any, Any, bool, bool]] = [
+    ([3, 1, 2], {1, 2, 3}, True, True),
+    ([3, 1, 2], [1, 2, 3], True, True),
+    ([[1], [2]], {(2,), (1,)}, True, True),
+    ([1.0, "a"], frozenset({"a", 1 + 1e-12}), True, True),
+    ([[0.3], [1.0]], [[1], [0.1 + 0.2]], True, True),
+    ([math.nan, 1], [1, math.nan], True, True),
+    ([None, "1", 1], [1, None, "1"], True, True),
+    ([{"a": 1}, {"b": [2]}], [{"b": (2,)}, {"a": 1.0}], True, True),
+    ([0.0, 1e-10, -1e-10], [1e-10, -1e-10, 0.0], True, True),
+    ([1, 1, 2], [1, 2, 2], False, False),
+    ([1, 1], {1}, False, False),
+    ([True, 1], [1, 1], False, False),
+    (["1"], [1], False, False),
+    ([[1], [2]], {(1,), (3,)}, False, False),
+    ([1, 2], {1: 1, 2: 2}, False, False),
+    ([1, 2.0], "12", False, False),
+    ([[1, 3], [4, 2]], (frozenset({3, 1}), frozenset({2, 4})), False, True),
+    ([[1, 2], [3]], [[3], [2, 1]], False, True),
+    ([[1, 2], [2, 1]], [[1, 2], [1, 2]], False, True),
+    ([[1, 2], [2, 1]], [[2, 1], [1, 2]], True, True),
+    ({"a": [1, 2]}, {"a": [2, 1]}, False, True),
+    ([2**61 - 1, 0], [0, 2**61 - 1], True, True),
+]
+
+
+@pytest.mark.parametrize(("expected", "actual", "outermost", "deep"), UNORDERED)
+def test_where_the_order_does_not_matter(expected: Any, actual: Any, outermost: bool, deep: bool) -> None:
+    assert same_value(expected, actual, 1e-9, unordered=True) is outermost
+    assert same_value(expected, actual, 1e-9, unordered="deep") is deep
+
+
+@given(st.lists(json_values()), st.randoms())
+def test_every_order_of_the_elements_is_equal_where_the_order_does_not_matter(
+    found: list[Any], random: Any
+) -> None:
+    shuffled = random.sample(found, len(found))
+    assert same_value(found, shuffled, 0.0, unordered=True)
+    assert same_value(found, shuffled, 0.0, unordered="deep")
+    assert not same_value(found, [*shuffled, None], 0.0, unordered=True)
+
+
+@given(st.lists(st.floats(-1e6, 1e6)), st.randoms())
+def test_numbers_within_the_tolerance_are_paired_in_any_order(found: list[float], random: Any) -> None:
+    moved = [number + random.uniform(-1e-3, 1e-3) for number in found]
+    random.shuffle(moved)
+    assert same_value(found, moved, 1e-2, unordered=True)
+
+
+def test_a_comparison_stops_at_its_steps() -> None:
+    assert same_value([1, 2], [1, 2], 0.0, steps=3)
+    with pytest.raises(TooManySteps):
+        same_value([1, 2], [1, 2], 0.0, steps=2)
+    same_hashes = [number * (2**61 - 1) for number in range(1, 100)]
+    with pytest.raises(TooManySteps):
+        same_value(same_hashes, same_hashes[::-1], 0.0, unordered=True)
 
 
 @given(json_values())
@@ -529,6 +716,14 @@ def test_a_value_is_shown_by_its_beginning() -> None:
     assert shown([1] * 10**6) == f"[{'1, ' * 20}...]"
     assert len(shown("x" * 10**6)) < 200
     assert shown(10**5000) == "<int>"
+    assert shown({2, 1}) == "{1, 2}"
+    assert shown({"b", "a"}) == "{'a', 'b'}"
+    assert shown(frozenset({(2,)})) == "frozenset({(2,)})"
+    assert (shown(set()), shown(frozenset())) == ("set()", "frozenset()")
+    assert shown(set(range(2000))).endswith(", ...}")
+    assert shown({"b": 1, "a": {1: 2}}) == "{'b': 1, 'a': {1: 2}}"
+    assert shown([[[[[[{1}]]]]]]) == "[[[[[[{...}]]]]]]"
+    assert shown({1: {2: {3: {4: {5: {6: {7: 8}}}}}}}) == "{1: {2: {3: {4: {5: {6: {...}}}}}}}"
 
 
 # forms
@@ -576,6 +771,7 @@ def test_a_lone_test_and_read_ones_are_tests() -> None:
         ([{"output": "x"}], "0.input: this field is required"),
         ([{**CALL, "wieght": 1}], "0.wieght: no such field; did you mean 'weight'"),
         ([{**CALL, "weight": 0}], "0.weight: expected greater than 0, got 0"),
+        ([{**CALL, "unordered": "all"}], "0.unordered"),
         ([{"assert": 1}, {"source": 2}], "0.assert: expected a valid string, got 1; 1.source: expected"),
         ([{**CALL, "name": "test_2"}, CALL], "1.name: two tests have the name 'test_2'"),
         ({"inputs": [1], "outputs": []}, "expected 'inputs' and 'outputs' as two lists of one length"),

@@ -4,8 +4,10 @@ import builtins
 from typing import Any
 
 from .channel import Channel
+from .made import Made
+from .messages import read, write
 from .plain import NotPlain, decode, encode
-from .remote import Remote, number_of, raised
+from .remote import NOTHING, NotTravelling, Origin, Remote, id_of, note_of, number_of, raised
 
 MAX_STEPS = 10_000
 """Elements that the iterators of one case may give: an endless one is the code's doing, not the tests'."""
@@ -18,19 +20,20 @@ class Subject:
         in_place: Whether what a call does to its arguments is done to the tests' own, too.
         asked: Whether the present case has used anything of the code's.
         last: The last thing that the code did for it, for a message.
-        error: The last exception that was raised here in the code's stead.
+        errors: The exceptions that were raised here in the code's stead.
     """
 
     def __init__(self, channel: Channel) -> None:
         self._channel, self._number = channel, 0
         self._errors: dict[str, type[Exception]] = {}
         self.in_place = False
+        self.made = Made(lambda operation, args, kwargs: self._do(operation, args, kwargs)[0], self._wrong)
         self.begin()
 
     def begin(self) -> None:
         """Forget what an earlier case has done."""
         self.asked, self.last, self._steps = False, "", 0
-        self.error: Exception | None = None
+        self.errors: list[Exception] = []
 
     def ask(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         """Do one operation on the code's objects.
@@ -39,6 +42,8 @@ class Subject:
             Exception: What the code raised, as far as there is such a class here.
             NotPlain: When an argument cannot travel.
         """
+        if (answer := self.made.do(operation, args, kwargs)) is not NOTHING:
+            return answer
         is_call = operation == "call"
         self._steps += operation == "next"
         if self._steps > MAX_STEPS:
@@ -52,10 +57,19 @@ class Subject:
             self.last = f"the last call gave {_brief(value)}"
         return value
 
+    def same(self, one: Remote, other: object) -> bool:
+        """Whether an object of the code's equals another of them, or a value of the tests'."""
+        found = self.made.same(one, other)
+        if found is not None:
+            return found
+        if type(other) is not Remote:
+            return False
+        return id_of(one) == id_of(other) or bool(self.ask("same", one, other))
+
     def named(self, paths: list[str]) -> dict[str, Any]:
         """What the code calls by these names, without those that it does not define."""
-        asked, self.asked = self.asked, True
-        answer, _ = self._do("names", paths, {})
+        asked = self.asked
+        answer, _ = self._do("names", paths, {}, uses=False)
         if type(answer) is not dict or not all(_is_named(*pair) for pair in answer.items()):
             raise self._lie()
         found: dict[str, Any] = {}
@@ -63,25 +77,31 @@ class Subject:
             match answer.get(path):
                 case [value]:
                     found[path] = value
+                    if type(value) is Remote and path[:1].isupper():
+                        note_of(value).origin = "class"
                 case [_, base]:
                     found[path] = self._errors[path] = type(path, (_exception(base),), {})
         plain = any(type(value) is not Remote and not isinstance(value, type) for value in found.values())
-        self.asked = asked or plain  # a constant is used without a question
+        self.asked = asked
+        if plain:  # a constant is used without a question
+            self._do("names", [], {})
         return found
 
-    def _do(self, operation: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, dict[int, Any]]:
+    def _do(
+        self, operation: str, args: list[Any], kwargs: dict[str, Any], *, uses: bool = True
+    ) -> tuple[Any, dict[int, Any]]:
         self.asked = True
-        body = encode([operation, args, kwargs], number_of)
+        body, origin = self._question(operation, args, kwargs)
         self._number += 1
-        self._channel.send(encode({"call": self._number, "do": body}))
+        self._channel.send(write({"call": self._number, "uses": uses}, body))
         frame = self._channel.receive()
         if frame is None:
             raise SystemExit
-        reply = decode(frame)
+        reply, body = read(frame)
         if reply["number"] != self._number:
             raise SystemExit(f"an answer numbered {reply['number']!r} to question {self._number}")
         try:
-            answer = decode(reply["did"], lambda number: Remote(self, number))
+            answer = decode(body, lambda number: Remote(self, number, origin))
         except NotPlain as error:
             raise self._lie() from error
         match answer:
@@ -91,14 +111,45 @@ class Subject:
                 raise self._raised(told, operation)
         raise self._lie()
 
+    def _question(self, operation: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[bytes, Origin]:
+        """A question as it travels, and what the objects are to the tests that it is answered with."""
+        given: list[Remote] = []
+
+        def number(value: object) -> int:
+            found = number_of(value)
+            given.append(value)  # type: ignore[arg-type]  # a stand-in, or it would have no number
+            return found
+
+        first = note_of(args[0]) if args and type(args[0]) is Remote else None
+        is_call = operation in ("call", "change")
+        is_answer = first is not None and (first.origin == "answer" or (is_call and first.origin != "class"))
+        try:
+            body = encode([operation, args, kwargs], number)
+        except NotTravelling as error:
+            if first is not None and first.origin == "answer":
+                raise self._wrong(f"it answered with an object, and {error}") from None
+            raise
+        if is_call and first is not None and first.kind is None:
+            for remote in given[1:]:
+                self.made.give(remote)
+        if operation == "names":
+            return body, "named"
+        return body, "answer" if is_answer else "made"
+
     def _lie(self) -> Exception:
-        return self._raised({"type": "RuntimeError", "message": "its process answered what is no answer"}, "")
+        return self._wrong("its process answered what is no answer")
+
+    def _wrong(self, message: str) -> Exception:
+        """The exception for code that does what no test can use."""
+        return self._raised({"type": "RuntimeError", "message": message}, "")
 
     def _raised(self, told: dict[Any, Any], operation: str) -> Exception:
-        self.error = raised(told, self._errors, operation)
+        error = raised(told, self._errors, operation)
+        if len(self.errors) < MAX_STEPS:
+            self.errors.append(error)
         where = f" (solution.py, line {told['line']})" if told.get("line") else ""
         self.last = f"the code raised {told.get('type')}: {str(told.get('message'))[:300]}{where}"
-        return self.error
+        return error
 
 
 def _is_named(path: object, value: object) -> bool:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
 
-from . import compiling, grade, judge, kernel, landlock, limits, privileges, root, seccomp, subject
+from . import compare, compiling, grade, judge, kernel, landlock, limits, privileges, root, seccomp, subject
 from .channel import Channel
 
 CHANNEL = 3
 """The descriptor of a child's channel; 0, 1 and 2 are its standard input, output and error."""
 RULESET = 4
 ROLES: dict[bytes, Callable[[Channel], None]] = {
+    b"compare": compare.serve,
     b"compiling": compiling.serve,
     b"grade": grade.serve,
     b"judge": judge.serve,

@@ -5,7 +5,8 @@ stand-ins. Using one sends a numbered question, which the grader takes to the su
 
 * `{"tests": source, "prelude": …, "entry_point": …, "module": …, "in_place": …}` → `{"cases": [name, …]}` or a verdict;
 * `{"run": n}` → the verdict of one case;
-* meanwhile, any number of times, `{"call": n, "do": body}` → `{"number": n, "did": body}`.
+* meanwhile, any number of times, `{"call": n, "uses": bool}` and a body → `{"number": n}` and a body. What is asked with
+  `uses` may decide what the tests do next.
 
 A verdict is `{"verdict": "passed" | "failed" | "broken", "message": …, "crashed": …}`. *Failed* is the code's doing,
 *broken* that of the tests: an error before they used the code, or one that no answer of the code can bring about.
@@ -19,13 +20,15 @@ from .asking import Subject
 from .cases import Case, check_case, named_cases, shape_of
 from .channel import Channel
 from .foreign import compiled, described
-from .names import bound_names, free_names, modules_meant
-from .plain import decode, encode
+from .messages import SHORT, pack, read, write
+from .names import bound_names, complete_classes, free_names, modules_meant
+from .plain import encode
 from .remote import NotTravelling
 
 FILE = "tests.py"
 MODULE = "tests"
 PRELUDE = "prelude.py"
+MAX_CHAIN = 100
 
 
 def serve(channel: Channel) -> None:
@@ -33,13 +36,21 @@ def serve(channel: Channel) -> None:
     subject = Subject(channel)
     tests: _Tests | None = None
     while (frame := channel.receive()) is not None:
-        message = decode(frame)
+        message, _ = read(frame)
         if "tests" in message:
             tests = _Tests(subject, message)
             reply = tests.load()
         elif tests is not None:
             reply = tests.run(message["run"])
-        channel.send(encode(reply))
+        channel.send(_written(reply))
+
+
+def _written(reply: dict[str, Any]) -> bytes:
+    """A reply as it travels; the names of very many cases are its body."""
+    head = encode(reply)
+    if len(head) <= SHORT:
+        return pack(head)
+    return write({"cases": []}, "\n".join(reply["cases"]).encode(errors="replace"))
 
 
 class _Solution(types.ModuleType):
@@ -122,10 +133,14 @@ class _Tests:
         if self._entry_point:
             root = self._entry_point.partition(".")[0]
             helpers = self._helpers(wanted - {root})
-            classes = {name for name, value in helpers.items() if _is_class_of_prelude(value)}
+            classes = {name: value for name, value in helpers.items() if _is_class_of_prelude(value)}
             names.update({name: value for name, value in helpers.items() if name not in classes})
-            wanted = (wanted & {root}) | classes | {self._entry_point}
+            wanted = (wanted & {root}) | set(classes) | {self._entry_point}
+        else:
+            classes = self._classes(wanted)
         found = self._subject.named(sorted(wanted))
+        for name, kind in classes.items():
+            self._subject.made.learn(found.get(name), kind)
         self._missing |= wanted - set(found)
         names.update(found)
         for name, module in modules.items():
@@ -144,12 +159,23 @@ class _Tests:
         exec(compiled(self._prelude, PRELUDE), module.__dict__)  # noqa: S102  # the author's
         return {name: value for name, value in vars(module).items() if name in wanted}
 
+    def _classes(self, wanted: set[str]) -> dict[str, type]:
+        """The prelude's classes of these names, without those that only the code completes."""
+        complete = wanted & complete_classes(self._prelude)
+        if not complete:
+            return {}
+        try:
+            helpers = self._helpers(complete)
+        except Exception:  # noqa: BLE001  # it may need the code to run
+            return {}
+        return {name: value for name, value in helpers.items() if _is_class_of_prelude(value)}
+
     def _verdict(self, error: BaseException) -> dict[str, Any]:
         told = described(error, FILE)
         at = f", at line {told['line']} of the tests: {told['text']}" if told["line"] else ""
         if (name := self._missing_name(error)) is not None:
             return {"verdict": "failed", "message": f"the code defines no {name!r}", "crashed": True}
-        if error is self._subject.error:
+        if any(error is one for one in self._subject.errors):
             return {"verdict": "failed", "message": f"{self._subject.last}{at}", "crashed": True}
         text = f"{told['type']}{': ' if told['message'] else ''}{told['message'][:500]}{at}"
         if not self._may_be_the_codes(error):
@@ -170,9 +196,34 @@ class _Tests:
         """Whether an answer of the code's can have brought an error about."""
         if not self._subject.asked:
             return False
+        if self._follows_the_codes(error):
+            return True
         if not isinstance(error, Exception):
             return type(error).__name__ == "Failed"  # pytest's, of a `raises` where nothing was raised
-        return not isinstance(error, (NameError, SyntaxError, ImportError, MemoryError, NotTravelling))
+        if isinstance(error, ImportError):
+            return (
+                error.name is None
+            )  # otherwise it is an import that failed, and not one that the tests only raise
+        if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
+            return error.name is None or not _is_raised_by_tests(error)  # not so in `eval` of an answer
+        return not isinstance(error, NotTravelling)
+
+    def _follows_the_codes(self, error: BaseException) -> bool:
+        """Whether an error was raised while one of the code's was handled."""
+        seen: list[BaseException] = []
+        following: BaseException | None = error
+        while following is not None and len(seen) < MAX_CHAIN:
+            seen.append(following)
+            following = following.__cause__ or following.__context__
+        return any(one is other for one in self._subject.errors for other in seen)
+
+
+def _is_raised_by_tests(error: BaseException) -> bool:
+    """Whether the last step to an error is in the tests' own source."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return step is not None and step.tb_frame.f_code.co_filename == FILE
 
 
 def _is_class_of_prelude(value: object) -> bool:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Collection
 from typing import Any, NamedTuple, NoReturn
 
-from . import child, kernel, landlock, limits, namespaces, privileges, root, seccomp
+from . import child, kernel, landlock, limits, namespaces, privileges, root, seccomp, shared
 from .channel import Channel
 from .zygote import Zygote
 
@@ -45,6 +45,7 @@ def main(descriptor: int) -> None:
     setup = json.loads(received)
     privileges.end_with(setup["parent"])
     sys.path.remove(setup["home"])
+    shared.load(setup["shared"])
     child.occupy()
     try:
         lock, loaded = _prepare(setup)

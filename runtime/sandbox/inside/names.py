@@ -62,6 +62,29 @@ def modules_meant(source: str, free: set[str]) -> dict[str, str]:
     }
 
 
+def complete_classes(source: str) -> set[str]:
+    """The classes of a module that have a body: fields, or a method that does something.
+
+    A class that is only the beginning of one, with empty methods, is for the code to complete.
+    """
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return set()
+    return {
+        node.name for node in body if isinstance(node, ast.ClassDef) and any(map(_does_something, node.body))
+    }
+
+
+def _does_something(node: ast.stmt) -> bool:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return any(map(_does_something, node.body))
+    is_empty = isinstance(node, (ast.Pass, ast.Raise)) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
+    return not is_empty
+
+
 def _bound(top: symtable.SymbolTable) -> set[str]:
     return {
         symbol.get_name()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .foreign import described
+from .made import fields_of
 from .plain import NotPlain, decode, encode
 
 FILE = "solution.py"
@@ -31,6 +32,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "same": operator.eq,  # of two of the code's own objects
     "setattr": setattr,
     "setitem": operator.setitem,
+    "state": lambda value: [type(value).__name__, fields_of(value)],
     "str": str,
 }
 

@@ -20,6 +20,7 @@ _MAX_NESTING = 3 * MAX_DEPTH + 5  # a dict of any keys takes three brackets a le
 _SMALL = 1 << 63
 _MANY = 64  # equal hashes: more of them make the building of a set slow, and no honest data has them
 _SAME = frozenset({type(None), bool, float, str})
+_SAME_OR_INT = _SAME | {int}
 _NESTED = frozenset({list, dict})
 _dumps = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
@@ -131,12 +132,21 @@ class _Writer:
     def _items(self, items: Iterable[object], length: int, depth: int) -> list[object]:
         self._count(length)
         found = list(items)
-        return found if set(map(type, found)) <= _SAME else [self.write(inner, depth) for inner in found]
+        kinds = set(map(type, found))
+        if kinds <= _SAME or (kinds <= _SAME_OR_INT and _all_small(found)):
+            return found
+        return [self.write(inner, depth) for inner in found]
 
     def _count(self, length: int) -> None:
         self._left -= length
         if self._left < 0:
             raise NotPlain(f"more values than the {MAX_BYTES:,} bytes that may travel can hold")
+
+
+def _all_small(values: list[Any]) -> bool:
+    """Whether the integers among some values are short enough to stand for themselves."""
+    numbers = [value for value in values if type(value) is int]
+    return -_SMALL < min(numbers) and max(numbers) < _SMALL
 
 
 class _Reader:

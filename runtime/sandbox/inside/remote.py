@@ -2,9 +2,12 @@
 
 import builtins
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from .plain import NotPlain
+
+NOTHING: Any = object()
+"""What stands for no object, where None may be one."""
 
 
 class Asks(Protocol):
@@ -14,6 +17,31 @@ class Asks(Protocol):
         """Do one operation in the subject."""
         ...
 
+    def same(self, one: "Remote", other: object) -> bool:
+        """Whether an object equals another, or a value of the tests'."""
+        ...
+
+
+Origin = Literal["class", "named", "made", "answer"]
+"""What an object of the code's is to the tests: what they name (a class, by its name, or anything else), what they make with
+a class, or what the code answered."""
+
+
+class Note:
+    """What the tests' process knows of one object of the code's.
+
+    Attributes:
+        origin: What it is to the tests.
+        kind: For a class of the prelude's, the author's own class of that name.
+        local: What was made of the author's class in the same way, as long as only the tests have had the object.
+    """
+
+    __slots__ = ("kind", "local", "origin")
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin, self.local = origin, NOTHING
+        self.kind: type | None = None
+
 
 class Remote:
     """An object of the subject's that is not plain data: a function, a class, an instance, an iterator.
@@ -22,11 +50,12 @@ class Remote:
     answer would be the verdict. Elements, attributes and results come over as plain data where they are that.
     """
 
-    __slots__ = ("__asks", "__id")  # mangled: the object may have attributes of any name
+    __slots__ = ("__asks", "__id", "__note")  # mangled: the object may have attributes of any name
 
-    def __init__(self, asks: Asks, number: int) -> None:
+    def __init__(self, asks: Asks, number: int, origin: "Origin" = "made") -> None:
         object.__setattr__(self, "_Remote__asks", asks)
         object.__setattr__(self, "_Remote__id", number)
+        object.__setattr__(self, "_Remote__note", Note(origin))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the object with plain data and stand-ins."""
@@ -84,12 +113,22 @@ class Remote:
         return type(instance) is Remote and bool(self.__asks.ask("isinstance", instance, self))
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not Remote:
-            return False
-        return other.__id == self.__id or bool(self.__asks.ask("same", self, other))
+        return bool(self.__asks.same(self, other))
 
     def __hash__(self) -> int:
         return hash(self.__id)
+
+
+def id_of(remote: Remote) -> int:
+    """The number of a stand-in's object."""
+    number: int = remote._Remote__id  # noqa: SLF001  # its own class's, mangled
+    return number
+
+
+def note_of(remote: Remote) -> Note:
+    """What is known of a stand-in's object."""
+    note: Note = remote._Remote__note  # noqa: SLF001  # likewise
+    return note
 
 
 class NotTravelling(NotPlain):
@@ -103,7 +142,7 @@ def number_of(value: object) -> int:
         NotTravelling: When it is something else.
     """
     if type(value) is Remote:
-        return value._Remote__id  # type: ignore[no-any-return]  # noqa: SLF001  # its own class's, mangled
+        return id_of(value)
     raise NotTravelling(f"the tests give the code a {type(value).__name__}, and only plain data travels")
 
 

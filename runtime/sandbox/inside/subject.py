@@ -7,7 +7,9 @@ than the code's own answer. Messages are plain data:
 * `{"load": source}` → `{"ok": True}` or `{"error": …}`: import it as the module `solution`;
 * `{"number": n, "call": name, "args": […], "kwargs": {…}, "in_place": bool}` → `{"number": n, "value": …}` or
   `{"number": n, "error": …}`; where the code works in place, the value None stands for what became of the first argument;
-* `{"number": n, "do": body}` → `{"number": n, "did": body}`: one operation that a judge asks for, on the code's objects.
+  a value that is long is the reply's body instead;
+* `{"number": n, "do": True}` and a body → `{"number": n}` and a body: one operation that a judge asks for, on the code's
+  objects.
 """
 
 import os
@@ -17,8 +19,9 @@ from typing import Any
 
 from .channel import Channel
 from .foreign import compiled, described
+from .messages import SHORT, pack, read
 from .objects import Objects
-from .plain import NotPlain, decode, encode
+from .plain import NotPlain, encode
 from .program import run_program
 
 FILE = "solution.py"
@@ -29,10 +32,10 @@ def serve(channel: Channel) -> None:
     """Answer until the channel closes; a program ends this process."""
     subject = _Subject()
     while (frame := channel.receive()) is not None:
-        message = decode(frame)
+        message, body = read(frame)
         if "program" in message:
             run_program(message["program"], FILE, message["stdin"])
-        channel.send(subject.answer(message))
+        channel.send(subject.answer(message, body))
 
 
 class _Subject:
@@ -43,21 +46,24 @@ class _Subject:
         self._module.__file__ = FILE
         self._objects = Objects(self._module)
         # bound now: the code may replace what stands in the modules
-        self._encode, self._described, self._seek = encode, described, os.lseek
+        self._encode, self._pack, self._described, self._seek = encode, pack, described, os.lseek
 
-    def answer(self, message: dict[str, Any]) -> bytes:
+    def answer(self, message: dict[str, Any], body: bytes) -> bytes:
         if "load" in message:
             return self._load(message["load"])
         number = message["number"]
         if "do" in message:
-            return self._encode({"number": number, "did": self._objects.do(message["do"])})
+            return self._pack(self._encode({"number": number}), self._objects.do(body))
         try:
-            return self._encode({"number": number, "value": self._call(message)})
+            value = self._encode(self._call(message))
+            if len(value) > SHORT - 100:  # some bytes are around it
+                return self._pack(self._encode({"number": number}), value)
+            return self._pack(b'{"o":{"number":%d,"value":%b}}' % (number, value))
         except NotPlain as error:
             told: dict[str, Any] = {"type": "NotPlain", "message": f"the result cannot travel: {error}"}
         except BaseException as error:  # noqa: BLE001  # a stranger's function may raise anything
             told = self._described(error, FILE)
-        return self._encode({"number": number, "error": told})
+        return self._pack(self._encode({"number": number, "error": told}))
 
     def _rewind(self) -> None:
         """Let what the next call prints take the place of what the last one printed: each has all the room."""
@@ -74,8 +80,8 @@ class _Subject:
         try:
             exec(compiled(source, FILE), self._module.__dict__)  # noqa: S102  # what this process is for
         except BaseException as error:  # noqa: BLE001  # a stranger's module may raise anything
-            return self._encode({"error": self._described(error, FILE)})
-        return self._encode({"ok": True})
+            return self._pack(self._encode({"error": self._described(error, FILE)}))
+        return self._pack(self._encode({"ok": True}))
 
     def _call(self, message: dict[str, Any]) -> object:
         function: Any = self._objects.named(message["call"])

@@ -1,0 +1,374 @@
+"""`code_tests` in real processes: who decides what is equal, who is to blame, and who waits for whom."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graders import GraderResult
+from runtime import Evaluator, Settings
+
+
+@pytest.fixture(scope="module")
+def small() -> Settings:
+    return Settings(python_memory_mb=1024, sandbox_processes=2)
+
+
+@pytest.fixture
+async def sandboxed(small: Settings) -> AsyncIterator[Evaluator]:
+    async with Evaluator(settings=small) as evaluator:
+        yield evaluator
+
+
+async def grade(evaluator: Evaluator, code: str, tests: Any, **options: Any) -> GraderResult:
+    config = {"type": "code_tests", "extract": "none", "timeout_s": 10, "tests": tests, **options}
+    return await evaluator.grade(config, code)
+
+
+async def rewards(
+    evaluator: Evaluator, cases: dict[str, tuple[str, Any]], **options: Any
+) -> dict[str, Any]:
+    """What each code gets for its own tests."""
+    results = [await grade(evaluator, code, tests, **options) for code, tests in cases.values()]
+    return {name: result.reward for name, result in zip(cases, results, strict=True)}
+
+
+# order
+
+
+async def test_a_set_earns_nothing_where_the_order_is_the_task(sandboxed: Evaluator) -> None:
+    ordering: dict[str, tuple[str, Any]] = {
+        "sort": ("def f(x): return set(x)", [{"call": [[3, 1, 2]], "expected": [1, 2, 3]}]),
+        "reverse": ("def f(x): return frozenset(x)", [{"call": [[1, 2]], "expected": [2, 1]}]),
+        "inner": ("def f(x): return [set(x)]", [{"call": [[2, 1]], "expected": [[1, 2]]}]),
+        "in a dict": ("def f(x): return {'a': set(x)}", [{"call": [[2, 1]], "expected": {"a": [1, 2]}}]),
+        "keys": ("def f(x): return dict.fromkeys(x)", [{"call": [[2, 1]], "expected": [1, 2]}]),
+    }
+    assert await rewards(sandboxed, ordering, entry_point="f") == dict.fromkeys(ordering, 0.0)
+    test = {"call": [[3, 1, 2]], "expected": [1, 2, 3], "unordered": True}
+    assert (await grade(sandboxed, "def f(x): return set(x)", [test], entry_point="f")).reward == 1.0
+
+
+# long answers
+
+
+async def test_long_answers_are_compared_like_short_ones(sandboxed: Evaluator) -> None:
+    long = list(range(20_000))
+    many = [number + 0.5 for number in range(4000)]
+    cases: dict[str, tuple[str, Any]] = {
+        "equal": ("def f(): return list(range(20000))", [{"call": [], "expected": long}]),
+        "one off": ("def f(): return list(range(1, 20001))", [{"call": [], "expected": long}]),
+        "one more": ("def f(): return list(range(20001))", [{"call": [], "expected": long}]),
+        "a set": (
+            "def f(): return {n + 0.5 for n in range(4000)}",
+            [{"call": [], "expected": many[::-1], "unordered": True}],
+        ),
+        "a set of lists": (
+            "def f(): return {(n + 0.5,) for n in range(300)}",
+            [{"call": [], "expected": [[n + 0.5 + 1e-12] for n in range(300)], "unordered": True}],
+        ),
+        "the sorted set": (
+            "def f(): return {n + 0.5 for n in range(4000)}",
+            [{"call": [], "expected": many}],
+        ),
+        "printed": ("print('ab\\n' * 20000)", [{"input": "", "output": "ab \n" * 20_000}]),
+        "printed more": ("print('ab\\n' * 20001)", [{"input": "", "output": "ab\n" * 20_000}]),
+        "printed numbers": (
+            "print('1.0 ' * 20000)",
+            [{"input": "", "output": "1 " * 20_000, "tolerance": 0.1}],
+        ),
+    }
+    wrong = {"one off", "one more", "the sorted set", "printed more"}
+    expected = {name: float(name not in wrong) for name in cases}
+    assert await rewards(sandboxed, cases, entry_point="f") == expected
+    result = await grade(sandboxed, *cases["one off"], entry_point="f")
+    assert result.explanation is not None
+    assert result.explanation.endswith("15, 16, 17, 18, 19, 20, ...]")
+
+
+RAW = """
+import os
+
+def f(x):
+    body = BODY
+    message = b'{"o":{"number":1}}'
+    frame = len(message).to_bytes(4, 'big') + message + body
+    rest = memoryview(len(frame).to_bytes(4, 'big') + frame)
+    while rest:
+        rest = rest[os.write(3, rest):]
+    while True:
+        pass
+"""
+WORST = {
+    "16 MiB of lists": RAW.replace("BODY", "b'[' + b','.join([b'[[1]]'] * 300000) + b']'"),
+    "many pairs": RAW.replace(
+        "BODY", "b'{\"d\":[' + b','.join([b'[{\"t\":[%d]},1]' % i for i in range(230000)]) + b']}'"
+    ),
+    "no data": RAW.replace("BODY", "b'[' * 10000000"),
+    "a long head": "import os\ndef f(x):\n m = b'[' + b'[],' * 2000000 + b'1]'\n m = len(m).to_bytes(4, 'big') + m\n m = memoryview(len(m).to_bytes(4, 'big') + m)\n while m: m = m[os.write(3, m):]\n",
+    "a head that ends too early": "import os\ndef f(x):\n os.write(3, (6).to_bytes(4, 'big') + (99).to_bytes(4, 'big') + b'{}')\n while True: pass\n",
+    "a body without a message": "import os\ndef f(x):\n os.write(3, (6).to_bytes(4, 'big') + (1).to_bytes(4, 'big') + b'1x')\n while True: pass\n",
+    "integers": "def f(x): return [1] * 8000000",
+    "nested sets": "def f(x): return {frozenset(range(i)) for i in range(1800)}",
+    "long keys": "def f(x): return {(0,) * 4000 + (i,): 1 for i in range(900)}",
+    "equal hashes": "def f(x): return [i * (2**61 - 1) for i in range(1, 200000)]",
+}
+RIGHT = "import time\ndef f(x):\n    time.sleep(0.05)\n    return x + 3\n"
+
+
+async def test_the_worst_answers_known_are_wrong_and_nobody_waits_for_them(sandboxed: Evaluator) -> None:
+    test = {"call": [2], "expected": 5}
+    loop = asyncio.get_running_loop()
+    work = [
+        asyncio.create_task(grade(sandboxed, code, [test], entry_point="f", timeout_s=2))
+        for code in WORST.values()
+    ]
+    steps = 0
+    while not all(task.done() for task in work):
+        steps += 1
+        before = loop.time()
+        await asyncio.sleep(0)
+        assert loop.time() - before < 5.0, "one answer stops the event loop for seconds"
+        await asyncio.sleep(0.01)
+    results = {name: task.result() for name, task in zip(WORST, work, strict=True)}
+    assert {name: result.reward for name, result in results.items()} == dict.fromkeys(WORST, 0.0)
+
+
+async def test_right_code_beside_the_worst_answers_known_is_right(sandboxed: Evaluator) -> None:
+    test = {"call": [2], "expected": 5}
+    right = [grade(sandboxed, RIGHT, [test], entry_point="f", timeout_s=5) for _ in range(20)]
+    worst = [grade(sandboxed, code, [test], entry_point="f", timeout_s=1) for code in WORST.values()]
+    results = await asyncio.gather(*right, *worst)
+    assert [result.reward for result in results] == [1.0] * 20 + [0.0] * len(WORST)
+
+
+# classes of the prelude
+
+WRITTEN = """
+class Point:
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __eq__(self, other):
+        return (self.x, self.y) == (other.x, other.y)
+"""
+PRELUDES = {
+    "written": WRITTEN,
+    "without __eq__": WRITTEN.partition("    def __eq__")[0],
+    "dataclass": "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int\n    y: int\n",
+    "frozen, with slots": "from dataclasses import dataclass\n@dataclass(frozen=True, slots=True)\nclass Point:\n    x: int\n    y: int\n",
+    "named tuple": "from typing import NamedTuple\nclass Point(NamedTuple):\n    x: int\n    y: int\n",
+}
+COMPARED = [
+    "assert f(1) == Point(1, 2)",
+    "assert Point(1, 2) == f(1)",
+    "assert not f(1) != Point(1, 2)",
+    "assert [f(1)] == [Point(1, 2)]",
+    "assert f(1) in [Point(1, 2)]",
+    "assert {'a': f(1)} == {'a': Point(1, 2)}",
+    "expected = Point(1, 2)\nassert f(1) == expected",
+    "expected = Point(x=1, y=2)\nfound = f(1)\nassert (found.x, found.y) == (expected.x, expected.y)",
+    "import unittest\nclass TestIt(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(f(1), Point(1, 2))\n",
+]
+HONEST = "def f(x): return Point(x, x + 1)\n"
+FORGED = {
+    "merely wrong": "def f(x): return Point(x, x)\n",
+    "equal to everything": "class Point:\n    x = y = 0\n    def __init__(self, *a, **k): pass\n    def __eq__(self, o): return True\n    def __ne__(self, o): return False\ndef f(x): return Point()\n",
+    "one object for all": "class P:\n    x = y = 0\nP0 = P()\nclass Point:\n    def __new__(cls, *a, **k): return P0\ndef f(x): return P0\n",
+    "a number for all": "def Point(*a, **k): return 7\ndef f(x): return 7\n",
+    "a patched method": "Point.__eq__ = lambda *a: True\ndef f(x): return Point(x, x)\n",
+    "a class without fields": "class Point:\n    def __init__(self, *a, **k): pass\ndef f(x): return Point()\n",
+    "another class": "class Other:\n    def __eq__(self, o): return True\ndef f(x): return Other()\n",
+}
+
+
+@pytest.mark.parametrize("prelude", PRELUDES)
+@pytest.mark.parametrize("options", [{"entry_point": "f"}, {}], ids=["entry point", "names"])
+async def test_an_object_is_what_its_fields_are_whatever_its_class_says(
+    sandboxed: Evaluator, prelude: str, options: dict[str, str]
+) -> None:
+    # a tuple of the code's travels as a plain one, whose elements have no names
+    compared = [test for test in COMPARED if prelude != "named tuple" or "found.x" not in test]
+
+    async def shares(code: str) -> float | None:
+        return (await grade(sandboxed, code, compared, prelude=PRELUDES[prelude], **options)).reward
+
+    assert await shares(HONEST) == 1.0
+    assert {name: await shares(code) for name, code in FORGED.items()} == dict.fromkeys(FORGED, 0.0)
+
+
+LISTS = (
+    "class ListNode:\n    def __init__(self, val=0, next=None):\n        self.val, self.next = val, next\n"
+)
+COLORS = "from enum import Enum\nclass Color(Enum):\n    RED = 1\n    BLUE = 2\n"
+
+
+async def test_objects_that_the_tests_make_are_given_to_the_code(sandboxed: Evaluator) -> None:
+    total = "def f(node):\n    total = 0\n    while node:\n        total, node = total + node.val, node.next\n    return total\n"
+    tests = [
+        "a = ListNode(1)\na.next = ListNode(2)\nassert a.next.val == 2\nassert f(a) == 3",
+        "assert f(ListNode(1, ListNode(5))) == 6",
+        "assert f(None) == 0",
+    ]
+    assert (await grade(sandboxed, total, tests, prelude=LISTS, entry_point="f")).reward == 1.0
+
+
+async def test_what_the_code_does_to_an_object_of_the_tests_is_seen(sandboxed: Evaluator) -> None:
+    code = "def f(node):\n    node.val = 9\n    return node\n"
+    tests = ["a = ListNode(1)\nassert a.val == 1\nfound = f(a)\nassert a.val == 9\nassert found == a"]
+    assert (await grade(sandboxed, code, tests, prelude=LISTS, entry_point="f")).reward == 1.0
+
+
+async def test_nested_objects_are_compared_by_all_their_fields(sandboxed: Evaluator) -> None:
+    reverse = "def f(node):\n    last = None\n    while node: last, node.next, node = node, last, node.next\n    return last\n"
+    test = ["assert f(ListNode(1, ListNode(2))) == ListNode(2, ListNode(1))"]
+    assert (await grade(sandboxed, reverse, test, prelude=LISTS, entry_point="f")).reward == 1.0
+    assert (
+        await grade(sandboxed, "def f(node): return node", test, prelude=LISTS, entry_point="f")
+    ).reward == 0.0
+
+
+async def test_members_of_an_enum_are_the_authors(sandboxed: Evaluator) -> None:
+    tests = [
+        "assert f(1) == Color.RED",
+        "assert f(Color.BLUE) == Color.RED",
+        "assert f(1).name == Color.RED.name",
+    ]
+    codes = {
+        "def f(x): return Color.RED": 1.0,
+        "def f(x): return Color.BLUE": 0.0,
+        "class Color:\n    name = 'RED'\n    def __eq__(s, o): return True\nColor.RED = Color.BLUE = Color()\n"
+        "def f(x): return Color.RED": 1 / 3,  # its name is right
+    }
+    found = [(await grade(sandboxed, code, tests, prelude=COLORS, entry_point="f")).reward for code in codes]
+    assert found == pytest.approx(list(codes.values()))
+
+
+async def test_a_class_that_the_code_completes_is_the_codes(sandboxed: Evaluator) -> None:
+    prelude = 'class Stack:\n    """A stack."""\n    def push(self, x):\n        """Put x on it."""\n        raise NotImplementedError\n'
+    code = "class Stack:\n    def __init__(self): self.a = []\n    def push(self, x): self.a.append(x)\n    def pop(self): return self.a.pop()\n"
+    test = ["s = Stack()\ns.push(1)\nassert s.pop() == 1"]
+    assert (await grade(sandboxed, code, test, prelude=prelude)).reward == 1.0
+    assert (await grade(sandboxed, code, test)).reward == 1.0
+
+
+# who is to blame
+
+ESCAPES = {
+    "a range": ("def f(): return 10**15", "assert sum(range(f())) == 3"),
+    "a list's length": ("def f(): return 10**10", "assert [0] * f() == [0]"),
+    "a factorial": ("def f(): return 10**9", "import math\nassert math.factorial(f()) == 6"),
+    "a pattern": ("def f(): return 'a' * 40 + '!'", "import re\nassert re.fullmatch(r'(a+)+', f())"),
+    "many long texts": (
+        "class O:\n    def __repr__(s): return 'x' * 4000000\ndef f(): return O()",
+        "assert [repr(f()) for _ in range(4000)] == []",
+    ),
+    "a constant": ("N = 10**15", "from solution import N\nassert sum(range(N)) == 3"),
+    "as the tests load": ("def f(): return 10**15", "N = sum(range(f()))\ndef test_a():\n    assert N == 3"),
+    "a NameError": (
+        "def f(): raise ValueError",
+        "try:\n    r = f()\nexcept Exception as e:\n    raise NameError('x')\nassert r",
+    ),
+    "an ImportError": (
+        "def f(): raise ValueError",
+        "try:\n    r = f()\nexcept Exception as e:\n    raise ImportError(str(e)) from None\nassert r",
+    ),
+    "a handler that is broken": (
+        "def f(): raise ValueError",
+        "try:\n    r = f()\nexcept Exception:\n    import not_there\nassert r",
+    ),
+    "an unset variable": (
+        "def f(): return []",
+        "def check():\n    for x in f():\n        last = x\n    return last\nassert check() == 1",
+    ),
+    "an evaluated answer": ("def f(): return 'zzz'", "assert eval(f()) == 3"),
+    "a broken expression": ("def f(): return '1 +'", "assert eval(f()) == 3"),
+    "an end": (
+        "class E(Exception): pass\ndef f(): raise E",
+        "from solution import E\ntry:\n    f()\nexcept E:\n    raise SystemExit",
+    ),
+    "an object where a list was meant": (
+        "class O:\n    def sort(s, key): return None\ndef f(): return O()",
+        "found = f()\nfound.sort(key=lambda x: x)\nassert found == [1]",
+    ),
+    "an iterator": (
+        "import itertools\ndef f(): return itertools.repeat('a')",
+        "assert ''.join(f()) == 'aaa'",
+    ),
+}
+
+
+@pytest.mark.parametrize("lever", ESCAPES)
+async def test_an_answer_that_breaks_the_tests_fails_them(sandboxed: Evaluator, lever: str) -> None:
+    code, test = ESCAPES[lever]
+    result = await grade(sandboxed, code, test, timeout_s=1.5)
+    assert (result.reward, result.failure is None or result.failure.caused_by) in (
+        (0.0, True),
+        (0.0, "model"),
+    )
+
+
+BROKEN = {
+    "no answer used": "while True: pass",
+    "an import": "import not_there\nassert f() == 1",
+    "an import after a call": "assert f() == 1\nimport not_there",
+    "a syntax error": "assert f( == 1",
+    "what cannot travel": "assert f(lambda x: x) == 1",
+    "its own error": "raise RuntimeError('no')",
+    "its own end": "f()\nraise SystemExit",
+}
+
+
+@pytest.mark.parametrize("test", BROKEN)
+async def test_tests_that_break_by_themselves_are_ungraded(sandboxed: Evaluator, test: str) -> None:
+    result = await grade(sandboxed, "def f(*a): return 1", BROKEN[test], timeout_s=1)
+    assert result.failure is not None
+    assert (result.reward, result.failure.caused_by) == (None, "grader")
+
+
+# kills
+
+
+def sessions() -> list[int]:
+    """The processes that zygotes of this process have forked: its children's children's children."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    found = {os.getpid()}
+    for _ in range(3):
+        found = {child for child, parent in parents.items() if parent in found}
+    return sorted(found)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("where", ["code", "tests"])
+async def test_a_kill_from_outside_is_no_low_reward(sandboxed: Evaluator, times: int, where: str) -> None:
+    slow = "import time\ndef f(x):\n    time.sleep(SECONDS if x == 3 else 0)\n    return x + 3\n"
+    tests: list[Any] = [{"call": [2], "expected": 5}, {"call": [3], "expected": 6}]
+    if where == "tests":
+        tests = ["assert f(2) == 5", "import time\nassert f(3) == 6\ntime.sleep(3)"]
+    code = slow.replace("SECONDS", "3" if where == "code" else "0")
+    await grade(sandboxed, "def f(x): return x", [{"call": [2], "expected": 2}], entry_point="f")
+    grading = asyncio.create_task(grade(sandboxed, code, tests, entry_point="f"))
+    for _ in range(times):
+        await asyncio.sleep(1)
+        for pid in sessions():
+            os.kill(pid, signal.SIGKILL)
+    result = await grading
+    if times == 1:
+        assert (result.reward, result.failure) == (1.0, None)
+        return
+    assert result.failure is not None
+    assert (result.reward, result.failure.caused_by, result.failure.retryable) == (
+        None,
+        "infrastructure",
+        True,
+    )
