@@ -146,7 +146,7 @@ class _Writer:
 def _all_small(values: list[Any]) -> bool:
     """Whether the integers among some values are short enough to stand for themselves."""
     numbers = [value for value in values if type(value) is int]
-    return -_SMALL < min(numbers) and max(numbers) < _SMALL
+    return min(numbers) > -_SMALL and max(numbers) < _SMALL
 
 
 class _Reader:

@@ -29,9 +29,7 @@ async def grade(evaluator: Evaluator, code: str, tests: Any, **options: Any) -> 
     return await evaluator.grade(config, code)
 
 
-async def rewards(
-    evaluator: Evaluator, cases: dict[str, tuple[str, Any]], **options: Any
-) -> dict[str, Any]:
+async def rewards(evaluator: Evaluator, cases: dict[str, tuple[str, Any]], **options: Any) -> dict[str, Any]:
     """What each code gets for its own tests."""
     results = [await grade(evaluator, code, tests, **options) for code, tests in cases.values()]
     return {name: result.reward for name, result in zip(cases, results, strict=True)}
