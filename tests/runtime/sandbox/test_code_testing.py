@@ -11,6 +11,7 @@ import pytest
 
 from graders import GraderResult
 from runtime import Evaluator, Settings
+from runtime.attacks.costly import CALL, CODE
 
 
 @pytest.fixture(scope="module")
@@ -88,60 +89,37 @@ async def test_long_answers_are_compared_like_short_ones(sandboxed: Evaluator) -
     assert result.explanation.endswith("15, 16, 17, 18, 19, 20, ...]")
 
 
-RAW = """
-import os
-
-def f(x):
-    body = BODY
-    message = b'{"o":{"number":1}}'
-    frame = len(message).to_bytes(4, 'big') + message + body
-    rest = memoryview(len(frame).to_bytes(4, 'big') + frame)
-    while rest:
-        rest = rest[os.write(3, rest):]
-    while True:
-        pass
-"""
-WORST = {
-    "16 MiB of lists": RAW.replace("BODY", "b'[' + b','.join([b'[[1]]'] * 300000) + b']'"),
-    "many pairs": RAW.replace(
-        "BODY", "b'{\"d\":[' + b','.join([b'[{\"t\":[%d]},1]' % i for i in range(230000)]) + b']}'"
-    ),
-    "no data": RAW.replace("BODY", "b'[' * 10000000"),
-    "a long head": "import os\ndef f(x):\n m = b'[' + b'[],' * 2000000 + b'1]'\n m = len(m).to_bytes(4, 'big') + m\n m = memoryview(len(m).to_bytes(4, 'big') + m)\n while m: m = m[os.write(3, m):]\n",
-    "a head that ends too early": "import os\ndef f(x):\n os.write(3, (6).to_bytes(4, 'big') + (99).to_bytes(4, 'big') + b'{}')\n while True: pass\n",
-    "a body without a message": "import os\ndef f(x):\n os.write(3, (6).to_bytes(4, 'big') + (1).to_bytes(4, 'big') + b'1x')\n while True: pass\n",
-    "integers": "def f(x): return [1] * 8000000",
-    "nested sets": "def f(x): return {frozenset(range(i)) for i in range(1800)}",
-    "long keys": "def f(x): return {(0,) * 4000 + (i,): 1 for i in range(900)}",
-    "equal hashes": "def f(x): return [i * (2**61 - 1) for i in range(1, 200000)]",
-}
 RIGHT = "import time\ndef f(x):\n    time.sleep(0.05)\n    return x + 3\n"
 
 
-async def test_the_worst_answers_known_are_wrong_and_nobody_waits_for_them(sandboxed: Evaluator) -> None:
-    test = {"call": [2], "expected": 5}
-    loop = asyncio.get_running_loop()
-    work = [
-        asyncio.create_task(grade(sandboxed, code, [test], entry_point="f", timeout_s=2))
-        for code in WORST.values()
-    ]
-    steps = 0
-    while not all(task.done() for task in work):
-        steps += 1
-        before = loop.time()
-        await asyncio.sleep(0)
-        assert loop.time() - before < 5.0, "one answer stops the event loop for seconds"
-        await asyncio.sleep(0.01)
-    results = {name: task.result() for name, task in zip(WORST, work, strict=True)}
-    assert {name: result.reward for name, result in results.items()} == dict.fromkeys(WORST, 0.0)
+async def test_the_costliest_answers_known_are_wrong_and_right_code_beside_them_is_right(
+    sandboxed: Evaluator,
+) -> None:
+    right = [grade(sandboxed, RIGHT, [CALL], entry_point="f") for _ in range(20)]
+    costly = [sandboxed.grade(each.grader, each.sample, each.item) for each in CODE]
+    results = await asyncio.gather(*right, *costly)
+    assert [result.reward for result in results[:20]] == [1.0] * 20
+    names = [each.name for each in CODE]
+    assert {name: result.reward for name, result in zip(names, results[20:], strict=True)} == dict.fromkeys(
+        names, 0.0
+    )
 
 
-async def test_right_code_beside_the_worst_answers_known_is_right(sandboxed: Evaluator) -> None:
-    test = {"call": [2], "expected": 5}
-    right = [grade(sandboxed, RIGHT, [test], entry_point="f", timeout_s=5) for _ in range(20)]
-    worst = [grade(sandboxed, code, [test], entry_point="f", timeout_s=1) for code in WORST.values()]
-    results = await asyncio.gather(*right, *worst)
-    assert [result.reward for result in results] == [1.0] * 20 + [0.0] * len(WORST)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "(99).to_bytes(4, 'big') + b'{}'",  # a head that ends too early
+        "(1).to_bytes(4, 'big') + b'1body'",  # a body beside what is no message
+        "(2).to_bytes(4, 'big') + b'{}'",  # no message
+        "b'ab'",
+        "(17).to_bytes(4, 'big') + b'{\"o\":{\"number\":1}}body'",  # a body that is no data
+    ],
+)
+async def test_what_is_no_message_is_no_answer(sandboxed: Evaluator, frame: str) -> None:
+    code = f"import os\ndef f(x):\n    m = {frame}\n    os.write(3, len(m).to_bytes(4, 'big') + m)\n    while True: pass\n"
+    result = await grade(sandboxed, code, [CALL], entry_point="f", timeout_s=3)
+    assert result.failure is not None
+    assert (result.reward, result.failure.details) == (0.0, {"type": "protocol"})
 
 
 # classes of the prelude
