@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -138,6 +138,19 @@ class Settings(BaseSettings):
     """Evals that there may be; a further one is refused until one is deleted."""
     files_kept: int = Field(default=10_000, ge=1)
     """Uploaded files that there may be; a further one is refused until one is deleted, or has expired."""
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_that_can_be_sent(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        """Refuse keys that everyone has sent who sends none, or that no header can carry as they are."""
+        for place, key in enumerate(keys):
+            text = key.get_secret_value()
+            if not text or text != text.strip():
+                why = (
+                    f"api_keys[{place}] is empty, or has white space around it; leave it out, or write a key"
+                )
+                raise ValueError(why)
+        return keys
 
     @classmethod
     def load(cls, config: Path | None = None, **arguments: Any) -> "Settings":

@@ -24,14 +24,19 @@ LOOP: Literal["asyncio"] = "asyncio"
 """What uvicorn runs on. uvloop answers some 5 % more requests a second, but accepts one connection in each of its rounds: while a
 trainer opens 256 at once, the last of them wait for seconds."""
 
+SHORTEST_PUBLIC_KEY = 16
+"""Characters that each of `api_keys` has at least where the service binds an address that is not loopback."""
+
 
 def serve(settings: Settings, config: Path | None) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        ConfigurationError: When it would be open to everyone on a public address, or has no database.
+        ConfigurationError: When it would be open to everyone on a public address, or protected by a key of fewer than 16
+            characters there; or has no database.
     """
     log_config = logs.configuration(settings)
+    _refuse_weak_keys(settings)
     if not settings.api_keys and not any_in_store(settings):
         if not _is_loopback(settings.host):
             raise ConfigurationError(
@@ -70,6 +75,25 @@ def serve(settings: Settings, config: Path | None) -> None:
             access_log=False,
             log_config=log_config,
             timeout_graceful_shutdown=patience_s,
+        )
+
+
+def _refuse_weak_keys(settings: Settings) -> None:
+    """Raise an error for keys that could be guessed by anyone who reaches a public address.
+
+    Keys of `graders keys` are never that short: they are made of 256 random bits.
+    """
+    if _is_loopback(settings.host):
+        return
+    short = [
+        str(place)
+        for place, key in enumerate(settings.api_keys)
+        if len(key.get_secret_value()) < SHORTEST_PUBLIC_KEY
+    ]
+    if short:
+        raise ConfigurationError(
+            f"refusing to serve on {settings.host}: api_keys[{', '.join(short)}] has fewer than {SHORTEST_PUBLIC_KEY} characters; "
+            "make a key with `graders keys create`, take a random one such as that of `openssl rand -hex 32`, or bind 127.0.0.1"
         )
 
 
