@@ -6,6 +6,7 @@ import logging.config
 import math
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +14,10 @@ import uvicorn
 
 from graders import ConfigurationError
 from runtime import Settings
-from service import logs
+from service import descriptors, logs
 from service.app import CONFIG_VARIABLE, create_app
 from service.cli.keys import any_in_store
+from service.http_protocol import HttpProtocol
 from service.metrics import DIRECTORY_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -47,16 +49,24 @@ def serve(settings: Settings, config: Path | None) -> None:
         logger.info("there are no API keys: whoever reaches %s may do everything", settings.host)
     # for SIGINT, at which the application does not drain; after SIGTERM nothing is left to wait for
     patience_s = math.ceil(settings.drain_timeout_s)
+    allowed = descriptors.raise_limit()
+    for warning in descriptors.warnings(settings, allowed):
+        logging.config.dictConfig(log_config)
+        logger.warning("%s", warning)
+    run = partial(
+        uvicorn.run,
+        host=settings.host,
+        port=settings.port,
+        loop=LOOP,
+        http=HttpProtocol,
+        ws="none",
+        backlog=descriptors.backlog(settings, allowed),
+        access_log=False,
+        log_config=log_config,
+        timeout_graceful_shutdown=patience_s,
+    )
     if settings.workers == 1:
-        uvicorn.run(
-            create_app(settings),
-            host=settings.host,
-            port=settings.port,
-            loop=LOOP,
-            access_log=False,
-            log_config=log_config,
-            timeout_graceful_shutdown=patience_s,
-        )
+        run(create_app(settings))
         return
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config)
@@ -65,17 +75,7 @@ def serve(settings: Settings, config: Path | None) -> None:
     os.environ["GRADERS_JUDGE_CACHE_MB"] = str(settings.judge_cache_mb)
     with tempfile.TemporaryDirectory(prefix="graders-metrics-") as figures:
         os.environ[DIRECTORY_VARIABLE] = figures
-        uvicorn.run(
-            "service.app:app_from_environment",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            loop=LOOP,
-            access_log=False,
-            log_config=log_config,
-            timeout_graceful_shutdown=patience_s,
-        )
+        run("service.app:app_from_environment", factory=True, workers=settings.workers)
 
 
 def _refuse_weak_keys(settings: Settings) -> None:

@@ -31,7 +31,7 @@ def half_sent(served: Served) -> Iterator[socket.socket]:
     address = urlsplit(served.url)
     with closing(socket.create_connection((address.hostname, address.port), PATIENCE_S)) as connection:
         head = (
-            f"POST {RUN} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(BODY)}\r\nexpect: 100-continue\r\n\r\n"
+            f"POST {RUN} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(BODY)}\r\nexpect: 100-continue\r\n\r\n"
         )
         connection.sendall(head.encode())
         # the server says so when the route asks for the body
