@@ -199,11 +199,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._too_large()
 
     def _feed(self, data: bytes) -> None:
-        number, self._got_body = self._number, False
+        number, self._got_body = self._number + (self._part is _Part.START), False
         self.parser.feed_data(data)
         if self._part is _Part.HEAD:
-            # where a head began among these bytes is not known, but all of it that is complete is counted
-            self._read = self._counted if number != self._number else self._read + len(data)
+            # where a further head began among these bytes is not known, but all of it that is complete is counted
+            self._read = self._read + len(data) if number == self._number else self._counted
         elif self._part is _Part.BODY:
             same = number == self._number and not self._got_body
             self._framing = self._framing + len(data) if same else 0
@@ -257,6 +257,10 @@ class HttpProtocol(HttpToolsProtocol):
         """The head is complete: its request begins, or waits until earlier ones are answered."""
         if len(self.pipeline) >= PIPELINED:
             self._raise(429, f"more than {PIPELINED} requests wait on this connection", "too_many_pipelined")
+        if self.parser.should_upgrade() and _has_body(self.headers):
+            # the parser takes what follows for the other protocol
+            message = "a request with a body cannot change to another protocol: leave out the header upgrade"
+            self._raise(400, message, "invalid_http")
         self._take_authority()
         if sum(name == b"host" for name, _ in self.headers) > 1:
             self._raise(400, "there are two headers host", "repeated_header")
@@ -415,3 +419,10 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._ending = True
             self.transport.abort()
+
+
+def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 "))
+        for name, value in headers
+    )

@@ -57,7 +57,7 @@ class SameOrigin:
                 f"not to {_shown(host)}; make a key with `graders keys create`, or name the host in the setting host_names",
                 code="foreign_host",
             )
-        _check_origin(scope["method"], headers, host)
+        _check_origin(scope, headers, host)
         if scope["method"] not in _READING:
             _check_content_type(headers)
 
@@ -95,8 +95,9 @@ _ONCE = frozenset(
 )
 
 
-def _check_origin(method: str, headers: dict[bytes, bytes], host: bytes | None) -> None:
+def _check_origin(scope: Scope, headers: dict[bytes, bytes], host: bytes | None) -> None:
     """Raise a 403 where a page of another origin is behind a request."""
+    method = scope["method"]
     # no page sets these itself; a link that is followed shows what a page cannot read
     site = headers.get(b"sec-fetch-site", b"none").lower()
     followed = (
@@ -107,7 +108,7 @@ def _check_origin(method: str, headers: dict[bytes, bytes], host: bytes | None) 
     origin = headers.get(b"origin")
     if origin is None and method not in _READING:
         origin = headers.get(b"referer")
-    if origin is not None and not _same(origin, host):
+    if origin is not None and not _same(origin, scope.get("scheme", "http"), host):
         who = _shown(origin)
     elif site not in {b"same-origin", b"none"} and not followed:
         who = f"Sec-Fetch-Site: {_shown(site)}"
@@ -121,14 +122,15 @@ def _check_origin(method: str, headers: dict[bytes, bytes], host: bytes | None) 
     )
 
 
-def _same(origin: bytes, host: bytes | None) -> bool:
+def _same(origin: bytes, scheme: str, host: bytes | None) -> bool:
     """Whether an origin, or the address of a page, is that of the host that is asked."""
     try:
         parts = urlsplit(origin.decode("ascii"))
-        default = _DEFAULT_PORTS[parts.scheme]
-    except (ValueError, KeyError):  # `null` among others
+    except ValueError:
         return False
-    if host is None or parts.username is not None:
+    default = _DEFAULT_PORTS.get(scheme)
+    # `null` has no scheme
+    if default is None or parts.scheme != scheme or host is None or parts.username is not None:
         return False
     name, port = _name_and_port(host)
     theirs = _name_and_port(parts.netloc.encode())
@@ -164,8 +166,8 @@ def _name_and_port(authority: bytes) -> tuple[str, int | None]:
     except UnicodeDecodeError:
         return "", None
     if text.startswith("["):
-        name, _, rest = text[1:].partition("]")
-        if ":" not in name or (rest and not rest.startswith(":")):
+        name, closed, rest = text[1:].partition("]")
+        if not closed or ":" not in name or (rest and not rest.startswith(":")):
             return "", None
         port = rest[1:]
     else:
