@@ -24,9 +24,30 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 CONNECT_S = 10.0
 """Seconds for each address."""
 
+
+def _networks(listed: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, listed.split()))
+
+
+_NOT_PUBLIC = (
+    # IANA IPv4 Special-Purpose Address Registry: what is not globally reachable
+    *_networks("0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24"),
+    *_networks("192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24"),
+    *_networks("240.0.0.0/4"),
+    # IANA IPv6 Special-Purpose Address Registry, the same; Teredo (2001::/32) and ORCHID (2001:10::/28) lie in 2001::/23
+    *_networks("::/128 ::1/128 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001:db8::/32 3fff::/20"),
+    *_networks("5f00::/16 fc00::/7 fe80::/10"),
+    # multicast, and the deprecated site-local addresses
+    *_networks("224.0.0.0/4 ff00::/8 fec0::/10"),
+)
+_PUBLIC_INSIDE = _networks(
+    "192.0.0.9/32 192.0.0.10/32 2001:1::1/128 2001:1::2/128 2001:1::3/128 2001:3::/32 2001:4:112::/48 2001:20::/28 "
+    "2001:30::/28"
+)
+"""What the same registries list as globally reachable although it lies inside one of the networks above."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
-"""All that was ever given out; `is_global` also holds of site-local fec0::/10."""
+"""The only IPv6 unicast addresses that were ever allocated."""
 
 
 class Hosts:
@@ -103,7 +124,11 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, also where it is an IPv4 address inside an IPv6 one."""
+    """Whether an IP address is globally reachable unicast, after IANA's special-purpose address registries.
+
+    An IPv4 address inside an IPv6 address (mapped, NAT64 `64:ff9b::/96`, 6to4) counts as that IPv4 address. Teredo addresses are
+    never public, whatever they embed.
+    """
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -116,7 +141,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inside))
         if found not in _UNICAST:
             return False
-    return found.is_global and not found.is_multicast and not found.is_reserved
+    listed = any(found in network for network in _NOT_PUBLIC)
+    return not listed or any(found in network for network in _PUBLIC_INSIDE)
 
 
 def not_allowed(why: str, host: str, port: int) -> GradingError:

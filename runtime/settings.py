@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -89,8 +89,19 @@ class Settings(BaseSettings):
     """Address that the service binds."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port that the service binds; 0 lets the system choose."""
+    host_names: tuple[str, ...] = ()
+    """Names besides those of this machine, such as a proxy's, to which a service without API keys answers: values of the header
+    `Host`, without a port."""
     workers: int = Field(default=1, ge=1, le=1024)
     """Processes of the service that share the port."""
+    connections: int | None = Field(default=None, ge=1)
+    """Connections that one process of the service has at once; None: as many as file descriptors leave, at most 16,384."""
+    connections_per_address: int | None = Field(default=None, ge=1)
+    """Connections of one address of clients, or of one IPv6 network of 64 bits; None: half of `connections`."""
+    head_timeout_s: float = Field(default=10.0, gt=0, le=600)
+    """Seconds that the head of a request may take to arrive, and a new connection to send one."""
+    idle_timeout_s: float = Field(default=20.0, gt=0, le=3600)
+    """Seconds that a connection is kept for its next request; more than the usual clients keep theirs, so that these close first."""
     api_keys: tuple[SecretStr, ...] = ()
     """Keys that clients must send and that allow everything, besides those of `graders keys`; without any of either,
     everyone who reaches the port may grade."""
@@ -138,6 +149,19 @@ class Settings(BaseSettings):
     """Evals that there may be; a further one is refused until one is deleted."""
     files_kept: int = Field(default=10_000, ge=1)
     """Uploaded files that there may be; a further one is refused until one is deleted, or has expired."""
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_that_can_be_sent(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        """Refuse keys that everyone has sent who sends none, or that no header can carry as they are."""
+        for place, key in enumerate(keys):
+            text = key.get_secret_value()
+            if not text or text != text.strip():
+                why = (
+                    f"api_keys[{place}] is empty, or has white space around it; leave it out, or write a key"
+                )
+                raise ValueError(why)
+        return keys
 
     @classmethod
     def load(cls, config: Path | None = None, **arguments: Any) -> "Settings":

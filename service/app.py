@@ -18,8 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graders import Registry
 from graders.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
-from service import errors, openapi
+from runtime.causes import OTHER
+from service import descriptors, errors, http_protocol, openapi
 from service.compression import Compression
+from service.connections import Connections
 from service.direct import Direct, Handler
 from service.draining import Intake
 from service.evals.engine import Engine
@@ -30,6 +32,7 @@ from service.middleware import Gate, Watch
 from service.named import NamedInUse
 from service.queues import Queues
 from service.routes import evals, files, grade, graders, health, metrics, named, schema
+from service.same_origin import SameOrigin
 from service.stats import Statistics
 from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
 from service.store.keys import Keys
@@ -83,7 +86,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     settings = settings or Settings.load()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         tracing.open()
         async with (
             aclosing(tracing),
@@ -112,8 +115,11 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
             gc.collect()
             gc.freeze()
             app.state.ready = True
-            with intake.drained_on_sigterm(settings.drain_timeout_s):
-                yield
+            with (
+                intake.drained_on_sigterm(settings.drain_timeout_s),
+                descriptors.accept_errors_logged_once_a_minute(),
+            ):
+                yield {http_protocol.STATE: connections}
             app.state.ready = False
             await app.state.eval_engine.close()
             await summed.close()
@@ -124,6 +130,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
 
     app = Service(title="rft-graders", version=version("rft-graders"), lifespan=lifespan)
     app.state.settings, app.state.ready = settings, False
+    app.state.warnings = descriptors.warnings(settings, allowed := descriptors.limit())
     app.state.metrics = counted = Metrics()
     app.state.queues = queues = Queues.of(settings)
     app.state.grader_schema = b""
@@ -139,8 +146,17 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
         body_timeout_s=settings.body_timeout_s,
         keyring=keyring,
         intake=intake,
+        same_origin=SameOrigin(settings.host_names),
     )
     watch = Watch(gate, metrics=counted)
+    limit = descriptors.connections(settings, allowed)
+    connections = Connections(
+        limit,
+        settings.connections_per_address or max(1, limit // 2),
+        head_timeout_s=settings.head_timeout_s,
+        idle_timeout_s=settings.idle_timeout_s,
+        on_refusal=lambda status: counted.answered(OTHER, OTHER, status, 0.0),
+    )
     app.front = Traced(watch, tracing=tracing)
     return app
 

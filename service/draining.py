@@ -42,6 +42,11 @@ class Refusal(ApiError):
         return response
 
 
+def ending() -> Refusal:
+    """The answer to a request that a process does not take, or does not finish, because it ends."""
+    return Refusal(503, "this process is ending; ask again", code="draining", after_s=AGAIN_S)
+
+
 class Intake:
     """The requests that run in this process, and whether it takes more.
 
@@ -58,7 +63,7 @@ class Intake:
     def check(self) -> None:
         """Raise the answer to a new request, a 503, where it takes none any more."""
         if self.draining:
-            raise Refusal(503, "this process is ending; ask again", code="draining", after_s=AGAIN_S)
+            raise ending()
 
     def enter(self, task: Task) -> None:
         """Wait for a task, which answers a request, until it has left.
@@ -76,8 +81,20 @@ class Intake:
         if not self._running:
             self._idle.set()
 
+    def cuts_off(self) -> bool:
+        """Whether the running task, which was cancelled, was cancelled because the process ends.
+
+        If so its cancellation is over: it may still answer its request.
+        """
+        task = asyncio.current_task()
+        if task is None or not self.draining:
+            return False
+        while task.uncancel():
+            pass
+        return True
+
     async def drain(self, timeout_s: float) -> None:
-        """Take nothing new, and wait for what runs; what takes longer is cancelled."""
+        """Take nothing new, and wait for what runs; what takes longer is cancelled, and answered with a 503 if it still can be."""
         self.draining = True
         try:
             async with asyncio.timeout(timeout_s):
@@ -91,12 +108,12 @@ class Intake:
         """Inside, SIGTERM drains, and only then reaches the server's own handler.
 
         A second one changes nothing: who stops a whole group of processes tells each of them, and so does their parent.
-        SIGINT ends them without draining.
+        SIGINT reaches it at once: it closes its port, and itself waits for what runs.
 
         Nothing happens outside the main thread, which alone hears signals, and where the server has no handler of its
         own kind: it must be one that was set with `signal.signal`, as uvicorn does.
         """
-        server = signal.getsignal(signal.SIGTERM)
+        server, interrupted = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or not callable(server):
             yield
             return
@@ -111,10 +128,17 @@ class Intake:
                 self.draining = True
                 loop.call_soon_threadsafe(lambda: draining.add(loop.create_task(drain(frame))))
 
+        def told_by_keyboard(number: int, frame: FrameType | None) -> None:
+            self.draining = True
+            if callable(interrupted):
+                interrupted(number, frame)
+
         signal.signal(signal.SIGTERM, told)
+        signal.signal(signal.SIGINT, told_by_keyboard)
         try:
             yield
         finally:
             signal.signal(signal.SIGTERM, server)
+            signal.signal(signal.SIGINT, interrupted)
             for task in draining:
                 task.cancel()

@@ -16,10 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.causes import OTHER
 from service import logs
-from service.draining import Intake, Task
+from service.draining import Intake, Task, ending
 from service.errors import ApiError
-from service.keys import Keyring, Limits
+from service.keys import ANYONE, Keyring, Limits
 from service.metrics import Metrics
+from service.same_origin import SameOrigin
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +102,10 @@ class Gate:
         body_timeout_s: float,
         keyring: Keyring,
         intake: Intake,
+        same_origin: SameOrigin,
     ) -> None:
         self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
+        self._same_origin = same_origin
         self._arrivals = Arrivals(body_timeout_s)
         self._keyring, self._intake, self._limits = keyring, intake, Limits()
         self._held_back = 0
@@ -123,28 +126,19 @@ class Gate:
                 message["headers"] = [*message.get("headers", ()), shown]
             await send(message)
 
-        path, state = scope["path"], scope["state"]
-        task = cast("Task", asyncio.current_task())  # there is none only outside the loop
-        limit = state["body_limit"] = self._body_limits.get(path, self._body_limit)
-        state["client"], state["headers"] = "", headers
+        scope["state"]["client"], scope["state"]["headers"] = "", headers
         try:
-            if path in OPEN_PATHS:
-                if path == READY_PATH:
-                    self._intake.check()
-                await self._app(scope, receive, send_with_id)
-                return
-            self._intake.enter(task)  # before the key is looked up: the process must not end meanwhile
-            try:
-                bounded = self._arrivals.bounded(receive, limit, task)
-                await self._let_in(scope, headers, bounded, send_with_id)
-            finally:
-                self._intake.leave(task)
+            await self._enter(scope, headers, receive, send_with_id)
         except ApiError as refusal:
             if refusal.status == TOO_MANY:
                 await self._hold_back()
             await refusal.response()(scope, receive, send_with_id)
         except ClientDisconnect:
             pass  # nobody is there to be answered
+        except asyncio.CancelledError:
+            if started or not self._intake.cuts_off():
+                raise
+            await ending().response()(scope, receive, send_with_id)
         except Exception:
             logger.exception("request %s failed", request_id)
             if started:
@@ -153,6 +147,24 @@ class Gate:
                 500, f"the service failed; its log says why under {request_id}", code="internal_error"
             )
             await failed.response()(scope, receive, send_with_id)
+
+    async def _enter(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        """Count a request as running while it is answered, or raise what it is answered with instead."""
+        path = scope["path"]
+        task = cast("Task", asyncio.current_task())  # there is none only outside the loop
+        limit = scope["state"]["body_limit"] = self._body_limits.get(path, self._body_limit)
+        if path in OPEN_PATHS:
+            if path == READY_PATH:
+                self._intake.check()
+            await self._app(scope, receive, send)
+            return
+        self._intake.enter(task)  # before the key is looked up: the process must not end meanwhile
+        try:
+            await self._let_in(scope, headers, self._arrivals.bounded(receive, limit, task), send)
+        finally:
+            self._intake.leave(task)
 
     async def _hold_back(self) -> None:
         """Let a client wait for a refusal: one that asks again at once would keep the others waiting with refusals alone."""
@@ -171,6 +183,8 @@ class Gate:
         state = scope["state"]
         caller = await self._keyring.caller(_given_key(headers))
         state["client"], state["caller"] = caller.client, caller
+        if caller is ANYONE:
+            self._same_origin.check(scope)
         caller.check(scope["method"], scope["path"])
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > state["body_limit"]:

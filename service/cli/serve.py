@@ -6,6 +6,7 @@ import logging.config
 import math
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +14,10 @@ import uvicorn
 
 from graders import ConfigurationError
 from runtime import Settings
-from service import logs
+from service import descriptors, logs
 from service.app import CONFIG_VARIABLE, create_app
 from service.cli.keys import any_in_store
+from service.http_protocol import HttpProtocol
 from service.metrics import DIRECTORY_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -24,14 +26,19 @@ LOOP: Literal["asyncio"] = "asyncio"
 """What uvicorn runs on. uvloop answers some 5 % more requests a second, but accepts one connection in each of its rounds: while a
 trainer opens 256 at once, the last of them wait for seconds."""
 
+SHORTEST_PUBLIC_KEY = 16
+"""Characters that each of `api_keys` has at least where the service binds an address that is not loopback."""
+
 
 def serve(settings: Settings, config: Path | None) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        ConfigurationError: When it would be open to everyone on a public address, or has no database.
+        ConfigurationError: When it would be open to everyone on a public address, or protected by a key of fewer than 16
+            characters there; or has no database.
     """
     log_config = logs.configuration(settings)
+    _refuse_weak_keys(settings)
     if not settings.api_keys and not any_in_store(settings):
         if not _is_loopback(settings.host):
             raise ConfigurationError(
@@ -42,16 +49,24 @@ def serve(settings: Settings, config: Path | None) -> None:
         logger.info("there are no API keys: whoever reaches %s may do everything", settings.host)
     # for SIGINT, at which the application does not drain; after SIGTERM nothing is left to wait for
     patience_s = math.ceil(settings.drain_timeout_s)
+    allowed = descriptors.raise_limit()
+    for warning in descriptors.warnings(settings, allowed):
+        logging.config.dictConfig(log_config)
+        logger.warning("%s", warning)
+    run = partial(
+        uvicorn.run,
+        host=settings.host,
+        port=settings.port,
+        loop=LOOP,
+        http=HttpProtocol,
+        ws="none",
+        backlog=descriptors.backlog(settings, allowed),
+        access_log=False,
+        log_config=log_config,
+        timeout_graceful_shutdown=patience_s,
+    )
     if settings.workers == 1:
-        uvicorn.run(
-            create_app(settings),
-            host=settings.host,
-            port=settings.port,
-            loop=LOOP,
-            access_log=False,
-            log_config=log_config,
-            timeout_graceful_shutdown=patience_s,
-        )
+        run(create_app(settings))
         return
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config)
@@ -60,16 +75,25 @@ def serve(settings: Settings, config: Path | None) -> None:
     os.environ["GRADERS_JUDGE_CACHE_MB"] = str(settings.judge_cache_mb)
     with tempfile.TemporaryDirectory(prefix="graders-metrics-") as figures:
         os.environ[DIRECTORY_VARIABLE] = figures
-        uvicorn.run(
-            "service.app:app_from_environment",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            loop=LOOP,
-            access_log=False,
-            log_config=log_config,
-            timeout_graceful_shutdown=patience_s,
+        run("service.app:app_from_environment", factory=True, workers=settings.workers)
+
+
+def _refuse_weak_keys(settings: Settings) -> None:
+    """Raise an error for keys that could be guessed by anyone who reaches a public address.
+
+    Keys of `graders keys` are never that short: they are made of 256 random bits.
+    """
+    if _is_loopback(settings.host):
+        return
+    short = [
+        str(place)
+        for place, key in enumerate(settings.api_keys)
+        if len(key.get_secret_value()) < SHORTEST_PUBLIC_KEY
+    ]
+    if short:
+        raise ConfigurationError(
+            f"refusing to serve on {settings.host}: api_keys[{', '.join(short)}] has fewer than {SHORTEST_PUBLIC_KEY} characters; "
+            "make a key with `graders keys create`, take a random one such as that of `openssl rand -hex 32`, or bind 127.0.0.1"
         )
 
 

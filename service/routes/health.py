@@ -14,6 +14,10 @@ def _status(word: str) -> dict[str, Any]:
     return {"type": "object", "required": ["status"], "properties": {"status": {"const": word}}}
 
 
+_READY = _status("ready")
+_READY["properties"]["warnings"] = {"type": "array", "items": {"type": "string"}}
+
+
 @router.get("/healthz", responses={200: {"content": {"application/json": {"schema": _status("ok")}}}})
 async def healthz() -> dict[str, str]:
     """The process answers."""
@@ -23,7 +27,7 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz",
     responses={
-        200: {"content": {"application/json": {"schema": _status("ready")}}},
+        200: {"content": {"application/json": {"schema": _READY}}},
         503: {
             "description": "It still loads, or is ending.",
             "content": {"application/json": {"schema": {"anyOf": [_status("starting"), ERROR]}}},
@@ -32,5 +36,8 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(request: Request) -> JSONResponse:
     """The service has loaded what it needs, and grades."""
-    ready = request.app.state.ready
-    return JSONResponse({"status": "ready" if ready else "starting"}, 200 if ready else 503)
+    state = request.app.state
+    if not state.ready:
+        return JSONResponse({"status": "starting"}, 503)
+    # what an operator should mend, though requests are taken
+    return JSONResponse({"status": "ready", **({"warnings": state.warnings} if state.warnings else {})})

@@ -571,14 +571,48 @@ async def test_a_name_that_nobody_knows_is_no_answer(host: str) -> None:
         await network.connect_tcp(host, 443)
 
 
+# IANA IPv4 and IPv6 Special-Purpose Address Registries: prefix and whether it is globally reachable; None stands for "N/A"
+REGISTRY = {
+    "0.0.0.0/8": False, "0.0.0.0/32": False, "10.0.0.0/8": False, "100.64.0.0/10": False, "127.0.0.0/8": False,
+    "169.254.0.0/16": False, "172.16.0.0/12": False, "192.0.0.0/24": False, "192.0.0.0/29": False, "192.0.0.8/32": False,
+    "192.0.0.9/32": True, "192.0.0.10/32": True, "192.0.0.170/32": False, "192.0.0.171/32": False, "192.0.2.0/24": False,
+    "192.31.196.0/24": True, "192.52.193.0/24": True, "192.88.99.0/24": None, "192.88.99.2/32": False,
+    "192.168.0.0/16": False, "192.175.48.0/24": True, "198.18.0.0/15": False, "198.51.100.0/24": False,
+    "203.0.113.0/24": False, "240.0.0.0/4": False, "255.255.255.255/32": False,
+    "::1/128": False, "::/128": False, "64:ff9b:1::/48": False, "100::/64": False,
+    "100:0:0:1::/64": False, "2001::/23": False, "2001::/32": None, "2001:1::1/128": True, "2001:1::2/128": True,
+    "2001:1::3/128": True, "2001:2::/48": False, "2001:3::/32": True, "2001:4:112::/48": True, "2001:10::/28": None,
+    "2001:20::/28": True, "2001:30::/28": True, "2001:db8::/32": False, "2620:4f:8000::/48": True, "3fff::/20": False,
+    "5f00::/16": False, "fc00::/7": False, "fe80::/10": False,
+}  # fmt: skip
+# three stand for the IPv4 addresses inside them, which are tested below: ::ffff:0:0/96, 64:ff9b::/96 and 2002::/16
+
+
+@pytest.mark.parametrize(("prefix", "reachable"), REGISTRY.items())
+def test_of_special_purpose_networks_only_the_globally_reachable_ones_are_public(
+    prefix: str, reachable: bool | None
+) -> None:
+    network = ipaddress.ip_network(prefix)
+    own = [
+        other
+        for other in map(ipaddress.ip_network, REGISTRY)
+        if other.version == network.version and other != network and other.subnet_of(network)  # type: ignore[arg-type]
+    ]
+    for address in (network[0], network[-1], network[network.num_addresses // 2]):
+        if not any(address in other for other in own):
+            assert is_public(str(address)) == bool(reachable), address
+
+
 @pytest.mark.parametrize(
     "address",
     [
-        "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1",
-        "198.18.0.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1",
-        "fe80::1%eth0", "fc00::1", "fec0::1", "ff02::1", "::127.0.0.1", "::ffff:10.0.0.1", "::ffff:127.0.0.1",
-        "64:ff9b::7f00:1", "64:ff9b::10.0.0.1", "64:ff9b:1::1", "2002:7f00:1::", "2002:a00:1::1", "2001:db8::1",
-        "2001::1", "", "localhost",
+        "224.0.0.1", "239.1.1.1", "fe80::1%eth0", "fec0::1", "ff02::1", "ff0e::1", "::127.0.0.1", "::1.1.1.1",
+        "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:0:10.0.0.1",
+        "64:ff9b::7f00:1", "64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::1.1.1.1",
+        "2002:7f00:1::", "2002:a00:1::1", "2002:a9fe:a9fe::1", "2002:c0a8:101:1::1",
+        "2001::1", "2001:0:4136:e378:8000:63bf:f5ff:fffe", "2001:0:a00:1::", "2001:0:101:101:0:0:fefe:fefe",
+        "3fff::1", "3fff:fff:ffff::1", "5f00::1", "100:0:0:1::1", "4000::1", "e000::1",
+        "", "localhost", "1.1.1", "0x7f000001", "2130706433", "010.0.0.1", "1.1.1.1.", "::ffff:1.1.1.1/96",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
@@ -587,8 +621,12 @@ def test_addresses_that_are_not_public(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["1.1.1.1", PUBLIC, "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1", "2002:101:101::1"],
-)
+    [
+        "1.1.1.1", PUBLIC, "100.128.0.1", "172.32.0.1", "192.0.1.1", "198.20.0.1", "223.255.255.255",
+        "2606:4700::1111", "2001:200::1", "2001:4860:4860::8888", "3ffe::1", "3fff:1000::1", "2003::1",
+        "::ffff:1.1.1.1", "64:ff9b::1.1.1.1", "2002:101:101::1",
+    ],
+)  # fmt: skip
 def test_addresses_that_are_public(address: str) -> None:
     assert is_public(address)
 
@@ -598,6 +636,8 @@ def test_an_ipv4_address_is_as_public_inside_an_ipv6_address_as_alone(address: i
     alone = is_public(str(address))
     assert is_public(f"::ffff:{address}") == alone
     assert is_public(f"64:ff9b::{address}") == alone
+    packed = address.packed.hex()
+    assert is_public(f"2002:{packed[:4]}:{packed[4:]}::1") == alone
 
 
 @pytest.mark.parametrize(

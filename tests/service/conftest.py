@@ -12,6 +12,7 @@ from openai import OpenAI
 
 from runtime import Settings
 from service.app import create_app
+from service.http_protocol import HttpProtocol
 
 
 @contextlib.contextmanager
@@ -19,7 +20,8 @@ def served(settings: Settings, prepare: Callable[[FastAPI], None] = lambda app: 
     """Serve on a free port, in a thread; gives the address. `prepare` may add routes before."""
     app = create_app(settings)
     prepare(app)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
+    config = uvicorn.Config(app, port=0, http=HttpProtocol, ws="none", log_level="error", lifespan="on")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

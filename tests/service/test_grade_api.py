@@ -319,7 +319,7 @@ def test_a_line_comes_before_the_batch_is_done_and_who_leaves_cancels_the_rest(s
 def test_who_leaves_while_a_batch_is_graded_cancels_it(serve: Serve) -> None:
     rows = [{"sample": f"slow {number}"} for number in range(200)]
     content = json.dumps({"grader": JUDGED, "rows": rows}).encode()
-    head = f"POST {BATCH} HTTP/1.1\r\nhost: a\r\ncontent-length: {len(content)}\r\n\r\n".encode()
+    head = f"POST {BATCH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content)}\r\n\r\n".encode()
     with JudgeServer([delayed(verdict(0.5), 0.3)]) as judge:
         settings = judged_by(judge, concurrency=8).model_copy(update={"concurrency": 8})
         with serve(settings) as address:

@@ -1,0 +1,54 @@
+"""What `graders serve` refuses before anything starts."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.service.serving import PATIENCE_S, PROGRAM, serving
+
+LONG = "0123456789abcdef"
+
+
+def refused(tmp_path: Path, keys: list[str], *options: str) -> "subprocess.CompletedProcess[str]":
+    """What becomes of a service with these keys that should not start."""
+    return subprocess.run(
+        [str(PROGRAM), "serve", "--port", "0", *options],
+        env={**os.environ, "GRADERS_API_KEYS": json.dumps(keys), "GRADERS_DATABASE": str(tmp_path / "s.sqlite")},
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+@pytest.mark.parametrize(("keys", "places"), [(["secret"], "0"), ([LONG, LONG[1:], "x"], "1, 2")])
+def test_on_a_public_address_keys_of_fewer_than_16_characters_are_refused(
+    tmp_path: Path, host: str, keys: list[str], places: str
+) -> None:
+    done = refused(tmp_path, keys, "--host", host)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: refusing to serve on {host}: api_keys[{places}] has fewer than 16")
+    assert done.stderr.count("\n") == 1
+    assert not any(key in done.stderr for key in keys if len(key) > 1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("key", ["", " ", "with space ", "\ttab-before-it-here"])
+def test_keys_that_no_header_carries_are_refused_everywhere(tmp_path: Path, key: str) -> None:
+    done = refused(tmp_path, [LONG, key])
+    assert done.returncode == 2
+    assert "api_keys[1] is empty, or has white space around it" in done.stderr
+
+
+@pytest.mark.parametrize(("host", "key"), [("127.0.0.1", "short"), ("0.0.0.0", LONG)])
+def test_long_keys_are_taken_everywhere_and_short_ones_on_loopback(
+    tmp_path: Path, host: str, key: str
+) -> None:
+    settings = {"GRADERS_API_KEYS": json.dumps([key]), "GRADERS_DATABASE": str(tmp_path / "s.sqlite")}
+    with serving(settings, "--host", host) as served:
+        assert served.url.startswith(f"http://{host}:")
