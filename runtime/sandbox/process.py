@@ -1,27 +1,27 @@
 """A process of the sandbox that one grading has for itself: plain data to and fro."""
 
-import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from graders import GradingError
 from graders.context import Ended
+from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.inside.plain import NotPlain, decode, encode
 from runtime.sandbox.session import Session, SessionEnded
-from runtime.sandbox.verdicts import ended, failure, timed_out
+from runtime.sandbox.verdicts import ended, failure, out_of_time
 
 
 class SandboxProcess:
-    """Implements `graders.context.Process` with a session.
-
-    Attributes:
-        seconds: How long, in all, it was waited for.
-    """
+    """Implements `graders.context.Process` with a session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._loop = asyncio.get_running_loop()
-        self.seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The time that it had while it was waited for, in all; see `runtime.sandbox.clock`."""
+        return self._session.clock.charged
 
     async def ask(self, message: object, *, timeout_s: float) -> Any:
         """Send plain data and wait for the answer."""
@@ -36,26 +36,21 @@ class SandboxProcess:
 
     async def finish(self, message: object, *, timeout_s: float) -> Ended:
         """Send plain data and wait until the process ends by itself."""
-        status = await self._within(timeout_s, message, lambda: asyncio.shield(self._session.ended))
+        status = await self._within(timeout_s, message, self._session.finish)
         streams = self._session.streams
-        if status is None or status & 0x7F or streams.full:
+        if not self._session.is_ready or status is None or not os.WIFEXITED(status) or streams.full:
             raise ended(self._session, SessionEnded(status))
-        return Ended(status >> 8, streams.whole(streams.stdout), streams.tail(streams.stderr))
+        return Ended(os.WEXITSTATUS(status), streams.whole(streams.stdout), streams.tail(streams.stderr))
 
-    async def _within(self, timeout_s: float, message: object, answer: "Callable[[], Awaitable[Any]]") -> Any:
-        started = self._loop.time()
+    async def _within(self, timeout_s: float, message: object, answer: Callable[[], Awaitable[Any]]) -> Any:
         try:
             body = encode(message)
         except NotPlain as error:
             raise GradingError(f"this cannot be sent to the sandbox: {error}") from None
+        self._session.send(body)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._session.send(body)
-                return await answer()
-        except TimeoutError:
-            self._session.kill()
-            raise timed_out(timeout_s, self._session.streams) from None
+            return await self._session.within(timeout_s, answer)
+        except OutOfTime as end:
+            raise out_of_time(timeout_s, end, self._session.streams) from None
         except SessionEnded as end:
             raise ended(self._session, end) from None
-        finally:
-            self.seconds += self._loop.time() - started

@@ -12,6 +12,8 @@ from .channel import Channel
 CHANNEL = 3
 """The descriptor of a child's channel; 0, 1 and 2 are its standard input, output and error."""
 RULESET = 4
+READY = b"R"
+"""The first byte that a session sends, when it is locked and before it has read anything; the kernel adds its process id."""
 ROLES: dict[bytes, Callable[[Channel], None]] = {
     b"compiling": compiling.serve,
     b"grade": grade.serve,
@@ -104,7 +106,9 @@ def run(lock: Lock, session: int, *streams: int) -> NoReturn:
         for target, source in enumerate(streams):
             os.dup2(source, target)
         os.dup2(session, CHANNEL)
+        os.setsid()  # a scheduling group of its own, where the kernel groups sessions: its threads share its share
         lock.apply()
+        os.write(CHANNEL, READY)
         serve(Channel(CHANNEL))
         status = 0
     except BaseException as error:  # noqa: BLE001  # whatever happened: this process must not become a second zygote
