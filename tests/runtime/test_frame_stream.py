@@ -1,6 +1,7 @@
 """No wait for a frame loses a byte: timed out or cancelled at any point, with frames that are split anywhere."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -208,7 +209,8 @@ async def test_a_send_that_is_given_up_goes_on_where_it_stopped(pair: Pair) -> N
         await asyncio.wait({flushing})
         flushing = asyncio.ensure_future(pair.stream.flush())
         await turns(1)
-        received += pair.theirs.recv(1 << 20)
+        with contextlib.suppress(BlockingIOError):
+            received += pair.theirs.recv(1 << 20)
     while len(received) < len(body) + 4:
         received += pair.theirs.recv(1 << 20)
     assert received == framed(body)

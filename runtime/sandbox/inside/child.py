@@ -37,6 +37,7 @@ class Lock:
         threads: int | None,
         cpu_seconds: int | None,
         parent: int,
+        counts_alone: bool,
     ) -> None:
         """Make everything ready.
 
@@ -49,6 +50,7 @@ class Lock:
             threads: How many threads a child may have; None where they cannot be limited.
             cpu_seconds: Processor time of one child; None for no limit.
             parent: The process id of the parent as this process sees it: the zygote's, for its children.
+            counts_alone: Whether its threads are counted apart from those of other children.
         """
         self.layers = layers
         steps: list[Callable[[], object]] = []
@@ -56,11 +58,17 @@ class Lock:
             steps.append(partial(os.dup2, ruleset, RULESET))
         if "descriptors" in layers:
             steps.append(_closing(RULESET if ruleset is None else RULESET + 1))
-        steps.append(privileges.ending_with(parent))
         if "mount" in layers:
             steps += root.scratch(scratch_bytes, scratch_files)
-            if "capabilities" in layers:
-                steps.append(privileges.dropping_last())
+        if counts_alone:
+            # the kernel counts the threads of a user in a user namespace: in one that others share, a process that
+            # starts as many as it may would leave the others none
+            steps.append(kernel.prepared("unshare", kernel.CLONE_NEWUSER))
+            if "not_dumpable" in layers:
+                steps.append(privileges.hide_memory)  # the kernel undoes it when rights change
+        steps.append(privileges.ending_with(parent))  # likewise
+        if "capabilities" in layers and ("mount" in layers or counts_alone):
+            steps.append(privileges.dropping_last())
         if "rlimits" in layers:
             steps.append(partial(limits.apply_own, threads, cpu_seconds))
         if ruleset is not None:

@@ -201,10 +201,11 @@ def _wait_for(first: int) -> NoReturn:
 
 
 def _lock(
-    place: _Place, setup: dict[str, Any], *, listed: Collection[str] = (), needs: Collection[str] = ()
+    place: _Place, setup: dict[str, Any], *, listed: Collection[str] = (), needs: Collection[str] | None = None
 ) -> child.Lock:
-    """Lock this process as far as a zygote may be locked, and make the lock of its children."""
+    """Lock this process as far as a zygote may be locked, and make the lock of its children; with `needs`, its own."""
     layers = place.layers
+    is_zygote, needs = needs is None, needs or ()
     try:
         if "capabilities" in layers:
             privileges.keep_one() if "mount" in layers else privileges.drop_all()
@@ -223,7 +224,8 @@ def _lock(
         ruleset=_ruleset(place, listed, needs),
         scratch_bytes=setup["disk_bytes"],
         scratch_files=setup["disk_files"],
-        threads=limits.THREADS if "user" in layers else None,
+        threads=(limits.THREADS if is_zygote else limits.WORKER_THREADS) if "user" in layers else None,
+        counts_alone=is_zygote and "user" in layers,
         cpu_seconds=setup["cpu_seconds"],
         parent=place.parent,
     )
