@@ -159,11 +159,10 @@ class Evaluator:
         """
         grader = await self._compiled.load_aside(config)
         if grader not in self._prepared:
-            if not grader.built_in:
-                await self._pool.prepare(grader)
+            is_ready = grader.built_in or await self._pool.prepare(grader)
             for _, inner in grader.inner():
                 await self.prepare(inner)
-            if await self._is_prepared(grader):
+            if is_ready and await self._is_prepared(grader):
                 self._prepared.add(grader)
         return grader
 

@@ -29,7 +29,6 @@ from runtime.sandbox.host import Reached, trial_shape
 from runtime.sandbox.layers import NAMESPACES, Level
 from runtime.sandbox.programs import Programs
 from runtime.sandbox.session import Session
-from runtime.sandbox.verdicts import ZygoteDied
 from runtime.sandbox.zygote import Zygote, ZygoteFailed, environment
 
 TIMEOUT_S = 10.0
@@ -87,9 +86,13 @@ class Trial:
     remedy: str = ""
 
 
+NOBODY = 65_534
+"""The number that the kernel shows for users whom a user namespace does not know."""
+
+
 def learn_its_real_user(target: Target) -> str | None:
-    """Learns the host's number of the user who started it; inside it is 1."""
-    return f"it is user {os.getuid()}" if os.getuid() != 1 else None
+    """Learns the host's number of the user who started it; inside it is 65534, as for every user who has no number there."""
+    return f"it is user {os.getuid()}" if os.getuid() != NOBODY else None
 
 
 def see_a_message_queue(target: Target) -> str | None:
@@ -281,7 +284,7 @@ class _Place:
         """What came of the act in a process with these layers, also in words."""
         try:
             answer = await self._answer(canary, layers, arena)
-        except (ZygoteFailed, ZygoteDied) as error:
+        except ZygoteFailed as error:
             return "broken", str(error)
         ended, said = how_it_ended(answer)
         said = said.removeprefix("python: ").removeprefix(f"{EVIDENCE}: ")
@@ -297,13 +300,12 @@ class _Place:
 
         Raises:
             ZygoteFailed: When there is no process with these layers.
-            ZygoteDied: When it was killed from outside.
         """
         job = Job(await self._programs.get(canary.program + CALL, None), TIMEOUT_S, None)
         zygote = await Zygote.start(trial_shape(layers))
         try:
             session = zygote.fork(OUTPUT_BYTES)
-            await session.send(*job.begin())
+            session.send(*job.begin())
             answers, end = await ask(session, job, [to_json(["attack", arena.target(control=False)])])
             session.release()
         finally:

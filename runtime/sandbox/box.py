@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from graders import ConfigurationError, FailureKind, GradingError, Sandbox
 from graders.context import Isolation
 from runtime.sandbox.crew import Answer, Crew, Job, Overtaken, Turn, ask
-from runtime.sandbox.host import Host, unavailable
+from runtime.sandbox.host import Host
 from runtime.sandbox.images import Image, Images
 from runtime.sandbox.layers import FOREIGN, Level
 from runtime.sandbox.pool import ZygotePool
@@ -24,14 +24,13 @@ from runtime.sandbox.process import SandboxProcess
 from runtime.sandbox.programs import Programs
 from runtime.sandbox.room import Pace
 from runtime.sandbox.session import Session
-from runtime.sandbox.verdicts import ZygoteDied
 from runtime.sandbox.zygote import Shape
 from runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 2
-"""A zygote may die of something else than the grading that it was at; one that two zygotes died with is to blame."""
+"""A grading that the machine, or somebody outside, has stopped is done again once; then it is ungraded."""
 KEPT_CREWS = 32
 KEPT_SHAPES = 256
 KEPT_PACES = 1024
@@ -137,7 +136,7 @@ class LocalSandbox:
         async with self._pool.room(client):
             session = await self._session(found, memory_mb)
             try:
-                await session.send(role.encode())
+                session.send(role.encode())
                 yield SandboxProcess(session)
             finally:
                 session.release()
@@ -213,7 +212,7 @@ class LocalSandbox:
             Overtaken: When its turn is over.
         """
         loop = asyncio.get_running_loop()
-        for _ in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 session = await self._start(job)
             except GradingError as error:
@@ -221,14 +220,14 @@ class LocalSandbox:
             began = loop.time()
             try:
                 answers, end = await ask(session, job, [row], begin=True, turn=turn)
-                return end or answers[0]
-            except ZygoteDied:
-                continue
             finally:
                 if pace is not None:
                     pace.note(loop.time() - began)
                 session.release()
-        return unavailable("python: the processes that others are made of ended with it, again and again")
+            answer = end or answers[0]
+            if attempt == ATTEMPTS or isinstance(answer, float) or not answer.failure.retryable:
+                return answer
+        raise AssertionError("the last attempt returns")
 
     def _explained(self, answer: Answer) -> Answer:
         """A missing module's failure says which image has it."""

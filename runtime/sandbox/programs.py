@@ -6,11 +6,13 @@ import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
+from graders import GradingError
 from graders.errors import CodeFailure
-from runtime.sandbox.host import unavailable
+from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.session import Session, SessionEnded
-from runtime.sandbox.verdicts import ZygoteDied, ended, timed_out
+from runtime.sandbox.verdicts import ended, out_of_time
 
 COMPILE_SECONDS = 30.0
 KEPT = 256
@@ -60,15 +62,11 @@ class Programs:
         if digest not in self._kept:
             try:
                 program = await self._compile(digest, text, image)
-            except (ZygoteDied, CodeFailure):
+            except GradingError:
                 try:
                     program = await self._compile(digest, text, image)
-                except ZygoteDied:
-                    raise unavailable(
-                        "python: its source cannot be compiled: the zygotes end as it begins"
-                    ) from None
                 except CodeFailure as error:
-                    # a source can crash the compiler; it is not kept, for a process may also be killed from outside
+                    # a source can crash the compiler; it is not kept, for memory may also have been short
                     return Program(digest, image, text, problem=f"it cannot be compiled: {error}")
             self._kept[digest] = program
             if len(self._kept) > KEPT:
@@ -79,20 +77,16 @@ class Programs:
     async def _compile(self, digest: str, text: bytes, image: str | None) -> Program:
         session = await self._start(image)
         try:
-            async with asyncio.timeout(COMPILE_SECONDS):
-                return await self._converse(session, digest, text, image)
-        except TimeoutError:
-            raise timed_out(COMPILE_SECONDS, session.streams) from None
+            session.send(b"compiling", text)
+            told = json.loads(await session.within(COMPILE_SECONDS, partial(session.receive, MAX_ANSWER)))
+            if "problem" in told:
+                return Program(digest, image, text, problem=str(told["problem"]))
+            imports = tuple(name for name in told["imports"] if isinstance(name, str))
+            code = await session.within(COMPILE_SECONDS, partial(session.receive, MAX_CODE))
+            return Program(digest, image, text, code, imports, executes=bool(told["executes"]))
+        except OutOfTime as end:
+            raise out_of_time(COMPILE_SECONDS, end, session.streams) from None
         except SessionEnded as end:
             raise ended(session, end) from None
         finally:
             session.release()
-
-    async def _converse(self, session: Session, digest: str, text: bytes, image: str | None) -> Program:
-        await session.send(b"compiling", text)
-        told = json.loads(await session.receive(MAX_ANSWER))
-        if "problem" in told:
-            return Program(digest, image, text, problem=str(told["problem"]))
-        imports = tuple(name for name in told["imports"] if isinstance(name, str))
-        code = await session.receive(MAX_CODE)
-        return Program(digest, image, text, code, imports, executes=bool(told["executes"]))

@@ -26,7 +26,7 @@ from runtime.settings import Settings
 from runtime.workers.calls import answer_call
 from runtime.workers.frames import FrameError, Message, encode, results_from_plain
 from runtime.workers.lane import Job, Lane
-from runtime.workers.process import WorkerDied, WorkerProcess
+from runtime.workers.process import WorkerDied, WorkerProcess, WorkerUnavailable
 from runtime.workers.starter import HIGHEST, Starter
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,11 @@ class WorkerPool:
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._closed = False
 
-    async def prepare(self, grader: Grader) -> None:
+    async def prepare(self, grader: Grader) -> bool:
         """Start a first worker for a grader's type, unless there is one.
+
+        Returns:
+            Whether there is one; False when the machine is short of what it takes, which each grading will say.
 
         Raises:
             ConfigurationError: When the type needs what the operator does not allow.
@@ -62,12 +65,16 @@ class WorkerPool:
         lane = self._lane(grader, 0)
         async with lane.first:  # many may ask at once, and one worker answers them all
             if not lane.workers:
-                worker = await self._starter.start(grader)
+                try:
+                    worker = await self._starter.start(grader)
+                except WorkerUnavailable:
+                    return False
                 if self._closed:
                     await worker.kill()
                 self._employ(lane, grader, worker)
                 # a task that is cancelled before it has begun never ends its worker
                 await asyncio.sleep(0)
+        return True
 
     async def grade(
         self,
@@ -154,6 +161,10 @@ class WorkerPool:
                 finally:
                     if worker is None:
                         await busy.kill()
+        except WorkerUnavailable as error:
+            logger.warning("no worker for %s can be started: %s", grader.type.name, error)
+            if len(lane.workers) == 1:
+                _refuse_all(lane, error)
         except Exception as error:
             logger.exception("a worker for %s was given up", grader.type.name)
             if len(lane.workers) == 1:  # the others, if there are any, do what waits
@@ -191,7 +202,14 @@ class WorkerPool:
             if job.attempts < ATTEMPTS:
                 rest.appendleft(job)
             else:
-                job.fail(str(death), kind=FailureKind.PYTHON_GRADER_SERVER, details={"type": "worker_exited"})
+                from_outside = isinstance(death, WorkerDied) and death.from_outside
+                job.fail(
+                    str(death),
+                    kind=FailureKind.PYTHON_GRADER_SERVER,
+                    caused_by="infrastructure" if from_outside else "grader",
+                    details={"type": "killed" if from_outside else "worker_exited"},
+                    retryable=from_outside,
+                )
             return False
         finally:
             lane.put_back(rest)
@@ -205,13 +223,11 @@ class WorkerPool:
         limit = self._settings.grading_timeout_s
         until = started + limit
         try:
-            async with asyncio.timeout_at(_earlier(until, job.deadline)) as timer:
-                while "done" not in (message := await worker.receive()):
-                    called = loop.time()
-                    timer.reschedule(job.deadline)  # the graders that it calls have limits of their own
+            while "done" not in (message := await _receive_by(worker, _earlier(until, job.deadline))):
+                called = loop.time()
+                async with asyncio.timeout_at(job.deadline):  # the graders that it calls have limits of their own
                     await self._answer_call(worker, job, message)
-                    until += loop.time() - called
-                    timer.reschedule(_earlier(until, job.deadline))
+                until += loop.time() - called
         except TimeoutError:
             rest.popleft()
             if job.deadline is not None and loop.time() >= job.deadline:
@@ -233,6 +249,20 @@ class WorkerPool:
             FrameError: When the worker asks for something else.
         """
         worker.send({"reply": await answer_call(message, job.context, self._registry)})
+
+
+async def _receive_by(worker: WorkerProcess, until: float) -> Message:
+    """The next message of a worker; one that had come before the timer was noticed is in time.
+
+    Raises:
+        TimeoutError: When there is none by then.
+    """
+    try:
+        async with asyncio.timeout_at(until):
+            return await worker.receive()
+    except TimeoutError:
+        async with asyncio.timeout(0):
+            return await worker.receive()
 
 
 def _earlier(until: float, deadline: float | None) -> float:

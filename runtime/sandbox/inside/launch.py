@@ -29,11 +29,26 @@ class LaunchError(Exception):
 
     Attributes:
         layer: The layer that does not hold.
+        errno: The error number of the system call that failed, where it was one.
     """
 
     def __init__(self, layer: str, why: object) -> None:
         super().__init__(str(why))
         self.layer = layer
+        self.errno = _errno_of(why)
+
+    def told(self) -> bytes:
+        """What the supervisor is told."""
+        return json.dumps({"failed": self.layer, "why": str(self), "errno": self.errno}).encode()
+
+
+def _errno_of(why: object) -> int | None:
+    """The error number that a failure began with."""
+    while isinstance(why, BaseException):
+        if isinstance(why, OSError) and why.errno is not None:
+            return why.errno
+        why = why.__cause__
+    return None
 
 
 def main(descriptor: int) -> None:
@@ -50,7 +65,10 @@ def main(descriptor: int) -> None:
     try:
         lock, loaded = _prepare(setup)
     except LaunchError as error:
-        channel.send(json.dumps({"failed": error.layer, "why": str(error)}).encode())
+        channel.send(error.told())
+        return
+    except OSError as error:  # no memory, no processes
+        channel.send(LaunchError("", error).told())
         return
     channel.send(json.dumps({"ready": True, **loaded}).encode())
     Zygote(socket.socket(fileno=descriptor), lock).serve()
@@ -184,10 +202,11 @@ def _wait_for(first: int) -> NoReturn:
 
 
 def _lock(
-    place: _Place, setup: dict[str, Any], *, listed: Collection[str] = (), needs: Collection[str] = ()
+    place: _Place, setup: dict[str, Any], *, listed: Collection[str] = (), needs: Collection[str] | None = None
 ) -> child.Lock:
-    """Lock this process as far as a zygote may be locked, and make the lock of its children."""
+    """Lock this process as far as a zygote may be locked, and make the lock of its children; with `needs`, its own."""
     layers = place.layers
+    is_zygote, needs = needs is None, needs or ()
     try:
         if "capabilities" in layers:
             privileges.keep_one() if "mount" in layers else privileges.drop_all()
@@ -206,7 +225,8 @@ def _lock(
         ruleset=_ruleset(place, listed, needs),
         scratch_bytes=setup["disk_bytes"],
         scratch_files=setup["disk_files"],
-        threads=limits.THREADS if "user" in layers else None,
+        threads=(limits.THREADS if is_zygote else limits.WORKER_THREADS) if "user" in layers else None,
+        counts_alone=is_zygote and "user" in layers,
         cpu_seconds=setup["cpu_seconds"],
         parent=place.parent,
     )
@@ -240,7 +260,8 @@ def _rehearse(lock: child.Lock) -> None:
             lock.apply()
             status = 0
         except BaseException as error:  # noqa: BLE001  # told, and the end of this process in any case
-            os.write(child.CHANNEL, f"{type(error).__name__}: {error}".encode(errors="replace"))
+            code = _errno_of(error) or 0
+            os.write(child.CHANNEL, f"{code} {type(error).__name__}: {error}".encode(errors="replace"))
         finally:
             os._exit(status)
     os.close(writer)
@@ -248,7 +269,10 @@ def _rehearse(lock: child.Lock) -> None:
     os.close(reader)
     _, status = os.waitpid(pid, 0)
     if status:
-        raise LaunchError("lock", why or f"a locked child ended with status {status}")
+        number, _, text = why.partition(" ")
+        refused = LaunchError("lock", text or f"a locked child ended with status {status}")
+        refused.errno = int(number) if number.isdigit() else None
+        raise refused
 
 
 def _others_can_read(paths: list[str], user: int) -> bool:
