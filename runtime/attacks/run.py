@@ -143,7 +143,7 @@ async def run_controls(
     by_layers: dict[frozenset[str], list[Attack]] = {}
     for attack in attacks:
         if applies(attack):
-            by_layers.setdefault(frozenset(attack.stopped_by) - {"fork"}, []).append(attack)
+            by_layers.setdefault(frozenset(attack.stopped_by), []).append(attack)
     for layers, group in by_layers.items():
         # without its mounts, an interpreter in a private home of root's is not for other users: level 2 then
         sandbox = LocalSandbox(small(None, FOREIGN), without=layers, highest=level)

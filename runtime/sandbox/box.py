@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 2
 """A zygote may die of something else than the grading that it was at; one that two zygotes died with is to blame."""
+FORK = "fork"
+"""The layer of one process for each grading."""
 KEPT_CREWS = 32
 KEPT_SHAPES = 256
 KEPT_PACES = 1024
@@ -53,7 +55,8 @@ class LocalSandbox:
 
         Args:
             settings: Limits, images, the least level.
-            without: Layers to leave out: for tests and for the doctor, which show what a layer is good for.
+            without: Layers to leave out: for tests and for the doctor, which show what a layer is good for. Without
+                `fork`, gradings of any source share processes where they are asked to.
             highest: The level that is tried first.
         """
         self._settings = settings
@@ -63,7 +66,8 @@ class LocalSandbox:
             processes=settings.sandbox_processes, output_bytes=settings.sandbox_output_mb << 20
         )
         self.images = Images(settings)
-        self.host = Host(self._pool, without=without, highest=highest)
+        self.host = Host(self._pool, without=without - {FORK}, highest=highest)
+        self._shares_any = FORK in without
         self._programs = Programs(self._start_compiling)
         self._shapes: dict[tuple[Image, int | None, tuple[str, ...], int | None], Shape] = {}
         # two cores for as long as one grading may take, as published; a lasting process that has used it up is replaced
@@ -159,7 +163,8 @@ class LocalSandbox:
     ) -> list[Answer]:
         isolation = isolation or self._settings.python_isolation or "grading"
         # what a sample has executed in a process must not reach the next one, whatever the grader asks for
-        if isolation == "grading" or job.program.executes:
+        is_shared = job.program.unlisted is None or self._shares_any
+        if isolation == "grading" or not is_shared:
             return await self._apart(job, rows, client)
         crew = self._crews.get((job, isolation))
         if crew is None:

@@ -28,7 +28,7 @@ class Program:
         source: Its text.
         code: Its code, marshalled: only ever read by sandboxed processes.
         imports: Modules that it imports somewhere.
-        executes: Whether it may execute text, such as a sample, as code.
+        unlisted: The first thing in its text that is not known to be harmless, with its line: its gradings share no process.
         problem: What is wrong with it; it has no code then.
     """
 
@@ -37,7 +37,7 @@ class Program:
     source: bytes
     code: bytes = b""
     imports: tuple[str, ...] = ()
-    executes: bool = False
+    unlisted: str | None = None
     problem: str | None = None
 
 
@@ -95,4 +95,7 @@ class Programs:
             return Program(digest, image, text, problem=str(told["problem"]))
         imports = tuple(name for name in told["imports"] if isinstance(name, str))
         code = await session.receive(MAX_CODE)
-        return Program(digest, image, text, code, imports, executes=bool(told["executes"]))
+        unlisted = told["unlisted"]
+        return Program(
+            digest, image, text, code, imports, unlisted=None if unlisted is None else str(unlisted)
+        )
