@@ -283,6 +283,8 @@ class LocalSandbox:
                 str(image.python),
                 modules=modules,
                 visible=image.visible,
+                hidden=image.hidden,
+                absent=image.absent,
                 memory_mb=min(memory_mb or settings.python_memory_mb, settings.python_memory_mb),
                 disk_mb=settings.python_disk_mb,
                 cpu_seconds=cpu_seconds,
