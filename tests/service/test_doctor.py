@@ -127,7 +127,7 @@ def test_attacks_are_carried_out_and_counted_by_group() -> None:
 
 
 def test_an_attack_that_gets_through_or_is_not_carried_out_is_a_problem() -> None:
-    through = {"attack": "learn-the-host-name", "succeeded": True, "ended": "Evidence", "evidence": "vm"}
+    through = {"attack": "learn-the-host-name", "came": "through", "ended": "Evidence", "evidence": "vm"}
     found = attack.summarize(Level.FULL, [through], meant=2, last_words="GradingError: it broke")
     assert found["problems"] == [
         "attack learn-the-host-name got through",
