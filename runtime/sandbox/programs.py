@@ -3,17 +3,16 @@
 import asyncio
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from graders.errors import CodeFailure
+from runtime.bounded_cache import BoundedCache
 from runtime.sandbox.host import unavailable
 from runtime.sandbox.session import Session, SessionEnded
 from runtime.sandbox.verdicts import ZygoteDied, ended, timed_out
 
 COMPILE_SECONDS = 30.0
-KEPT = 256
 MAX_ANSWER = 1 << 20
 MAX_CODE = 16 << 20
 
@@ -40,14 +39,29 @@ class Program:
     unlisted: str | None = None
     problem: str | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        texts = (*self.imports, self.unlisted or "", self.problem or "")
+        return len(self.source) + len(self.code) + sum(100 + 4 * len(text) for text in texts)
+
 
 class Programs:
-    """Compiles sources, and keeps those that were used last."""
+    """Compiles sources, and keeps those that were used last.
 
-    def __init__(self, start: Callable[[str | None], Awaitable[Session]]) -> None:
-        """Take where to compile: a function that gives a fresh process of an image."""
+    Args:
+        start: Where to compile: gives a fresh process of an image.
+        max_bytes: Memory of the programs that are kept.
+    """
+
+    def __init__(self, start: Callable[[str | None], Awaitable[Session]], max_bytes: int) -> None:
         self._start = start
-        self._kept: OrderedDict[str, Program] = OrderedDict()
+        self._kept: BoundedCache[str, Program] = BoundedCache(max_bytes)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the programs that are kept."""
+        return self._kept.held
 
     async def get(self, source: str, image: str | None) -> Program:
         """The compiled source; what is wrong with it is in `problem`.
@@ -57,7 +71,8 @@ class Programs:
         """
         text = source.encode(errors="surrogatepass")
         digest = hashlib.blake2b(repr(image).encode() + text, digest_size=16).hexdigest()
-        if digest not in self._kept:
+        program = self._kept.get(digest)
+        if program is None:
             try:
                 program = await self._compile(digest, text, image)
             except (ZygoteDied, CodeFailure):
@@ -70,11 +85,8 @@ class Programs:
                 except CodeFailure as error:
                     # a source can crash the compiler; it is not kept, for a process may also be killed from outside
                     return Program(digest, image, text, problem=f"it cannot be compiled: {error}")
-            self._kept[digest] = program
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(digest)
-        return self._kept[digest]
+            self._kept.put(digest, program, program.size)
+        return program
 
     async def _compile(self, digest: str, text: bytes, image: str | None) -> Program:
         session = await self._start(image)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from runtime.sandbox.inside.channel import HEADER, MAX_FRAME
-from runtime.sandbox.inside.kernel import sealed_memfd
+from runtime.sandbox.inside.kernel import sealable_memfd, sealed_memfd
 
 END_SECONDS = 1.0
 """How long a process that has closed its channel has to end by itself."""
@@ -42,7 +42,7 @@ class Streams:
         self.limit = limit
         self.kills: Counter[str] = Counter()
         self._is_lost = False
-        self.stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
+        self.stdin = sealable_memfd("stdin")  # sealed inside, before anything foreign runs
         self.stdout = sealed_memfd("stdout", limit, writable=True)
         self.stderr = sealed_memfd("stderr", limit, writable=True)
 
