@@ -113,9 +113,11 @@ async def attempt(
     return Attempt(attack.name, "stopped" if as_expected else "through", ended, said)
 
 
-async def attempt_alone(attack: Attack, sandbox: LocalSandbox, arena: Arena) -> Attempt:
+async def attempt_alone(
+    attack: Attack, sandbox: LocalSandbox, arena: Arena, *, patience_s: float = ALONE_TIMEOUT_S
+) -> Attempt:
     """Carry out an attack again that showed nothing, with more time; a sandbox that fails again has not survived it."""
-    again = await attempt(attack, sandbox, arena, patience_s=ALONE_TIMEOUT_S)
+    again = await attempt(attack, sandbox, arena, patience_s=patience_s)
     if again.ended == INFRASTRUCTURE:
         return replace(again, came="through", evidence=f"the sandbox did not survive it: {again.evidence}")
     return again

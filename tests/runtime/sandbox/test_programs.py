@@ -16,7 +16,7 @@ CONSTANTS = 60
 
 
 def source(number: int) -> str:
-    constants = "".join("    b'%04d%04d' * 512,\n" % (number, constant) for constant in range(CONSTANTS))
+    constants = "".join(f"    b'{number:04}{constant:04}' * 512,\n" for constant in range(CONSTANTS))
     return (
         f"KEPT = [\n{constants}]\n\ndef grade(sample, item):\n    return len(KEPT) / 64 + item['n'] / 1024\n"
     )
