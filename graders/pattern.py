@@ -14,8 +14,10 @@ from graders.contract import brief
 from graders.errors import ConfigurationError
 from graders.options import option_schema
 
+MEMORY = 1 << 20
+"""Bytes that a compiled expression may take with what RE2 remembers of texts; it works more slowly where that is used up."""
 MAX_MEMORY = 8 << 20
-"""Bytes that one compiled expression may take."""
+"""The same of an expression that is too large to be compiled in less."""
 
 QUICK = 5_000_000
 """Characters times program size that RE2 gets through in about 10 ms at its slowest (measured: 1.7 ns each)."""
@@ -28,20 +30,18 @@ class Pattern:
         source: The expression as the author wrote it.
         groups: Number of capturing groups.
         names: Name of each named group and its number.
+        memory: Bytes that it takes at most.
 
     Raises:
         ConfigurationError: When RE2 cannot compile it.
     """
 
-    __slots__ = ("_compiled", "groups", "names", "source")
+    __slots__ = ("_compiled", "groups", "memory", "names", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
-        options = re2.Options()
-        options.max_mem = MAX_MEMORY
-        options.log_errors = False
         try:
-            self._compiled = re2.compile(source, options)
+            self._compiled, self.memory = _compile(source)
         except (re2.error, UnicodeEncodeError) as error:
             raise ConfigurationError(_explain(source, error)) from None
         self.groups: int = self._compiled.groups
@@ -70,6 +70,18 @@ class Pattern:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return option_schema(cls, core_schema.str_schema(strict=True), write=lambda pattern: pattern.source)
+
+
+def _compile(source: str) -> tuple[Any, int]:
+    """An expression, compiled in as little memory as it can be, and how much that is."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = MEMORY
+    try:
+        return re2.compile(source, options), MEMORY
+    except re2.error:
+        options.max_mem = MAX_MEMORY
+        return re2.compile(source, options), MAX_MEMORY
 
 
 def encodable(text: str) -> str:

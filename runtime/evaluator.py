@@ -81,7 +81,7 @@ class Evaluator:
         self._embedder: Embeddings | None = None
         self._http: GuardedHttp | None = None
         self._pool = WorkerPool(self.registry, self.settings)
-        self._compiled = CompiledGraders(self.registry)
+        self._compiled = CompiledGraders(self.registry, self.settings.cache_bytes("graders"))
         self._prepared: WeakSet[Grader] = WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
 

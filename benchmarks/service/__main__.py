@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 from rich.console import Console, RenderableType
 
-from benchmarks.service import batch, hanging, keys, memory, requests
+from benchmarks.service import batch, hanging, kept, keys, memory, requests
 
 PARTS: dict[str, Callable[[], RenderableType]] = {
     "requests": requests.measure,
     "batch": batch.measure,
     "memory": memory.measure,
+    "kept": kept.measure,
     "keys": keys.measure,
     "hanging": hanging.measure,
 }

@@ -32,6 +32,7 @@ from runtime.sandbox.session import Session
 from runtime.sandbox.zygote import Zygote, ZygoteFailed, environment
 
 TIMEOUT_S = 10.0
+PROGRAM_BYTES = 16 << 20
 OUTPUT_BYTES = 1 << 20
 NOBODY = (
     "code of others never runs on this system, so there is nobody to try it with; workers are tried below"
@@ -253,7 +254,7 @@ class _Place:
             del image  # there is but one
             return compiling.fork(OUTPUT_BYTES)
 
-        self._level, self._programs = level, Programs(start)
+        self._level, self._programs = level, Programs(start, PROGRAM_BYTES)
         self._room = asyncio.Semaphore(2 * (os.cpu_count() or 1))
 
     async def trial(self, layer: str, canary: Canary | str, reached: Reached) -> Trial:

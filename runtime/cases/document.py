@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
-from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from graders import ConfigurationError
 from runtime.cases.model import Steps
+from runtime.cases.plain_yaml import NotPlain, read_yaml
 from runtime.datasets import opened
 
 
@@ -48,36 +48,21 @@ def read_document(path: Path) -> Document:
     return _jsonl(path, text) if path.suffix == ".jsonl" else _yaml(path, text)
 
 
-def nodes_of(text: str) -> Node:
-    """The nodes of valid YAML, each of which knows where it begins and ends in the text."""
-    node: Node = _reader().compose(text)
-    return node
-
-
-def plain_yaml(text: str) -> Any:
-    """Valid YAML as plain data."""
-    return _reader().load(text)
-
-
-def _reader() -> YAML:
-    # not "rt", which keeps comments with what they stand beside: it fails at some places where comments may stand
-    return YAML(typ="safe", pure=True)
-
-
 def _yaml(path: Path, text: str) -> Document:
     try:
-        data, root = plain_yaml(text), nodes_of(text)
+        data, root = read_yaml(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         what = " ".join(str(error.problem or error.context or "it does not parse").split())
         hint = (
-            "" if isinstance(error, DuplicateKeyError) else "; quote a text that has : or # or begins with {"
+            ""
+            if isinstance(error, (DuplicateKeyError, NotPlain))
+            else "; quote a text that has : or # or begins with {"
         )
         raise ConfigurationError(f"{where}: not YAML: {what}{hint}") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split()) or "nested too deeply"
-        raise ConfigurationError(f"{path}: not YAML: {reason}") from None
+    except YAMLError as error:
+        raise ConfigurationError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
     def line(steps: Steps) -> int:
         return _line_in(root, steps)

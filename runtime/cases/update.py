@@ -10,8 +10,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node
 
 from graders import ConfigurationError
-from runtime.cases.document import nodes_of, plain_yaml
 from runtime.cases.model import CaseFile
+from runtime.cases.plain_yaml import read_yaml
 from runtime.cases.run import Change, Outcome
 
 
@@ -52,8 +52,9 @@ def difference(file: CaseFile, text: str) -> list[str]:
 
 def _yaml(file: CaseFile, changes: Mapping[int, list[Change]]) -> str:
     """Replace just the text of the values: whatever stands around them stays as it is."""
-    wanted = json.loads(json.dumps(plain_yaml(file.text)))  # what has one anchor is one object no more
-    cases = _child(nodes_of(file.text), "cases")
+    data, root = read_yaml(file.text)
+    wanted = json.loads(json.dumps(data))  # what has one anchor is one object no more
+    cases = _child(root, "cases")
     edits: list[tuple[int, int, str]] = []
     for number, found in changes.items():
         is_short = file.cases[number].is_short
@@ -77,13 +78,13 @@ def _yaml(file: CaseFile, changes: Mapping[int, list[Change]]) -> str:
 
 def _reads_as(text: str, wanted: Any) -> bool:
     try:
-        return bool(plain_yaml(text) == wanted)
+        return bool(read_yaml(text)[0] == wanted)
     except YAMLError:
         return False
 
 
-def _child(node: Node, step: str) -> Node:
-    found: Node = next(value for key, value in node.value if key.value == step)
+def _child(node: Node | None, step: str) -> Node:
+    found: Node = next(value for key, value in getattr(node, "value", ()) if key.value == step)
     return found
 
 

@@ -5,18 +5,20 @@ one code fence with JSON that is the whole answer, after a block of thoughts whe
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 import jsonschema_rs
 
+from runtime.bounded_cache import BoundedCache
 from runtime.strict_json import read_json
 
 MAX_ANSWER = 1_000_000
 """Characters of an answer."""
-COMPILED = 256
-"""Schemas that are kept compiled."""
+BYTES_A_CHARACTER = 100
+"""Memory of a compiled schema for each character of its text (measured: up to 40)."""
+PATTERN_BYTES = 10 << 20
+"""Memory that one regular expression of a schema may take."""
 
 _THOUGHTS = ("<think>", "</think>")
 
@@ -71,6 +73,11 @@ class Shape:
         self.text = json.dumps(schema, separators=(",", ":"))
         self._validator = jsonschema_rs.Draft202012Validator(dict(schema))
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds at most, about."""
+        return BYTES_A_CHARACTER * len(self.text) + PATTERN_BYTES * self.text.count('"pattern')
+
     def check(self, answer: object) -> None:
         """See that an answer has this shape.
 
@@ -85,10 +92,14 @@ class Shape:
 
 
 class Shapes:
-    """The shapes of schemas that were seen lately; a grader gives the same object each time."""
+    """The shapes of schemas that were seen lately; a grader gives the same object each time.
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[int, Shape] = OrderedDict()
+    Args:
+        max_bytes: Memory of the shapes that are kept.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._known: BoundedCache[int, Shape] = BoundedCache(max_bytes)
 
     def of(self, schema: Mapping[str, Any]) -> Shape:
         """The shape of a schema.
@@ -103,7 +114,5 @@ class Shapes:
             shape = Shape(schema)
         except (ValueError, TypeError) as error:
             raise NotAnAnswer(f"the schema that was to be asked for is none: {error}") from None
-        self._known[id(schema)] = shape
-        if len(self._known) > COMPILED:
-            self._known.popitem(last=False)
+        self._known.put(id(schema), shape, shape.size)
         return shape

@@ -22,6 +22,7 @@ from runtime.sandbox.verdicts import ended, failure, out_of_time, reward_or_erro
 logger = logging.getLogger(__name__)
 
 Answer: TypeAlias = float | GradingError
+JobKey: TypeAlias = tuple[str, float, int | None]
 
 BATCH = 64
 """Gradings that a process gets at once."""
@@ -47,6 +48,11 @@ class Job:
     program: Program
     timeout_s: float
     memory_mb: int | None
+
+    @property
+    def key(self) -> JobKey:
+        """Equal for jobs that do the same; it keeps no program alive."""
+        return self.program.digest, self.timeout_s, self.memory_mb
 
     def begin(self) -> tuple[bytes, bytes, bytes]:
         """The first frames of a process that is to do it."""
@@ -183,6 +189,11 @@ class Crew:
         self._repeating: list[tuple[bytes, Answer]] = []
         self._repeats: set[asyncio.Task[None]] = set()
         self.impure = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of the program that it keeps."""
+        return self._job.program.size
 
     @property
     def is_idle(self) -> bool:

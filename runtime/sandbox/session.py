@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 from runtime.frame_stream import FrameStream, FrameTooLong, StreamEnded
 from runtime.sandbox.clock import Lateness, ProcessClock
 from runtime.sandbox.inside.channel import MAX_FRAME
-from runtime.sandbox.inside.kernel import sealed_memfd
+from runtime.sandbox.inside.kernel import sealable_memfd, sealed_memfd
 
 Answer = TypeVar("Answer")
 
@@ -51,7 +51,7 @@ class Streams:
         self.kills: Counter[str] = Counter()
         self._is_lost = False
         with ExitStack() as opened:  # one that cannot be made takes the others with it
-            self.stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
+            self.stdin = sealable_memfd("stdin")  # sealed inside, before anything foreign runs
             opened.callback(os.close, self.stdin)
             self.stdout = sealed_memfd("stdout", limit, writable=True)
             opened.callback(os.close, self.stdout)

@@ -53,6 +53,8 @@ class Shape:
         layers: The layers that must hold.
         modules: Loaded before any session.
         visible: Paths that are shown besides the interpreter's own.
+        hidden: Paths among those that are shown, which are not to be.
+        absent: Modules that are not to be found.
         memory_mb: Address space of one process, in MiB.
         disk_mb: Size of its scratch, and of one file.
         cpu_seconds: Processor time of one session; None for no limit.
@@ -62,6 +64,8 @@ class Shape:
     layers: frozenset[str] = frozenset()
     modules: tuple[str, ...] = ()
     visible: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     memory_mb: int = 2048
     disk_mb: int = 1024
     cpu_seconds: int | None = None
@@ -76,6 +80,8 @@ class Shape:
                 "layers": sorted(self.layers),
                 "modules": self.modules,
                 "visible": self.visible,
+                "hidden": self.hidden,
+                "absent": self.absent,
                 "outside": OUTSIDE,
                 "memory_bytes": self.memory_mb << 20,
                 "disk_bytes": self.disk_mb << 20,

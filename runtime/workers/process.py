@@ -21,6 +21,8 @@ OUTPUT_KEPT = 8_192
 STOP_SECONDS = 2.0
 LOADED = 256
 """Graders that a worker keeps loaded."""
+LOADED_BYTES = 2 << 20
+"""Of their JSON, in all."""
 
 
 _LAUNCH = (
@@ -72,6 +74,7 @@ class WorkerProcess:
         self._output: deque[bytes] = deque()
         self._drain = asyncio.create_task(self._read_output())
         self._loaded: dict[Grader, int] = {}
+        self._loaded_bytes = 0
         self._numbers = count()
 
     @classmethod
@@ -157,14 +160,22 @@ class WorkerProcess:
             The number that its answer will bear, `{"done": number, …}`; no other grading of this worker has it.
         """
         if grader not in self._loaded:
-            if len(self._loaded) >= LOADED:
-                self.send({"forget": True})
-                self._loaded.clear()
-            self._loaded[grader] = len(self._loaded)
-            self.send({"load": self._loaded[grader], "config": grader.config})
+            self._load(grader)
         number = next(self._numbers)
         self._write(b'{"number":%d,"grader":%d,"row":%b}' % (number, self._loaded[grader], row))
         return number
+
+    def _load(self, grader: Grader) -> None:
+        """Have the worker load a grader, and forget all others where they are too many, or too large with it."""
+        body = encode({"load": len(self._loaded), "config": grader.config})
+        if len(self._loaded) >= LOADED or self._loaded_bytes + len(body) > LOADED_BYTES:
+            self.send({"forget": True})
+            self._loaded.clear()
+            self._loaded_bytes = 0
+            body = encode({"load": 0, "config": grader.config})
+        self._loaded[grader] = len(self._loaded)
+        self._loaded_bytes += len(body)
+        self._write(body)
 
     def send(self, message: Message) -> None:
         """Send one message.

@@ -100,6 +100,7 @@ class Starter:
             "layers": sorted(layers),
             "needs": sorted(needs),
             "visible": _network_paths() if "network" in needs else [],
+            "hidden": [],
             # inner graders may be any installed ones
             "packages": sorted({_package(entry) for entry in self._registry.values()}),
             "outside": OUTSIDE,

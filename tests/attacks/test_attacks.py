@@ -115,7 +115,9 @@ def test_fails(attack: Attack, ordinary: bool, level: int, line: Line) -> None:
     attempt = line(attack, Run(ordinary, level))
     if level in attack.leaks_at:
         return  # documented, and harmless: whether it leaks depends on the host
-    assert not attempt["succeeded"], attempt["evidence"]
+    if attempt["came"] == "inconclusive":
+        pytest.skip(f"{attempt['evidence']}: this machine is too busy")
+    assert attempt["came"] == "stopped", attempt["evidence"]
 
 
 @pytest.mark.parametrize("ordinary", [False, True], ids=["own", "ordinary"])
@@ -125,7 +127,7 @@ def test_succeeds_without_the_layers_that_stop_it(attack: Attack, ordinary: bool
     if attack.as_root and (ordinary or not IS_ROOT):
         pytest.skip("the kernel refuses it to ordinary users anyway")
     attempt = line(attack, Run(ordinary, level=3, controls=True))
-    assert attempt["succeeded"], attempt["evidence"]
+    assert attempt["came"] == "through", attempt["evidence"]
 
 
 def _skip_what_cannot_be(ordinary: bool, level: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from graders import ConfigurationError, Pattern
-from graders.pattern import encodable
+from graders.pattern import MAX_MEMORY, MEMORY, encodable
 from tests.strategies import any_str, texts
 
 
@@ -34,6 +34,12 @@ def test_a_pattern_searches_matches_whole_and_finds_all() -> None:
 def test_what_re2_cannot_compile_is_refused_and_says_why(source: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Pattern(source)
+
+
+def test_a_pattern_says_how_much_memory_it_may_take_and_takes_little_where_little_will_do() -> None:
+    assert Pattern(r"answer: (\d+)").memory == MEMORY
+    assert Pattern(r"\pL{300}").memory == MAX_MEMORY
+    assert Pattern(r"\pL{300}").fullmatch("é" * 300)
 
 
 @given(any_str())

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from graders import ConfigurationError, GraderResult, Item, Registry, Sample, grader
 from runtime import Evaluator, Settings, SyncEvaluator
+from runtime.bounded_cache import ENTRY_BYTES
 from runtime.canonical import canonical
-from runtime.compiled import CompiledGraders
+from runtime.compiled import BYTES_A_CHARACTER, TEXT_SHARE, CompiledGraders
 from runtime.execute import execute
 from runtime.world import World
 from tests.conftest import ROOT
@@ -222,7 +223,8 @@ async def test_equal_json_is_compiled_once(evaluator: Evaluator) -> None:
 
 def test_the_graders_that_were_used_last_are_kept_up_to_a_total_length() -> None:
     one, two, three = ({**EXACT, "reference": name} for name in "abc")
-    compiled = CompiledGraders(Registry.installed(), characters=2 * len(canonical(one) or ""))
+    room = 2 * (BYTES_A_CHARACTER * len(canonical(one) or "") + ENTRY_BYTES)
+    compiled = CompiledGraders(Registry.installed(), int(room / (1 - TEXT_SHARE)) + 16)
     first, second = compiled.load(one), compiled.load(two)
     assert compiled.load(one) is first
     compiled.load(three)

@@ -130,6 +130,8 @@ def serve(channel: Channel) -> None:
     """Play the role that the session's first frame names."""
     role = channel.receive()
     if role is not None:
+        if role != b"subject":  # it may be sent a standard input, and seals it then
+            kernel.seal_whole(0)
         ROLES[role](channel)
 
 

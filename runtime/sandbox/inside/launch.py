@@ -101,11 +101,13 @@ class _Place(NamedTuple):
     Attributes:
         layers: The layers that hold, or are still to come.
         paths: What it needs to see.
+        hidden: Inside of these, what it is not to see.
         parent: Its parent's process id, as it sees it.
     """
 
     layers: set[str]
     paths: list[str]
+    hidden: list[str]
     parent: int
 
 
@@ -117,6 +119,7 @@ def _prepare(setup: dict[str, Any]) -> tuple[child.Lock, dict[str, Any]]:
     """
     place = _enter(setup)
     unloaded = _load(setup["modules"])
+    _forget(setup["absent"])
     lock = _lock(place._replace(parent=os.getpid()), setup)
     _rehearse(lock)
     gc.collect()
@@ -129,10 +132,11 @@ def _enter(setup: dict[str, Any]) -> _Place:
     layers = set(setup["layers"])
     confined = layers & {"mount", "landlock", "identity"}
     paths = root.needed_paths(setup["visible"]) if confined else []
+    hidden = root.hidden_in(paths, setup["hidden"])
     spaces = layers & set(namespaces.NAMES)
     parent = setup["parent"]
     if spaces:
-        _enter_namespaces(spaces, paths, setup["outside"])
+        _enter_namespaces(spaces, paths, hidden, setup["outside"])
         if "pid" in spaces:
             parent = 0
         if spaces >= {"user"} and "identity" in layers:
@@ -143,7 +147,7 @@ def _enter(setup: dict[str, Any]) -> _Place:
         else:
             layers.remove("identity")
     privileges.end_with(parent)  # again: changing users has disarmed it
-    return _Place(layers, paths, parent)
+    return _Place(layers, paths, hidden, parent)
 
 
 def _load(modules: list[str]) -> dict[str, str]:
@@ -159,6 +163,12 @@ def _load(modules: list[str]) -> dict[str, str]:
     return unloaded
 
 
+def _forget(names: list[str]) -> None:
+    """See that packages whose files are hidden are not found: their empty directories could be imported."""
+    for name in names:
+        sys.modules[name] = None  # type: ignore[assignment]  # what the import system takes for "not there"
+
+
 def _is_single_threaded() -> bool:
     try:
         kernel.unshare(kernel.CLONE_THREAD)  # does nothing, and fails with any other thread
@@ -168,12 +178,12 @@ def _is_single_threaded() -> bool:
     return True
 
 
-def _enter_namespaces(spaces: set[str], paths: list[str], outside: int) -> None:
+def _enter_namespaces(spaces: set[str], paths: list[str], hidden: list[str], outside: int) -> None:
     """Enter namespaces; returns in the process that lives in them, whose parent waits for its end."""
     try:
         namespaces.enter(spaces, outside)
         if "mount" in spaces:
-            root.enter(paths)
+            root.enter(paths, hidden)
     except (OSError, namespaces.NamespaceError) as error:
         raise LaunchError("namespaces", error) from error
     if "pid" in spaces:
@@ -235,7 +245,11 @@ def _lock(
 def _ruleset(place: _Place, listed: Collection[str], needs: Collection[str]) -> int | None:
     if "landlock" not in place.layers:
         return None
-    readable, writable = [*place.paths, *root.DEVICES], ["/dev/null"]
+    paths, between = place.paths, list(listed)
+    if "mount" not in place.layers:  # it has emptied what is hidden, and each rule costs each child a little
+        paths, more = root.around(paths, place.hidden)
+        between += more
+    readable, writable = [*paths, *root.DEVICES], ["/dev/null"]
     if "mount" in place.layers:
         writable.append(root.BOX)
     if "files" in needs:
@@ -243,7 +257,7 @@ def _ruleset(place: _Place, listed: Collection[str], needs: Collection[str]) -> 
         readable, writable = [], ["/"]
     try:
         # where nothing below was to be shown, the directory is not either
-        there = filter(os.path.isdir, listed)
+        there = filter(os.path.isdir, between)
         return landlock.build(readable, writable, listed=there, network="network" in needs)
     except OSError as error:
         raise LaunchError("landlock", error) from error

@@ -33,7 +33,8 @@ def small() -> Settings:
 
 @pytest.fixture
 async def sandbox(small: Settings) -> AsyncIterator[LocalSandbox]:
-    box = LocalSandbox(small)
+    # any source may share processes here, so that what a shared process withstands is seen too
+    box = LocalSandbox(small, without=frozenset({"fork"}))
     yield box
     await box.aclose()
 
@@ -227,6 +228,37 @@ async def test_a_grader_asks_for_less_than_the_operator_allows_and_never_for_mor
     body = "import resource\nreturn resource.getrlimit(resource.RLIMIT_AS)[0] >> 20"
     assert await graded(sandbox, body, memory_mb=256) == [256.0]
     assert await graded(sandbox, body, memory_mb=4096) == [512.0]
+
+
+async def test_standard_input_can_hold_nothing(sandbox: LocalSandbox) -> None:
+    body = """
+        import os
+        refused = 0
+        for act in (lambda: os.write(0, b"x"), lambda: os.truncate(0, 1 << 20), lambda: os.ftruncate(0, 1),
+                    lambda: os.pwrite(0, b"x", 1 << 20), lambda: os.posix_fallocate(0, 0, 1 << 20)):
+            try:
+                act()
+            except OSError:
+                refused += 1
+        return refused + os.fstat(0).st_size
+        """
+    assert await graded(sandbox, body) == [5.0]
+
+
+WRITES = "import os\ntry:\n    os.write(0, b'x' * 100)\nexcept OSError:\n    print('refused', os.pread(0, 100, 0))\n"
+
+
+async def test_a_program_reads_its_standard_input_and_cannot_write_to_it(sandbox: LocalSandbox) -> None:
+    async with sandbox.process("subject") as process:
+        program = {"program": f"print(input())\n{WRITES}", "stdin": "given"}
+        ended = await process.finish(program, timeout_s=20)
+    assert (ended.status, ended.stdout) == (0, "given\nrefused b'given'\n")
+
+
+async def test_a_subject_that_is_loaded_cannot_write_to_its_standard_input(sandbox: LocalSandbox) -> None:
+    async with sandbox.process("subject") as process:
+        answer = await process.ask({"load": f"{WRITES}raise ValueError(os.fstat(0).st_size)"}, timeout_s=20)
+    assert (answer["error"]["type"], answer["error"]["message"]) == ("ValueError", "0")
 
 
 async def test_scratch_is_private_and_of_limited_size(sandbox: LocalSandbox) -> None:
