@@ -6,7 +6,7 @@ read, which is the arguments of its tool calls: all else that a model writes is 
 """
 
 from collections.abc import Collection, Mapping
-from math import isinf
+from math import inf
 from typing import Any
 
 from graders import ConfigurationError, FailureKind, GradingError, Sample
@@ -19,6 +19,7 @@ UNREADABLE_ROW = "unreadable_row"
 SAMPLE_FORMS = "a text, a stored sample, a chat completion, a Responses object or a list of messages"
 _SAMPLE = frozenset({"sample", "model_sample"})
 _WRITTEN_BY_MODEL = frozenset({"tool_calls", "output_tools"})
+_INFINITE = (inf, -inf)
 _BESIDE_TEXT = frozenset({"output_json"})
 """Fields of a stored sample that are never read: they are made of its text."""
 
@@ -86,7 +87,7 @@ def id_or_failure(row_id: object, *, place: str = "") -> str | float | GradingEr
     """The caller's own name for a row, or why there is none."""
     if row_id is None or isinstance(row_id, str):
         return row_id
-    if isinstance(row_id, bool) or not isinstance(row_id, (int, float)) or isinf(row_id):
+    if isinstance(row_id, bool) or not isinstance(row_id, (int, float)) or row_id in _INFINITE:
         return unreadable("id", f"expected a text or a number, got {_named(row_id)}", place=place)
     return row_id
 

@@ -139,6 +139,10 @@ def checked(data: object, model: type[Body]) -> Body:
     Raises:
         ApiError: 400, naming the field, when it is not what is wanted.
     """
+    for name in data if isinstance(data, dict) else ():
+        if name not in model.model_fields:
+            message = f"{name}: {_expected(model, name, 'extra_forbidden')}"
+            raise ApiError(400, message, param=name, code="invalid_body")
     try:
         return model.model_validate(data)
     except ValidationError as error:
