@@ -50,8 +50,8 @@ def results_of(reply: httpx2.Response) -> list[dict[str, Any]]:
     return sorted(lines, key=lambda result: int(result["index"]))
 
 
-def rewards_beside(http: httpx2.Client, row: str, grader: Mapping[str, Any] = EQUAL) -> list[Any]:
-    """The results of three rows, of which the one in the middle is given."""
+def result_beside(http: httpx2.Client, row: str, grader: Mapping[str, Any] = EQUAL) -> dict[str, Any]:
+    """The result of a row between two good ones, whose rewards are checked; in one answer and in lines."""
     good = ['{"sample": "ok", "item": {"answer": "ok"}}', '{"sample": "no", "item": {"answer": "ok"}}']
     found = []
     for headers in ({}, LINES):
@@ -135,7 +135,7 @@ def test_bad_rows_never_change_the_rewards_of_others_in_fifty_thousand_batches(s
 def test_a_row_that_cannot_be_read_is_ungraded_with_its_place(
     http: httpx2.Client, row: str, message: str
 ) -> None:
-    result: Any = rewards_beside(http, row)
+    result = result_beside(http, row)
     assert (result["reward"], result["passed"]) == (None, None)
     failure = result["failure"]
     assert failure["message"].startswith(message)
@@ -148,7 +148,7 @@ def test_a_row_that_cannot_be_read_is_ungraded_with_its_place(
 def test_what_the_model_wrote_is_its_own_failure(http: httpx2.Client) -> None:
     calls = '[{"function": {"name": "f", "arguments": {"a": %s}}}]' % ("[" * 300 + "]" * 300)
     row = f'{{"sample": {{"output_text": "ok", "output_tools": {calls}}}, "item": {{"answer": "ok"}}}}'
-    result: Any = rewards_beside(http, row)
+    result = result_beside(http, row)
     assert result["reward"] == 0.0
     assert (result["failure"]["kind"], result["failure"]["caused_by"]) == ("sample_parse_error", "model")
 
@@ -157,9 +157,9 @@ def test_what_the_model_wrote_is_its_own_failure(http: httpx2.Client) -> None:
 def test_half_a_surrogate_pair_is_graded_as_text_and_shown_as_the_replacement_character(
     http: httpx2.Client, half: str
 ) -> None:
-    same: Any = rewards_beside(http, f'{{"sample": {half}, "item": {{"answer": {half}}}, "id": {half}}}')
+    same = result_beside(http, f'{{"sample": {half}, "item": {{"answer": {half}}}, "id": {half}}}')
     assert (same["reward"], same["id"]) == (1.0, "\ufffd")
-    different: Any = rewards_beside(http, f'{{"sample": {half}, "item": {{"answer": "\ufffd"}}}}')
+    different = result_beside(http, f'{{"sample": {half}, "item": {{"answer": "\ufffd"}}}}')
     assert different["reward"] == 0.0
 
 
@@ -178,7 +178,7 @@ def test_the_text_of_a_trajectory_is_what_its_last_assistant_message_says(
     http: httpx2.Client, sample: Any, text: str
 ) -> None:
     row = json.dumps({"sample": sample, "item": {"answer": text}})
-    result: Any = rewards_beside(http, row)
+    result = result_beside(http, row)
     assert (result["reward"], result["failure"]) == (1.0, None)
 
 
