@@ -40,7 +40,8 @@ def unreadable(field: str, message: str, *, place: str = "", by_model: bool = Fa
     named = {name: encodable(value) for name, value in (("row", place), ("field", field)) if value}
     return GradingError(
         encodable(": ".join([*where, message])),
-        kind=FailureKind.SAMPLE_PARSE if field.partition(".")[0] in _SAMPLE else FailureKind.OTHER,
+        # clients of the published route take the flag of the first for a reward that was measured
+        kind=FailureKind.SAMPLE_PARSE if by_model else FailureKind.OTHER,
         caused_by="model" if by_model else "infrastructure",
         details={"type": UNREADABLE_ROW, **named},
     )

@@ -269,7 +269,8 @@ async def grade_batch(request: Request) -> Response:
         statistics_of(request).observe_batch(series, results, rows.items)
     if policy == "error" and results.ungraded:
         index, failure = next((i, r.failure) for i, r in enumerate(results) if r.failure and r.reward is None)
-        message = f"rows.{index}: {failure.message.removeprefix(f'rows.{index}: ')}"
+        place = "" if failure.message.startswith(f"rows.{index}") else f"rows.{index}: "
+        message = f"{place}{failure.message}"
         raise ApiError(422, message, param=f"rows.{index}", code="ungraded")
     parts: list[bytes] = []
     for start in range(0, len(results), CHUNK):
