@@ -18,6 +18,7 @@ from graders.context import Context, HttpReply
 from graders.contract import UNBOUNDED, FailureKind, GraderResult, Item, brief, checked_number
 from graders.errors import GradingError, InvalidOptions, Problem
 from graders.options import Also, carry
+from graders.pattern import encodable
 from graders.plugin import grader
 from graders.sample import Sample
 
@@ -205,8 +206,7 @@ def _check_size(body: Mapping[str, Any]) -> None:
         GradingError: When not.
     """
     try:
-        # a lone surrogate has no UTF-8; as an escape, which this writes, it is JSON
-        size = len(json.dumps(body, ensure_ascii=False, allow_nan=False).encode(errors="backslashreplace"))
+        size = len(encodable(json.dumps(body, ensure_ascii=False, allow_nan=False)).encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise GradingError(
             f"the endpoint cannot be asked: sample and item are not plain JSON: {error}",

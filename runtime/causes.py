@@ -21,6 +21,7 @@ CAUSES = frozenset(
         *("malformed_embedding", "malformed_response", "not_plain", "order_dependent_verdict"),
         *("exit", "memory_limit", "output_limit", "protocol", "sandbox_died", "signal"),
         *("killed", "machine_busy"),
+        "unreadable_row",
         *("worker_exited", "worker_start"),
         *(kind.value for kind in FailureKind),
     }

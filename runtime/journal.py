@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from graders import ConfigurationError, GraderResult
+from graders.pattern import encodable
 from runtime.datasets import Row
 
 SYNC_SECONDS = 0.25
@@ -150,10 +151,8 @@ def record_of(position: int, row: Row, result: GraderResult) -> Record:
 
 
 def _line(record: Record) -> bytes:
-    return (
-        json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
-        + b"\n"
-    )
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return encodable(text).encode() + b"\n"
 
 
 def _records(path: Path) -> Iterator[Record]:

@@ -102,7 +102,7 @@ class SyncEvaluator:
         self,
         grader: Grader | Mapping[str, Any],
         samples: Sequence[object],
-        items: Sequence[Item],
+        items: Sequence[Item | None],
         *,
         deadline_s: float | None = None,
     ) -> Gradings:

@@ -21,6 +21,7 @@ from fastapi import Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from graders import GraderResult
+from runtime.rows import UNREADABLE_ROW
 from service.errors import ApiError
 from service.store.answers import Answer, Answers
 
@@ -218,6 +219,8 @@ def _may_succeed(result: GraderResult) -> bool:
     failure = result.failure
     if failure is None or not (result.reward is None or result.substituted):
         return False
+    if failure.details.get("type") == UNREADABLE_ROW:
+        return False  # the same row cannot be read the next time either
     return failure.retryable or failure.caused_by == "infrastructure"
 
 

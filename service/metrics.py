@@ -224,7 +224,7 @@ class Metrics:
         for result in results:
             self._grading(result).note(result.reward, result.execution_time)
 
-    def observe_batch(self, gradings: Gradings, items: Sequence[Item]) -> None:
+    def observe_batch(self, gradings: Gradings, items: Sequence[Item | None]) -> None:
         """Count the gradings of a batch; those that are a reward and nothing else are never made results for it.
 
         Args:
@@ -242,7 +242,9 @@ class Metrics:
             bare.note(reward, gradings.seconds)
         self.observe_groups(gradings.grader, items, gradings.rewards)
 
-    def observe_groups(self, grader: GraderInfo, items: Sequence[Item], rewards: NDArray[np.float64]) -> None:
+    def observe_groups(
+        self, grader: GraderInfo, items: Sequence[Item | None], rewards: NDArray[np.float64]
+    ) -> None:
         """Count the groups of a batch, and those that teach nothing since their rewards are all equal.
 
         Args:

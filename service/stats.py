@@ -91,7 +91,7 @@ class Statistics:
                     _reward(sums, label, reward)
         self._grew(sums)
 
-    def observe_batch(self, series: Series, gradings: Gradings, items: Sequence[Item]) -> None:
+    def observe_batch(self, series: Series, gradings: Gradings, items: Sequence[Item | None]) -> None:
         """Count the gradings of a batch; those that are a reward and nothing else are never made results for it."""
         bulk = np.ones(len(gradings), bool)
         for index in range(len(gradings)):
@@ -110,7 +110,9 @@ class Statistics:
             self._grew(sums)
         self.observe_groups(series, gradings.rewards, items)
 
-    def observe_groups(self, series: Series, rewards: NDArray[np.float64], items: Sequence[Item]) -> None:
+    def observe_groups(
+        self, series: Series, rewards: NDArray[np.float64], items: Sequence[Item | None]
+    ) -> None:
         """Count the groups of a batch, and those that teach nothing because their rewards are all equal."""
         groups, equal = equal_groups(items, rewards)
         sums = self._sums(series) if groups else None

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
@@ -15,6 +14,7 @@ from graders import ConfigurationError
 from runtime.cases.model import Steps
 from runtime.cases.plain_yaml import NotPlain, read_yaml
 from runtime.datasets import opened
+from runtime.json_text import NotJson, read_text, unreadable_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,12 @@ def _jsonl(path: Path, text: str) -> Document:
         if not row.strip():
             continue
         try:
-            data = from_json(row, allow_inf_nan=False)
-        except ValueError as error:
-            reason = str(error).replace("at line 1 column", "at column")
-            raise ConfigurationError(f"{path}:{number}: not JSON: {reason}") from None
+            data, has_unreadable = read_text(row.encode("utf-8", "surrogatepass"))
+        except NotJson as error:
+            raise ConfigurationError(f"{path}:{number}: {error.reason} at column {error.column}") from None
+        if has_unreadable:
+            steps, part = next(unreadable_parts(data))
+            raise ConfigurationError(f"{path}:{number}: {'.'.join(map(str, steps))}: {part.reason}")
         if not rows and not head and isinstance(data, dict) and "sample" not in data:
             head, head_line = data, number
         else:

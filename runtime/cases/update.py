@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 from typing import Any
 
-from pydantic_core import from_json
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node
 
@@ -13,6 +12,7 @@ from graders import ConfigurationError
 from runtime.cases.model import CaseFile
 from runtime.cases.plain_yaml import read_yaml
 from runtime.cases.run import Change, Outcome
+from runtime.json_text import read_text
 
 
 def updated(file: CaseFile, outcomes: Iterable[Outcome]) -> str:
@@ -111,9 +111,11 @@ def _jsonl(file: CaseFile, changes: Mapping[int, list[Change]]) -> str:
     for number, found in changes.items():
         case = file.cases[number]
         line = lines[case.line - 1]
-        row = from_json(line)
+        row, _ = read_text(line.encode("utf-8", "surrogatepass"))
         _apply(row, found, is_short=case.is_short)
-        lines[case.line - 1] = json.dumps(row, ensure_ascii=False) + "\r" * line.endswith("\r")
+        # a lone surrogate stays what it is, as the escape that JSON has for it
+        written = json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace").decode()
+        lines[case.line - 1] = written + "\r" * line.endswith("\r")
     return "\n".join(lines)
 
 

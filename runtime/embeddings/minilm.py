@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graders import GradingError
+from graders.pattern import encodable
 
 Vector = NDArray[np.float32]
 
@@ -70,7 +71,7 @@ class MiniLM:
         if len(text) > MAX_CHARACTERS:
             raise _too_long(f"{len(text):,} characters, more than {MAX_CHARACTERS:,}")
         # a lone surrogate is no text to the tokenizer
-        encoded = self._words.encode(text.encode(errors="replace").decode(), add_special_tokens=False)
+        encoded = self._words.encode(encodable(text), add_special_tokens=False)
         words: list[int] = encoded.ids
         if len(words) > MAX_WORDS:
             raise _too_long(f"{len(words):,} word pieces, more than {MAX_WORDS:,}")

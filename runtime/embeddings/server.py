@@ -8,6 +8,7 @@ from typing import Any
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
 from graders import FailureKind, GradingError
+from graders.pattern import encodable
 from runtime.retrying import may_pass
 
 BATCH = 256
@@ -39,7 +40,7 @@ class ServerEmbedder:
         del model
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
-            vectors += await self._embed(list(texts[start : start + BATCH]))
+            vectors += await self._embed([encodable(text) for text in texts[start : start + BATCH]])
         if len({len(vector) for vector in vectors}) > 1:
             raise self._malformed("vectors of several lengths")
         return vectors

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from graders.judging import ASKED
 from runtime.bounded_cache import BoundedCache
 from runtime.strict_json import read_json
 
@@ -64,12 +65,17 @@ class Shape:
     """A JSON schema, compiled.
 
     Attributes:
-        schema: The schema.
+        schema: The schema, which an answer is checked against.
         text: The schema as text, equal for equal schemas whose fields stand in the same order.
+        asked: The schema that a server is sent.
+        unbounded: The same without bounds of numbers that some servers do not take; None where it has no such bounds.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = schema
+        self.asked: Mapping[str, Any] = _asked(schema, bounded=True)
+        unbounded = _asked(schema, bounded=False)
+        self.unbounded: Mapping[str, Any] | None = None if unbounded == self.asked else unbounded
         self.text = json.dumps(schema, separators=(",", ":"))
         self._validator = jsonschema_rs.Draft202012Validator(dict(schema))
 
@@ -89,6 +95,15 @@ class Shape:
         error = next(iter(self._validator.iter_errors(answer)))
         where = ".".join(map(str, error.instance_path))
         raise NotAnAnswer(f"{where}: {error.message[:300]}" if where else error.message[:300])
+
+
+def _asked(schema: Any, *, bounded: bool) -> Any:
+    """A schema as a server is sent it: with what a number is asked to be, or without, in place of what is taken."""
+    if isinstance(schema, Mapping):
+        if ASKED in schema:
+            return {"type": schema["type"], **(schema[ASKED] if bounded else {})}
+        return {key: _asked(inner, bounded=bounded) for key, inner in schema.items()}
+    return schema
 
 
 class Shapes:

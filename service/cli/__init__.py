@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.terminal import write_any_text
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -447,6 +449,7 @@ def revoke_key(
 
 def main() -> None:
     """Run the command line; errors that a user can mend are a line each, and exit with 2."""
+    write_any_text()
     try:
         app()
     except KeyboardInterrupt:

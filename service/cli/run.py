@@ -9,11 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from graders import ConfigurationError, Grader, Item, Sample
+from graders import ConfigurationError, Grader, GradingError, Item, Sample
 from runtime import Settings, SyncEvaluator
 from runtime.datasets import STDIN, Row, read_rows
 from runtime.journal import Journal, Record, record_of
+from runtime.rows import unreadable
 from service.cli.files import GraderFile
+
+_STORED_SAMPLES = 'stored samples are graded: {"item": {…}, "sample": {"output_text": "…"}}'
 
 
 def grade_file(
@@ -67,13 +70,13 @@ def _graded(
     numbers = count()
     earlier: list[tuple[int, Record]] = []
 
-    def to_grade() -> Iterator[tuple[Sample, Item]]:
+    def to_grade() -> Iterator[tuple[Sample | GradingError, Item | None]]:
         for position, row, record in rows:
             if record is not None:
                 earlier.append((position, record))
                 continue
             waiting[next(numbers)] = position, row
-            yield _sample_of(row, data), row.item
+            yield stored_sample(row), row.item if row.failure is None else row.item or None
 
     for number, result in evaluator.stream(grader, to_grade(), ordered=False):
         position, row = waiting.pop(number)
@@ -82,24 +85,27 @@ def _graded(
 
 
 def _check(data: Path) -> int | None:
-    """Number of rows, after a look at each: a mistake on the last line should not be found at the end of a long run.
+    """Number of rows; None for what can be read only once.
 
-    None for what can be read only once.
+    Raises:
+        ConfigurationError: When no row has a sample: it is a file of another kind.
     """
     if not data.is_file():
         return None
-    rows = 0
+    rows, is_of_another_kind = 0, True
     for rows, row in enumerate(read_rows(data), 1):  # noqa: B007  # it is the count
-        _sample_of(row, data)
+        is_of_another_kind &= row.sample is None and row.failure is None
+    if rows and is_of_another_kind:
+        raise ConfigurationError(f"{data}: no row has a 'sample'; {_STORED_SAMPLES}")
     return rows
 
 
-def _sample_of(row: Row, data: Path) -> Sample:
+def stored_sample(row: Row) -> Sample | GradingError:
+    """The sample of a row, or why it has none that can be graded."""
+    if row.failure is not None:
+        return row.failure
     if row.sample is None:
-        raise ConfigurationError(
-            f"{data}:{row.line}: the row has no 'sample'; `graders run` grades stored samples: "
-            '{"item": {…}, "sample": {"output_text": "…"}}'
-        )
+        return unreadable("", f"the row has no 'sample'; {_STORED_SAMPLES}", place=f"line {row.line}")
     return row.sample
 
 

@@ -232,6 +232,8 @@ class Engine:
         self, source: SamplingSource, row: Row, client: str
     ) -> tuple[Row, Mapping[str, Mapping[str, int]]]:
         """A row with its sample, or with why there is none; and what that took."""
+        if row.failure is not None:
+            return row, {}
         try:
             answer = await Sampler(self._evaluator.judges).sampled(source, row.item, client=client)
         except GradingError as failure:
@@ -269,6 +271,9 @@ class Engine:
         """
         group: list[Row] = []
         async for (row,) in self._single(run):
+            if row.failure is not None and not row.item:
+                yield [row]  # its item cannot be read, so that it ends no group
+                continue
             if group and group[-1].item != row.item:
                 yield group
                 group = []
@@ -324,7 +329,9 @@ def _counted(run: EvalRun, graded: Graded, tally: Tally) -> OutputItem:
 
 def _stored(row: Row) -> object:
     if row.failure is not None:
-        return {"error": {"code": row.failure.failure.kind.value, "message": str(row.failure)}}
+        failure = row.failure.failure
+        error = {"code": failure.kind.value, "message": str(row.failure)}
+        return {"error": error | ({"caused_by": "model"} if failure.caused_by == "model" else {})}
     return None if row.sample is None else row.sample.to_stored()
 
 

@@ -57,7 +57,7 @@ def test_any_text_can_be_searched(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "encoded"), [("a\ud800b", "a\ufffd\ufffd\ufffdb"), ("\ud83d\ude00", "\ufffd" * 6), ("é", "é")]
+    ("text", "encoded"), [("a\ud800b", "a\ufffdb"), ("\ud83d\ude00", "\ufffd" * 2), ("é", "é")]
 )
 def test_half_surrogate_pairs_are_replaced(text: str, encoded: str) -> None:
     assert encodable(text) == encoded

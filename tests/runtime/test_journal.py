@@ -12,7 +12,7 @@ from runtime.datasets import Row, parse_rows
 from runtime.journal import Journal
 
 INFO = GraderInfo("name", "keyword", "keyword:1:abc")
-ROWS = list(parse_rows([b'{"item": {"n": %d}, "sample": "s"}\n' % n for n in range(6)], "data"))
+ROWS = list(parse_rows([b'{"item": {"n": %d}, "sample": "s"}\n' % n for n in range(6)]))
 
 
 def result(reward: float | None = 1.0, *, retryable: bool = False) -> GraderResult:
@@ -84,7 +84,7 @@ def test_rows_of_another_grader_or_other_data_are_graded_again(tmp_path: Path) -
     path = tmp_path / "results.jsonl"
     write(path, [0, 1])
     assert resumed(path, signature="keyword:2:def") == []
-    changed = list(parse_rows([b'{"item": {"n": 9}, "sample": "s"}'], "data"))
+    changed = list(parse_rows([b'{"item": {"n": 9}, "sample": "s"}']))
     assert resumed(path, [changed[0], *ROWS[1:]]) == [1]
 
 
@@ -116,9 +116,9 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         Journal(tmp_path / "missing" / "results.jsonl", INFO.signature).__enter__()
 
 
-def test_lone_surrogates_come_back_as_they_were(tmp_path: Path) -> None:
+def test_a_lone_surrogate_is_replaced_so_that_every_parser_reads_the_file(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     with Journal(path, INFO.signature) as journal:
         journal.add(0, ROWS[0], result().replace(explanation="half \ud83d, whole 😀"))
         journal.finish()
-    assert json.loads(path.read_bytes())["explanation"] == "half \ud83d, whole 😀"
+    assert json.loads(path.read_bytes())["explanation"] == "half \ufffd, whole 😀"

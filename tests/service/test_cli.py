@@ -216,13 +216,9 @@ def test_types_tells_everything_about_one() -> None:
         (["run", "-", "-"], "error: the grader and the data cannot both come from the standard input\n"),
         (
             ["validate", "torn.json"],
-            "error: torn.json: not JSON: EOF while parsing an object at line 1 column 2\n",
+            "error: torn.json: not JSON: EOF while parsing an object at line 1 column 2 (byte 1)\n",
         ),
-        (
-            ["run", "good.json", "torn.json"],
-            "error: torn.json:1: not JSON: EOF while parsing an object at column 1\n",
-        ),
-        (["run", "good.json", "items.jsonl"], "error: items.jsonl:2: the row has no 'sample'"),
+        (["run", "good.json", "items.jsonl"], "error: items.jsonl: no row has a 'sample'; stored samples"),
         (
             ["run", "good.json", "empty.jsonl", "-o", "no/such/file"],
             "error: cannot write no/such/file.journal",
@@ -245,11 +241,57 @@ def test_wrong_usage_is_one_line_and_exit_2(tmp_path: Path, arguments: list[str]
     write(tmp_path / "good.json", EXACT)
     write(tmp_path / "list.json", [])
     write(tmp_path / "empty.jsonl")
-    write(tmp_path / "items.jsonl", {"item": {"answer": "a"}, "sample": "a"}, {"item": {"answer": "a"}})
+    write(tmp_path / "items.jsonl", {"item": {"answer": "a"}}, {"item": {"answer": "a"}})
     done = graders(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
+
+
+BAD_ROWS = [
+    "{",
+    "null",
+    '{"item": {"answer": NaN}, "sample": "a"}',
+    '{"item": {"answer": "a"}}',
+    '{"item": {"answer": "a"}, "sample": {"choices": []}}',
+    '{"item": {"answer": "a", "z": %s}, "sample": "a"}' % ("[" * 300 + "]" * 300),
+    '{"item": {"answer": "a", "z": %s}, "sample": "a"}' % ("9" * 5000),
+]
+
+
+def test_run_grades_the_rows_beside_those_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    good = '{"item": {"answer": "\\ud800"}, "sample": "\\ud800"}'
+    (tmp_path / "rows.jsonl").write_text("\n".join([good, *BAD_ROWS, good]))
+    done = graders("run", "g.json", "rows.jsonl", "-o", "out.jsonl", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [record["reward"] for record in records] == [1.0, *[None] * len(BAD_ROWS), 1.0]
+    for record in records[1:-1]:
+        assert record["failure"]["message"].startswith(f"line {record['line']}: ")
+        assert record["failure"]["details"]["type"] == "unreadable_row"
+    allowed = graders("run", "g.json", "rows.jsonl", "--max-ungraded", str(len(BAD_ROWS)), cwd=tmp_path)
+    assert allowed.returncode == 0
+
+
+def test_validate_names_each_row_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    (tmp_path / "rows.jsonl").write_text("\n".join(['{"item": {"answer": "a"}}', "{", "3", *["null"] * 30]))
+    done = graders("validate", "g.json", "--data", "rows.jsonl", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)["findings"]
+    assert done.returncode == 1
+    assert [finding["where"] for finding in found[:2]] == ["rows.jsonl:2", "rows.jsonl:3"]
+    assert found[0]["message"] == "not JSON: EOF while parsing an object at column 1"
+    assert [finding["message"] for finding in found[20:21]] == ["12 more rows cannot be read"]
+
+
+def test_half_a_surrogate_pair_is_shown_on_every_terminal(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", {**EXACT, "name": "n"})
+    (tmp_path / "row.json").write_text('{"item": {"answer": "\\ud800"}, "sample": "\\ud800"}')
+    for options in ([], ["--json"]):
+        done = graders("explain", "g.json", "row.json", *options, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "\ufffd" in done.stdout
 
 
 def test_debug_shows_the_traceback() -> None:
