@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from service.store.database import Store
+from service.store.database import Store, insertion
 from service.store.paging import Order, page_of
 from service.store.room import make_room
 from service.store.tables import Base
@@ -99,6 +99,9 @@ class OutputItem(Base):
     """As `Sample.to_stored` gives it; null where the row has none."""
     results: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+_ITEM_COLUMNS = OutputItem.__mapper__.column_attrs
 
 
 @dataclass(slots=True)
@@ -295,7 +298,11 @@ class Evals:
             own = _owned(run_id, owner, tally=tally.plain())
             if await session.scalar(own) is None:
                 return False
-            session.add_all(items)
+            # an attempt that seemed to fail may have written them
+            kept = [{column.key: getattr(item, column.key) for column in _ITEM_COLUMNS} for item in items]
+            if kept:
+                added = insertion(session, OutputItem).on_conflict_do_nothing(index_elements=["id"])
+                await session.execute(added, kept)
             return True
 
     async def finished(self, run_id: str) -> set[int]:

@@ -166,7 +166,7 @@ async def test_sqlite_keeps_foreign_keys_and_a_write_ahead_log(tmp_path: Path) -
             (await session.execute(text(f"PRAGMA {name}"))).scalar()
             for name in ("journal_mode", "foreign_keys", "busy_timeout")
         ]
-    assert found == ["wal", 1, 30_000]
+    assert found == ["wal", 1, 10_000]
 
 
 @pytest.mark.parametrize(
