@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from service.store.database import Store, insertion
+from service.store.database import Store
 from service.store.paging import Order, page_of
 from service.store.room import make_room
 from service.store.tables import Base
@@ -99,9 +99,6 @@ class OutputItem(Base):
     """As `Sample.to_stored` gives it; null where the row has none."""
     results: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     created_at: Mapped[int] = mapped_column(BigInteger)
-
-
-_ITEM_COLUMNS = OutputItem.__mapper__.column_attrs
 
 
 @dataclass(slots=True)
@@ -295,14 +292,14 @@ class Evals:
     async def record(self, run_id: str, owner: str, items: Sequence[OutputItem], tally: Tally) -> bool:
         """Write finished rows and the counts with them; False, and nothing is written, when it is not its any more."""
         async with self._store.write() as session:
-            own = _owned(run_id, owner, tally=tally.plain())
-            if await session.scalar(own) is None:
+            before = await session.scalar(select(EvalRun.tally).where(*_mine(run_id, owner)))
+            if before is None:
                 return False
-            # an attempt that seemed to fail may have written them
-            kept = [{column.key: getattr(item, column.key) for column in _ITEM_COLUMNS} for item in items]
-            if kept:
-                added = insertion(session, OutputItem).on_conflict_do_nothing(index_elements=["id"])
-                await session.execute(added, kept)
+            if items and before == tally.plain():
+                return True  # an attempt that seemed to fail has written them
+            if await session.scalar(_owned(run_id, owner, tally=tally.plain())) is None:
+                return False
+            session.add_all(items)
             return True
 
     async def finished(self, run_id: str) -> set[int]:
@@ -322,8 +319,11 @@ def item_id(run_id: str, position: int) -> str:
 
 
 def _owned(run_id: str, mine: str, **values: Any) -> ReturningUpdate[tuple[str]]:
-    own = (EvalRun.id == run_id, EvalRun.owner == mine, EvalRun.status == "in_progress")
-    return update(EvalRun).where(*own).values(**values).returning(EvalRun.id)
+    return update(EvalRun).where(*_mine(run_id, mine)).values(**values).returning(EvalRun.id)
+
+
+def _mine(run_id: str, mine: str) -> tuple[ColumnElement[bool], ...]:
+    return EvalRun.id == run_id, EvalRun.owner == mine, EvalRun.status == "in_progress"
 
 
 def _is(eval_id: str, run_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -105,7 +105,7 @@ def test_fresh_forgets_everything(tmp_path: Path) -> None:
 
 def test_two_runs_may_not_write_one_file(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    with Journal(path, INFO.signature), pytest.raises(ConfigurationError, match="another run is writing"):
+    with Journal(path, INFO.signature), pytest.raises(ConfigurationError, match=r"another run \(process \d+\) is writing"):
         Journal(path, INFO.signature).__enter__()
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select, text
 
 from graders import ConfigurationError
 from service.store import Base, File, Files, Store
+from service.store.failures import StorageFailed
 
 OPENER = """
 import asyncio, sys, time
@@ -226,7 +227,7 @@ async def test_a_file_whose_row_cannot_be_written_leaves_nothing(
 ) -> None:
     async with store.write() as session:
         await session.execute(text("DROP TABLE files"))
-    with pytest.raises(Exception, match="files"):
+    with pytest.raises(StorageFailed):
         await kept(files)
     assert list((tmp_path / "files").iterdir()) == []
 
