@@ -1,7 +1,7 @@
 """`graders run`: grade the stored samples of a dataset file."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,11 @@ def grade_file(
         progress = stack.enter_context(_progress(console))
         task = progress.add_task("grading", total=total)
         records: dict[int, Record] = {}
-        for position, record in _graded(evaluator, grader, data, journal):
-            records[position] = record
-            progress.advance(task)
+        # closed before the evaluator is, whatever ends it
+        with closing(_graded(evaluator, grader, data, journal)) as graded:
+            for position, record in graded:
+                records[position] = record
+                progress.advance(task)
         if journal is not None:
             journal.finish()
     return [records[position] for position in sorted(records)]
@@ -63,7 +65,7 @@ def _with_earlier(data: Path, journal: Results | None) -> Iterator[tuple[int, Ro
 
 def _graded(
     evaluator: SyncEvaluator, grader: Grader, data: Path, journal: Results | None
-) -> Iterator[tuple[int, Record]]:
+) -> Generator[tuple[int, Record]]:
     """Every row's position with its record, those of earlier runs included, as they come."""
     rows = _with_earlier(data, journal)
     waiting: dict[int, tuple[int, Row]] = {}
@@ -78,9 +80,13 @@ def _graded(
             waiting[next(numbers)] = position, row
             yield _sample_of(row, data), row.item
 
-    for number, result in evaluator.stream(grader, to_grade(), ordered=False):
-        position, row = waiting.pop(number)
-        yield position, journal.add(position, row, result) if journal else record_of(position, row, result)
+    with closing(evaluator.stream(grader, to_grade(), ordered=False)) as results:
+        for number, result in results:
+            position, row = waiting.pop(number)
+            yield (
+                position,
+                journal.add(position, row, result) if journal else record_of(position, row, result),
+            )
     yield from earlier
 
 

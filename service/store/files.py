@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -247,6 +247,28 @@ class Files:
             StorageFailed: When it cannot, or is not there although the file is.
         """
         await self.attempt(lambda: self.path(file_id).open("rb").close())
+
+    def contents_before(self, moment: float) -> list[str]:
+        """The names of contents, and of halves of uploads, that were last written before a moment.
+
+        Args:
+            moment: Seconds since 1970.
+
+        Raises:
+            OSError: When the directory cannot be read.
+        """
+        found = []
+        for path in self._directory.glob("*"):
+            with suppress(FileNotFoundError):
+                ours = is_file_id(path.name) or path.suffix == ".part"
+                if ours and path.stat().st_mtime < min(moment, time.time() - _ABANDONED_S):
+                    found.append(path.name)
+        return sorted(found)
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Remove contents that no row has; those that cannot be removed are noted."""
+        for name in names:
+            await asyncio.to_thread(self._unlink, self._directory / name)
 
     async def _forget(self, session: AsyncSession, which: ColumnElement[bool]) -> Sequence[str]:
         return (await session.scalars(delete(File).where(which).returning(File.id))).all()

@@ -1,6 +1,7 @@
 """A small file system of a test's own, which is filled and emptied."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,10 +40,10 @@ class SmallDisk:
 def small_disk(path: Path, megabytes: int = 4) -> Iterator[SmallDisk]:
     """Mount one; skips the test where that is not allowed."""
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(path)]
+    command = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(path)]
     if os.getuid() or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a file system")
     try:
         yield SmallDisk(path)
     finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
+        subprocess.run([shutil.which("umount") or "umount", "--lazy", str(path)], check=True)
