@@ -96,7 +96,5 @@ def pruned_lines(found: dict[str, Any]) -> str:
 def _without_password(database: str) -> str:
     given = make_url(database)
     query = {name: value for name, value in given.query.items() if name not in _SECRET}
-    url = URL.create(
-        "postgresql", given.username, None, given.host, given.port, given.database, query=query
-    )
+    url = URL.create("postgresql", given.username, None, given.host, given.port, given.database, query=query)
     return shlex.quote(url.render_as_string())
