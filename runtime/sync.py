@@ -156,9 +156,12 @@ class _Pump(Generic[T]):
     async def take(self) -> list[T]:
         """All results that are there, at least one; none at the end. Raises what ended them otherwise."""
         first = asyncio.ensure_future(self._queue.get())
-        await asyncio.wait({first, self._filling}, return_when=asyncio.FIRST_COMPLETED)
-        if not first.done():
-            first.cancel()
+        try:
+            await asyncio.wait({first, self._filling}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not first.done():  # also where an interrupt has cancelled the waiting
+                first.cancel()
+        if first.cancelled() or not first.done():
             self._filling.result()
             return []
         ready = [await first]
