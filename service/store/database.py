@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Double, Engine, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from graders import ConfigurationError
 from service.store import migrate
@@ -182,6 +184,23 @@ class Store:
         if self._engine is None:
             raise RuntimeError("the store is not open")
         return self._engine
+
+
+class clock_s(FunctionElement[float]):  # noqa: N801  # named like the functions of SQL
+    """The database's own clock, seconds since 1970: what several machines agree on, whatever their own clocks say."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(clock_s)
+def _clock_of_sqlite(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(clock_s, "postgresql")
+def _clock_of_postgresql(*_: Any, **__: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::double precision"
 
 
 def insertion(session: AsyncSession, table: type[Base]) -> sqlite.Insert | postgresql.Insert:

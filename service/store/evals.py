@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from service.store.database import Store
+from service.store.database import Store, clock_s
 from service.store.paging import Order, page_of
 from service.store.room import make_room
 from service.store.tables import Base
@@ -248,7 +248,7 @@ class Evals:
         free = (
             select(EvalRun.id)
             .where(EvalRun.status.in_(UNFINISHED))
-            .where(or_(EvalRun.owner.is_(None), EvalRun.leased_until < time.time()))
+            .where(or_(EvalRun.owner.is_(None), EvalRun.leased_until < clock_s()))
             .order_by(EvalRun.id)
             .limit(1)
         )
@@ -260,7 +260,7 @@ class Evals:
             claimed = (
                 update(EvalRun)
                 .where(EvalRun.id == run_id)
-                .values(owner=owner, leased_until=time.time() + lease_s, status="in_progress")
+                .values(owner=owner, leased_until=clock_s() + lease_s, status="in_progress")
                 .returning(EvalRun)
             )
             found: EvalRun | None = None if run_id is None else await session.scalar(claimed)
@@ -268,7 +268,7 @@ class Evals:
 
     async def renew(self, run_id: str, owner: str, lease_s: float) -> bool:
         """Keep a run for longer; False when it is not this owner's any more."""
-        return await self._own(run_id, owner, leased_until=time.time() + lease_s)
+        return await self._own(run_id, owner, leased_until=clock_s() + lease_s)
 
     async def release(self, run_id: str, owner: str) -> None:
         """Let others have a run at once."""

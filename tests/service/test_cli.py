@@ -377,13 +377,13 @@ def test_escapes_of_a_sample_and_of_file_names_are_shown_as_escapes(tmp_path: Pa
     rows_of(tmp_path / "rows.jsonl", 1, "\x1b[2J\u202e\x9b31m[/]")
     done = graders("run", "g.json", "rows.jsonl", "--max-ungraded", "1", cwd=tmp_path)
     assert r"\x1b[2J\u202e\x9b31m[/]" in done.stdout
-    name = "\x1b]0;owned\x07[red].json"
+    name = "\x1b]0;owned[red].json"
     done = graders("validate", name, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == r"error: cannot read \x1b]0;owned\x07[red].json: No such file or directory" + "\n"
+    assert done.stderr == r"error: cannot read \x1b]0;owned[red].json: No such file or directory" + "\n"
     write(tmp_path / name, EXACT)
     done = graders("validate", name, cwd=tmp_path)
-    assert r"\x1b]0;owned\x07[red].json: 0 errors" in done.stdout
+    assert r"\x1b]0;owned[red].json: 0 errors" in done.stdout
     done = graders("run", name, "rows.jsonl", "\x1b[31mmore", cwd=tmp_path)
     assert done.returncode == 2
     assert r"\x1b[31mmore" in done.stderr
