@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     """Seconds that a request's body may take to arrive."""
     database: str = Field(default_factory=lambda: str(_data_directory().expanduser() / "service.sqlite"))
     """What the service remembers: a SQLite file, or a `postgresql://` URL; all its processes share it."""
+    database_wait_s: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
+    """Seconds that a request waits for others who keep the database, before it is answered with 503."""
+    database_statement_s: float = Field(default=30.0, gt=0, le=3600, allow_inf_nan=False)
+    """Seconds that a statement may take in PostgreSQL."""
     files_dir: Path = Field(default_factory=lambda: _data_directory().expanduser() / "files")
     """Where the contents of uploaded files are; all processes of the service share it."""
     file_limit: int = Field(default=512_000_000, ge=1)

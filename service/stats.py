@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy.exc import SQLAlchemyError
 
 from graders import FailureKind, GraderResult, Item
 from graders.pattern import encodable
@@ -21,6 +20,7 @@ from runtime import Gradings
 from runtime.causes import cause_of
 from service.groups import equal_groups
 from service.metrics import TOKENS, Names
+from service.store.failures import StorageFailed
 from service.store.sums import Figure, GraderSums, Series
 
 logger = logging.getLogger(__name__)
@@ -122,15 +122,22 @@ class Statistics:
             self._grew(sums)
 
     async def read(self, grader_id: str, version: int, step: int | None) -> dict[str, Sums]:
-        """The sums of a version by split, with all that this process has counted.
+        """The sums of a version by split, with all that this process has counted, whether or not the store takes it.
 
         Args:
             grader_id: Whose.
             version: Its number.
             step: None for all steps together, and the gradings that belong to none.
         """
-        await self.flush()
-        return await self._stored.read(grader_id, version, step)
+        await self._try_to_flush()
+        found = await self._stored.read(grader_id, version, step)
+        # what the store did not take
+        for series, sums in self._pending.items():
+            if (series.grader_id, series.version) == (grader_id, version) and step in {None, series.step}:
+                split = found.setdefault(series.split, {})
+                for (part, name), value in sums.items():
+                    _add(split, part, name, value)
+        return found
 
     async def flush(self) -> None:
         """Add what was counted to the store; what could not be added stays here."""
@@ -169,8 +176,7 @@ class Statistics:
     async def _try_to_flush(self) -> bool:
         try:
             await self.flush()
-        except SQLAlchemyError as error:
-            logger.warning("statistics of graders could not be stored: %s", type(error).__name__)
+        except StorageFailed:
             return False
         return True
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from graders import ConfigurationError, FailureKind
 from runtime.judge.failures import NoVerdict
-from runtime.judge.own_file import open_own
+from runtime.judge.own_file import name_of, open_own
 
 TOLERANCE_S = 0.05
 """How late one may come and still be counted as having come in time, so that a delay of ours costs no rate."""
@@ -132,8 +132,12 @@ class _Sqlite:
     def _execute(self, statement: str, values: tuple[Any, ...]) -> Any:
         if self._connection is None:
             connection = open_own(self._path, busy_s=BUSY_S)
-            for table in _TABLES:
-                connection.execute(table)
+            try:
+                for table in _TABLES:
+                    connection.execute(table)
+            except BaseException:
+                connection.close()
+                raise
             self._connection = connection
         return self._connection.execute(statement, values).fetchone()
 
@@ -199,7 +203,8 @@ class _Postgres:
 
 def _cannot_meet(error: Exception) -> NoVerdict:
     return NoVerdict(
-        f"the judges' limits and budgets cannot be read (judge_store): {str(error).strip() or type(error).__name__}",
+        "the judges' limits and budgets cannot be read (judge_store): "
+        f"{str(error).strip() or 'no reason'} ({name_of(error)})",
         FailureKind.MODEL_GRADER_SERVER,
         "judge_store_unavailable",
         retryable=True,

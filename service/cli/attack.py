@@ -93,7 +93,7 @@ def summarize(
 
 def show(found: dict[str, Any], console: Console) -> None:
     """Print what came of the attacks for a person."""
-    console.print(f"\n[bold]attacks on level {found['level']}[/]")
+    console.print(f"\nattacks on level {found['level']}", style="bold")
     console.print(
         f"  {'group':10} {'tried':>6} {'stopped':>8} {'leaked':>7} {'inconclusive':>13} {'got through':>12}",
         style="dim",

@@ -1,7 +1,7 @@
 """`graders run`: grade the stored samples of a dataset file."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from graders import ConfigurationError, Grader, GradingError, Item, Sample
 from runtime import Settings, SyncEvaluator
 from runtime.datasets import STDIN, Row, read_rows
-from runtime.journal import Journal, Record, record_of
+from runtime.journal import Record, Results, record_of, results_at
+from runtime.output_files import same_file
 from runtime.rows import unreadable
 from service.cli.files import GraderFile
 
@@ -27,34 +28,38 @@ def grade_file(
     Args:
         grader_path: The grader's JSON.
         data: Rows with a sample.
-        output: Where to keep the results; None keeps none.
+        output: Where the results go; None keeps none.
         settings: The runtime's settings.
         fresh: Grade again what an earlier run has graded.
         console: Where progress is shown, when it is a terminal.
     """
     if grader_path == data == STDIN:
         raise ConfigurationError("the grader and the data cannot both come from the standard input")
+    if output is not None and (same_file(output, data) or same_file(output, grader_path)):
+        raise ConfigurationError(f"{output} is what is read; choose another -o")
     file = GraderFile(grader_path)
     total = _check(data)
     if settings.python_isolation is None:  # a file of the operator's own
         settings = settings.model_copy(update={"python_isolation": "worker"})
     with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
         grader = file.load(evaluator.prepare)
-        journal = None if output is None else Journal(output, grader.info.signature, fresh=fresh)
+        journal = None if output is None else results_at(output, grader.info, fresh=fresh)
         if journal is not None:
             stack.enter_context(journal)
         progress = stack.enter_context(_progress(console))
         task = progress.add_task("grading", total=total)
         records: dict[int, Record] = {}
-        for position, record in _graded(evaluator, grader, data, journal):
-            records[position] = record
-            progress.advance(task)
+        # closed before the evaluator is, whatever ends it
+        with closing(_graded(evaluator, grader, data, journal)) as graded:
+            for position, record in graded:
+                records[position] = record
+                progress.advance(task)
         if journal is not None:
             journal.finish()
     return [records[position] for position in sorted(records)]
 
 
-def _with_earlier(data: Path, journal: Journal | None) -> Iterator[tuple[int, Row, Record | None]]:
+def _with_earlier(data: Path, journal: Results | None) -> Iterator[tuple[int, Row, Record | None]]:
     rows = read_rows(data)
     if journal is not None:
         return journal.earlier(rows)
@@ -62,8 +67,8 @@ def _with_earlier(data: Path, journal: Journal | None) -> Iterator[tuple[int, Ro
 
 
 def _graded(
-    evaluator: SyncEvaluator, grader: Grader, data: Path, journal: Journal | None
-) -> Iterator[tuple[int, Record]]:
+    evaluator: SyncEvaluator, grader: Grader, data: Path, journal: Results | None
+) -> Generator[tuple[int, Record]]:
     """Every row's position with its record, those of earlier runs included, as they come."""
     rows = _with_earlier(data, journal)
     waiting: dict[int, tuple[int, Row]] = {}
@@ -78,9 +83,13 @@ def _graded(
             waiting[next(numbers)] = position, row
             yield stored_sample(row), row.item if row.failure is None else row.item or None
 
-    for number, result in evaluator.stream(grader, to_grade(), ordered=False):
-        position, row = waiting.pop(number)
-        yield position, journal.add(position, row, result) if journal else record_of(position, row, result)
+    with closing(evaluator.stream(grader, to_grade(), ordered=False)) as results:
+        for number, result in results:
+            position, row = waiting.pop(number)
+            yield (
+                position,
+                journal.add(position, row, result) if journal else record_of(position, row, result),
+            )
     yield from earlier
 
 

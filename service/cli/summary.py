@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from graders.votes import summed
 
@@ -152,7 +153,7 @@ def _show_histogram(bins: list[Mapping[str, float]], console: Console) -> None:
     for b in bins:
         name = f"{b['from']:.4g}" if b["from"] == b["to"] else f"{b['from']:.4g} to {b['to']:.4g}"
         table.add_row(
-            f"[dim]{name}[/]",
+            Text(name, "dim"),
             "█" * max(1, round(30 * b["count"] / most)) if b["count"] else "",
             f"{b['count']:,}",
         )

@@ -88,6 +88,6 @@ def show(findings: list[dict[str, Any]], console: Console) -> None:
     for finding in findings:
         style = "red" if finding["level"] == "error" else "yellow"
         path = f"{finding['path']}: " if finding["path"] else ""
-        console.print(f"[{style}]{finding['level']}[/] ", end="")
+        console.print(finding["level"], style=style, end=" ")
         console.print(f"{finding['where']}: {path}{finding['message']}", markup=False, highlight=False)
         console.print(f"      {finding['hint']}", markup=False, highlight=False, style="dim")

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jsonschema_rs
@@ -212,7 +211,7 @@ async def chunks(
         file_id = source["source"]["id"]
         if await files.find(file_id) is None:
             raise SourceError("file_not_found", f"there is no file {file_id} any more")
-        rows = _file_rows(files.path(file_id), file_id)
+        rows = _file_rows(files, file_id)
     while chunk := await asyncio.to_thread(_some, rows):
         yield chunk
 
@@ -298,10 +297,12 @@ def _kept_failure(row: Mapping[str, Any], place: str) -> GradingError | None:
     return unreadable(str(row.get("field", "")), str(row[_KEPT]), place=place, by_model=by_model)
 
 
-def _file_rows(path: Path, file_id: str) -> Iterator[Row]:
+def _file_rows(files: Files, file_id: str) -> Iterator[Row]:
     try:
-        with path.open("rb") as file:
+        with files.path(file_id).open("rb") as file:
             for position, row in enumerate(parse_rows(file)):
                 yield Row(position, f"line {row.line}", row.item, row.sample, row.failure)
-    except OSError as error:
+    except FileNotFoundError as error:
         raise SourceError("file_not_found", f"cannot read {file_id}: {error.strerror}") from None
+    except OSError as error:  # it says nothing of the rows
+        raise files.failed(error) from error

@@ -11,12 +11,12 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from graders import Failure, FailureKind, GraderInfo, GraderResult
 from runtime import Settings
 from service.stats import Statistics, shown_statistics
 from service.store import GraderSums, NamedGraders, Store
+from service.store.failures import StorageFailed
 from service.store.graders import GraderVersion
 from service.store.sums import NO_STEP, Figure, Series
 from tests.judge_server import JudgeServer, verdict
@@ -291,7 +291,7 @@ async def test_what_the_store_does_not_take_is_kept_for_later(store: Store) -> N
     async with store.write() as session:
         await session.execute(text("ALTER TABLE grader_sums RENAME TO elsewhere"))
     for _ in range(2):
-        with pytest.raises(SQLAlchemyError):
+        with pytest.raises(StorageFailed):
             await statistics.flush()
     statistics.observe(series, result(0.0))
     async with store.write() as session:
