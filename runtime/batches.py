@@ -86,7 +86,8 @@ async def grade_in_rows(
             answers = await grader.function.grade_rows(parsed, items[rows], world)
             for position, answer in enumerate(answers, start):
                 if isinstance(answer, GradingError):
-                    known[position] = grader.failed(answer)
+                    known[position] = failed = grader.failed(answer)
+                    rewards[position] = np.nan if failed.reward is None else failed.reward
                 else:
                     rewards[position] = answer
 
