@@ -62,7 +62,7 @@ def says(sample: Sample, item: Item, *, by: str, reward: float | None = None) ->
 @grader("returns", range=(-1, 1))
 def returns(sample: Sample, item: Item, *, value: Any) -> float:
     """Return anything."""
-    return float(value) if isinstance(value, str) else value  # type: ignore[no-any-return]
+    return float(value) if isinstance(value, str) else value
 
 
 @grader("each", range=(-1, 1))
@@ -95,7 +95,7 @@ async def grade(
 async def test_it_is_the_reward_after_a_failure_by_the_model_or_the_grader(
     kind: str, by: str, without: float | None
 ) -> None:
-    config = {"type": kind, "by": by}
+    config: dict[str, Any] = {"type": kind, "by": by}
     if kind == "says" and by == "model":
         config["reward"] = 0.75  # a flagged result with a reward of its own
         without = 0.75
@@ -394,7 +394,7 @@ HOSTILE = [
     '{"a":[]}', '[{"a":"x"},{"a":2}]', "½" * 500, "\\boxed{" * 500, "=1e308", "0x" + "f" * 400, "1e-400", "4,2,0.0.0",
     '{"code": 1}', '{"code": "def f(x): return x"}',
 ]  # fmt: skip
-TOOLS = [
+TOOLS: list[list[dict[str, Any]]] = [
     [],
     [{"function": {"name": "\ud800", "arguments": "{"}}],
     [{"function": {"name": math.inf, "arguments": [math.nan]}}],
