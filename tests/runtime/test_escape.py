@@ -286,6 +286,13 @@ def test_the_table_is_that_of_the_documents() -> None:
     assert table[2:] == [*rows, ALWAYS]
 
 
+def test_a_request_waits_longer_than_any_grading_that_a_sample_makes_hang() -> None:
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    limits = defaults["python_timeout_s"], defaults["grading_timeout_s"]
+    assert defaults["request_timeout_s"] > max(limits) + 10
+    assert defaults["batch_timeout_s"] > max(limits) + 10
+
+
 async def test_a_deadline_is_infrastructure(evaluator: Evaluator) -> None:
     loaded = REGISTRY.load({**EQUAL, "invalid_grade": 0})
     assert loaded.failed(deadline_passed()).reward is None
