@@ -190,7 +190,7 @@ def _rich_lookup(namespace: str, steps: tuple[Step, ...], rest: str, text: str) 
             raise GradingError(
                 f"{_shown(text)} does not fit the data: {error}",
                 kind=FailureKind.INVALID_VARIABLE,
-                caused_by=_writer(namespace, steps),
+                caused_by="model" if namespace == "sample" else "grader",
                 details={"variable": text},
             ) from error
 

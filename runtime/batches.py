@@ -116,7 +116,8 @@ async def grade_in_rows(
             answers = await grader.function.grade_rows(list(read.values()), read_items, world)
             for position, answer in zip(read, answers, strict=True):
                 if isinstance(answer, GradingError):
-                    known[position] = grader.failed(answer)
+                    known[position] = failed = grader.failed(answer)
+                    rewards[position] = np.nan if failed.reward is None else failed.reward
                 else:
                     rewards[position] = answer
 

@@ -137,8 +137,9 @@ class Settings(BaseSettings):
     """Where the contents of uploaded files are; all processes of the service share it."""
     file_limit: int = Field(default=512_000_000, ge=1)
     """Bytes of an uploaded file."""
-    request_timeout_s: float = Field(default=120.0, gt=0, le=600)
-    """Seconds after which a request's grading is ungraded."""
+    request_timeout_s: float = Field(default=150.0, gt=0, le=600)
+    """Seconds after which a request's grading is ungraded; more than `python_timeout_s`, or a sample that makes a source hang
+    meets this limit first, which is infrastructure's and gives no `invalid_grade`."""
     log_format: Literal["json", "text"] | None = None
     """How `graders serve` logs; None: as text on a terminal, otherwise one JSON object a line."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -155,7 +155,7 @@ def version_of(grader: Grader, labels: dict[str, str] | None) -> GraderVersion:
     """A grader as the store keeps it; which version of its name it is, the store says.
 
     Two graders are the same version when they are equal with all defaults filled in: type, options, `pass_threshold`,
-    `votes`, names and secrets, also of the graders inside, in whatever order the JSON had them. Versions of libraries
+    `votes`, `invalid_grade`, names and secrets, also of the graders inside, in whatever order the JSON had them. Versions of libraries
     and plugins are no part of it, so that the same JSON stays the same version on a newer service; the `signature` of
     its results says what they were.
 
@@ -199,7 +199,10 @@ def shown_version(stored: Stored) -> dict[str, Any]:
 def _described(grader: Grader, *, secrets: bool) -> dict[str, Any]:
     """Plain data that is equal for equal graders."""
     name = grader.info.name
+    # left out where there is none, so that graders that were stored before there was such a field stay equal
+    extra = {} if grader.invalid_grade is None else {"invalid_grade": grader.invalid_grade}
     return {
+        **extra,
         "type": grader.info.type,
         # one that was made up out of the signature says nothing more, and changes with the versions of libraries
         "name": None if _GENERATED.fullmatch(name) else name,

@@ -9,15 +9,15 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graders import FailureKind, GraderResult, Item
+from graders import CausedBy, FailureKind, GraderResult, Item
 from graders.pattern import encodable
 from runtime import Gradings
-from runtime.causes import cause_of
+from runtime.causes import Got, cause_of, failed_by
 from service.groups import equal_groups
 from service.metrics import TOKENS, Names
 from service.store.failures import StorageFailed
@@ -40,6 +40,7 @@ GRADINGS, GRADED, SECONDS = "gradings", "graded", "seconds"
 REWARDS, SQUARES = "rewards", "rewards_squared"
 GROUPS, EQUAL_GROUPS = "groups", "groups_equal"
 UNGRADED, ERROR, TOKEN = "ungraded/", "error/", "tokens/"
+FAILED = "failed/"  # and who made gradings fail, and what their samples got: `failed/model/flagged`
 
 Sums = dict[Figure, float]
 
@@ -201,6 +202,8 @@ class Statistics:
         _add(sums, part, SECONDS, result.execution_time)
         _reward(sums, part, result.reward)
         failure = result.failure
+        if failed := failed_by(result):
+            _add(sums, part, f"{FAILED}{'/'.join(failed)}", 1)
         if result.reward is None and failure is not None:
             _add(sums, part, f"{UNGRADED}{cause_of(failure)}", 1)
         if failure is not None or result.parts:
@@ -237,6 +240,7 @@ def shown_statistics(grader: Mapping[str, Any], by_split: Mapping[str, Sums]) ->
         metrics[f"{split}_reward_mean"] = figures.reward_mean(WHOLE)
         metrics[f"{split}_frac_reward_zero_std"] = figures.equal_groups
         metrics[f"{split}_ungraded_mean"] = figures.mean(figures.ungraded(WHOLE), WHOLE)
+        metrics |= figures.failure_means(split)
     parse, unresponsive = FailureKind.SAMPLE_PARSE.value, FailureKind.UNRESPONSIVE_REWARD.value
     metrics |= {
         "train_mean_reward": train.reward_mean(WHOLE),
@@ -287,6 +291,22 @@ class _Split:
     def ungraded(self, part: str) -> int:
         return int(self.count(part, GRADINGS) - self.count(part, GRADED))
 
+    def failures(self, part: str) -> dict[CausedBy, dict[Got, int]]:
+        """Gradings that failed, by who made them fail and what their samples got."""
+        return {
+            cause: {got: int(self.count(part, f"{FAILED}{cause}/{got}")) for got in get_args(Got)}
+            for cause in get_args(CausedBy)
+        }
+
+    def failure_means(self, split: str) -> Iterator[tuple[str, float | None]]:
+        """Shares of the gradings: failed by the model, ungraded by the grader or by infrastructure, substituted."""
+        failures = self.failures(WHOLE)
+        yield f"{split}_failed_by_model_mean", self.mean(sum(failures["model"].values()), WHOLE)
+        for cause in ("grader", "infrastructure"):
+            yield f"{split}_ungraded_by_{cause}_mean", self.mean(failures[cause]["ungraded"], WHOLE)
+        substituted = sum(got["substituted"] for got in failures.values())
+        yield f"{split}_substituted_mean", self.mean(substituted, WHOLE)
+
     @property
     def equal_groups(self) -> float | None:
         return _ratio(self.count(WHOLE, EQUAL_GROUPS), self.count(WHOLE, GROUPS))
@@ -336,6 +356,7 @@ class _Split:
             "graded": int(self.count(part, GRADED)),
             "ungraded": self.ungraded(part),
             "ungraded_causes": self._under(part, UNGRADED),
+            "failures": self.failures(part),
             "reward_mean": self.reward_mean(part),
             "reward_std": self.reward_std(part),
             "errors": self.errors(part),

@@ -23,6 +23,10 @@ class FrameError(ValueError):
     """A frame is too long, or is not a JSON object."""
 
 
+class FrameTooLong(FrameError):
+    """A frame is longer than a frame may be."""
+
+
 def encode(data: object) -> bytes:
     """Plain data as JSON.
 
@@ -34,7 +38,7 @@ def encode(data: object) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise FrameError(f"not plain data: {error}") from error
     if len(body) > MAX_FRAME:
-        raise FrameError(too_long(len(body)))
+        raise FrameTooLong(too_long(len(body)))
     return body
 
 

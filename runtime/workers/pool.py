@@ -9,9 +9,13 @@ import logging
 import math
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 from graders import (
+    CausedBy,
     Context,
+    Failure,
     FailureKind,
     Grader,
     GraderResult,
@@ -24,7 +28,7 @@ from runtime.execute import deadline_passed
 from runtime.sandbox.layers import Level
 from runtime.settings import Settings
 from runtime.workers.calls import answer_call
-from runtime.workers.frames import FrameError, Message, encode, results_from_plain
+from runtime.workers.frames import FrameError, FrameTooLong, Message, encode, results_from_plain
 from runtime.workers.lane import Job, Lane
 from runtime.workers.process import WorkerDied, WorkerProcess, WorkerUnavailable
 from runtime.workers.starter import HIGHEST, Starter
@@ -34,6 +38,14 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 120.0
 ATTEMPTS = 2
 """A worker may die of something else than the grading it was at; a grading that two workers died of is to blame."""
+
+
+_TOO_MUCH = frozenset({"timeout", "memory_limit", "worker_exited"})
+"""Failures of a worker that a long or hostile text brings about in a built-in type."""
+_CONTROL = Sample("{}")
+"""What no built-in type takes long over."""
+_CONTROL_SECONDS = 1.0
+"""A control that takes longer says that the item, or the machine, is slow."""
 
 
 class WorkerPool:
@@ -89,6 +101,9 @@ class WorkerPool:
     ) -> list[GraderResult]:
         """Grade in a worker; every failure is in the results.
 
+        A built-in type that takes too much time or memory is tried again on a harmless sample: when that can be graded,
+        the text was at fault, and the failure is the model's.
+
         Args:
             grader: What grades.
             samples: One sample, or those of a group.
@@ -99,13 +114,36 @@ class WorkerPool:
             depth: How many workers wait for this grading: each depth has lanes of its own, or a grader inside a grader
                 could wait for ever for the worker that waits for it.
         """
+        submit = partial(
+            self._submit, grader, item=item, deadline=deadline, context=context, client=client, depth=depth
+        )
+        results = await submit(samples)
+        failure = results[0].failure
+        if not grader.built_in or failure is None or not _takes_too_much(failure):
+            return results
+        (control,) = await submit([_CONTROL])
+        failed_too = control.failure is not None and control.failure.caused_by != "model"
+        if failed_too or control.execution_time > _CONTROL_SECONDS:
+            return results
+        blamed = GradingError(failure.message, caused_by="model", details=failure.details)
+        return [grader.failed(blamed, execution_time=results[0].execution_time)]
+
+    async def _submit(
+        self,
+        grader: Grader,
+        samples: list[Sample],
+        *,
+        item: Item,
+        deadline: float | None,
+        context: Context,
+        client: str,
+        depth: int,
+    ) -> list[GraderResult]:
         loop = asyncio.get_running_loop()
         try:
             row = encode([[sample.to_stored() for sample in samples], dict(item), context.trace_id])
         except FrameError as error:
-            return [grader.failed(GradingError(f"the row cannot be sent to a worker: it is {error}"))] * len(
-                samples
-            )
+            return [grader.failed(_not_sent(error, item))] * len(samples)
         job = Job(grader, len(samples), row, deadline, context, client, loop.create_future())
         lane = self._lane(grader, depth)
         lane.put(job)
@@ -264,6 +302,19 @@ async def _receive_by(worker: WorkerProcess, until: float) -> Message:
         async with asyncio.timeout(0):
             return await worker.receive()
 
+def _not_sent(error: FrameError, item: Item) -> GradingError:
+    """The failure of a row that cannot be sent: the model's, when the row is too long and its item alone is not."""
+    caused_by: CausedBy = "grader"
+    if isinstance(error, FrameTooLong):
+        with suppress(FrameError):
+            encode(dict(item))
+            caused_by = "model"
+    return GradingError(f"the row cannot be sent to a worker: {error}", caused_by=caused_by)
+
+
+def _takes_too_much(failure: Failure) -> bool:
+    return failure.caused_by == "grader" and failure.details.get("type") in _TOO_MUCH
+
 
 def _earlier(until: float, deadline: float | None) -> float:
     return until if deadline is None else min(until, deadline)
@@ -282,10 +333,7 @@ def _results(job: Job, number: int, message: Message) -> list[GraderResult]:
         raise FrameError("the worker answered what it was not asked")
     seconds = message.get("seconds")
     seconds = seconds if isinstance(seconds, float) and math.isfinite(seconds) else 0.0
-    try:
-        return [job.grader.complete(value, execution_time=seconds) for value in returned]
-    except GradingError as error:
-        return [job.grader.failed(error)] * job.size
+    return job.grader.complete_each(returned, execution_time=seconds)
 
 
 def _out_of_memory(result: GraderResult) -> bool:

@@ -85,6 +85,11 @@ def test_what_is_ungraded_is_counted_and_enters_no_mean(http: httpx2.Client, hea
         "graded": 5,
         "ungraded": 1,
         "ungraded_causes": {"invalid_variable_error": 1},
+        "failures": {
+            "model": {"flagged": 0, "substituted": 0, "ungraded": 0},
+            "grader": {"flagged": 0, "substituted": 0, "ungraded": 1},
+            "infrastructure": {"flagged": 0, "substituted": 0, "ungraded": 0},
+        },
         "reward_mean": 0.8,
         "reward_std": pytest.approx(0.4),
         "errors": {"invalid_variable_error": 1},
