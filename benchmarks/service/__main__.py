@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console, RenderableType
 
-from benchmarks.service import batch, hanging, keys, memory, requests
+from benchmarks.service import batch, hanging, keys, memory, requests, under_attack
 
 PARTS: dict[str, Callable[[], RenderableType]] = {
     "requests": requests.measure,
@@ -17,6 +17,7 @@ PARTS: dict[str, Callable[[], RenderableType]] = {
     "memory": memory.measure,
     "keys": keys.measure,
     "hanging": hanging.measure,
+    "under_attack": under_attack.measure,
 }
 
 
