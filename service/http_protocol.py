@@ -23,7 +23,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.connections import Connections
+from service.connections import Connections, Rank
 from service.draining import Refusal
 from service.errors import ApiError
 
@@ -55,6 +55,7 @@ class _Phase(Enum):
     """What a connection waits for, and so how long it may."""
 
     NONE = "nothing yet"
+    BODY = "the body of a request that is not answered yet"
     WORK = "the answer of the application"
     HEAD = "a complete head"
     IDLE = "the next request"
@@ -360,7 +361,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Say that nothing more comes, and read on for a while."""
         self._ending = True
         self._phase = _Phase.NONE
-        self._connections.wait(self, served=False)
+        self._connections.wait(self, Rank.NEW)
         self._unset_keepalive_if_required()
         if self.transport.is_closing():
             return
@@ -376,20 +377,25 @@ class HttpProtocol(HttpToolsProtocol):
         if self._ending or self.transport.is_closing():
             return
         phase = self._what_is_waited_for()
+        if phase is _Phase.BODY:  # each part of it that arrives begins the wait anew
+            self._connections.wait(self, Rank.BODY)
         if phase is self._phase:
             return
         self._phase = phase
         self._unset_keepalive_if_required()
         if phase is _Phase.WORK:
             self._connections.work(self)
-            return
-        self._connections.wait(self, served=self._begun)
+        if phase in {_Phase.BODY, _Phase.WORK}:
+            return  # the application bounds how long they take
+        self._connections.wait(self, Rank.KEPT if self._begun else Rank.NEW)
         self._unsent = 0
         self._wait()
 
     def _what_is_waited_for(self) -> _Phase:
         if self._is_answering():
-            return _Phase.WORK
+            # what is asked for while earlier requests are answered waits for these
+            body = self._part is _Part.BODY and not self.pipeline and not self.cycle.response_started
+            return _Phase.BODY if body else _Phase.WORK
         if self._part is _Part.BODY:
             return _Phase.DISCARD
         return _Phase.HEAD if self._part is _Part.HEAD or not self._begun else _Phase.IDLE
