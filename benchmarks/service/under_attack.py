@@ -1,7 +1,8 @@
 """How long `/healthz` takes, and how much memory the service has, while it is attacked.
 
 Each attack runs in a process of its own for some seconds, while a client of another connection asks `/healthz` a hundred times a
-second. The service has no keys: nothing of this needs one. To add an attack write a function that takes the address of the service
+second. The service has no keys: nothing of this needs one. Attacks with the same settings that follow each other meet the same
+process. To add an attack write a function that takes the address of the service
 and runs until it is ended, and enter it into `ATTACKS`.
 """
 
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from urllib.parse import urlsplit
 
 from rich.table import Table
@@ -128,13 +130,13 @@ ATTACKS = (
     Attack("a header a byte a packet, 10 connections", partial(a_byte_a_packet, connections=10)),
     Attack("slowloris, 500 connections", partial(slowloris, connections=500)),
     Attack("1,000 idle connections", partial(idle, connections=1_000)),
+    Attack("connections opened and closed", open_and_leave),
+    Attack("a body in chunks of one byte", one_byte_chunks),
     Attack(
         "1,000 idle connections where 300 may be",
         partial(idle, connections=1_000),
         (("connections", 300), ("connections_per_address", 300)),
     ),
-    Attack("connections opened and closed", open_and_leave),
-    Attack("a body in chunks of one byte", one_byte_chunks),
 )  # fmt: skip
 
 
@@ -172,23 +174,25 @@ def measure() -> Table:
     )
     for column in ("p50 ms", "p99 ms", "worst ms", "MiB before", "meanwhile", "after"):
         table.add_column(column, justify="right")
-    for attack in (Attack("none", _nothing), *ATTACKS):
-        with serving(**dict(attack.settings)) as server:
+    for settings, attacks in groupby(
+        (Attack("none", _nothing), *ATTACKS), key=lambda attack: attack.settings
+    ):
+        with serving(**dict(settings)) as server:
             _ask(server, 0.5)
-            before = server.resident_mib()
-            with _attacked(attack, server.url):
-                taken, resident = _ask(server, SECONDS)
-            time.sleep(1)
-            table.add_row(
-                attack.name,
-                f"{statistics.median(taken):.1f}",
-                f"{statistics.quantiles(taken, n=100)[98]:.1f}",
-                f"{max(taken):.1f}",
-                f"{before:.0f}",
-                f"{resident:.0f}",
-                f"{server.resident_mib():.0f}",
-            )
+            for attack in attacks:
+                table.add_row(attack.name, *_measured(server, attack))
     return table
+
+
+def _measured(server: Server, attack: Attack) -> list[str]:
+    """The columns of an attack."""
+    before = server.resident_mib()
+    with _attacked(attack, server.url):
+        taken, resident = _ask(server, SECONDS)
+    time.sleep(1)
+    percentiles = statistics.median(taken), statistics.quantiles(taken, n=100)[98], max(taken)
+    memory = before, resident, server.resident_mib()
+    return [*(f"{each:.1f}" for each in percentiles), *(f"{each:.0f}" for each in memory)]
 
 
 def _nothing(url: str) -> None:

@@ -75,7 +75,7 @@ def test_a_head_that_is_too_large_is_refused(
     if size == 1:
         head = head[: HEAD_BYTES + 1_000]
     parts = [head] if size is None else [head[at : at + size] for at in range(0, len(head), size)]
-    answer = only(exchange(url, *parts))
+    answer = only(exchange(url, *parts, until_answered=True))
     if (
         answer.status == 414 != status
     ):  # which of the two it is depends on how much of the URL arrives at once
@@ -335,7 +335,7 @@ def test_requests_whose_bodies_do_not_come_give_way(serve: Serve) -> None:
 
 def test_the_official_client_opens_many_connections_at_once(url: str) -> None:
     async def ask() -> list[float]:
-        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=60) as client:
             asked = [
                 client.fine_tuning.alpha.graders.run(grader=CHECK, model_sample="a")  # type: ignore[arg-type]
                 for _ in range(300)
