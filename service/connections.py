@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 LINGERING = 64
 """Connections that may stay open for a moment after they were refused; the others are closed at once."""
+KEPT_BYTES = 64 * 1024 * 1024
+"""Bytes of unfinished heads that are kept, over all connections."""
 LOOKED_AT = 16
 """Waiting connections that are looked at, at most, to find one that can be closed."""
 
@@ -93,6 +95,7 @@ class Connections:
         self._waiting = _Waiting()
         self._waiting_of: dict[str, _Waiting] = {}
         self._lingering: set[Connection] = set()
+        self._kept = 0
 
     def __len__(self) -> int:
         return len(self._address)
@@ -149,6 +152,11 @@ class Connections:
             return False
         self._lingering.add(connection)
         return True
+
+    def keep(self, count: int) -> bool:
+        """Count bytes of unfinished heads, or fewer of them; says whether there are not too many."""
+        self._kept += count
+        return self._kept <= KEPT_BYTES
 
     def leave(self, connection: Connection) -> None:
         """A connection is closed, or about to be."""

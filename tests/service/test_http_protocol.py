@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
 from runtime import Settings
+from service.connections import KEPT_BYTES
 from service.http_protocol import HEAD_BYTES, HEADERS, PIPELINED, URL_BYTES
 from tests.service.conftest import served
 from tests.service.raw_http import Answer, answers, connect, exchange, rest, send
@@ -179,6 +180,20 @@ def test_an_absolute_url_decides_the_host(url: str) -> None:
     ):
         head = b"GET http://" + authority + b"/v1/files HTTP/1.1\r\nhost: localhost\r\n"
         assert only(exchange(url, head + CLOSE)).status == status, authority
+
+
+def test_many_unfinished_heads_take_a_bounded_memory(serve: Serve) -> None:
+    large = b"x: " + b"a" * 60_000
+    with serve(Settings(connections=2_000, connections_per_address=2_000)) as address, ExitStack() as stack:
+        started = held(stack, address, KEPT_BYTES // 60_000 + 20)
+        for connection in started:
+            connection.sendall(GET + large)
+        assert_refused(only(answers(rest(started[-1]))), 503, "too_many_headers_held")
+        # who sends a usual head is served meanwhile, also in two parts
+        assert only(exchange(address, GET, CLOSE)).status == 200
+        for connection in started:
+            connection.close()
+        assert only(exchange(address, GET + large[:50_000], b"\r\n" + CLOSE)).status == 200
 
 
 # time
