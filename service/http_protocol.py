@@ -35,8 +35,10 @@ PIPELINED = 64
 """Requests that may wait on one connection for the answers to earlier ones."""
 LINGER_S = 2.0
 """Seconds for which a client that is refused may go on sending."""
-LINGER_BYTES = 64 * 1024 * 1024
+LINGER_BYTES = 4 * 1024 * 1024
 """Bytes that it may send meanwhile; then nothing is read any more."""
+LINGER_BODY_BYTES = 64 * 1024 * 1024
+"""The same of the rest of a body."""
 STATE = "connections"
 """The key of the lifespan's state under which the application gives its `Connections`."""
 
@@ -205,7 +207,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _discard(self, count: int) -> None:
         self._discarded += count
-        if self._discarded > LINGER_BYTES and not self.transport.is_closing():
+        most = LINGER_BODY_BYTES if self._part is Part.BODY else LINGER_BYTES
+        if self._discarded > most and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def _raise(self, status: int, message: str, code: str) -> None:

@@ -190,7 +190,11 @@ def _measured(server: Server, attack: Attack) -> list[str]:
     with _attacked(attack, server.url):
         taken, resident = _ask(server, SECONDS)
     time.sleep(1)
-    percentiles = statistics.median(taken), statistics.quantiles(taken, n=100)[98], max(taken)
+    percentiles = (
+        statistics.median(taken),
+        statistics.quantiles(taken, n=100, method="inclusive")[98],
+        max(taken),
+    )
     memory = before, resident, server.resident_mib()
     return [*(f"{each:.1f}" for each in percentiles), *(f"{each:.0f}" for each in memory)]
 
