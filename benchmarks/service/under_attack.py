@@ -107,13 +107,6 @@ def idle(url: str, connections: int) -> None:
     _forever(url, wait, connections)
 
 
-def open_and_leave(url: str) -> None:
-    """Connections that are opened and closed, as many as possible."""
-    while True:
-        with contextlib.suppress(OSError):
-            _connect(url).close()
-
-
 def one_byte_chunks(url: str) -> None:
     """A body in chunks of one byte each, of as many bytes as a body may have."""
     head = b"POST /v1/grade HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -130,7 +123,6 @@ ATTACKS = (
     Attack("a header a byte a packet, 10 connections", partial(a_byte_a_packet, connections=10)),
     Attack("slowloris, 500 connections", partial(slowloris, connections=500)),
     Attack("1,000 idle connections", partial(idle, connections=1_000)),
-    Attack("connections opened and closed", open_and_leave),
     Attack("a body in chunks of one byte", one_byte_chunks),
     Attack(
         "1,000 idle connections where 300 may be",
