@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console, RenderableType
 
-from benchmarks.service import batch, hanging, kept, keys, memory, requests
+from benchmarks.service import batch, hanging, kept, keys, memory, requests, under_attack
 
 PARTS: dict[str, Callable[[], RenderableType]] = {
     "requests": requests.measure,
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[], RenderableType]] = {
     "kept": kept.measure,
     "keys": keys.measure,
     "hanging": hanging.measure,
+    "under_attack": under_attack.measure,
 }
 
 
