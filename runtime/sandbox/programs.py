@@ -1,6 +1,5 @@
 """Sources of Python graders, compiled once in the sandbox and kept."""
 
-import asyncio
 import hashlib
 import json
 from collections import OrderedDict

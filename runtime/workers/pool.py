@@ -226,7 +226,9 @@ class WorkerPool:
         try:
             while "done" not in (message := await _receive_by(worker, _earlier(until, job.deadline))):
                 called = loop.time()
-                async with asyncio.timeout_at(job.deadline):  # the graders that it calls have limits of their own
+                async with asyncio.timeout_at(
+                    job.deadline
+                ):  # the graders that it calls have limits of their own
                     await self._answer_call(worker, job, message)
                 until += loop.time() - called
         except TimeoutError:

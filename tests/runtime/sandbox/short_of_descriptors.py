@@ -11,11 +11,12 @@ import resource
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from graders import GraderResult
 from runtime import Evaluator, Settings
 
-MEANT = {
+MEANT: dict[str, dict[str, Any]] = {
     "python": {"type": "python", "source": "def grade(sample, item):\n    return item['n'] / 8\n"},
     "batch": {
         "type": "python",
@@ -58,7 +59,8 @@ async def walked(name: str, most: int, start: Callable[[Evaluator], Awaitable[No
             with all_but(free):
                 first = described(name, await evaluator.grade(MEANT[name], "good", {"n": 2}))
             again = described(name, await evaluator.grade(MEANT[name], "good", {"n": 2}))
-        print(json.dumps([free, name, first, again]), flush=True)
+        sys.stdout.write(json.dumps([free, name, first, again]) + "\n")
+        sys.stdout.flush()
 
 
 @contextmanager

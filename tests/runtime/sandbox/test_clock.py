@@ -21,6 +21,10 @@ async def never() -> None:
     await asyncio.get_running_loop().create_future()
 
 
+def started(code: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+
+
 @pytest.fixture
 def idle() -> Iterator[int]:
     """A process that sleeps."""
@@ -71,7 +75,9 @@ async def test_one_that_sleeps_has_its_time(clock: ProcessClock, idle: int) -> N
     assert end.value.is_certain
 
 
-async def test_before_a_process_is_ready_nothing_is_charged_and_nothing_is_certain(clock: ProcessClock) -> None:
+async def test_before_a_process_is_ready_nothing_is_charged_and_nothing_is_certain(
+    clock: ProcessClock,
+) -> None:
     with pytest.raises(OutOfTime) as end:
         await clock.within(0.05, never)
     assert not end.value.is_certain
@@ -82,7 +88,7 @@ async def test_waits_for_a_processor_are_not_charged(clock: ProcessClock) -> Non
     """Six processes of one scheduling group share one processor: each gets a sixth."""
     processor = min(os.sched_getaffinity(0))
     code = f"import os\nos.sched_setaffinity(0, [{processor}])\nprint(flush=True)\nwhile True: pass"
-    spinning = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(6)]
+    spinning = [started(code) for _ in range(6)]
     try:
         for process in spinning:
             assert process.stdout is not None
@@ -107,7 +113,7 @@ async def test_threads_that_wait_for_each_other_earn_nothing(clock: ProcessClock
         "def spin():\n    while True: sum(range(1000))\n"
         "for _ in range(40): threading.Thread(target=spin).start()"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+    with started(code) as process:
         assert process.stdout is not None
         await asyncio.to_thread(process.stdout.readline)
         clock.begin(process.pid)
@@ -119,14 +125,14 @@ async def test_threads_that_wait_for_each_other_earn_nothing(clock: ProcessClock
 
 
 async def test_a_process_that_has_ended_is_known_to_have(clock: ProcessClock) -> None:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    process = started("import time; time.sleep(600)")
     assert not clock.has_exited()  # nothing is known about it yet
     clock.begin(process.pid)
     assert not clock.has_exited()
     process.send_signal(signal.SIGKILL)
-    while not clock.has_exited():  # it is a zombie for now
-        await asyncio.sleep(0.01)
-    process.wait()
+    await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert clock.has_exited()  # it is a zombie for now
+    process.communicate()
     assert clock.has_exited()
 
 

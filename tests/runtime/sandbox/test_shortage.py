@@ -74,5 +74,5 @@ async def test_what_cannot_be_forked_for_want_of_memory_is_worth_another_try() -
         (RuntimeError("something else"), False),
     ],
 )
-def test_a_shortage_is_told_from_other_errors(error: Exception, so: bool) -> None:  # noqa: FBT001
+def test_a_shortage_is_told_from_other_errors(error: Exception, so: bool) -> None:
     assert is_shortage(error) is so
