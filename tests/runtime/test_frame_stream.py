@@ -111,7 +111,8 @@ def test_any_plan_of_arrivals_and_waits_gives_every_frame_in_order(
     bodies: list[bytes], plan: list[tuple[int, int, bool]]
 ) -> None:
     async def run() -> list[bytes]:
-        pair, rest, got = Pair(), memoryview(framed(*bodies)), []
+        pair, rest = Pair(), memoryview(framed(*bodies))
+        got: list[bytes] = []
         try:
             for size, rounds, waits in plan:
                 rest = rest[pair.theirs.send(rest[:size]) if rest else 0 :]
