@@ -78,6 +78,7 @@ class FrameStream:
 
     async def flush(self) -> None:
         """Wait until all that was sent has left, or the other side is gone."""
+        self._push()
         while self._outgoing:
             await self._activity(reading=False)
             self._push()

@@ -87,13 +87,13 @@ class Trial:
     remedy: str = ""
 
 
-NOBODY = 65_534
+NO_NUMBER = 65_534
 """The number that the kernel shows for users whom a user namespace does not know."""
 
 
 def learn_its_real_user(target: Target) -> str | None:
     """Learns the host's number of the user who started it; inside it is 65534, as for every user who has no number there."""
-    return f"it is user {os.getuid()}" if os.getuid() != NOBODY else None
+    return f"it is user {os.getuid()}" if os.getuid() != NO_NUMBER else None
 
 
 def see_a_message_queue(target: Target) -> str | None:

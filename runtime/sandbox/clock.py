@@ -161,7 +161,7 @@ class ProcessClock:
         self._counts_from = None if self._pid is None else start
         before = self.charged
         try:
-            return await self._wait(seconds, attempt, before, start, pause, look)
+            return await self._wait(seconds, attempt, before=before, start=start, pause=pause, look=look)
         finally:
             if self._since(start) > MEASURED_SECONDS:
                 self.measure()
@@ -174,6 +174,7 @@ class ProcessClock:
         self,
         seconds: float,
         attempt: Callable[[], Awaitable[Answer]],
+        *,
         before: float,
         start: tuple[float, float],
         pause: float | None,

@@ -119,7 +119,6 @@ class Session:
     """One child of a zygote.
 
     Attributes:
-        number: Its number in its zygote.
         clock: The time that it has had.
         allowed: Its limits.
         used: What it had used when it ended.
@@ -131,14 +130,13 @@ class Session:
 
     def __init__(
         self,
-        number: int,
         ours: socket.socket,
         streams: Streams,
-        kill: Callable[[int], None],
+        kill: Callable[[], None],
         lateness: Lateness,
-        allowed: Allowed = Allowed(),  # noqa: B008  # it never changes
+        allowed: Allowed = Allowed(),  # it never changes
     ) -> None:
-        self.number, self.streams, self.allowed = number, streams, allowed
+        self.streams, self.allowed = streams, allowed
         self._kill = kill
         if hasattr(socket, "SO_PASSCRED"):
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -229,7 +227,7 @@ class Session:
     def kill(self) -> None:
         """End the process; `ended` tells when it is gone."""
         if not self.ended.done():
-            self._kill(self.number)
+            self._kill()
 
     def release(self) -> None:
         """End the process, and let go of its descriptors when it is gone."""

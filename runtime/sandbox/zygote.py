@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from graders.code_testing import comparison
@@ -130,31 +131,7 @@ class Zygote:
         Raises:
             ZygoteFailed: When it cannot be made as it should be.
         """
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise _short(error) from error
-        with theirs:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *(shape.python, "-I", "-c", _LAUNCH, HOME, str(theirs.fileno())),
-                    pass_fds=[theirs.fileno()],
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                    env=environment() if "environment" in shape.layers else dict(os.environ),
-                    start_new_session=True,
-                )
-            except Exception as error:
-                ours.close()
-                if is_shortage(error):
-                    raise _short(error) from error
-                if isinstance(error, OSError):
-                    raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
-                raise
-            except BaseException:
-                ours.close()
-                raise
+        process, ours = await _spawn(shape)
         zygote = cls(shape, process, ours, group)
         try:
             if group is not None:
@@ -213,8 +190,8 @@ class Zygote:
                 ) from error
             opened.pop_all()
         theirs.close()
-        session = Session(self._next, ours, streams, self._kill, self._lateness, self._allowed)
-        self.sessions[session.number] = session
+        kill = partial(self._kill, self._next)
+        session = self.sessions[self._next] = Session(ours, streams, kill, self._lateness, self._allowed)
         return session
 
     def _kill(self, number: int) -> None:
@@ -266,6 +243,40 @@ class Zygote:
         if session is not None and not session.ended.done():
             session.used = used
             session.ended.set_result(status)
+
+
+async def _spawn(shape: Shape) -> tuple[asyncio.subprocess.Process, socket.socket]:
+    """Start the process of a zygote, which waits for its first frame; gives it and the socket to it.
+
+    Raises:
+        ZygoteFailed: When it cannot be started.
+    """
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _short(error) from error
+    with theirs:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(shape.python, "-I", "-c", _LAUNCH, HOME, str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=environment() if "environment" in shape.layers else dict(os.environ),
+                start_new_session=True,
+            )
+        except Exception as error:
+            ours.close()
+            if is_shortage(error):
+                raise _short(error) from error
+            if isinstance(error, OSError):
+                raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
+            raise
+        except BaseException:
+            ours.close()
+            raise
+    return process, ours
 
 
 def _short(error: BaseException) -> ZygoteFailed:

@@ -156,7 +156,7 @@ class WorkerPool:
     async def aclose(self) -> None:
         """Kill every worker; what is unfinished is cancelled, and nothing new is begun."""
         self._closed = True
-        tasks = [task for lane in self._lanes.values() for task in lane.workers]
+        tasks = [task for lane in self._lanes.values() for task in (*lane.workers, *lane.leaving)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -182,7 +182,7 @@ class WorkerPool:
         self._refuse_when_closed()
         task = asyncio.create_task(self._work(lane, grader, worker))
         lane.workers.add(task)
-        task.add_done_callback(lane.workers.discard)
+        task.add_done_callback(lane.forget)
 
     async def _work(self, lane: Lane, grader: Grader, worker: WorkerProcess | None) -> None:
         """One member of a lane: takes gradings, and replaces its process when that was killed or died."""
@@ -199,15 +199,16 @@ class WorkerPool:
                 finally:
                     if worker is None:
                         await busy.kill()
-        except WorkerUnavailable as error:
-            logger.warning("no worker for %s can be started: %s", grader.type.name, error)
-            if len(lane.workers) == 1:
-                _refuse_all(lane, error)
         except Exception as error:
-            logger.exception("a worker for %s was given up", grader.type.name)
-            if len(lane.workers) == 1:  # the others, if there are any, do what waits
+            if isinstance(error, WorkerUnavailable):
+                logger.warning("no worker for %s can be started: %s", grader.type.name, error)
+            else:
+                logger.exception("a worker for %s was given up", grader.type.name)
+            lane.leave()
+            if not lane.workers:  # otherwise the others do what waits
                 _refuse_all(lane, error)
         finally:
+            lane.leave()
             if worker is not None:
                 await worker.stop()
 
@@ -263,7 +264,9 @@ class WorkerPool:
         try:
             while "done" not in (message := await _receive_by(worker, _earlier(until, job.deadline))):
                 called = loop.time()
-                async with asyncio.timeout_at(job.deadline):  # the graders that it calls have limits of their own
+                async with asyncio.timeout_at(
+                    job.deadline
+                ):  # the graders that it calls have limits of their own
                     await self._answer_call(worker, job, message)
                 until += loop.time() - called
         except TimeoutError:

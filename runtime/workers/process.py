@@ -93,27 +93,7 @@ class WorkerProcess:
             LockRefused: When it cannot be locked like this.
             PluginError: When the worker cannot import the plugin or load the grader, or is not ready in time.
         """
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise _short(error) from error
-        with theirs:
-            stream = FrameStream(ours)
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", "-c", _LAUNCH, lock["home"], str(theirs.fileno())),
-                    pass_fds=[theirs.fileno()],
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    env=worker_environment(settings),
-                    start_new_session=True,
-                )
-            except BaseException as error:
-                stream.close()
-                if is_shortage(error):
-                    raise _short(error) from error
-                raise
+        process, stream = await _spawn(settings, lock)
         # nothing is awaited between the process and the one who will kill it
         worker = cls(process, stream)
         entries = [[e.name, e.reference, e.distribution, e.version] for e in registry.values()]
@@ -255,6 +235,36 @@ class WorkerProcess:
             self._output.append(data[-OUTPUT_KEPT:])
             while len(self._output) > 2:
                 self._output.popleft()
+
+
+async def _spawn(settings: Settings, lock: dict[str, Any]) -> tuple[asyncio.subprocess.Process, FrameStream]:
+    """Start the process of a worker, which waits for its first frame; gives it and the stream to it.
+
+    Raises:
+        WorkerUnavailable: When the machine is short of what it takes.
+    """
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _short(error) from error
+    with theirs:
+        stream = FrameStream(ours)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-c", _LAUNCH, lock["home"], str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=worker_environment(settings),
+                start_new_session=True,
+            )
+        except BaseException as error:
+            stream.close()
+            if is_shortage(error):
+                raise _short(error) from error
+            raise
+    return process, stream
 
 
 def _short(error: BaseException) -> WorkerUnavailable:

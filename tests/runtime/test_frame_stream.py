@@ -60,7 +60,7 @@ async def given_up(stream: FrameStream, rounds: int) -> bytes | None:
 async def test_a_wait_that_is_given_up_at_any_byte_loses_none(pair: Pair, rounds: int) -> None:
     data = framed(*BODIES)
     for split in range(len(data) + 1):
-        got = []
+        got: list[bytes] = []
         pair.theirs.sendall(data[:split])
         if (early := await given_up(pair.stream, rounds)) is not None:
             got.append(early)
@@ -111,7 +111,8 @@ def test_any_plan_of_arrivals_and_waits_gives_every_frame_in_order(
     bodies: list[bytes], plan: list[tuple[int, int, bool]]
 ) -> None:
     async def run() -> list[bytes]:
-        pair, rest, got = Pair(), memoryview(framed(*bodies)), []
+        pair, rest = Pair(), memoryview(framed(*bodies))
+        got: list[bytes] = []
         try:
             for size, rounds, waits in plan:
                 rest = rest[pair.theirs.send(rest[:size]) if rest else 0 :]
@@ -195,7 +196,7 @@ async def test_both_sides_may_send_much_at_once(pair: Pair) -> None:
         return body
 
     got = await asyncio.wait_for(asyncio.gather(exchange(other), exchange(pair.stream)), 60)
-    assert got == [ours, theirs]
+    assert list(got) == [ours, theirs]
 
 
 async def test_a_send_that_is_given_up_goes_on_where_it_stopped(pair: Pair) -> None:

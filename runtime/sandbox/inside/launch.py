@@ -212,7 +212,11 @@ def _wait_for(first: int) -> NoReturn:
 
 
 def _lock(
-    place: _Place, setup: dict[str, Any], *, listed: Collection[str] = (), needs: Collection[str] | None = None
+    place: _Place,
+    setup: dict[str, Any],
+    *,
+    listed: Collection[str] = (),
+    needs: Collection[str] | None = None,
 ) -> child.Lock:
     """Lock this process as far as a zygote may be locked, and make the lock of its children; with `needs`, its own."""
     layers = place.layers
