@@ -29,7 +29,8 @@ _TOLERABLE = ("hex escape", "recursion limit exceeded", "number out of range", "
 _AT = re.compile(r" at line (\d+) column (\d+)$")
 _CONSTANT = re.compile(r"-?(?:NaN|Infinity)\b")
 # an unterminated string runs to the end of the text: a search that begins anew at each quote would take quadratic time
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|-?(?:NaN|Infinity)|[\[\]{},:]', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},:]', re.DOTALL)
+_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|-?(?:NaN|Infinity)|[\[{]+|[\]}]+', re.DOTALL)
 _PATH_DEPTH = 8
 """Levels of the path to a mistake that are named."""
 _NAMED_KEY = 60
@@ -169,19 +170,19 @@ def _without_depths(text: bytes, characters: str) -> str:
     depth = start = end = 0
     is_deeper = False
     parts: list[str] = []
-    for token in _TOKEN.finditer(characters):
-        first = token[0][0]
+    for token in _BRACKETS.finditer(characters):
+        first, size = token[0][0], token.end() - token.start()
         if first in "[{":
-            depth += 1
-            if depth == MAX_DEPTH:
-                start, is_deeper = token.start(), False
-            elif depth > MAX_DEPTH:
-                is_deeper = True
+            if depth < MAX_DEPTH <= depth + size:
+                start, is_deeper = token.start() + MAX_DEPTH - depth - 1, False
+            depth += size
+            is_deeper |= depth > MAX_DEPTH
         elif first in "]}":
-            if depth == MAX_DEPTH and is_deeper:
-                parts += [characters[end:start], "NaN".ljust(token.end() - start)]
-                end = token.end()
-            depth -= 1
+            if is_deeper and depth - size < MAX_DEPTH <= depth:
+                closed = token.start() + depth - MAX_DEPTH + 1
+                parts += [characters[end:start], "NaN".ljust(closed - start)]
+                end, is_deeper = closed, False
+            depth -= size
         elif first in "-NI" and depth <= MAX_DEPTH:
             offset = len(characters[: token.start()].encode("utf-8", "surrogatepass"))
             raise NotJson(f"{token[0]} is not JSON", text, offset, _path_to(text, offset))
