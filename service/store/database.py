@@ -18,6 +18,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from graders import ConfigurationError
 from service.store import migrate
 from service.store.failures import (
+    OF_THE_DISK,
     StorageFailed,
     database_failure,
     is_storage_failure,
@@ -84,7 +85,9 @@ class Store:
             await asyncio.to_thread(_migrate, self._url)
         except (DBAPIError, sqlite3.Error, OSError) as error:
             reason = getattr(error, "orig", None) or error
-            raise ConfigurationError(f"database: {_shown(self._url)}: {reason}") from error
+            names = "" if isinstance(error, OSError) else database_failure(error, self.path).names
+            shown = f"{reason} ({names})" if names else reason
+            raise ConfigurationError(f"database: {_shown(self._url)}: {shown}") from error
         self._engine = create_async_engine(
             self._url.set(drivername="sqlite+aiosqlite") if self.path else self._url,
             pool_pre_ping=True,
@@ -145,8 +148,8 @@ class Store:
                 # the transaction gets a number, which is written; a standby refuses that
                 await session.execute(text("SELECT pg_current_xact_id()"))
             return
-        why = await asyncio.to_thread(why_not_written, self.path)
-        if why is not None:
+        why = await asyncio.to_thread(why_not_written, self.path.parent, self.path)
+        if why in OF_THE_DISK:  # where only new files are refused, the database may do without
             raise self._health.note(StorageFailed("database", why, None))
         async with self.write() as session:
             version = await session.scalar(text("PRAGMA user_version"))

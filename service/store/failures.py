@@ -19,6 +19,8 @@ Part = Literal["database", "files"]
 AGAIN_S = 2
 """Seconds after which a request that met a failure may be sent again."""
 _FULL = frozenset({"ENOSPC", "EDQUOT", "EFBIG"})
+OF_THE_DISK = _FULL | {"EROFS", "EIO"}
+"""Reasons that hold for whatever is written to a disk."""
 _FULL_STATES = frozenset({"53100"})
 """PostgreSQL's `disk_full`."""
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "POOL_TIMEOUT", "55P03")
@@ -39,6 +41,7 @@ class StorageFailed(Refusal):
         errno: The system's name of the reason, such as `ENOSPC`; None where it is not known.
         database_code: SQLite's name, such as `SQLITE_FULL`, or PostgreSQL's SQLSTATE; `POOL_TIMEOUT` where all connections
             are in use; None where there is none.
+        names: Both, as messages have them; empty where there are none.
         is_permanent: Whether it stays until an operator repairs the database and starts the service again.
         is_unclear: Whether it may be a mistake of ours, so that the log needs to say where it happened.
     """
@@ -48,9 +51,11 @@ class StorageFailed(Refusal):
         full = errno_name in _FULL or database_code in _FULL_STATES
         self.is_permanent = _begins(database_code, _BROKEN)
         self.is_unclear = _begins(database_code, _OF_STATEMENTS)
-        names = ", ".join(name for name in (errno_name, database_code) if name)
+        self.names = ", ".join(name for name in (errno_name, database_code) if name)
         what = "the database" if part == "database" else "the directory of uploaded files"
-        message = f"{what} {_reason(errno_name, database_code, full=full)}" + (f" ({names})" if names else "")
+        message = f"{what} {_reason(errno_name, database_code, full=full)}" + (
+            f" ({self.names})" if self.names else ""
+        )
         status, code = (507, "storage_full") if full else (503, "storage_unavailable")
         super().__init__(status, message, code=code, after_s=AGAIN_S)
 
@@ -80,7 +85,7 @@ def database_failure(error: BaseException, path: Path | None) -> StorageFailed:
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
     if path is None or not _begins(code, _NEEDS_ERRNO):
         return StorageFailed("database", None, code)
-    found = why_not_written(path)
+    found = why_not_written(path.parent, path)
     if found is None and code == "SQLITE_FULL":
         found = "ENOSPC"  # SQLite gives this code for no other reason
     return StorageFailed("database", found, code)
@@ -91,19 +96,19 @@ def files_failure(error: OSError) -> StorageFailed:
     return StorageFailed("files", _name(error), None)
 
 
-def why_not_written(path: Path) -> str | None:
-    """Try to write where a file is, and behind its end; gives the name of the error, None where there is none.
+def why_not_written(directory: Path, beside: Path | None = None) -> str | None:
+    """Try to write in a directory; gives the name of the error, None where there is none.
 
     Args:
-        path: A file, which need not be there, or a directory.
+        directory: Where.
+        beside: SQLite's file, which need not be there: as long as it and its log are, a file must be able to be.
     """
-    directory = path if path.is_dir() else path.parent
     try:
         with _nameless(directory) as descriptor:
             os.write(descriptor, bytes(_PROBE_BYTES))
-            if path != directory:
+            if beside is not None:
                 # where files may not be longer than so much, only this finds out
-                longest = max(_size(path), _size(path.with_name(f"{path.name}-wal")))
+                longest = max(_size(beside), _size(beside.with_name(f"{beside.name}-wal")))
                 os.pwrite(descriptor, b"\0", longest)
             os.fsync(descriptor)
     except OSError as error:

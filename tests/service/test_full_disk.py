@@ -1,7 +1,11 @@
 """A service whose disk is full: grading goes on, everything else says why it fails, and all is well when there is space."""
 
 import json
+import os
+import re
+import resource
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +17,7 @@ import pytest
 
 from tests.service.evals.conftest import CUSTOM, EQUAL
 from tests.service.full_disk import SmallDisk, small_disk
-from tests.service.serving import CHECK, RUN, Served, serving
+from tests.service.serving import CHECK, PROGRAM, RUN, Served, serving
 
 PATIENCE_S = 60.0
 FULL = {"storage_full"}
@@ -157,3 +161,52 @@ def test_a_locked_database_is_busy_after_the_set_time_and_not_before_others(tmp_
         assert stored(client, "after").status_code == 201
     busy = [line for line in storage_lines(served) if line["level"] == "error"]
     assert [line["database_code"] for line in busy] == ["SQLITE_BUSY"]
+
+
+@pytest.mark.parametrize("part", ["database", "files"])
+def test_a_limit_to_the_length_of_files_is_named_and_passes(tmp_path: Path, part: str) -> None:
+    settings = {
+        "GRADERS_DATABASE": str(tmp_path / "service.sqlite"),
+        "GRADERS_FILES_DIR": str(tmp_path / "files"),
+        "GRADERS_LOG_FORMAT": "json",
+    }
+    with serving(settings) as served, httpx2.Client(base_url=served.url, timeout=PATIENCE_S) as client:
+        assert stored(client, "before").status_code == 201
+        own = served.process.pid
+        resource.prlimit(own, resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
+        answer = stored(client, "after") if part == "database" else upload(client)
+        assert error_of(answer) == (507, "storage_full")
+        assert "EFBIG" in answer.json()["error"]["message"]
+        assert grades(client)
+        resource.prlimit(own, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        until(lambda: ready(client) == (200, "ready"), "it works again")
+        assert stored(client, "after").status_code == 201
+        assert upload(client).status_code == 200
+
+
+def test_a_directory_of_files_that_is_gone_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
+    settings = {
+        "GRADERS_DATABASE": str(tmp_path / "service.sqlite"),
+        "GRADERS_FILES_DIR": str(tmp_path / "files"),
+    }
+    with serving(settings) as served, httpx2.Client(base_url=served.url, timeout=PATIENCE_S) as client:
+        file = upload(client).json()["id"]
+        (tmp_path / "files").rename(tmp_path / "elsewhere")
+        for answer in (upload(client), client.get(f"/v1/files/{file}/content")):
+            assert error_of(answer) == (503, "storage_unavailable")
+            assert "ENOENT" in answer.json()["error"]["message"]
+        assert ready(client) == (503, "storage_unavailable")
+        (tmp_path / "elsewhere").rename(tmp_path / "files")
+        until(lambda: ready(client) == (200, "ready"), "it works again")
+        assert client.get(f"/v1/files/{file}/content").status_code == 200
+
+
+def test_what_writes_keys_says_in_a_line_that_the_disk_is_full(disk: SmallDisk) -> None:
+    environment = {**os.environ, "GRADERS_DATABASE": str(disk.path / "service.sqlite")}
+    command = [str(PROGRAM), "keys", "create", "name", "--scope", "grade"]
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+    disk.fill()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: .*\n", done.stderr)
+    assert "ENOSPC" in done.stderr
