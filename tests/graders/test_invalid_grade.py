@@ -554,6 +554,12 @@ async def test_an_embedder_that_is_down_is_infrastructure_whatever_the_text() ->
     result = await grade(config, "x", I, embedder=Flaky())
     assert (result.reward, result.failure and result.failure.caused_by) == (None, "infrastructure")
 
+    def gone(text: str) -> Sequence[float]:
+        raise error("infrastructure")
+
+    result = await grade(config, "x", I, embedder=FakeEmbedder(gone))
+    assert (result.reward, result.failure and result.failure.caused_by) == (None, "infrastructure")
+
 
 async def test_what_is_too_large_for_an_endpoint_is_the_models_failure_when_the_item_is_not() -> None:
     config = {"type": "endpoint", "url": "https://example.com", "invalid_grade": -3}
