@@ -305,6 +305,7 @@ async def _receive_by(worker: WorkerProcess, until: float) -> Message:
         async with asyncio.timeout(0):
             return await worker.receive()
 
+
 def _not_sent(error: FrameError, item: Item) -> GradingError:
     """The failure of a row that cannot be sent: the model's, when the row is too long and its item alone is not."""
     caused_by: CausedBy = "grader"
