@@ -26,7 +26,10 @@ JobKey: TypeAlias = tuple[str, float, int | None]
 
 BATCH = 64
 """Gradings that a process gets at once."""
-MAX_ANSWER = 8 << 20
+ONE_ANSWER = 192 << 10
+"""Bytes of one row's answer: an exception's message and traceback, each character escaped."""
+MAX_ANSWERS = 1 << 20
+"""Bytes of one frame of answers; it is read where other gradings wait meanwhile."""
 IDLE_SECONDS = 60.0
 WORKER_GRADINGS = 1_000
 """After so many a worker is replaced."""
@@ -107,7 +110,7 @@ async def ask(
     answers: list[Answer] = []
     request = b'{"number":%d,"rows":[%b]}' % (number, b",".join(rows))
     session.send(*(job.begin() if begin else ()), request)
-    receive = partial(session.receive, MAX_ANSWER)
+    receive = partial(session.receive, min(MAX_ANSWERS, ONE_ANSWER * len(rows)))
     pause, look = (None, None) if turn is None else (turn.seconds, turn.look)
     try:
         while len(answers) < len(rows):

@@ -119,6 +119,38 @@ async def test_a_traceback_has_the_sources_own_lines_and_no_path_of_this_machine
     }
 
 
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_the_longest_exceptions_are_told_of_every_row(
+    sandbox: LocalSandbox, isolation: Isolation
+) -> None:
+    wide = "\N{SLICE OF PIZZA}" * 300
+    source = (
+        f"def deep(n):\n    return deep(n - 1) if n else int('{wide}')  # {wide}\n"
+        f"def grade(sample, item):\n    try:\n        return deep(50)\n    except ValueError:\n        raise ValueError('{wide}' * 9)\n"
+    )
+    rows = [("", {"n": n}) for n in range(80)]
+    for answer in await sandbox.grade(source, rows, isolation=isolation):
+        assert isinstance(answer, GradingError)
+        assert answer.failure.details["type"] == "ValueError"
+
+
+async def test_an_answer_that_is_longer_than_any_exception_is_not_read(sandbox: LocalSandbox) -> None:
+    forged = """
+        import os, sys
+        frame = sys._getframe()
+        while "number" not in frame.f_locals:
+            frame = frame.f_back
+        head = b'{"number":%d,"answers":[[' % frame.f_locals["number"]
+        body = head + b'[],' * 2000000 + b'1]]}'
+        rest = memoryview(len(body).to_bytes(4, "big") + body)
+        while rest:
+            rest = rest[os.write(3, rest):]
+        return 1
+    """
+    answer = await failed(sandbox, forged)
+    assert answer.failure.details["type"] == "protocol"
+
+
 async def test_a_failure_in_the_library_shows_no_path_of_this_machine(sandbox: LocalSandbox) -> None:
     error = await failed(sandbox, "import json\nreturn json.loads('{')")
     assert "decoder.py, line" in error.failure.details["traceback"]
