@@ -71,6 +71,14 @@ class FrameStream:
         """
         self.write(b"".join(part for body in bodies for part in (len(body).to_bytes(HEADER, "big"), body)))
 
+    def send_whole(self, *parts: bytes) -> None:
+        """Send one frame that is given in parts; long ones are not copied."""
+        length = sum(map(len, parts))
+        whole = (length.to_bytes(HEADER, "big"), *parts)
+        sent = whole if length > CHUNK else (b"".join(whole),)
+        self._outgoing.extend(memoryview(part) for part in sent if part)
+        self._push()
+
     def write(self, data: bytes) -> None:
         """Send bytes as they are; otherwise like `send`."""
         self._outgoing.append(memoryview(data))

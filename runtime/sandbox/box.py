@@ -69,6 +69,7 @@ class LocalSandbox:
             processes=settings.sandbox_processes, output_bytes=settings.sandbox_output_mb << 20
         )
         self.images = Images(settings)
+        self._survey = asyncio.Lock()
         self.host = Host(self._pool, without=without - {FORK}, highest=highest)
         self._shares_any = FORK in without
         self._programs = Programs(self._start_compiling, settings.cache_bytes("programs"))
@@ -134,7 +135,7 @@ class LocalSandbox:
         # equal rows are graded once
         distinct = {row: None for row in encoded if isinstance(row, bytes)}
         answers = dict(zip(distinct, await self._run(job, [*distinct], isolation, client), strict=True))
-        return [self._explained(answers[row] if isinstance(row, bytes) else row) for row in encoded]
+        return [await self._explained(answers[row] if isinstance(row, bytes) else row) for row in encoded]
 
     @asynccontextmanager
     async def process(
@@ -245,13 +246,13 @@ class LocalSandbox:
                 return answer
         raise AssertionError("the last attempt returns")
 
-    def _explained(self, answer: Answer) -> Answer:
+    async def _explained(self, answer: Answer) -> Answer:
         """A missing module's failure says which image has it."""
         if isinstance(answer, float) or answer.failure.details.get("type") != "ModuleNotFoundError":
             return answer
         failure = answer.failure
         module = failure.message.partition("No module named '")[2].partition("'")[0].partition(".")[0]
-        having = self.images.with_module(module)
+        having = await asyncio.to_thread(self.images.with_module, module)
         where = (
             f"image_tag {' or '.join(map(repr, having))} has it"
             if having
@@ -259,8 +260,15 @@ class LocalSandbox:
         )
         return GradingError.of(replace(failure, message=f"{failure.message}; {where}"))
 
+    async def _surveyed(self, image: Image) -> Image:
+        """An image whose packages are known; they are looked at in a thread, once."""
+        if not image.is_surveyed:
+            async with self._survey:
+                await asyncio.to_thread(image.survey)
+        return image
+
     async def _start(self, job: Job) -> Session:
-        image = self.images.find(job.program.image)
+        image = await self._surveyed(self.images.find(job.program.image))
         return await self._session(
             image, job.memory_mb, modules=image.loadable(job.program.imports), cpu_seconds=self._cpu_seconds
         )
@@ -276,6 +284,7 @@ class LocalSandbox:
         *,
         cpu_seconds: int | None = None,
     ) -> Session:
+        await self._surveyed(image)
         key = image.name, memory_mb, _digest_of(modules), cpu_seconds
         shape = self._shapes.get(key)
         if shape is None:

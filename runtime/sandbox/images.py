@@ -73,6 +73,15 @@ class Image:
         """Paths that its sources see besides modules: data files, among them NLTK's, of a virtual environment."""
         return (str(self.directory / "share"),) if (self.directory / "pyvenv.cfg").exists() else ()
 
+    def survey(self) -> None:
+        """Look at all of its packages now: with hundreds of them that takes a second, which no event loop has."""
+        _ = self.hidden, self.absent, self.modules
+
+    @property
+    def is_surveyed(self) -> bool:
+        """Whether `survey` has nothing left to do."""
+        return vars(self).keys() >= {"hidden", "absent", "modules"}
+
     @cached_property
     def hidden(self) -> tuple[str, ...]:
         """Paths that its sources do not see: our own packages, and what says where they were installed from."""

@@ -8,7 +8,7 @@ from graders import GradingError
 from graders.context import READ_BYTES, Ended, Unread
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.inside import messages
-from runtime.sandbox.inside.plain import MAX_BYTES, NotPlain, decode
+from runtime.sandbox.inside.plain import MAX_BYTES, NotPlain, decode, encode
 from runtime.sandbox.session import Session, SessionEnded
 from runtime.sandbox.verdicts import ended, failure, out_of_time
 
@@ -50,10 +50,10 @@ class SandboxProcess:
 
     async def _within(self, timeout_s: float, message: object, answer: Callable[[], Awaitable[Any]]) -> Any:
         try:
-            frame = _frame(message)
+            head, body = _parts(message)
         except NotPlain as error:
             raise GradingError(f"this cannot be sent to the sandbox: {error}") from None
-        self._session.send(frame)
+        self._session.send_whole(len(head).to_bytes(messages.LENGTH, "big"), head, body)
         try:
             return await self._session.within(timeout_s, answer)
         except OutOfTime as end:
@@ -62,11 +62,11 @@ class SandboxProcess:
             raise ended(self._session, end) from None
 
 
-def _frame(message: object) -> bytes:
-    """A message as it travels, its body beside it."""
+def _parts(message: object) -> tuple[bytes, bytes]:
+    """The head and the body of a message, as they travel."""
     if isinstance(message, dict) and isinstance(body := message.get("body"), Unread):
-        return messages.write({key: value for key, value in message.items() if key != "body"}, body.data)
-    return messages.write(message)
+        return encode({key: value for key, value in message.items() if key != "body"}), body.data
+    return encode(message), b""
 
 
 def _read(frame: bytes) -> Any:

@@ -153,6 +153,10 @@ class Session:
         """Send frames, as far as the socket takes them now: the rest goes while somebody waits for an answer."""
         self._stream.send(*bodies)
 
+    def send_whole(self, *parts: bytes) -> None:
+        """Send one frame that is given in parts; otherwise like `send`."""
+        self._stream.send_whole(*parts)
+
     async def receive(self, limit: int = MAX_FRAME) -> bytes:
         """The body of the next frame; a wait that is given up loses nothing.
 

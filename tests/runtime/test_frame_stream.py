@@ -238,3 +238,15 @@ async def test_a_greeting_of_nobody_is_an_end(pair: Pair) -> None:
     pair.theirs.close()
     with pytest.raises(StreamEnded):
         await pair.stream.hello()
+
+
+@pytest.mark.parametrize(
+    "parts", [(), (b"",), (b"a", b"", b"bc"), (b"head", b"x" * (CHUNK + 1)), (b"x" * (5 << 20), b"y")]
+)
+async def test_a_frame_in_parts_arrives_as_one(pair: Pair, parts: tuple[bytes, ...]) -> None:
+    other = FrameStream(pair.theirs)
+    pair.stream.send_whole(*parts)
+    pair.stream.send(b"next")
+    flushed = asyncio.ensure_future(pair.stream.flush())
+    assert [await other.receive(), await other.receive()] == [b"".join(parts), b"next"]
+    await flushed
