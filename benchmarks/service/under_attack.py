@@ -7,25 +7,31 @@ and runs until it is ended, and enter it into `ATTACKS`.
 """
 
 import contextlib
+import itertools
 import multiprocessing
 import socket
 import statistics
+import threading
 import time
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from urllib.parse import urlsplit
 
+from pydantic_core import to_json
 from rich.table import Table
 
 from benchmarks.service.serving import PATIENCE_S, Client, Server, serving
+from runtime.attacks.costly import CODE, PYTHON, TEXTS, Costly
 
 SECONDS = 4.0
 """Of each attack."""
 BETWEEN_S = 0.01
 START = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
 MEBIBYTE = b"a" * (1 << 20)
+_SHORT = (("python_timeout_s", 4.0),)
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,13 @@ class Attack:
         name: What is shown.
         run: Attacks the service at an address until its process is ended.
         settings: Of the service.
+        seconds: For which it is measured.
     """
 
     name: str
     run: Callable[[str], None]
     settings: tuple[tuple[str, object], ...] = ()
+    seconds: float = SECONDS
 
 
 def _connect(url: str) -> socket.socket:
@@ -117,6 +125,22 @@ def one_byte_chunks(url: str) -> None:
                 connection.sendall(b"1\r\na\r\n" * 10_000)
 
 
+def costly_samples(url: str, samples: Sequence[Costly]) -> None:
+    """The costliest samples known, one after the other on each of four connections, again and again."""
+
+    def grade(first: int) -> None:
+        for number in itertools.count(first):
+            each = samples[number % len(samples)]
+            body = to_json({"grader": each.grader, "sample": each.sample, "item": each.item})
+            request = urllib.request.Request(f"{url}/v1/grade", body, {"content-type": "application/json"})  # noqa: S310
+            with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:  # noqa: S310
+                reply.read()
+
+    for place in range(1, 4):
+        threading.Thread(target=grade, args=(place * len(samples) // 4,), daemon=True).start()
+    grade(0)
+
+
 ATTACKS = (
     *(Attack(f"endless header, {count} connections", partial(endless_header, connections=count)) for count in (1, 10, 50)),
     Attack("20,000 headers, again and again", many_headers),
@@ -124,6 +148,9 @@ ATTACKS = (
     Attack("slowloris, 500 connections", partial(slowloris, connections=500)),
     Attack("1,000 idle connections", partial(idle, connections=1_000)),
     Attack("a body in chunks of one byte", one_byte_chunks),
+    Attack("code_tests: costly answers, 4 at once", partial(costly_samples, samples=CODE), seconds=40.0),
+    Attack("python: costly sources, 4 at once", partial(costly_samples, samples=PYTHON), _SHORT, seconds=20.0),
+    Attack("built-in types: costly texts, 4 at once", partial(costly_samples, samples=TEXTS), _SHORT, seconds=20.0),
     Attack(
         "1,000 idle connections where 300 may be",
         partial(idle, connections=1_000),
@@ -162,7 +189,7 @@ def measure() -> Table:
     table = Table(
         "attack",
         title="/healthz while the service is attacked, without a key",
-        caption=f"for {SECONDS:g} s each; the attacker runs on the server's own processors; memory: the most meanwhile, and 1 s later",
+        caption=f"for {SECONDS:g} s each, costly samples for longer; the attacker runs on the server's own processors; memory: the most meanwhile, and 1 s later",
     )
     for column in ("p50 ms", "p99 ms", "worst ms", "MiB before", "meanwhile", "after"):
         table.add_column(column, justify="right")
@@ -180,7 +207,7 @@ def _measured(server: Server, attack: Attack) -> list[str]:
     """The columns of an attack."""
     before = server.resident_mib()
     with _attacked(attack, server.url):
-        taken, resident = _ask(server, SECONDS)
+        taken, resident = _ask(server, attack.seconds)
     time.sleep(1)
     percentiles = (
         statistics.median(taken),
