@@ -27,6 +27,9 @@ trainer opens 256 at once, the last of them wait for seconds."""
 
 HTTP_PROTOCOL = "service.http_protocol:HttpProtocol"
 """By its name: several processes are given it before they import anything, and have to answer their parent soon."""
+WORKER_PATIENCE_S = 60
+"""Seconds in which a process of several has to answer the one that started it; while it imports, it cannot."""
+
 SHORTEST_PUBLIC_KEY = 16
 """Characters that each of `api_keys` has at least where the service binds an address that is not loopback."""
 
@@ -76,7 +79,12 @@ def serve(settings: Settings, config: Path | None) -> None:
     os.environ["GRADERS_JUDGE_CACHE_MB"] = str(settings.judge_cache_mb)
     with tempfile.TemporaryDirectory(prefix="graders-metrics-") as figures:
         os.environ[DIRECTORY_VARIABLE] = figures
-        run("service.app:app_from_environment", factory=True, workers=settings.workers)
+        run(
+            "service.app:app_from_environment",
+            factory=True,
+            workers=settings.workers,
+            timeout_worker_healthcheck=WORKER_PATIENCE_S,
+        )
 
 
 def _refuse_weak_keys(settings: Settings) -> None:
