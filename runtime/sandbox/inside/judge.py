@@ -17,18 +17,17 @@ import types
 from typing import Any
 
 from .asking import Subject
+from .blame import Blame
 from .cases import Case, check_case, named_cases, shape_of
 from .channel import Channel
 from .foreign import compiled, described
 from .messages import SHORT, pack, read, write
 from .names import bound_names, complete_classes, free_names, modules_meant
 from .plain import encode
-from .remote import NotTravelling
 
 FILE = "tests.py"
 MODULE = "tests"
 PRELUDE = "prelude.py"
-MAX_CHAIN = 100
 
 
 def serve(channel: Channel) -> None:
@@ -81,6 +80,7 @@ class _Tests:
         sys.modules[MODULE] = self._module
         sys.modules[message["module"]] = _Solution(message["module"], self)
         self._cases: list[Case] = []
+        self._blame: Blame | None = None
 
     def load(self) -> dict[str, Any]:
         """Say which cases there are; a source with named ones is run for that."""
@@ -88,6 +88,7 @@ class _Tests:
         names = self._module.__dict__
         try:
             code = compiled(self._source, FILE)
+            self._blame = Blame(self._source, FILE)
             self._define(names)
             shape = shape_of(self._source, self._entry_point)
             if shape == "whole":
@@ -95,7 +96,14 @@ class _Tests:
             else:
                 exec(code, names)  # noqa: S102  # likewise
                 check = shape == "check" and self._entry_point
-                self._cases = [check_case(names, check)] if check else list(named_cases(self._source, names))
+                # marks that may depend on the code do not leave a case out
+                free = not (self._subject.asked or self._missing)
+                found = (
+                    [check_case(names, check)]
+                    if check
+                    else named_cases(self._source, names, obeys_marks=free)
+                )
+                self._cases = list(found)
         except BaseException as error:  # noqa: BLE001  # an author's tests may raise anything
             return self._verdict(error)
         return {"cases": [case.name for case in self._cases]}
@@ -108,7 +116,8 @@ class _Tests:
         try:
             self._cases[number].run()
         except BaseException as error:  # noqa: BLE001  # likewise
-            return self._verdict(error)
+            if self._blame is None or not self._blame.is_regular_end(error, self._subject.errors):
+                return self._verdict(error)
         if not self._subject.asked:
             return {"verdict": "broken", "message": "it passes without using the code", "crashed": False}
         return {"verdict": "passed", "message": "", "crashed": False}
@@ -178,7 +187,8 @@ class _Tests:
         if any(error is one for one in self._subject.errors):
             return {"verdict": "failed", "message": f"{self._subject.last}{at}", "crashed": True}
         text = f"{told['type']}{': ' if told['message'] else ''}{told['message'][:500]}{at}"
-        if not self._may_be_the_codes(error):
+        used = self._subject.asked and self._blame is not None
+        if not (used and self._blame.is_the_codes(error, self._subject.errors)):
             return {"verdict": "broken", "message": text, "crashed": False}
         seen = f" ({self._subject.last})" if self._subject.last else ""
         return {"verdict": "failed", "message": f"{text}{seen}", "crashed": False}
@@ -191,39 +201,6 @@ class _Tests:
         if isinstance(error, AttributeError):
             return error.name if type(error.obj) is _Solution and error.name in self._missing else None
         return error.name if isinstance(error, NameError) and error.name in self._missing else None
-
-    def _may_be_the_codes(self, error: BaseException) -> bool:
-        """Whether an answer of the code's can have brought an error about."""
-        if not self._subject.asked:
-            return False
-        if self._follows_the_codes(error):
-            return True
-        if not isinstance(error, Exception):
-            return type(error).__name__ == "Failed"  # pytest's, of a `raises` where nothing was raised
-        if isinstance(error, ImportError):
-            return (
-                error.name is None
-            )  # otherwise it is an import that failed, and not one that the tests only raise
-        if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
-            return error.name is None or not _is_raised_by_tests(error)  # not so in `eval` of an answer
-        return not isinstance(error, NotTravelling)
-
-    def _follows_the_codes(self, error: BaseException) -> bool:
-        """Whether an error was raised while one of the code's was handled."""
-        seen: list[BaseException] = []
-        following: BaseException | None = error
-        while following is not None and len(seen) < MAX_CHAIN:
-            seen.append(following)
-            following = following.__cause__ or following.__context__
-        return any(one is other for one in self._subject.errors for other in seen)
-
-
-def _is_raised_by_tests(error: BaseException) -> bool:
-    """Whether the last step to an error is in the tests' own source."""
-    step = error.__traceback__
-    while step is not None and step.tb_next is not None:
-        step = step.tb_next
-    return step is not None and step.tb_frame.f_code.co_filename == FILE
 
 
 def _is_class_of_prelude(value: object) -> bool:

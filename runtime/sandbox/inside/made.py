@@ -46,7 +46,7 @@ class Made:
         wrong: Gives the exception for code whose class does not do what the prelude's does.
     """
 
-    def __init__(self, ask: Ask, wrong: Callable[[str], Exception]) -> None:
+    def __init__(self, ask: Ask, wrong: Callable[[str], BaseException]) -> None:
         self._ask, self._wrong = ask, wrong
         self._named: dict[str, type] = {}
         self._remotes: dict[int, Remote] = {}
