@@ -26,7 +26,7 @@ class Subject:
         self._channel, self._number = channel, 0
         self._errors: dict[str, type[BaseException]] = {}
         self.in_place = False
-        self.made = Made(lambda operation, args, kwargs: self._do(operation, args, kwargs)[0], self._wrong)
+        self.made = Made(self._new, lambda operation, args, kwargs: self._do(operation, args, kwargs)[0], self._wrong)
         self.begin()
 
     def begin(self) -> None:
@@ -42,6 +42,7 @@ class Subject:
             NotPlain: When an argument cannot travel.
         """
         if (answer := self.made.do(operation, args, kwargs)) is not NOTHING:
+            self.asked = True
             return answer
         is_call = operation == "call"
         self._steps += operation == "next"
@@ -64,6 +65,14 @@ class Subject:
         if type(other) is not Remote:
             return False
         return id_of(one) == id_of(other) or bool(self.ask("same", one, other))
+
+    def hash_of(self, remote: Remote) -> int:
+        """The hash of an object: by the author's class where that decides what is equal."""
+        found = self.made.hash_of(remote)
+        return hash(id_of(remote)) if found is None else found
+
+    def _new(self) -> Remote:
+        return Remote(self, 0, "made")
 
     def named(self, paths: list[str]) -> dict[str, Any]:
         """What the code calls by these names, without those that it does not define."""
@@ -114,6 +123,7 @@ class Subject:
         given: list[Remote] = []
 
         def number(value: object) -> int:
+            value = self.made.stand_in(value)
             found = number_of(value)
             given.append(value)  # type: ignore[arg-type]  # a stand-in, or it would have no number
             return found

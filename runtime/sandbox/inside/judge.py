@@ -12,6 +12,7 @@ A verdict is `{"verdict": "passed" | "failed" | "broken", "message": …, "crash
 *broken* that of the tests: an error before they used the code, or one that no answer of the code can bring about.
 """
 
+import ast
 import sys
 import types
 from typing import Any
@@ -22,7 +23,7 @@ from .cases import Case, check_case, named_cases, shape_of
 from .channel import Channel
 from .foreign import compiled, described
 from .messages import SHORT, pack, read, write
-from .names import bound_names, complete_classes, free_names, modules_meant
+from .names import bound_names, complete_names, empty_methods, free_names, modules_meant, names_of_module
 from .plain import encode
 
 FILE = "tests.py"
@@ -74,11 +75,14 @@ class _Tests:
         self._missing: set[str] = set()
         self._source: str = message["tests"]
         self._prelude: str = message["prelude"]
+        self._stubs = empty_methods(self._prelude)
         self._entry_point: str | None = message["entry_point"]
         self._module = types.ModuleType(MODULE)
         self._module.__file__ = FILE
         sys.modules[MODULE] = self._module
-        sys.modules[message["module"]] = _Solution(message["module"], self)
+        self._name: str = message["module"]
+        self._authors: dict[str, Any] = {}
+        sys.modules[self._name] = _Solution(self._name, self)
         self._cases: list[Case] = []
         self._blame: Blame | None = None
 
@@ -124,6 +128,8 @@ class _Tests:
 
     def imported(self, name: str, module: types.ModuleType) -> Any:
         """What the tests import from the code's module."""
+        if name in self._authors:
+            return self._authors[name]
         found = self._subject.named([name])
         if name not in found:
             self._missing.add(name)
@@ -139,45 +145,52 @@ class _Tests:
         free = free_names(self._source, FILE)
         modules = modules_meant(self._source, free)
         wanted = free - set(modules)
-        if self._entry_point:
-            root = self._entry_point.partition(".")[0]
-            helpers = self._helpers(wanted - {root})
-            classes = {name: value for name, value in helpers.items() if _is_class_of_prelude(value)}
-            names.update({name: value for name, value in helpers.items() if name not in classes})
-            wanted = (wanted & {root}) | set(classes) | {self._entry_point}
-        else:
-            classes = self._classes(wanted)
-        found = self._subject.named(sorted(wanted))
+        root = (self._entry_point or "").partition(".")[0]
+        authors = self._of_author(wanted | names_of_module(self._source, self._name), root)
+        classes = {name: value for name, value in authors.items() if _is_class_of_prelude(value)}
+        self._authors = {
+            name: self._subject.made.wrapped(value) for name, value in authors.items() if name not in classes
+        }
+        names.update(self._authors)
+        wanted = (wanted & {root}) | {self._entry_point} if self._entry_point else wanted - set(authors)
+        found = self._subject.named(sorted(wanted | set(classes)))
         for name, kind in classes.items():
-            self._subject.made.learn(found.get(name), kind)
-        self._missing |= wanted - set(found)
+            if name in found:
+                self._subject.made.learn(found[name], kind, self._stubs)
+                self._authors[name] = found[name]
+        self._missing |= (wanted | set(classes)) - set(found)
         names.update(found)
         for name, module in modules.items():
             __import__(module)
             names[name] = sys.modules[module]
 
-    def _helpers(self, wanted: set[str]) -> dict[str, Any]:
-        """What the prelude defines of these names."""
+    def _of_author(self, used: set[str], root: str) -> dict[str, Any]:
+        """What the prelude defines of the names that the tests use, and its classes, as far as the code does not complete it.
+
+        Without an entry point a function of the prelude's may be the one under test, if the tests use no other name.
+        """
         try:
-            wanted = wanted & bound_names(self._prelude, PRELUDE)
+            bound = bound_names(self._prelude, PRELUDE)
         except SyntaxError:  # the beginning of something that only the code completes
             return {}
-        if not wanted:
+        chosen = bound - {root}
+        if not self._entry_point:
+            functions = complete_names(self._prelude, ast.FunctionDef) if used - bound else set()
+            chosen = complete_names(self._prelude, ast.ClassDef) | functions
+        if not chosen & used:
             return {}
         module = types.ModuleType("prelude")
-        exec(compiled(self._prelude, PRELUDE), module.__dict__)  # noqa: S102  # the author's
-        return {name: value for name, value in vars(module).items() if name in wanted}
-
-    def _classes(self, wanted: set[str]) -> dict[str, type]:
-        """The prelude's classes of these names, without those that only the code completes."""
-        complete = wanted & complete_classes(self._prelude)
-        if not complete:
-            return {}
         try:
-            helpers = self._helpers(complete)
-        except Exception:  # noqa: BLE001  # it may need the code to run
-            return {}
-        return {name: value for name, value in helpers.items() if _is_class_of_prelude(value)}
+            exec(compiled(self._prelude, PRELUDE), module.__dict__)  # noqa: S102  # the author's
+        except Exception:
+            if self._entry_point:
+                raise
+            return {}  # it may need the code to run
+        return {
+            name: value
+            for name, value in vars(module).items()
+            if name in chosen and (name in used or _is_class_of_prelude(value))
+        }
 
     def _verdict(self, error: BaseException) -> dict[str, Any]:
         told = described(error, FILE)
@@ -187,8 +200,8 @@ class _Tests:
         if any(error is one for one in self._subject.errors):
             return {"verdict": "failed", "message": f"{self._subject.last}{at}", "crashed": True}
         text = f"{told['type']}{': ' if told['message'] else ''}{told['message'][:500]}{at}"
-        used = self._subject.asked and self._blame is not None
-        if not (used and self._blame.is_the_codes(error, self._subject.errors)):
+        blame = self._blame if self._subject.asked else None
+        if blame is None or not blame.is_the_codes(error, self._subject.errors):
             return {"verdict": "broken", "message": text, "crashed": False}
         seen = f" ({self._subject.last})" if self._subject.last else ""
         return {"verdict": "failed", "message": f"{text}{seen}", "crashed": False}

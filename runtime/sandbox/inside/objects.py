@@ -15,12 +15,21 @@ from .plain import NotPlain, decode, encode
 from .remote import MAX_ARGUMENTS
 
 FILE = "solution.py"
+
+
+def _fill(value: object, fields: dict[str, Any]) -> None:
+    for name, inner in fields.items():
+        object.__setattr__(value, name, inner)
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
+    "blank": lambda kind: kind.__new__(kind),
     "bool": bool,
     "call": lambda function, /, *args, **kwargs: function(*args, **kwargs),
     "delitem": operator.delitem,
     "enter": lambda manager: type(manager).__enter__(manager),
     "exit": lambda manager: type(manager).__exit__(manager, None, None, None),
+    "fill": _fill,
     "float": float,
     "getattr": getattr,
     "getitem": operator.getitem,
@@ -28,6 +37,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "isinstance": isinstance,
     "iter": iter,
     "len": len,
+    "method": lambda value, name, /, *args, **kwargs: getattr(value, name)(*args, **kwargs),
     "next": next,
     "repr": repr,
     "same": operator.eq,  # of two of the code's own objects

@@ -2,7 +2,7 @@
 
 import builtins
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
 from .plain import NotPlain
@@ -23,6 +23,10 @@ class Asks(Protocol):
         """Do one operation in the subject."""
         ...
 
+    def hash_of(self, remote: "Remote") -> int:
+        """The hash of an object, as a table of the tests' needs it."""
+        ...
+
     def same(self, one: "Remote", other: object) -> bool:
         """Whether an object equals another, or a value of the tests'."""
         ...
@@ -40,13 +44,19 @@ class Note:
         origin: What it is to the tests.
         kind: For a class of the prelude's, the author's own class of that name.
         local: What was made of the author's class in the same way, as long as only the tests have had the object.
+        steps: What the tests did to make it, if they did.
+        parts: The objects in the fields that it was copied with.
+        make: Makes it in the code's process; None when it is there.
     """
 
-    __slots__ = ("kind", "local", "origin")
+    __slots__ = ("kind", "local", "make", "origin", "parts", "steps")
 
     def __init__(self, origin: Origin) -> None:
         self.origin, self.local = origin, NOTHING
         self.kind: type | None = None
+        self.steps: list[Any] = []
+        self.parts: list[Remote] = []
+        self.make: Callable[[Remote], None] | None = None
 
 
 class Remote:
@@ -122,13 +132,21 @@ class Remote:
         return bool(self.__asks.same(self, other))
 
     def __hash__(self) -> int:
-        return hash(self.__id)
+        return self.__asks.hash_of(self)
 
 
 def id_of(remote: Remote) -> int:
     """The number of a stand-in's object."""
+    note = note_of(remote)
+    if note.make is not None:
+        note.make(remote)
     number: int = remote._Remote__id  # noqa: SLF001  # its own class's, mangled
     return number
+
+
+def set_number(remote: Remote, made: Remote) -> None:
+    """Let a stand-in stand for the object of another."""
+    object.__setattr__(remote, "_Remote__id", id_of(made))
 
 
 def note_of(remote: Remote) -> Note:
@@ -153,7 +171,7 @@ class NotTravelling(NotPlain):
 
 _PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
 _METHODS = (types.BuiltinMethodType, types.MethodWrapperType)
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
 def number_of(value: object) -> int:
