@@ -26,7 +26,9 @@ class Subject:
         self._channel, self._number = channel, 0
         self._errors: dict[str, type[BaseException]] = {}
         self.in_place = False
-        self.made = Made(self._new, lambda operation, args, kwargs: self._do(operation, args, kwargs)[0], self._wrong)
+        self.made = Made(
+            self._new, lambda operation, args, kwargs: self._do(operation, args, kwargs)[0], self._wrong
+        )
         self.begin()
 
     def begin(self) -> None:
@@ -53,7 +55,10 @@ class Subject:
         value, changed = self._do("change" if is_call and self.in_place else operation, list(args), kwargs)
         for place, inner in changed.items():
             _change(args[place], inner)
+        if operation == "getattr" and type(value) is Remote:
+            note_of(value).owner = args
         if is_call:
+            value = self.made.member(value)
             self.last = f"the last call gave {_brief(value)}"
         return value
 

@@ -90,5 +90,7 @@ def reachable(remotes: list[Remote]) -> list[Remote]:
         remote = waiting.pop()
         if id(remote) not in found:
             found[id(remote)] = remote
-            waiting += [other for step in note_of(remote).steps for other in step.objects] + note_of(remote).parts
+            waiting += [other for step in note_of(remote).steps for other in step.objects] + note_of(
+                remote
+            ).parts
     return list(found.values())

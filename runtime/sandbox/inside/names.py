@@ -64,12 +64,20 @@ def modules_meant(source: str, free: set[str]) -> dict[str, str]:
 
 def names_of_module(source: str, module: str) -> set[str]:
     """The names that a source takes from a module: `from module import name`, `module.name`."""
+    nodes = list(ast.walk(ast.parse(source)))
+    aliases = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name == module
+    }
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module == module:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            found |= {node.attr} if node.value.id == module else set()
+            found |= {node.attr} if node.value.id in aliases else set()
     return found
 
 

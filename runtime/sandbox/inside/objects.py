@@ -35,6 +35,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "getitem": operator.getitem,
     "int": int,
     "isinstance": isinstance,
+    "issubclass": issubclass,
     "iter": iter,
     "len": len,
     "method": lambda value, name, /, *args, **kwargs: getattr(value, name)(*args, **kwargs),

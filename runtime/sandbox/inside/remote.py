@@ -46,16 +46,18 @@ class Note:
         local: What was made of the author's class in the same way, as long as only the tests have had the object.
         steps: What the tests did to make it, if they did.
         parts: The objects in the fields that it was copied with.
+        owner: For an attribute of an answer, that answer and the attribute's name.
         make: Makes it in the code's process; None when it is there.
     """
 
-    __slots__ = ("kind", "local", "make", "origin", "parts", "steps")
+    __slots__ = ("kind", "local", "make", "origin", "owner", "parts", "steps")
 
     def __init__(self, origin: Origin) -> None:
         self.origin, self.local = origin, NOTHING
         self.kind: type | None = None
         self.steps: list[Any] = []
         self.parts: list[Remote] = []
+        self.owner: tuple[Remote, str] | None = None
         self.make: Callable[[Remote], None] | None = None
 
 
@@ -78,7 +80,9 @@ class Remote:
         return self.__asks.ask("call", self, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # protocols of copy, pickle and the like are about the stand-in
+        if (
+            name.startswith("__") and name != "__name__"
+        ):  # protocols of copy, pickle and the like are about the stand-in
             raise AttributeError(name)
         return self.__asks.ask("getattr", self, name)
 
@@ -128,11 +132,15 @@ class Remote:
     def __instancecheck__(self, instance: object) -> bool:
         return type(instance) is Remote and bool(self.__asks.ask("isinstance", instance, self))
 
+    def __subclasscheck__(self, subclass: object) -> bool:
+        return type(subclass) is Remote and bool(self.__asks.ask("issubclass", subclass, self))
+
     def __eq__(self, other: object) -> bool:
         return bool(self.__asks.same(self, other))
 
     def __hash__(self) -> int:
-        return self.__asks.hash_of(self)
+        found: int = self.__asks.hash_of(self)
+        return found
 
 
 def id_of(remote: Remote) -> int:
