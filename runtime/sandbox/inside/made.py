@@ -315,6 +315,9 @@ class Made:
             case _:
                 seen[number] = NOTHING
                 return NOTHING
+        if issubclass(kind, PLAIN):
+            seen[number] = NOTHING  # it would have come as plain data
+            return NOTHING
         if issubclass(kind, enum.Enum):
             seen[number] = kind.__members__.get(str(fields.get("_name_")), NOTHING)
             return seen[number]
@@ -352,7 +355,9 @@ def _has_own_hash(kind: type) -> bool:
 
 
 def _is_all_fields(kind: type) -> bool:
-    """Whether its objects are no more than their fields: not so for one derived from `deque`, say."""
+    """Whether its objects are compared by their fields or as plain data: not so for one derived from `deque`, say."""
+    if issubclass(kind, PLAIN):
+        return True
     try:
         object.__new__(kind)
     except TypeError:
