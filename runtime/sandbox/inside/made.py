@@ -1,9 +1,9 @@
 """Objects that the tests make of the prelude's classes, such as the value that they expect.
 
 The code under test has the prelude too, and may have put another class in the place of one of its classes. So an object that
-the tests make is made twice: by the code's class, to be given to the code, and here by the author's own. What the tests read
-of it before the code has had it is read here. An object of the code's is compared with it by the author's own class, from its
-fields, which are plain data: no method of the code's decides.
+the tests make is made here, by the author's own class, and what the tests read of it is read here. It is made by the code's
+class only when it is given to the code, and is from then on what the code makes of it. An object of the code's is compared with
+one of the tests' by the author's own class, from its fields, which are plain data: no method of the code's decides.
 """
 
 import enum
