@@ -129,7 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Close once what was written is sent, and what the client is sending has been read for a while."""
         if self._ending:
             return
-        if self._part is Part.START:
+        if self._part is Part.START and not self._deaf:  # what follows an upgrade may still be on its way
             self._ending = True
             self.transport.close()
         else:

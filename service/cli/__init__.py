@@ -101,7 +101,9 @@ def validate(
         terminal.out_json({"errors": errors, "warnings": len(findings) - errors, "findings": findings})
     else:
         show(findings, terminal.console())
-        terminal.console().print(f"{grader}: {errors} errors, {len(findings) - errors} warnings")
+        warnings = len(findings) - errors
+        counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+        terminal.console().print(f"{grader}: {counts}")
     if errors:
         raise typer.Exit(1)
 

@@ -256,7 +256,7 @@ def test_what_a_judge_says_comes_back_in_the_published_answer(
     serve: Callable[[Settings], contextlib.AbstractContextManager[str]], tmp_path: Path
 ) -> None:
     replies: list[Reply] = [
-        verdict(7, [("looked", "good\ud800")], usage=(50, 5)),
+        verdict(12, [("looked", "good\ud800")], usage=(50, 5)),
         chat("", finish_reason="length", usage=(50, 300)),
     ]
     with (
@@ -265,10 +265,10 @@ def test_what_a_judge_says_comes_back_in_the_published_answer(
         OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
     ):
         graded, cut = (run(client, KINDS["score_model"], text) for text in ("one", "two"))
-    assert graded.reward == 1.0
+    assert graded.reward == 10.0
     said = graded.metadata.model_dump(warnings=False)
-    assert said["explanation"] == "7 was clamped to the range 0 to 1. looked: good?"
-    assert said["steps"] == [{"description": "looked", "conclusion": "good?"}]
+    assert said["explanation"] == "12 was clamped to the range 0 to 10. looked: good\ufffd"
+    assert said["steps"] == [{"description": "looked", "conclusion": "good\ufffd"}]
     assert graded.metadata.sampled_model_name == "judge-1"
     assert said["token_usage"] == {
         "prompt_tokens": 50,

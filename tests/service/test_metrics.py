@@ -22,8 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from graders import Failure, FailureKind, GraderResult
-from graders.pattern import encodable
 from graders.contract import CausedBy, GraderInfo
+from graders.pattern import encodable
 from runtime import Evaluator, Settings
 from runtime.causes import CAUSES, OTHER
 from runtime.cost import Cost

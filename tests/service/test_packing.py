@@ -105,7 +105,8 @@ def test_every_command_reads_a_grader_whose_source_stands_beside_it(path: Path, 
     assert (done.returncode, done.stdout) == (0, "own.json: the source is now in own.py\n")
     rows = write(tmp_path / "rows.jsonl", {"item": {}, "sample": "é"}, {"item": {}, "sample": "e"})
     assert json.loads(graders("run", path, rows, "--json").stdout)["reward"]["mean"] == 0.5
-    assert graders("validate", "own.json", cwd=tmp_path).stdout == "own.json: 0 errors, 0 warnings\n"
+    found = json.loads(graders("validate", "own.json", "--json", cwd=tmp_path).stdout)
+    assert (found["errors"], [each["path"] for each in found["findings"]]) == (0, ["invalid_grade"])
     printed = graders("pack", path, "-o", "-")
     assert (printed.returncode, printed.stdout, printed.stderr) == (0, PACKED, "")
     packed = graders("pack", "own.json", cwd=tmp_path)

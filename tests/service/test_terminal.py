@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.table import Table
 
+from graders.pattern import encodable
 from runtime.printable import printable, printable_json
 from service.cli import catalogue, keys, summary, terminal
 from service.cli.validate import show as show_findings
