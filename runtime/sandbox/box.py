@@ -7,6 +7,7 @@ import logging
 import math
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ from runtime.sandbox.room import Pace
 from runtime.sandbox.session import Session
 from runtime.sandbox.zygote import Shape
 from runtime.settings import Settings
+from runtime.shortage import infrastructure_failure, is_shortage
 
 logger = logging.getLogger(__name__)
 
@@ -261,10 +263,22 @@ class LocalSandbox:
         return GradingError.of(replace(failure, message=f"{failure.message}; {where}"))
 
     async def _surveyed(self, image: Image) -> Image:
-        """An image whose packages are known; they are looked at in a thread, once."""
+        """An image whose packages are known; they are looked at in a thread, once.
+
+        Raises:
+            GradingError: When the machine is short of what that takes.
+        """
         if not image.is_surveyed:
             async with self._survey:
-                await asyncio.to_thread(image.survey)
+                try:
+                    # a thread of its own: the event loop's are not ended where no thread can be started
+                    with ThreadPoolExecutor(1) as thread:
+                        await asyncio.get_running_loop().run_in_executor(thread, image.survey)
+                except (OSError, RuntimeError, MemoryError) as error:
+                    if not is_shortage(error):
+                        raise
+                    why = f"the packages of an image cannot be looked at: {error}"
+                    raise infrastructure_failure(why, "sandbox_unavailable") from error
         return image
 
     async def _start(self, job: Job) -> Session:

@@ -188,7 +188,7 @@ async def test_what_lasts_is_ungraded_with_its_own_cause(name: str, tmp_path: Pa
     assert requests == expected
 
 
-@pytest.mark.parametrize(("number", "reward"), [(7, 1.0), (-3, 0.0), (1e300, 1.0)])
+@pytest.mark.parametrize(("number", "reward"), [(2, 1.0), (1.1, 1.0), (-1, 0.0), (-0.5, 0.0)])
 async def test_a_score_outside_the_range_is_clamped_and_reported(
     number: float, reward: float, tmp_path: Path
 ) -> None:
@@ -197,6 +197,16 @@ async def test_a_score_outside_the_range_is_clamped_and_reported(
     assert result.metrics["unclamped"] == number
     assert "clamped" in (result.explanation or "")
     assert result.metadata["steps"] == [{"description": "looked", "conclusion": "good"}]
+
+
+@pytest.mark.parametrize("number", [7, -3, 1e300, 2.01])
+async def test_a_score_beyond_the_range_by_more_than_its_width_is_no_verdict(
+    number: float, tmp_path: Path
+) -> None:
+    result, _ = await graded([verdict(number, [("looked", "good")])], tmp_path)
+    assert result.failure is not None
+    assert (result.reward, result.failure.kind) == (None, FailureKind.MODEL_GRADER_PARSE)
+    assert result.failure.caused_by == "infrastructure"
 
 
 async def test_the_responses_api_is_read_from_a_socket_too(tmp_path: Path) -> None:
