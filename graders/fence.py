@@ -75,5 +75,11 @@ def fenced(text: str, label: str) -> str:
     return f"{label}:\n{fence}\n{text}\n{fence}"
 
 
+def one_line(text: str, limit: int) -> str:
+    """A text in one printable line of at most so many characters: white space is one space, and see `visible`."""
+    line = visible(" ".join(text[: 4 * limit].split()))
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
 def _shown(found: re.Match[str]) -> str:
     return found[0] if found["ordinary"] else f"⟦U+{ord(found[0]):04X}⟧"

@@ -1,10 +1,14 @@
 """Why there is no verdict: each cause its own, and every one of them ungraded."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from graders import FailureKind, GradingError
-from graders.contract import brief
+from graders.contract import Failure, brief
+from graders.fence import one_line
+from graders.pattern import encodable
+from graders.shown import CONTEXT_LENGTH
 
 _REFUSAL = FailureKind.MODEL_GRADER_REFUSAL
 _PARSE = FailureKind.MODEL_GRADER_PARSE
@@ -12,8 +16,25 @@ _SERVER = FailureKind.MODEL_GRADER_SERVER
 _LENGTH = FailureKind.MODEL_GRADER_EXCEEDED_MAX_TOKENS
 
 
+MAX_MESSAGE = 1_000
+"""Characters of a message, which may quote what a server said."""
+
+_TOO_LONG = re.compile(
+    r"context[ _-]?(length|window|size)|prompt is too long|too many (input )?tokens|input is too long",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(
+    r"max_(completion_|output_|new_)?tokens\W+(or\W+\w+\W+)?(is|are) too large", re.IGNORECASE
+)
+"""Servers whose context has no room for the limit of tokens that was asked for, whatever the prompt is."""
+_BOTH = re.compile(
+    r"context length is (\d+) tokens.{0,80}?(\d+) in the messages.{0,20}?(\d+) in the completion",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
 class NoVerdict(GradingError):
-    """A judge gave no verdict."""
+    """A judge gave no verdict; what it says is one printable line."""
 
     def __init__(
         self,
@@ -25,12 +46,19 @@ class NoVerdict(GradingError):
         details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
-            message,
+            one_line(message, MAX_MESSAGE),
             kind=kind,
             caused_by="infrastructure",
             details={"type": cause, **(details or {})},
             retryable=retryable,
         )
+
+    def for_another(self) -> "NoVerdict | None":
+        """The same failure for another client that waited for the same answer; None when it is the first client's alone.
+
+        Nobody but the first pays for what was answered in vain.
+        """
+        return None if self.failure.details["type"] == "budget_spent" else _again(self.failure)
 
     @property
     def is_misread(self) -> bool:
@@ -71,9 +99,8 @@ def unparseable(model: str, why: str, answer: str) -> NoVerdict:
         f"the judge {model!r} did not answer in the shape that was asked for: {why}; "
         f"its answer: {brief(answer, 120)}"
     )
-    return NoVerdict(
-        message, _PARSE, "unparseable_verdict", retryable=True, details={"answer": answer[:2_000]}
-    )
+    details = {"answer": encodable(answer[:2_000])}
+    return NoVerdict(message, _PARSE, "unparseable_verdict", retryable=True, details=details)
 
 
 def no_completion(model: str, why: str) -> NoVerdict:
@@ -87,6 +114,31 @@ def server_error(model: str, status: int, words: str, *, retryable: bool) -> NoV
     said = f": {words[:500]}" if words else ""
     message = f"the server of the judge {model!r} answered with status {status}{said}"
     return NoVerdict(message, _SERVER, "status", retryable=retryable, details={"status": status})
+
+
+def is_too_long(words: str, code: str = "") -> bool:
+    """Whether a server says that the prompt does not fit into the model's context.
+
+    That a limit of tokens does not fit beside it is another thing, which the prompt has not done.
+
+    Args:
+        words: What it says.
+        code: What it calls the error.
+    """
+    if _LIMIT.search(words):
+        return False
+    both = _BOTH.search(words)
+    if both is not None:
+        context, prompt, answer = map(int, both.groups())
+        return prompt > context or prompt > answer
+    return code in (CONTEXT_LENGTH, "exceed_context_size_error") or bool(_TOO_LONG.search(words))
+
+
+def too_long(model: str, status: int, words: str) -> NoVerdict:
+    """The prompt does not fit into the model's context: the fault of what made it long, which the grader knows."""
+    said = f": {words[:500]}" if words else ""
+    message = f"the prompt is too long for the judge {model!r}{said}"
+    return NoVerdict(message, _LENGTH, CONTEXT_LENGTH, retryable=False, details={"status": status})
 
 
 def no_answer(model: str, why: str) -> NoVerdict:
@@ -107,3 +159,10 @@ def unconfigured(model: str, known: str) -> NoVerdict:
         f"or [judges] in graders.toml or GRADERS_JUDGES{known}"
     )
     return NoVerdict(message, _SERVER, "judge_unavailable", retryable=True)
+
+
+def _again(failure: Failure) -> NoVerdict:
+    """The same failure anew."""
+    details = dict(failure.details)
+    cause = details.pop("type")
+    return NoVerdict(failure.message, failure.kind, cause, retryable=failure.retryable, details=details)
