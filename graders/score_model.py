@@ -4,11 +4,12 @@ from typing import Annotated
 
 from graders.context import Context
 from graders.contract import GraderResult, Item
-from graders.judging import STEPS, answer_schema, bounds, explained, judged, number_of, paid
-from graders.messages import Messages, SamplingParams, render
+from graders.judging import STEPS, answer_schema, asked, bounds, explained, judged, number_of, paid
+from graders.messages import Messages, SamplingParams, render, templates_of
 from graders.options import Also
 from graders.plugin import grader
 from graders.sample import Sample
+from graders.shown import of_sample
 
 _SCHEMA = answer_schema(steps=STEPS, result={"type": "number"})
 
@@ -35,7 +36,9 @@ class ScoreModel:
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Grade one sample."""
-        verdict = await context.judge.ask(
+        verdict = await asked(
+            context,
+            of_sample=lambda: of_sample(templates_of(self._messages), sample, item, str),
             model=self._model,
             messages=render(self._messages, sample, item),
             schema=_SCHEMA,

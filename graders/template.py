@@ -49,21 +49,24 @@ class Template:
         TemplateError: When a `{{` has no `}}`, or holds something that is not a path.
     """
 
-    __slots__ = ("_lookup", "_parts", "references", "source")
+    __slots__ = ("_lookup", "_of_sample", "_parts", "references", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
         parts: list[str | Lookup] = []
+        of_sample: list[bool] = []
         references: list[Reference] = []
         for piece in _pieces(source):
             if isinstance(piece, str):
                 parts.append(piece)
+                of_sample.append(False)
             else:
                 path = compile_path(piece[0])
                 references.append(Reference(piece[0], path.namespace, path.steps, path.is_plain))
                 parts.append(path.look_up)
+                of_sample.append(path.namespace == "sample")
         self.references = tuple(references)
-        self._parts = tuple(parts)
+        self._parts, self._of_sample = tuple(parts), tuple(of_sample)
         first = parts[0] if len(parts) == 1 else None
         self._lookup = first if callable(first) else None
 
@@ -72,16 +75,29 @@ class Template:
 
         Raises:
             GradingError: When a variable is not there (`invalid_variable_error`), or the sample is not JSON where JSON
-                is needed (`sample_parse_error`).
+                is needed (`sample_parse_error`). When it renders to more than 2,000,000 characters, by the model's doing
+                if more than half of those are the sample's.
         """
-        texts: list[str] = []
-        length = 0
-        for part in self._parts:
-            texts.append(part if isinstance(part, str) else as_text(part(sample, item)))
-            length += len(texts[-1])
-            if length > MAX_RENDERED:
-                raise GradingError(f"a template renders to more than {MAX_RENDERED:,} characters")
+        texts = [text for text, _ in self.parts(sample, item)]
         return texts[0] if len(texts) == 1 else "".join(texts)
+
+    def parts(self, sample: Sample, item: Item) -> Iterator[tuple[str, bool]]:
+        """Render the text piece by piece: each piece, and whether it comes from the sample.
+
+        Raises:
+            GradingError: As when it is rendered whole.
+        """
+        length = of_sample = 0
+        for part, is_sample in zip(self._parts, self._of_sample, strict=True):
+            text = part if isinstance(part, str) else as_text(part(sample, item))
+            length += len(text)
+            of_sample += len(text) * is_sample
+            if length > MAX_RENDERED:
+                raise GradingError(
+                    f"a template renders to more than {MAX_RENDERED:,} characters",
+                    caused_by="model" if of_sample > MAX_RENDERED / 2 else "grader",
+                )
+            yield text, is_sample
 
     @property
     def is_plain(self) -> bool:

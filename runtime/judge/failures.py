@@ -23,14 +23,14 @@ _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size)|prompt is too long|too many (input )?tokens|input is too long",
     re.IGNORECASE,
 )
-_LIMIT = re.compile(
-    r"max_(completion_|output_|new_)?tokens\W+(or\W+\w+\W+)?(is|are) too large", re.IGNORECASE
+_CONTEXT = re.compile(r"context length\D{0,20}(\d+)", re.IGNORECASE)
+_PROMPT = re.compile(
+    r"(\d+)(?: tokens)? (?:in|from|of) the (?:input )?(?:messages|prompt)|(\d+) input tokens", re.IGNORECASE
 )
-"""Servers whose context has no room for the limit of tokens that was asked for, whatever the prompt is."""
-_BOTH = re.compile(
-    r"context length is (\d+) tokens.{0,80}?(\d+) in the messages.{0,20}?(\d+) in the completion",
-    re.IGNORECASE | re.DOTALL,
+_ANSWER = re.compile(
+    r"(\d+)(?: tokens)? (?:in|for) the completion|tokens\W+is too large: (\d+)", re.IGNORECASE
 )
+"""Servers count the answer that was allowed too: where that is what takes the room, the prompt is not too long."""
 
 
 class NoVerdict(GradingError):
@@ -46,7 +46,7 @@ class NoVerdict(GradingError):
         details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
-            one_line(message, MAX_MESSAGE),
+            one_line(message, MAX_MESSAGE, only_printable=True),
             kind=kind,
             caused_by="infrastructure",
             details={"type": cause, **(details or {})},
@@ -125,13 +125,15 @@ def is_too_long(words: str, code: str = "") -> bool:
         words: What it says.
         code: What it calls the error.
     """
-    if _LIMIT.search(words):
+    context, prompt, answer = (_number(pattern, words) for pattern in (_CONTEXT, _PROMPT, _ANSWER))
+    if answer is not None and (prompt is None or prompt <= min(answer, context or answer)):
         return False
-    both = _BOTH.search(words)
-    if both is not None:
-        context, prompt, answer = map(int, both.groups())
-        return prompt > context or prompt > answer
     return code in (CONTEXT_LENGTH, "exceed_context_size_error") or bool(_TOO_LONG.search(words))
+
+
+def _number(pattern: re.Pattern[str], words: str) -> int | None:
+    found = pattern.search(words[:MAX_MESSAGE].replace(",", ""))
+    return next((int(number[:18]) for number in found.groups() if number), None) if found else None
 
 
 def too_long(model: str, status: int, words: str) -> NoVerdict:
