@@ -27,6 +27,8 @@ from runtime.tracing import Tracer, spanning, text
 CHARACTERS_PER_TOKEN = 4.0
 USUAL_ANSWER_TOKENS = 300.0
 """Of an answer, before there was any."""
+MAX_WORDS = 10_000
+"""Characters of what a server says of an error."""
 UNCERTAIN = frozenset({408, 504, 524, 598, 599})
 """Statuses by which somebody between says that the server took too long: it may have answered, and it costs as much."""
 
@@ -66,8 +68,8 @@ class _StatusError(Exception):
             body = response.text
         found: Any = body.get("error", body) if isinstance(body, dict) else body
         said: Any = found.get("message") or found.get("detail") or found if isinstance(found, dict) else found
-        self.words = said if isinstance(said, str) else json.dumps(said)
-        self.code = str(found.get("code") or "") if isinstance(found, dict) else ""
+        self.words = (said if isinstance(said, str) else json.dumps(said))[:MAX_WORDS]
+        self.code = str(found.get("code") or "")[:MAX_WORDS] if isinstance(found, dict) else ""
 
     @property
     def is_too_long(self) -> bool:

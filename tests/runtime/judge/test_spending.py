@@ -89,10 +89,15 @@ async def one_history(two: Sequence[Judges], client: str, chance: random.Random)
 
     async def question(number: int) -> None:
         await asyncio.sleep(chance.random() * 0.002)
-        judges = chance.choice(two).seen_by(client=client)
+        judges, text = chance.choice(two), f"{client} asks {chance.choice([number, 0])}"
+        is_sampled = chance.random() < 0.3
         with suppress(GradingError, TimeoutError):
             async with asyncio.timeout(chance.choice([None, None, 0.0, 0.0005, 0.002])):
-                await ask(judges, f"{client} asks {chance.choice([number, 0])}")
+                if is_sampled:  # as runs of evals do
+                    messages = [{"role": "user", "content": text}]
+                    await judges.complete("judge", messages, {}, api="chat", extra={}, client=client)
+                else:
+                    await ask(judges.seen_by(client=client), text)
 
     tasks = [asyncio.create_task(question(number)) for number in range(chance.randint(1, 16))]
     if chance.random() < 0.2:
