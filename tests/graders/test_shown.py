@@ -132,7 +132,7 @@ async def test_the_cap_is_an_option(kind: str) -> None:
 @pytest.mark.parametrize("kind", OWN)
 async def test_a_text_of_the_authors_beyond_the_cap_is_nobodys_low_reward(kind: str) -> None:
     item = {"answer": "y" * (MAX_CHARACTERS + 1)}
-    changed = {"input": "{{item.answer}} {{sample.output_text}}"}
+    changed: dict[str, Any] = {"input": "{{item.answer}} {{sample.output_text}}"}
     results = await group(kind, ["one"], item=item, **changed)
     assert [(result.reward, outcome(result)) for result in results] == [(None, ("grader", "too_long"))]
     if kind != "equivalence":
@@ -157,7 +157,7 @@ async def test_a_sample_that_does_not_fit_into_the_context_fails_by_itself(kind:
 async def test_a_context_that_is_too_small_for_the_authors_words_is_no_samples_fault(kind: str) -> None:
     results = await group(kind, ["y" * 900, "one"], context=20)
     assert {outcome(result) for result in results} == {("infrastructure", CONTEXT_LENGTH)}
-    changed = {"question": "{{item.answer}}"} if kind in OWN else {}
+    changed: dict[str, Any] = {"question": "{{item.answer}}"} if kind in OWN else {}
     results = await group(kind, ["y" * 2_000, "one"], context=5_000, item={"answer": "a" * 9_000}, **changed)
     assert {outcome(result) for result in results} == {("infrastructure", CONTEXT_LENGTH)}
 
