@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import AliasChoices, BaseModel, GetCoreSchemaHandler, SecretStr, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsonable_python
 
-from graders.contract import FailureKind, GraderInfo, GraderResult, checked_number, checked_range
-from graders.errors import ConfigurationError, GradingError, PluginError
+from graders.contract import Failure, FailureKind, GraderInfo, GraderResult, checked_number, checked_range
+from graders.errors import ConfigurationError, GradingError, InvalidOptions, PluginError, Problem
 from graders.options import Options, carry
 from graders.template import Template
 from graders.votes import Votes
@@ -46,6 +46,8 @@ class Grader:
         function: The prepared grading function: `(sample, item)`, with `context` third when it is async.
         is_async: Whether it asks the world through a `Context`.
         votes: How often it is asked; None for once.
+        invalid_grade: The reward of a sample whose grading fails by the model's or the grader's doing; None keeps the
+            lowest reward for the model's failures and leaves the sample ungraded after the grader's.
     """
 
     type: "GraderType[..., Any]"
@@ -57,6 +59,7 @@ class Grader:
     function: Any
     is_async: bool
     votes: Votes | None = None
+    invalid_grade: float | None = None
 
     @classmethod
     def bind(
@@ -68,6 +71,7 @@ class Grader:
         versions: Callable[[Iterable[str]], str],
         pass_threshold: float | None = None,
         votes: Votes | None = None,
+        invalid_grade: float | None = None,
         built_in: bool = False,
     ) -> "Grader":
         """Prepare a type's grading function with validated options.
@@ -82,9 +86,11 @@ class Grader:
             versions: Gives the versions of the type and of the libraries that decide its numbers.
             pass_threshold: The lowest reward that passes; without one, the middle of a finite range.
             votes: How often it is asked; None for once.
+            invalid_grade: The reward of a sample whose grading fails by the model's or the grader's doing.
             built_in: Whether the type is one of ours.
 
         Raises:
+            InvalidOptions: When `invalid_grade` is outside the range.
             PluginError: When the range that a prepared class has is none.
         """
         function = grader_type.prepare(options)
@@ -92,8 +98,13 @@ class Grader:
             low, high = checked_range(getattr(function, "range", grader_type.range))
         except ValueError as error:
             raise PluginError(f"grader type {grader_type.name!r}, attribute 'range': {error}") from error
+        if invalid_grade is not None and not low <= invalid_grade <= high:
+            message = (
+                f"expected a reward that this grader can give, {low:g} to {high:g}, got {invalid_grade:g}"
+            )
+            raise InvalidOptions([Problem(("invalid_grade",), message)])
         libraries = getattr(function, "libraries", grader_type.libraries)
-        signature = _signature(grader_type.name, options, votes, versions(libraries))
+        signature = _signature(grader_type.name, options, votes, invalid_grade, versions(libraries))
         name = config.get("name") or f"grader-{hashlib.sha256(signature.encode()).hexdigest()[:12]}"
         if pass_threshold is None and math.isfinite(low) and math.isfinite(high):
             pass_threshold = (low + high) / 2
@@ -103,7 +114,18 @@ class Grader:
         if built_in and hasattr(function, "grading"):
             function = function.grading
             is_async = inspect.iscoroutinefunction(type(function).__call__)
-        return cls(grader_type, config, options, info, pass_threshold, built_in, function, is_async, votes)
+        return cls(
+            grader_type,
+            config,
+            options,
+            info,
+            pass_threshold,
+            built_in,
+            function,
+            is_async,
+            votes,
+            invalid_grade,
+        )
 
     @cached_property
     def echo(self) -> Mapping[str, Any]:
@@ -119,11 +141,17 @@ class Grader:
     def complete(self, returned: object, *, execution_time: float = 0.0) -> GraderResult:
         """Make what a grading function returned into a result: the one place where that happens.
 
+        A returned failure by the model's or the grader's doing gets `invalid_grade`, where the grader has one. A type
+        whose prepared function has a true attribute `covers_infrastructure`, as `multi` has, gets it for every failure.
+
         Raises:
             GradingError: Of kind `python_grader_runtime_error`, when it is no finite number or outside the range.
         """
         try:
             if isinstance(returned, GraderResult):
+                covered = getattr(self.function, "covers_infrastructure", False)
+                if not returned.substituted and self._substitutes(returned.failure, everything=covered):
+                    returned = returned.replace(reward=self.invalid_grade, substituted=True)
                 return returned.replace(
                     grader=self.info, passed=self.passes(returned.reward), execution_time=execution_time
                 )
@@ -136,14 +164,34 @@ class Grader:
                 f"{self.info.type}: {error}", kind=FailureKind.PYTHON_GRADER_RUNTIME
             ) from error
 
+    def complete_each(self, scores: Iterable[object], *, execution_time: float = 0.0) -> list[GraderResult]:
+        """Make results of the scores of a group: one that is no reward is the failure of its own sample alone."""
+        results = []
+        for score in scores:
+            try:
+                results.append(self.complete(score, execution_time=execution_time))
+            except GradingError as error:
+                results.append(self.failed(error, execution_time=execution_time))
+        return results
+
     def failed(self, error: GradingError, *, execution_time: float = 0.0) -> GraderResult:
-        """The result of a grading that failed: the lowest reward when the model caused it, otherwise ungraded."""
+        """The result of a grading that failed.
+
+        Where the model or the grader caused it, the reward is `invalid_grade`, if the grader has one. Otherwise it is the
+        lowest reward for a failure that the model caused, and every other failure leaves the sample ungraded.
+        """
         failure = error.failure
         low = self.info.range[0]
-        reward = low if failure.caused_by == "model" and math.isfinite(low) else None
-        if failure.caused_by == "model" and reward is None:
-            message = f"{failure.message} (and {self.info.type!r} declares no lowest reward to give for it)"
-            failure = GradingError(message, kind=failure.kind, details=failure.details).failure
+        substituted = self._substitutes(failure)
+        reward = self.invalid_grade if substituted else None
+        if failure.caused_by == "model" and not substituted:
+            if math.isfinite(low):
+                reward = low
+            else:
+                message = (
+                    f"{failure.message} (and {self.info.type!r} declares no lowest reward to give for it)"
+                )
+                failure = GradingError(message, kind=failure.kind, details=failure.details).failure
         return GraderResult(
             reward,
             passed=self.passes(reward),
@@ -151,8 +199,15 @@ class Grader:
             failure=failure,
             usage=error.usage,
             execution_time=execution_time,
+            substituted=substituted,
             grader=self.info,
         )
+
+    def _substitutes(self, failure: Failure | None, *, everything: bool = False) -> bool:
+        """Whether `invalid_grade` is the reward after a failure: never for one of infrastructure, unless for everything."""
+        if failure is None or self.invalid_grade is None:
+            return False
+        return everything or failure.caused_by != "infrastructure"
 
     def passes(self, reward: float | None) -> bool | None:
         """Whether a reward reaches the threshold; None when either is missing."""
@@ -198,11 +253,16 @@ class Grader:
         )
 
 
-def _signature(name: str, options: Options, votes: Votes | None, versions: str) -> str:
+def _signature(
+    name: str, options: Options, votes: Votes | None, invalid_grade: float | None, versions: str
+) -> str:
     """`type:versions:digest`; the digest is over the options with their defaults filled in, in any order."""
     plain = _canonical(options.model_dump(by_alias=True))
-    if votes is not None:
-        plain = {"options": plain, "votes": asdict(votes)}
+    fields: dict[str, object] = {} if votes is None else {"votes": asdict(votes)}
+    if invalid_grade is not None:
+        fields["invalid_grade"] = invalid_grade
+    if fields:
+        plain = {"options": plain, **fields}
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return f"{name}:{versions}:{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 

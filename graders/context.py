@@ -86,7 +86,8 @@ class Embedder(Protocol):
             model: The name of the model, which the operator's settings map to a server; None for the default one.
 
         Raises:
-            GradingError: When a text cannot be embedded; always ungraded.
+            GradingError: When a text cannot be embedded. Its details have the `type` `too_large` when a text is longer
+                than the model takes; the caller finds out whose text that is. Otherwise it is ungraded.
         """
         ...
 

@@ -92,7 +92,7 @@ class GraderResult:
         usage: Judge tokens by the model that answered.
         execution_time: Seconds.
         parts: The results of the graders inside this grader, by key.
-        substituted: The reward is the `invalid_grade` that the grader's author asked for in place of a failed one.
+        substituted: The reward is the grader's `invalid_grade`, since the grading failed.
         grader: What made it; None only until the framework has completed it.
 
     Raises:

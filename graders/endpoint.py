@@ -15,9 +15,10 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from graders.bound import MASK
 from graders.context import Context, HttpReply
-from graders.contract import UNBOUNDED, FailureKind, GraderResult, Item, brief, checked_number
+from graders.contract import UNBOUNDED, CausedBy, FailureKind, GraderResult, Item, brief, checked_number
 from graders.errors import GradingError, InvalidOptions, Problem
 from graders.options import Also, carry
+from graders.pattern import encodable
 from graders.plugin import grader
 from graders.sample import Sample
 
@@ -202,21 +203,30 @@ def _check_size(body: Mapping[str, Any]) -> None:
     """See that what is to be sent is JSON, and not too much of it.
 
     Raises:
-        GradingError: When not.
+        GradingError: When not; by the model's doing, when the item alone could be sent.
     """
+    error = _unsendable(body)
+    if error is not None:
+        without_sample = {name: value for name, value in body.items() if name != "sample"}
+        caused_by: CausedBy = "model" if _unsendable(without_sample) is None else "grader"
+        raise GradingError(str(error), caused_by=caused_by, details=error.failure.details)
+
+
+def _unsendable(body: Mapping[str, Any]) -> GradingError | None:
+    """Why data cannot be sent; None when it can."""
     try:
-        # a lone surrogate has no UTF-8; as an escape, which this writes, it is JSON
-        size = len(json.dumps(body, ensure_ascii=False, allow_nan=False).encode(errors="backslashreplace"))
+        size = len(encodable(json.dumps(body, ensure_ascii=False, allow_nan=False)).encode())
     except (TypeError, ValueError, RecursionError) as error:
-        raise GradingError(
+        return GradingError(
             f"the endpoint cannot be asked: sample and item are not plain JSON: {error}",
             details={"type": "not_plain"},
-        ) from None
+        )
     if size > MAX_BODY:
-        raise GradingError(
+        return GradingError(
             f"the endpoint was not asked: sample and item are {size:,} bytes of JSON, more than {MAX_BODY:,}",
             details={"type": "too_large"},
         )
+    return None
 
 
 def _refused(reply: HttpReply) -> GradingError:

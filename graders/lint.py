@@ -32,6 +32,11 @@ _SCALE = re.compile(
     re.IGNORECASE,
 )
 """A scale, such as "a score from 1 to 5", "Rate it 0-10" or "points out of 100"; numbers alone may be anything."""
+_BREAKABLE = {
+    "python": "a sample that makes the source raise, hang or return no number",
+    "endpoint": "a sample that is too large to be sent",
+}
+"""Types that leave a sample ungraded after what it may bring about."""
 LABEL = 4
 """Words that may stand before a sample as its label, without being instructions."""
 ROWS_NAMED = 5
@@ -58,7 +63,8 @@ class Finding:
 
 def check_grader(grader: Grader) -> list[Finding]:
     """What is wrong with a grader, whatever the data."""
-    return [finding for path, inner in all_graders(grader) for finding in _check_one(path, inner)]
+    findings = [finding for path, inner in all_graders(grader) for finding in _check_one(path, inner)]
+    return [*findings, *_check_escape((), grader)]
 
 
 def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
@@ -130,6 +136,21 @@ def _check_threshold(path: Path, grader: Grader) -> Iterator[Finding]:
             f"{threshold:g} is outside the rewards {low:g} to {high:g} of this grader: {outcome}",
             f"choose a number from {low:g} to {high:g}",
         )
+
+
+def _check_escape(path: Path, grader: Grader) -> Iterator[Finding]:
+    """Look for a type that a sample may break, where neither it nor a grader around it has a reward for that."""
+    if grader.invalid_grade is not None:
+        return
+    if grader.built_in and (why := _BREAKABLE.get(grader.type.name)):
+        yield Finding(
+            "warning",
+            (*path, "invalid_grade"),
+            f"{why} is ungraded: a policy may learn to bring that about in place of a low reward",
+            'give such a sample the lowest reward that this grader gives, such as "invalid_grade": 0',
+        )
+    for where, inner in grader.inner():
+        yield from _check_escape((*path, *where), inner)
 
 
 def _check_formula(path: Path, grader: Grader) -> Iterator[Finding]:

@@ -34,17 +34,20 @@ class Multi:
     """Combine the rewards of several graders by a formula.
 
     The variables of `calculate_output` are the keys of `graders`. The graders run side by side. When one of them is
-    ungraded, so is the whole, unless the author gave `invalid_grade`: then that is the reward, marked as substituted.
-    A part that failed by the model's doing counts with its lowest reward, or makes the whole `invalid_grade` where one
-    is given. Source: the OpenAI graders guide; `invalid_grade` is Microsoft Foundry's.
+    ungraded, so is the whole, unless the author gave `invalid_grade`: then that is the reward, marked as substituted,
+    whatever caused the failure, infrastructure included. A part that failed by the model's doing counts with its lowest
+    reward, or makes the whole `invalid_grade` where the `multi` has one. A part with an `invalid_grade` of its own counts
+    with that. Source: the OpenAI graders guide; `invalid_grade` is Microsoft Foundry's.
     """
+
+    covers_infrastructure = True
+    """Foundry's `invalid_grade` of `multi` stands for a failed part, whatever made it fail."""
 
     def __init__(
         self,
         *,
         graders: Annotated[dict[str, Grader], Field(json_schema_extra=_SCHEMA)],
         calculate_output: Formula,
-        invalid_grade: float | None = None,
     ) -> None:
         problems = [*_key_problems(graders)]
         if not 1 <= len(graders) <= MAX_GRADERS:
@@ -55,7 +58,7 @@ class Multi:
             calculate_output.check_names(graders)
         except ValueError as error:
             raise InvalidOptions([Problem(("calculate_output",), str(error))]) from None
-        self._graders, self._formula, self._invalid_grade = graders, calculate_output, invalid_grade
+        self._graders, self._formula = graders, calculate_output
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Grade with each grader, then compute the formula."""
@@ -69,15 +72,13 @@ class Multi:
                 )
             except GradingError as error:
                 failure = error.failure
-        substituted = failure is not None and self._invalid_grade is not None
         return GraderResult(
-            self._invalid_grade if substituted else reward,
+            reward,
             sub_rewards={key: part.reward for key, part in parts.items()},
             failure=failure,
             explanation=failure.message if failure else None,
             usage=_usage(parts.values()),
             parts=parts,
-            substituted=substituted,
         )
 
 

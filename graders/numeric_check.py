@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from graders.contract import FailureKind, GraderResult, Item
+from graders.contract import CausedBy, FailureKind, GraderResult, Item
 from graders.errors import GradingError
 from graders.numeric.closeness import Closeness, NotNegative, Score, Tolerance, as_float, as_written, compare
 from graders.numeric.extraction import MAX_ELEMENTS, Extract, read_number, read_numbers
@@ -84,7 +84,9 @@ class NumericCheck:
                 found = [read_number(text, self._extract, self._percent)]
         except NumberError as error:
             raise GradingError(
-                f"the sample gives no answer: {error}", kind=FailureKind.SAMPLE_PARSE, caused_by="model"
+                f"the sample gives no answer: {error}",
+                kind=FailureKind.SAMPLE_PARSE,
+                caused_by=_writer(self._input),
             ) from None
         wanted = reference if isinstance(reference, list) else [reference]
         closeness = compare(
@@ -114,6 +116,7 @@ class NumericCheck:
             raise GradingError(
                 f"the reference {self._reference.source} is not a number: {error}",
                 kind=FailureKind.INVALID_VARIABLE,
+                caused_by=_writer(self._reference),
             ) from None
 
     def _one(self, value: Any) -> Fraction:
@@ -141,6 +144,11 @@ class NumericCheck:
         if mistaken and all("percent" in number.form for number in found):
             return '; the reference leaves out the percent sign: set percent to "number"'
         return ""
+
+
+def _writer(template: Template) -> CausedBy:
+    """Whose failure it is that a text is not a number: the model's where the sample stands in it."""
+    return "model" if template.mentions("sample") else "grader"
 
 
 def _shown(exact: Fraction) -> str:

@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_sc
 from graders.contract import brief
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem
 
-RESERVED = ("type", "name", "pass_threshold", "votes")
+RESERVED = ("type", "name", "pass_threshold", "votes", "invalid_grade")
 """Fields that every grader has; no option may take their names."""
 
 T = TypeVar("T")

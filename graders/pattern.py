@@ -4,6 +4,7 @@ Python's `re` may backtrack for ever on a hostile text, so the engine is RE2: ti
 (back-references, look-around) is refused when the grader is loaded.
 """
 
+import re
 from typing import Any
 
 import re2
@@ -14,11 +15,16 @@ from graders.contract import brief
 from graders.errors import ConfigurationError
 from graders.options import option_schema
 
+MEMORY = 1 << 20
+"""Bytes that a compiled expression may take with what RE2 remembers of texts; it works more slowly where that is used up."""
 MAX_MEMORY = 8 << 20
-"""Bytes that one compiled expression may take."""
+"""The same of an expression that is too large to be compiled in less."""
 
 QUICK = 5_000_000
 """Characters times program size that RE2 gets through in about 10 ms at its slowest (measured: 1.7 ns each)."""
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Pattern:
@@ -28,20 +34,18 @@ class Pattern:
         source: The expression as the author wrote it.
         groups: Number of capturing groups.
         names: Name of each named group and its number.
+        memory: Bytes that it takes at most.
 
     Raises:
         ConfigurationError: When RE2 cannot compile it.
     """
 
-    __slots__ = ("_compiled", "groups", "names", "source")
+    __slots__ = ("_compiled", "groups", "memory", "names", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
-        options = re2.Options()
-        options.max_mem = MAX_MEMORY
-        options.log_errors = False
         try:
-            self._compiled = re2.compile(source, options)
+            self._compiled, self.memory = _compile(source)
         except (re2.error, UnicodeEncodeError) as error:
             raise ConfigurationError(_explain(source, error)) from None
         self.groups: int = self._compiled.groups
@@ -72,12 +76,24 @@ class Pattern:
         return option_schema(cls, core_schema.str_schema(strict=True), write=lambda pattern: pattern.source)
 
 
+def _compile(source: str) -> tuple[Any, int]:
+    """An expression, compiled in as little memory as it can be, and how much that is."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = MEMORY
+    try:
+        return re2.compile(source, options), MEMORY
+    except re2.error:
+        options.max_mem = MAX_MEMORY
+        return re2.compile(source, options), MAX_MEMORY
+
+
 def encodable(text: str) -> str:
-    """The text with lone surrogates, which no encoder takes, replaced by U+FFFD."""
+    """The text with U+FFFD in place of each lone surrogate, which no encoder takes; it stays as long as it was."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode(errors="surrogatepass").decode(errors="replace")
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
     return text
 
 

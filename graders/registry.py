@@ -138,7 +138,7 @@ class Registry(Mapping[str, Entry]):
         except ValueError as error:
             problems.append(Problem(("votes",), str(error)))
         values = {key: value for key, value in config.items() if key not in RESERVED}
-        grader_type, threshold = entry.type, config.get("pass_threshold")
+        grader_type = entry.type
         try:
             options = validate_options(grader_type.options, values, context=self)
             if not problems:
@@ -147,8 +147,9 @@ class Registry(Mapping[str, Entry]):
                     options,
                     config=config,
                     versions=entry.versions,
-                    pass_threshold=None if threshold is None else float(threshold),
+                    pass_threshold=_as_float(config.get("pass_threshold")),
                     votes=votes,
+                    invalid_grade=_as_float(config.get("invalid_grade")),
                     built_in=entry.built_in,
                 )
         except PluginError:
@@ -194,15 +195,21 @@ def _common_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     name = config.get("name")
     if name is not None and (not isinstance(name, str) or not name):
         yield Problem(("name",), f"expected a text that is not empty, got {brief(name)}")
-    threshold = config.get("pass_threshold")
-    if threshold is None:
-        return
+    for field in ("pass_threshold", "invalid_grade"):
+        number = config.get(field)
+        if number is not None and not _is_finite(number):
+            yield Problem((field,), f"expected a finite number, got {brief(number)}")
+
+
+def _is_finite(number: object) -> bool:
     try:
-        is_number = not isinstance(threshold, (bool, str)) and math.isfinite(threshold)
+        return not isinstance(number, (bool, str)) and math.isfinite(number)  # type: ignore[arg-type]
     except (TypeError, OverflowError):
-        is_number = False
-    if not is_number:
-        yield Problem(("pass_threshold",), f"expected a finite number, got {brief(threshold)}")
+        return False
+
+
+def _as_float(number: Any) -> float | None:
+    return None if number is None else float(number)
 
 
 def _is_deep(config: object) -> bool:

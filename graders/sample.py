@@ -13,6 +13,7 @@ from typing import Any, overload
 
 from pydantic_core import from_json
 
+from graders.contract import brief
 from graders.errors import ConfigurationError
 
 FIELDS = (
@@ -236,15 +237,20 @@ class Sample:
 
     @classmethod
     def from_messages(cls, messages: Sequence[object]) -> "Sample":
-        """A sample from a conversation: the last message, which is the assistant's.
+        """A sample from a conversation: what its last assistant message says and calls.
+
+        Messages after it, such as the results of its tool calls, are not the model's. Where it only calls tools, the text
+        is empty.
 
         Raises:
-            ConfigurationError: When the last message is not the assistant's.
+            ConfigurationError: When no message is the assistant's, or one is not an object.
         """
-        last = _plain(messages[-1], "a message") if messages else {}
-        if last.get("role") != "assistant":
+        plain = [_plain(message, "a message") for message in messages]
+        last = next((message for message in reversed(plain) if message.get("role") == "assistant"), None)
+        if last is None:
+            roles = ", ".join(brief(message.get("role")) for message in plain[-5:]) or "no message"
             raise ConfigurationError(
-                "the last message of a sample is the assistant's answer ('role': 'assistant')"
+                f"a list of messages has the model's answer in an assistant message ('role': 'assistant'); got {roles}"
             )
         return cls(
             _text(last.get("content")),

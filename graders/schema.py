@@ -33,6 +33,13 @@ COMMON: dict[str, dict[str, Any]] = {
         "type": ["number", "null"],
         "description": "The lowest reward that passes; it never changes the reward.",
     },
+    "invalid_grade": {
+        "type": ["number", "null"],
+        "description": (
+            "The reward of a sample whose grading fails by the model's or the grader's doing, never by infrastructure; "
+            "without it the sample gets the lowest reward or is ungraded."
+        ),
+    },
     "votes": {
         "description": "How often each sample is graded, and what becomes of the rewards.",
         "anyOf": [

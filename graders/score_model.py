@@ -4,14 +4,22 @@ from typing import Annotated
 
 from graders.context import Context
 from graders.contract import GraderResult, Item
-from graders.judging import STEPS, answer_schema, asked, bounds, explained, judged, number_of, paid
+from graders.judging import (
+    STEPS,
+    answer_schema,
+    asked,
+    bounds,
+    explained,
+    judged,
+    number_of,
+    number_within,
+    paid,
+)
 from graders.messages import Messages, SamplingParams, render, templates_of
 from graders.options import Also
 from graders.plugin import grader
 from graders.sample import Sample
 from graders.shown import of_sample
-
-_SCHEMA = answer_schema(steps=STEPS, result={"type": "number"})
 
 
 @grader("score_model")
@@ -19,7 +27,8 @@ class ScoreModel:
     """Reward inside `range` (0 to 1 unless it says otherwise): the number that a model answers to the messages in `input`.
 
     The model writes its `steps` and then its `result`; a result outside the range is clamped to it, and reported as the
-    metric `unclamped`. What is no finite number leaves the sample ungraded. Source: the OpenAI graders guide.
+    metric `unclamped`. One that is outside by more than the width of the range, or that is not a finite number, leaves the
+    sample ungraded. Source: the OpenAI graders guide; the limit of what is clamped is ours.
     """
 
     def __init__(
@@ -31,6 +40,7 @@ class ScoreModel:
         sampling_params: Annotated[SamplingParams | None, Also("sampling_parameters")] = None,
     ) -> None:
         self.range = bounds(range)
+        self._schema = answer_schema(steps=STEPS, result=number_within(self.range))
         self._model, self._messages = model, input
         self._sampling = sampling_params.given() if sampling_params else {}
 
@@ -41,12 +51,12 @@ class ScoreModel:
             of_sample=lambda: of_sample(templates_of(self._messages), sample, item, str),
             model=self._model,
             messages=render(self._messages, sample, item),
-            schema=_SCHEMA,
+            schema=self._schema,
             sampling=self._sampling,
             name="float_score_classification",
         )
         with paid([verdict]):
-            number = number_of(verdict.output, "result")
+            number = number_of(verdict.output, "result", self.range)
         low, high = self.range
         reward = min(max(number, low), high)
         if reward == number:

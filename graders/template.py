@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from graders.contract import FailureKind, Item
+from graders.contract import CausedBy, FailureKind, Item
 from graders.errors import GradingError, TemplateError
 from graders.options import option_schema
 from graders.paths import Lookup, Step, compile_path
 from graders.sample import Sample, SampleColumn
 
 MAX_RENDERED = 2_000_000
-"""Characters of a rendered text: a small template that names a long field many times must not fill the memory."""
+"""Characters of a rendered text: a small template that names a long field many times must not fill the memory. A text that
+is longer because of the sample is the model's failure; one that is too long without the sample is the grader's."""
 
 
 class Reference(NamedTuple):
@@ -49,55 +50,65 @@ class Template:
         TemplateError: When a `{{` has no `}}`, or holds something that is not a path.
     """
 
-    __slots__ = ("_lookup", "_of_sample", "_parts", "references", "source")
+    __slots__ = ("_lookup", "_parts", "references", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
-        parts: list[str | Lookup] = []
-        of_sample: list[bool] = []
+        parts: list[str | _Variable] = []
         references: list[Reference] = []
         for piece in _pieces(source):
             if isinstance(piece, str):
                 parts.append(piece)
-                of_sample.append(False)
             else:
                 path = compile_path(piece[0])
                 references.append(Reference(piece[0], path.namespace, path.steps, path.is_plain))
-                parts.append(path.look_up)
-                of_sample.append(path.namespace == "sample")
+                parts.append(_Variable(path.look_up, "model" if path.namespace == "sample" else "grader"))
         self.references = tuple(references)
-        self._parts, self._of_sample = tuple(parts), tuple(of_sample)
-        first = parts[0] if len(parts) == 1 else None
-        self._lookup = first if callable(first) else None
+        self._parts = tuple(parts)
+        first = parts[0].look_up if len(parts) == 1 and isinstance(parts[0], _Variable) else None
+        self._lookup = first
 
     def __call__(self, sample: Sample, item: Item) -> str:
         """Render the text.
 
         Raises:
             GradingError: When a variable is not there (`invalid_variable_error`), or the sample is not JSON where JSON
-                is needed (`sample_parse_error`). When it renders to more than 2,000,000 characters, by the model's doing
-                if more than half of those are the sample's.
+                is needed (`sample_parse_error`), or the text has more than 2,000,000 characters.
         """
-        texts = [text for text, _ in self.parts(sample, item)]
-        return texts[0] if len(texts) == 1 else "".join(texts)
-
-    def parts(self, sample: Sample, item: Item) -> Iterator[tuple[str, bool]]:
-        """Render the text piece by piece: each piece, and whether it comes from the sample.
-
-        Raises:
-            GradingError: As when it is rendered whole.
-        """
-        length = of_sample = 0
-        for part, is_sample in zip(self._parts, self._of_sample, strict=True):
-            text = part if isinstance(part, str) else as_text(part(sample, item))
-            length += len(text)
-            of_sample += len(text) * is_sample
+        texts: list[str] = []
+        length = 0
+        for part in self._parts:
+            texts.append(part if isinstance(part, str) else part.text(sample, item))
+            length += len(texts[-1])
             if length > MAX_RENDERED:
                 raise GradingError(
                     f"a template renders to more than {MAX_RENDERED:,} characters",
-                    caused_by="model" if of_sample > MAX_RENDERED / 2 else "grader",
+                    caused_by=self._writer_of_too_much(sample, item),
+                    details={"type": "too_large"},
                 )
-            yield text, is_sample
+        return texts[0] if len(texts) == 1 else "".join(texts)
+
+    def parts(self, sample: Sample, item: Item) -> Iterator[tuple[str, bool]]:
+        """The text piece by piece: each piece, and whether it comes from the sample.
+
+        Raises:
+            GradingError: As when it is rendered, except that the length of the whole has no limit.
+        """
+        for part in self._parts:
+            if isinstance(part, str):
+                yield part, False
+            else:
+                yield part.text(sample, item), part.writer == "model"
+
+    def _writer_of_too_much(self, sample: Sample, item: Item) -> CausedBy:
+        """Who made the text too long: the grader (its words or the item) when it is too long without the sample."""
+        length = 0
+        for part in self._parts:
+            if isinstance(part, str) or part.writer == "grader":
+                length += len(part if isinstance(part, str) else part.text(sample, item))
+                if length > MAX_RENDERED:
+                    return "grader"
+        return "model"
 
     @property
     def is_plain(self) -> bool:
@@ -112,14 +123,14 @@ class Template:
         """Render for each pair; equal to calling the template for each, and much faster for a plain reference."""
         if self._lookup is not None and self.references[0].is_plain:
             _, namespace, steps, _ = self.references[0]
-            if (namespace, steps) == ("sample", ("output_text",)):
+            if (namespace, steps) == ("sample", ("output_text",)) and _are_short(samples.output_texts):
                 return samples.output_texts
             if namespace == "item" and len(steps) == 1 and isinstance(steps[0], str):
                 try:
                     values = list(map(itemgetter(steps[0]), items))
                 except KeyError:
                     values = []
-                if set(map(type, values)) == {str}:
+                if set(map(type, values)) == {str} and _are_short(values):
                     return values
         return [self(sample, item) for sample, item in zip(samples, items, strict=True)]
 
@@ -135,16 +146,45 @@ class Template:
         return option_schema(cls, core_schema.str_schema(strict=True), write=lambda template: template.source)
 
 
-def as_text(value: Any) -> str:
-    """What a value becomes in a rendered text: a string itself, anything else compact JSON."""
+class _Variable(NamedTuple):
+    """A reference, compiled.
+
+    Attributes:
+        look_up: Finds its value.
+        writer: Who wrote the value: `model` for the sample's, `grader` for the item's.
+    """
+
+    look_up: Lookup
+    writer: CausedBy
+
+    def text(self, sample: Sample, item: Item) -> str:
+        """Its value as it stands in a rendered text."""
+        return as_text(self.look_up(sample, item), self.writer)
+
+
+def as_text(value: Any, writer: CausedBy = "grader") -> str:
+    """What a value becomes in a rendered text: a string itself, anything else compact JSON.
+
+    Args:
+        value: Plain data.
+        writer: Who wrote it, and causes the failure when it is not JSON.
+
+    Raises:
+        GradingError: Of kind `invalid_variable_error`, when it is not JSON: an infinite number, a foreign object.
+    """
     if isinstance(value, str):
         return value
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise GradingError(
-            f"a template's value is not JSON: {error}", kind=FailureKind.INVALID_VARIABLE
+            f"a template's value is not JSON: {error}", kind=FailureKind.INVALID_VARIABLE, caused_by=writer
         ) from error
+
+
+def _are_short(texts: Sequence[str]) -> bool:
+    """Whether no text is longer than a rendered text may be."""
+    return max(map(len, texts), default=0) <= MAX_RENDERED
 
 
 def _pieces(source: str) -> Iterator[str | tuple[str]]:

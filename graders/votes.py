@@ -62,7 +62,8 @@ class Votes:
         """The result of one sample out of its votes.
 
         A vote that failed as a measurement leaves the sample ungraded: what the other votes say is another measurement
-        than the one that was asked for. What is said beside the reward (explanation, parts, metadata) is that of the vote
+        than the one that was asked for. For the same reason one vote that got the grader's `invalid_grade` gives it to the
+        sample. What is said beside the reward (explanation, parts, metadata) is that of the vote
         nearest to it; `metrics` gains `votes`, `vote_spread` (highest less lowest) and `vote_std` (of the population).
         """
         usage = summed(vote.usage for vote in votes)
@@ -70,6 +71,9 @@ class Votes:
         ungraded = next((vote for vote in votes if vote.reward is None), None)
         if ungraded is not None:
             return ungraded.replace(usage=usage, execution_time=seconds)
+        invalid = next((vote for vote in votes if vote.substituted), None)
+        if grader.invalid_grade is not None and invalid is not None:
+            return invalid.replace(usage=usage, execution_time=seconds)
         rewards = [vote.reward for vote in votes if vote.reward is not None]
         # a substituted reward is no measurement: one such vote marks the whole, whatever else went wrong
         spoilt = max(votes, key=lambda vote: (vote.substituted, vote.failure is not None))

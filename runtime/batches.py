@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from itertools import groupby, islice
-from operator import itemgetter
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -13,11 +12,17 @@ from graders.sample import SampleColumn
 from runtime.canonical import digest
 from runtime.execute import deadline_passed, execute
 from runtime.gradings import Gradings
+from runtime.rows import sample_or_failure
 from runtime.world import Runner, World, runs_inline
 
-Rows = Iterable[tuple[object, Item]]
-"""Pairs of a sample, in any form that `Sample.load` takes, and its item."""
+Rows = Iterable[tuple[object, Item | None]]
+"""Pairs of a sample, in any form that `Sample.load` takes, and its item.
+
+A `GradingError` in place of a sample says why its row cannot be read; its item is None where that is what cannot be read.
+"""
 Results = asyncio.Future[list[GraderResult]]
+Positions = Sequence[int]
+"""Where the rows that are graded together stand."""
 
 CHUNK = 1024
 """Rows that are graded in bulk before the event loop gets its turn."""
@@ -38,7 +43,7 @@ def goes_in_bulk(grader: Grader) -> bool:
 
 
 async def grade_in_bulk(
-    runner: Runner, grader: Grader, samples: Sequence[object], items: Sequence[Item], world: World
+    runner: Runner, grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
 ) -> Gradings:
     """Rewards straight into an array, chunk by chunk; a chunk with a row that fails is graded one by one."""
     loop = asyncio.get_running_loop()
@@ -53,15 +58,33 @@ async def grade_in_bulk(
             )
             break
         try:
-            rewards[rows] = grader.function.grade_batch(SampleColumn(samples[rows]), items[rows])
+            rewards[rows] = _grade_chunk(grader, samples[rows], items[rows])
         except GradingError:
             for position in range(*rows.indices(len(items))):
-                sample = Sample.load(samples[position])
-                (known[position],) = await runner.run(grader, [sample], items[position], world)
+                sample = sample_or_failure(samples[position])
+                if isinstance(sample, GradingError):
+                    known[position] = grader.failed(sample)
+                else:
+                    item = items[position] or {}
+                    (known[position],) = await runner.run(grader, [sample], item, world)
                 reward = known[position].reward
                 rewards[position] = np.nan if reward is None else reward
         await asyncio.sleep(0)
     return Gradings(grader, rewards, known, (loop.time() - started) / max(1, len(items)))
+
+
+def _grade_chunk(grader: Grader, samples: Sequence[object], items: Sequence[Item | None]) -> object:
+    """The rewards of some rows.
+
+    Raises:
+        GradingError: When one of them fails, or cannot be read.
+    """
+    if set(map(type, samples)) != {str}:
+        samples = list(map(sample_or_failure, samples))
+        for sample in samples:
+            if isinstance(sample, GradingError):
+                raise sample
+    return grader.function.grade_batch(SampleColumn(samples), items)
 
 
 def goes_in_rows(grader: Grader) -> bool:
@@ -70,7 +93,7 @@ def goes_in_rows(grader: Grader) -> bool:
 
 
 async def grade_in_rows(
-    grader: Grader, samples: Sequence[object], items: Sequence[Item], world: World
+    grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
 ) -> Gradings:
     """Several chunks at once, each sent as a whole; rewards straight into an array."""
     loop = asyncio.get_running_loop()
@@ -81,12 +104,20 @@ async def grade_in_rows(
 
     async def work() -> None:
         for start in chunks:
-            rows = slice(start, start + ROWS)
-            parsed = [Sample.load(sample) for sample in samples[rows]]
-            answers = await grader.function.grade_rows(parsed, items[rows], world)
-            for position, answer in enumerate(answers, start):
+            rows = range(start, min(start + ROWS, len(items)))
+            read: dict[int, Sample] = {}
+            for position in rows:
+                sample = sample_or_failure(samples[position])
+                if isinstance(sample, GradingError):
+                    known[position] = grader.failed(sample)
+                else:
+                    read[position] = sample
+            read_items = [items[position] or {} for position in read]
+            answers = await grader.function.grade_rows(list(read.values()), read_items, world)
+            for position, answer in zip(read, answers, strict=True):
                 if isinstance(answer, GradingError):
-                    known[position] = grader.failed(answer)
+                    known[position] = failed = grader.failed(answer)
+                    rewards[position] = np.nan if failed.reward is None else failed.reward
                 else:
                     rewards[position] = answer
 
@@ -112,6 +143,8 @@ async def grade_each(
 ) -> AsyncGenerator[tuple[int, GraderResult], None]:
     """Grade row by row (or group by group), each result as soon as it is there.
 
+    A row that cannot be read fails by itself: the others of its group are graded without it.
+
     Args:
         runner: Runs one grading.
         grader: What grades.
@@ -124,25 +157,28 @@ async def grade_each(
         The row's position and its result.
     """
     loop = asyncio.get_running_loop()
-    groups = iter(_numbered(_groups(grader, rows)))
+    groups = iter(_groups(grader, rows))
     seen, running = _Seen(remembered), _Running()
     turn, begun = loop.time() + TURN_SECONDS, 0
     try:
         while True:
-            for start, samples, item in islice(groups, concurrency - len(running)):
-                key = digest([[sample.to_stored() for sample in samples], item])
-                results = seen.get(key) or await _begin(runner, grader, samples, item, world)
-                seen.add(key, results)
-                running.add(start, results)
+            for positions, samples, item in islice(groups, concurrency - len(running)):
+                if isinstance(samples, GradingError):
+                    results = _failed(grader, samples)
+                else:
+                    key = digest([[sample.to_stored() for sample in samples], item])
+                    results = seen.get(key) or await _begin(runner, grader, samples, item, world)
+                    seen.add(key, results)
+                running.add(positions, results)
                 begun += not results.done()
                 if begun >= BEGUN_AT_ONCE or loop.time() > turn:
                     await asyncio.sleep(0)
                     turn, begun = loop.time() + TURN_SECONDS, 0
             if not running:
                 return
-            for start, finished in await running.finished():
-                for offset, result in enumerate(finished):
-                    yield start + offset, result
+            for positions, finished in await running.finished():
+                for position, result in zip(positions, finished, strict=True):
+                    yield position, result
     finally:
         running.cancel()
 
@@ -160,32 +196,39 @@ async def _begin(runner: Runner, grader: Grader, samples: list[Sample], item: It
     return done
 
 
+def _failed(grader: Grader, failure: GradingError) -> Results:
+    """The result of a row that cannot be read."""
+    done: Results = asyncio.get_running_loop().create_future()
+    done.set_result([grader.failed(failure)])
+    return done
+
+
 class _Running:
     """Gradings under way, and the rows that wait for each; what is finished is found without a look at all of them."""
 
     def __init__(self) -> None:
-        self._rows: dict[Results, list[int]] = {}
+        self._rows: dict[Results, list[Positions]] = {}
         self._done: deque[Results] = deque()
         self._some_done = asyncio.Event()
 
-    def add(self, start: int, results: Results) -> None:
-        """Let a row wait for a grading."""
+    def add(self, positions: Positions, results: Results) -> None:
+        """Let a row, or a group of rows, wait for a grading."""
         if results not in self._rows:
             self._rows[results] = []
             results.add_done_callback(self._note)
-        self._rows[results].append(start)
+        self._rows[results].append(positions)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    async def finished(self) -> list[tuple[int, list[GraderResult]]]:
-        """Wait for gradings to finish; gives each row with its results."""
+    async def finished(self) -> list[tuple[Positions, list[GraderResult]]]:
+        """Wait for gradings to finish; gives the rows that waited for each, with their results."""
         await self._some_done.wait()
         self._some_done.clear()
         ready = []
         while self._done:
             results = self._done.popleft()
-            ready += [(start, results.result()) for start in self._rows.pop(results)]
+            ready += [(positions, results.result()) for positions in self._rows.pop(results)]
         return ready
 
     def cancel(self) -> None:
@@ -217,17 +260,33 @@ class _Seen:
                 self._results.popitem(last=False)
 
 
-def _groups(grader: Grader, rows: Rows) -> Iterable[tuple[list[Sample], Item]]:
-    """The rows that are graded together: runs of equal items for a group grader."""
-    if grader.type.form == "single":
-        return (([Sample.load(sample)], item) for sample, item in rows)
-    grouped = groupby(rows, key=itemgetter(1))
-    return (([Sample.load(sample) for sample, _ in group], item) for item, group in grouped)
+def _groups(grader: Grader, rows: Rows) -> Iterator[tuple[Positions, list[Sample] | GradingError, Item]]:
+    """The rows that are graded together, with their positions: runs of equal items for a group grader."""
+    read = ((position, sample_or_failure(source), item) for position, (source, item) in enumerate(rows))
+    if grader.type.form == "group":
+        yield from _runs(read)
+        return
+    for position, sample, item in read:
+        yield [position], sample if isinstance(sample, GradingError) else [sample], item or {}
 
 
-def _numbered(groups: Iterable[tuple[list[Sample], Item]]) -> Iterable[tuple[int, list[Sample], Item]]:
-    """Each group with the position of its first row."""
-    position = 0
-    for samples, item in groups:
-        yield position, samples, item
-        position += len(samples)
+def _runs(
+    rows: Iterable[tuple[int, Sample | GradingError, Item | None]],
+) -> Iterator[tuple[Positions, list[Sample] | GradingError, Item]]:
+    """Runs of equal items. A row that cannot be read is by itself; one whose item cannot be read ends no run."""
+    positions: list[int] = []
+    samples: list[Sample] = []
+    current: Item = {}
+    for position, sample, item in rows:
+        if positions and item is not None and item != current:
+            yield positions, samples, current
+            positions, samples = [], []
+        if isinstance(sample, GradingError):
+            yield [position], sample, item or {}
+            continue
+        if not positions:
+            current = item or {}
+        positions.append(position)
+        samples.append(sample)
+    if positions:
+        yield positions, samples, current

@@ -1,6 +1,12 @@
 """How a grading came out, in a closed set of words: for figures and traces, which must not quote what was graded."""
 
-from graders import Failure, FailureKind, GraderResult
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from graders import CausedBy, Failure, FailureKind, GraderResult
+
+Got: TypeAlias = Literal["flagged", "substituted", "ungraded"]
+"""What a sample whose grading failed got: a reward that its grader gave it all the same, the `invalid_grade`, or nothing."""
 
 OTHER = "other"
 """What everything is called that has no word of its own."""
@@ -20,6 +26,8 @@ CAUSES = frozenset(
         ),
         *("malformed_embedding", "malformed_response", "not_plain", "order_dependent_verdict"),
         *("exit", "memory_limit", "output_limit", "protocol", "sandbox_died", "signal"),
+        *("killed", "machine_busy"),
+        "unreadable_row",
         *("worker_exited", "worker_start"),
         *(kind.value for kind in FailureKind),
     }
@@ -35,6 +43,26 @@ def cause_of(failure: Failure) -> str:
 def known_cause(said: object) -> str:
     """A cause that somebody named, where it is one of `CAUSES`."""
     return said if isinstance(said, str) and said in CAUSES else OTHER
+
+
+def failed_by(result: GraderResult) -> tuple[CausedBy, Got] | None:
+    """Who made a grading fail, and what the sample got; None where nothing failed.
+
+    The failure is the result's own, or, where a formula has made a reward all the same, that of the first part that failed.
+    """
+    failed = next(_failed(result), None)
+    if failed is None or failed.failure is None:
+        return None
+    if result.reward is None:
+        return failed.failure.caused_by, "ungraded"
+    return failed.failure.caused_by, "substituted" if failed.substituted else "flagged"
+
+
+def _failed(result: GraderResult) -> Iterator[GraderResult]:
+    if result.failure is not None:
+        yield result
+    for part in result.parts.values():
+        yield from _failed(part)
 
 
 def outcome_of(result: GraderResult) -> tuple[str, str]:

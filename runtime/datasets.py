@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic_core import from_json
-
-from graders import ConfigurationError, Item, Sample
+from graders import ConfigurationError, GradingError, Item, Sample
+from runtime.json_text import NotJson, read_text, unreadable_parts
+from runtime.rows import (
+    item_or_failure,
+    not_an_object,
+    sample_or_failure,
+    unreadable,
+    unreadable_inside,
+)
 
 STDIN = Path("-")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +28,17 @@ class Row:
 
     Attributes:
         line: Its line in the file, from 1.
-        item: The dataset item.
+        item: The dataset item; empty where it cannot be read.
         sample: The stored sample; None where the row has none.
         key: Digest of the line: the same row has the same key.
+        failure: Why the row cannot be read; None when it can.
     """
 
     line: int
     item: Item
     sample: Sample | None
     key: str
+    failure: GradingError | None = None
 
 
 @contextmanager
@@ -57,49 +66,56 @@ def read_json(path: Path) -> tuple[Any, str]:
     """
     with opened(path) as file:
         data = file.read()
+    data = data.removeprefix(BYTE_ORDER_MARK)
     try:
-        return from_json(data, allow_inf_nan=False), data.decode("utf-8-sig")
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: not JSON: {error}") from None
+        value, has_unreadable = read_text(data)
+    except NotJson as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    if has_unreadable:
+        steps, part = next(unreadable_parts(value))
+        raise ConfigurationError(f"{path}: {'.'.join(map(str, steps)) or 'the value'}: {part.reason}")
+    return value, data.decode("utf-8", "surrogatepass")
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSONL file, one at a time; empty lines are passed over.
+    """The rows of a JSONL file, one at a time; empty lines are passed over, and a row that cannot be read says why.
 
     Raises:
-        ConfigurationError: At the first line that is no row, naming it.
+        ConfigurationError: When the file cannot be read.
     """
     with opened(path) as file:
-        yield from parse_rows(file, str(path))
+        yield from parse_rows(file)
 
 
-def parse_rows(lines: Iterable[bytes], source: str) -> Iterator[Row]:
-    """Rows out of lines of JSON.
-
-    Raises:
-        ConfigurationError: At the first line that is no row, naming it.
-    """
+def parse_rows(lines: Iterable[bytes]) -> Iterator[Row]:
+    """Rows out of lines of JSON; a line that is not a row has a `failure`, and changes nothing for the others."""
     for number, line in enumerate(lines, 1):
-        text = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
+        text = line.removeprefix(BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if text:
-            try:
-                yield _row(number, text)
-            except ValueError as error:
-                raise ConfigurationError(f"{source}:{number}: {error}") from None
+            yield _row(number, text)
 
 
 def _row(number: int, text: bytes) -> Row:
-    try:
-        data = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise ConfigurationError(f"not JSON: {str(error).replace('at line 1 column', 'at column')}") from None
-    if not isinstance(data, dict):
-        raise ConfigurationError(
-            f'expected an object such as {{"item": …, "sample": …}}, got {type(data).__name__}'
-        )
-    item = data.get("item", data if "sample" not in data else {})
-    if not isinstance(item, dict):
-        raise ConfigurationError(f"'item' is a JSON object, not {type(item).__name__}")
-    stored = data.get("sample")
     key = hashlib.blake2b(text, digest_size=12).hexdigest()
-    return Row(number, item, None if stored is None else Sample.load(stored), key)
+    place = f"line {number}"
+    try:
+        data, has_unreadable = read_text(text)
+    except NotJson as error:
+        reason = f"{error.reason} at column {error.column}"
+        inside = f", in {error.path}" if error.path else ""
+        return Row(number, {}, None, key, unreadable("", reason + inside, place=place))
+    failure = not_an_object(data, place=place)
+    if failure is not None:
+        return Row(number, {}, None, key, failure)
+    if has_unreadable and (failure := unreadable_inside(data, place=place)):
+        return Row(number, {}, None, key, failure)
+    item = item_or_failure(data.get("item", {} if "sample" in data else data), place=place)
+    if isinstance(item, GradingError):
+        return Row(number, {}, None, key, item)
+    stored = data.get("sample")
+    if stored is None:
+        return Row(number, item, None, key)
+    sample = sample_or_failure(stored, place=place)
+    if isinstance(sample, GradingError):
+        return Row(number, item, None, key, sample)
+    return Row(number, item, sample, key)

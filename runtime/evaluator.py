@@ -30,6 +30,7 @@ from runtime.batches import (
 from runtime.compiled import CompiledGraders
 from runtime.execute import deadline_passed, execute, failed_group
 from runtime.gradings import Gradings, gradings_of
+from runtime.rows import sample_or_failure
 from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
 from runtime.tracing import Trace, Tracer, batch, grading, tell, tell_counts
@@ -81,7 +82,7 @@ class Evaluator:
         self._embedder: Embeddings | None = None
         self._http: GuardedHttp | None = None
         self._pool = WorkerPool(self.registry, self.settings)
-        self._compiled = CompiledGraders(self.registry)
+        self._compiled = CompiledGraders(self.registry, self.settings.cache_bytes("graders"))
         self._prepared: WeakSet[Grader] = WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -159,11 +160,10 @@ class Evaluator:
         """
         grader = await self._compiled.load_aside(config)
         if grader not in self._prepared:
-            if not grader.built_in:
-                await self._pool.prepare(grader)
+            is_ready = grader.built_in or await self._pool.prepare(grader)
             for _, inner in grader.inner():
                 await self.prepare(inner)
-            if await self._is_prepared(grader):
+            if is_ready and await self._is_prepared(grader):
                 self._prepared.add(grader)
         return grader
 
@@ -195,7 +195,8 @@ class Evaluator:
 
         Args:
             grader: A grader or its JSON.
-            sample: Anything that `Sample.load` takes.
+            sample: Anything that `Sample.load` takes; anything else is ungraded. A `GradingError` says why a sample
+                cannot be read.
             item: The dataset row.
             deadline_s: Seconds after which the sample is ungraded.
             trace_id: The caller's own name for this grading.
@@ -206,8 +207,10 @@ class Evaluator:
             loaded = grader
         else:
             loaded = await self.prepare(grader)
-        parsed = Sample.load(sample)
+        parsed = sample_or_failure(sample)
         item = item or {}
+        if isinstance(parsed, GradingError):
+            return self._unread(loaded, parsed, world)
         if world.trace is None and runs_inline(loaded, parsed, item):
             (result,) = await execute(loaded, [parsed], item, world)
         else:
@@ -224,17 +227,25 @@ class Evaluator:
         trace_id: str | None = None,
         client: str = "",
     ) -> list[GraderResult]:
-        """Grade the samples of one prompt: together by a group grader, otherwise side by side."""
+        """Grade the samples of one prompt: together by a group grader, otherwise side by side.
+
+        A sample that cannot be read fails by itself, and the others are graded without it.
+        """
         world = self._world(deadline_s, trace_id, client)
         loaded = await self.prepare(grader)
-        parsed = [Sample.load(sample) for sample in samples]
-        return await self.run(loaded, parsed, item or {}, world)
+        parsed = [sample_or_failure(sample) for sample in samples]
+        readable = [sample for sample in parsed if isinstance(sample, Sample)]
+        graded = iter(await self.run(loaded, readable, item or {}, world))
+        return [
+            self._unread(loaded, sample, world) if isinstance(sample, GradingError) else next(graded)
+            for sample in parsed
+        ]
 
     async def grade_many(
         self,
         grader: Grader | Mapping[str, Any],
         samples: Sequence[object],
-        items: Sequence[Item],
+        items: Sequence[Item | None],
         *,
         deadline_s: float | None = None,
         trace_id: str | None = None,
@@ -242,18 +253,19 @@ class Evaluator:
     ) -> Gradings:
         """Grade many rows; results in their order, identical rows graded once.
 
-        A group grader scores each run of consecutive rows with equal items together.
+        A group grader scores each run of consecutive rows with equal items together. A row that cannot be read is
+        ungraded, and changes nothing for the others.
 
         Args:
             grader: A grader or its JSON.
-            samples: One for each row, in any form that `Sample.load` takes.
-            items: One for each row.
+            samples: One for each row, in any form that `Sample.load` takes; a `GradingError` says why a row cannot be read.
+            items: One for each row; None where it is the item that cannot be read.
             deadline_s: Seconds for the whole batch; rows that are not done by then are ungraded.
             trace_id: The caller's own name for the batch.
             client: Who pays for judges: a digest of an API key; empty where there are no keys.
 
         Raises:
-            ConfigurationError: When the two sequences differ in length, or a sample is none.
+            ConfigurationError: When the two sequences differ in length.
         """
         if len(samples) != len(items):
             raise ConfigurationError(
@@ -282,7 +294,7 @@ class Evaluator:
 
         Args:
             grader: A grader or its JSON.
-            rows: Pairs of sample and item; read only as fast as they are graded.
+            rows: Pairs of sample and item, as in `grade_many`; read only as fast as they are graded.
             deadline_s: Seconds for the whole stream.
             ordered: Give results in the order of the rows, otherwise as soon as each is there.
             trace_id: The caller's own name for the stream.
@@ -321,6 +333,14 @@ class Evaluator:
             results = await self._vote(grader, samples, item, world.within(span))
             tell(span, results)
         return results
+
+    def _unread(self, grader: Grader, failure: GradingError, world: World) -> GraderResult:
+        """The result of a sample that cannot be read."""
+        result = grader.failed(failure)
+        if world.trace is not None:
+            with grading(world.trace, grader, world.trace_id) as span:
+                tell(span, [result])
+        return result
 
     async def _vote(
         self, grader: Grader, samples: Sequence[Sample], item: Item, world: World
@@ -370,7 +390,7 @@ class Evaluator:
         return World(self, deadline, trace_id=trace_id, client=client, trace=trace)
 
     async def _grade_rows(
-        self, grader: Grader, samples: Sequence[object], items: Sequence[Item], world: World
+        self, grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
     ) -> Gradings:
         if goes_in_bulk(grader):
             return await grade_in_bulk(self, grader, samples, items, world.untraced())

@@ -30,7 +30,7 @@ async def execute(
             returned = await returned
         scores = _group_scores(grader, returned, len(samples)) if grader.type.form == "group" else [returned]
         seconds = time.perf_counter() - started
-        return [grader.complete(score, execution_time=seconds) for score in scores]
+        return grader.complete_each(scores, execution_time=seconds)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code may raise anything
         seconds = time.perf_counter() - started
         return failed_group(grader, as_grading_error(grader, error), len(samples), execution_time=seconds)

@@ -25,6 +25,7 @@ from graders.template import Template
 from runtime.execute import deadline_passed
 from runtime.explanation import Book, Explanation, Rendered, Worked
 from runtime.recording import Log, RecordedEmbedder, RecordedHttp, RecordedJudge, RecordedSandbox
+from runtime.rows import sample_or_failure
 from runtime.tracing import Trace
 from runtime.world import Runner, World, is_small
 
@@ -47,19 +48,36 @@ async def explain(
 ) -> Explanation:
     """Grade one sample as `Evaluator.grade` does, which see for the arguments; the reward is in `result` of what this gives.
 
+    Of a sample that cannot be read there is nothing to see but why.
+
     Raises:
-        ConfigurationError: When the grader, or the sample, is wrong; nothing was graded.
+        ConfigurationError: When the grader is wrong; nothing was graded.
         PluginError: When the grader's plugin cannot be used.
     """
     deadline = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
     loaded = await evaluator.prepare(grader)
-    parsed, item = Sample.load(sample), item or {}
+    parsed, item = sample_or_failure(sample), item or {}
+    if isinstance(parsed, GradingError):
+        return _unread(loaded, parsed)
     watched = Watched("", loaded, parsed, item, Book())
     trace = None if evaluator.tracer is None else Trace(evaluator.tracer)
     world = WatchingWorld(evaluator, deadline, watched=watched, trace_id=trace_id, client=client, trace=trace)
     (watched.result,) = await evaluator.run(loaded, [parsed], item, world)
     # rendering may take long where there is much to render, and the event loop has others to serve
     return await asyncio.to_thread(watched.explanation)
+
+
+def _unread(grader: Grader, failure: GradingError) -> Explanation:
+    """The explanation of a sample that cannot be read."""
+    return Explanation(
+        key="",
+        grader=grader.info,
+        pass_threshold=grader.pass_threshold,
+        votes=None,
+        options={},
+        sample=None,
+        result=grader.failed(failure),
+    )
 
 
 class Watched:

@@ -12,6 +12,7 @@ import httpcore2
 import httpx2
 
 from graders import FailureKind, GradingError, HttpReply
+from graders.pattern import encodable
 from runtime.network import GuardedNetwork, Hosts, Resolve, not_allowed
 from runtime.pace import Pace
 from runtime.retrying import may_pass, pause_after, retry_after
@@ -131,8 +132,8 @@ class GuardedHttp:
         """
         try:
             parsed = httpx2.URL(url)
-            # a lone surrogate has no UTF-8; as an escape, which this writes, it is JSON
-            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode(errors="backslashreplace")
+            # many a server refuses a lone surrogate, also as an escape; then the sample would be ungraded
+            content = encodable(json.dumps(body, ensure_ascii=False, allow_nan=False)).encode()
         except (httpx2.InvalidURL, TypeError, ValueError, RecursionError) as error:
             raise GradingError(
                 f"the endpoint cannot be asked: {error}", details={"type": "not_plain"}

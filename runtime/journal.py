@@ -3,25 +3,140 @@
 While a run goes on, each finished row is appended to `RESULTS.journal`, in the order in which they finish; what was
 written is there after a kill, and `fsync`, a few times a second, makes it outlive a power failure too. When every row is
 done the results are written in order to a temporary file that takes the place of `RESULTS`. A run that is started again
-takes from the journal, and from an earlier results file, every row that the same grader gave to the same row.
+takes from the journal, and from an earlier results file, every row that the same grader gave to the same row, unless what
+stands there cannot be a result of it. Results that go to a device or a pipe are written as they come, in the order of the
+rows, and cannot be taken up again.
 Results bear no times, so that a resumed run writes the file that an undisturbed one writes.
 """
 
+import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Protocol, Self
 
-from graders import ConfigurationError, GraderResult
+from graders import ConfigurationError, GraderInfo, GraderResult
 from runtime.datasets import Row
+from runtime.output_files import cannot_write, open_through, regular_place, writing
+from runtime.printable import printable_json
+from runtime.record_check import is_believable
 
 SYNC_SECONDS = 0.25
 
 Record = dict[str, Any]
+
+
+class Results(Protocol):
+    """Where the results of a run go."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End, finished or not."""
+        ...
+
+    def earlier(self, rows: Iterable[Row]) -> Iterator[tuple[int, Row, Record | None]]:
+        """Each row with its position and, where there is one, the record that an earlier run left for it."""
+        ...
+
+    def add(self, position: int, row: Row, result: GraderResult) -> Record:
+        """Write down a result; gives its record.
+
+        Raises:
+            ConfigurationError: When it cannot be written.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Every row is graded.
+
+        Raises:
+            ConfigurationError: When the results cannot be written.
+        """
+        ...
+
+
+def results_at(path: Path, grader: GraderInfo, *, fresh: bool = False) -> Results:
+    """A place for the results of a run: a file with a journal, or what is no regular file, as it is.
+
+    Args:
+        path: The results file; `-` is the standard output.
+        grader: Only its results are taken up again.
+        fresh: Take up none.
+
+    Raises:
+        ConfigurationError: When it cannot be written, or another run is writing it.
+    """
+    place = regular_place(path)
+    if place is None:
+        return ResultStream(path)
+    return Journal(place, grader.signature, fresh=fresh, reward_range=grader.range)
+
+
+class ResultStream:
+    """Results that are written to what is no regular file, in the order of the rows, each as soon as it is its turn.
+
+    Args:
+        path: The device or pipe.
+
+    Raises:
+        ConfigurationError: When it cannot be opened, here, or written, in `add`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._waiting: dict[int, bytes] = {}
+        self._next = 0
+        try:
+            self._file = open_through(path)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+        except OSError as failed:
+            if kind is None:
+                raise cannot_write(self.path, failed) from None
+
+    def earlier(self, rows: Iterable[Row]) -> Iterator[tuple[int, Row, Record | None]]:
+        """Each row with its position: there is nothing earlier."""
+        for position, row in enumerate(rows):
+            yield position, row, None
+
+    def add(self, position: int, row: Row, result: GraderResult) -> Record:
+        """Write a result as soon as all before it are written; gives its record.
+
+        Raises:
+            ConfigurationError: When it cannot be written.
+        """
+        record = record_of(position, row, result)
+        self._waiting[position] = _line(record)
+        try:
+            while (line := self._waiting.pop(self._next, None)) is not None:
+                self._file.write(line)
+                self._next += 1
+            self._file.flush()
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+        return record
+
+    def finish(self) -> None:
+        """All is written already."""
 
 
 class Journal:
@@ -32,29 +147,37 @@ class Journal:
         signature: The grader's signature; only its results are taken up again.
 
     Raises:
-        ConfigurationError: When it cannot be written, or another run is writing it.
+        ConfigurationError: When it cannot be written, or another run is writing it; also in `add` and `finish`.
     """
 
-    def __init__(self, path: Path, signature: str, *, fresh: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        signature: str,
+        *,
+        fresh: bool = False,
+        reward_range: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
         self.path, self.signature = path, signature
         self._journal = path.with_name(path.name + ".journal")
         self._records: dict[int, bytes] = {}
         self._synced = time.monotonic()
-        self._fresh = fresh
+        self._fresh, self._range = fresh, reward_range
         try:
-            self._file = self._journal.open("ab+")
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {self._journal}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
+            self._file = _opened_and_locked(self._journal)
+        except BlockingIOError:
             raise ConfigurationError(
-                f"another run is writing {self.path}; wait for it or choose another -o"
+                f"another run{_holder(self._journal)} is writing {path}; wait for it or choose another -o"
             ) from None
-        if fresh:
-            self._file.truncate(0)
-        self._drop_torn_line()
+        except OSError as error:
+            raise cannot_write(self._journal, error) from None
+        try:
+            if fresh:
+                self._file.truncate(0)
+            self._whole = self._drop_torn_line()
+        except OSError as error:
+            self._file.close()
+            raise cannot_write(self._journal, error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -62,19 +185,27 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sync()
-        self._file.close()
+        try:
+            self._sync()
+        except OSError as failed:
+            if kind is None:
+                raise cannot_write(self._journal, failed) from None
+        finally:
+            if not self._whole:
+                self._journal.unlink(missing_ok=True)
+            self._file.close()
 
     def earlier(self, rows: Iterable[Row]) -> Iterator[tuple[int, Row, Record | None]]:
         """Each row with its position and, where there is one, the record that an earlier run left for it.
 
-        A finished results file gives its rows too, except those that were ungraded and may succeed now.
+        A finished results file gives its rows too, except those that were ungraded and may succeed now. What is not as a
+        run of this grader writes it, in types, range or signature, counts as not there.
         """
         known: dict[tuple[object, object], Record] = {}
         if not self._fresh:
             for source, finished in ((self.path, True), (self._journal, False)):
                 for record in _records(source):
-                    if record.get("signature") == self.signature and not (
+                    if is_believable(record, self.signature, self._range) and not (
                         finished and _worth_another_try(record)
                     ):
                         known[record["row"], record["key"]] = record
@@ -85,40 +216,103 @@ class Journal:
             yield position, row, earlier
 
     def add(self, position: int, row: Row, result: GraderResult) -> Record:
-        """Write down a result; gives its record."""
+        """Write down a result; gives its record.
+
+        Raises:
+            ConfigurationError: When the disk does not take it; what was written before stays.
+        """
         record = record_of(position, row, result)
         line = _line(record)
+        try:
+            self._append(line)
+            if time.monotonic() - self._synced > SYNC_SECONDS:
+                self._sync()
+        except OSError as error:
+            kept = f"{len(self._records):,} results are kept; run the same command again to resume"
+            raise ConfigurationError(f"{cannot_write(self._journal, error)}; {kept}") from None
         self._records[position] = line
-        self._file.write(line)
-        self._file.flush()
-        if time.monotonic() - self._synced > SYNC_SECONDS:
-            self._sync()
         return record
 
     def finish(self) -> None:
-        """Write the results in the order of the rows, at once and whole, and remove the journal."""
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        with temporary.open("wb") as file:
-            file.writelines(self._records[position] for position in sorted(self._records))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
-        self._journal.unlink(missing_ok=True)
+        """Write the results in the order of the rows, at once and whole, and remove the journal.
+
+        Raises:
+            ConfigurationError: When the disk does not take them; the journal keeps them.
+        """
+        try:
+            with writing(self.path) as file:
+                file.writelines(self._records[position] for position in sorted(self._records))
+        except ConfigurationError as error:
+            kept = f"all results are kept in {self._journal}; run the same command again to write them"
+            raise ConfigurationError(f"{error}; {kept}") from None
+        self._whole = 0
+
+    def _append(self, line: bytes) -> None:
+        """Write a line, or nothing of it."""
+        left = memoryview(line)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(self._whole)
+            raise
+        self._whole += len(line)
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
-    def _drop_torn_line(self) -> None:
-        """Cut off a last line that a kill left unfinished."""
+    def _drop_torn_line(self) -> int:
+        """Cut off a last line that a kill left unfinished; gives the bytes that are left."""
         self._file.seek(0)
         whole = 0
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
+        with open(self._file.fileno(), "rb", closefd=False) as lines:  # it is open already
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
         self._file.truncate(whole)
-        self._file.seek(0, os.SEEK_END)
+        return whole
+
+
+def _opened_and_locked(path: Path) -> BinaryIO:
+    """A journal to append to, which nobody else writes.
+
+    Raises:
+        BlockingIOError: When somebody else does.
+        OSError: When it cannot be written, or is a link or no regular file: others may have put that there.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    while True:
+        file = os.fdopen(os.open(path, flags, 0o666), "ab+", 0)
+        try:
+            found = _own(os.fstat(file.fileno()))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # another run may have removed it in between, at its end
+            if path.exists() and os.path.samestat(found, path.stat()):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _own(found: os.stat_result) -> os.stat_result:
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise OSError(errno.EINVAL, "it is no regular file, or one with other names; remove it")
+    return found
+
+
+def _holder(path: Path) -> str:
+    """Which process holds the lock of a file, for a message; empty where the system does not say."""
+    try:
+        inode = path.stat().st_ino
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return ""
+    # 1: FLOCK  ADVISORY  WRITE 12345 00:2f:67890 0 EOF
+    found = [lock[4] for lock in locks if "->" not in lock and lock[5].endswith(f":{inode}")]
+    return f" (process {found[0]})" if found else ""
 
 
 def record_of(position: int, row: Row, result: GraderResult) -> Record:
@@ -150,25 +344,24 @@ def record_of(position: int, row: Row, result: GraderResult) -> Record:
 
 
 def _line(record: Record) -> bytes:
-    return (
-        json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
-        + b"\n"
-    )
+    return printable_json(record, separators=(",", ":")).encode() + b"\n"
 
 
 def _records(path: Path) -> Iterator[Record]:
-    """The records of a results file or journal; what is none is passed over, and graded again."""
+    """The objects in a results file or journal; what is none is passed over, and graded again."""
     try:
         with path.open("rb") as file:
             for line in file:
                 try:
                     record = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
-                if isinstance(record, dict) and {"row", "key", "reward", "signature"} <= record.keys():
+                if isinstance(record, dict):
                     yield record
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def _worth_another_try(record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,18 @@ from pydantic_settings import (
 from graders.errors import ConfigurationError
 from graders.plugin import Need
 from runtime.judge.configuration import Budget, JudgeModel, Scope
+
+Cache = Literal["graders", "programs", "crews", "named", "schemas", "shapes"]
+CACHE_SHARES: Mapping[Cache, float] = {
+    "graders": 1 / 2,
+    "programs": 1 / 4,
+    "crews": 1 / 8,
+    "named": 1 / 16,
+    "schemas": 1 / 32,
+    "shapes": 1 / 32,
+}
+"""What each cache has of `cache_mb`: loaded graders; compiled sources; those of shared sandbox processes; stored graders by
+name; judges' schemas; what sandbox processes are to be like."""
 
 
 class Settings(BaseSettings):
@@ -56,6 +69,9 @@ class Settings(BaseSettings):
     """Size of one sandboxed process's scratch, in MiB; it is held in memory."""
     sandbox_output_mb: int = Field(default=16, ge=1, le=1024)
     """What one sandboxed process may write to its standard output, and to its standard error, in MiB."""
+    cache_mb: int = Field(default=256, ge=1)
+    """Memory of one process for what it keeps of graders that were used lately: loaded graders, compiled Python sources,
+    stored graders by name, judges' schemas; in MiB. Each cache has its share."""
     images: dict[str, Path] = Field(default_factory=dict)
     """Virtual environments that graders may name as `image_tag`, by name."""
     images_dir: Path = Field(default_factory=lambda: _data_directory() / "images")
@@ -113,12 +129,17 @@ class Settings(BaseSettings):
     """Seconds that a request's body may take to arrive."""
     database: str = Field(default_factory=lambda: str(_data_directory().expanduser() / "service.sqlite"))
     """What the service remembers: a SQLite file, or a `postgresql://` URL; all its processes share it."""
+    database_wait_s: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
+    """Seconds that a request waits for others who keep the database, before it is answered with 503."""
+    database_statement_s: float = Field(default=30.0, gt=0, le=3600, allow_inf_nan=False)
+    """Seconds that a statement may take in PostgreSQL."""
     files_dir: Path = Field(default_factory=lambda: _data_directory().expanduser() / "files")
     """Where the contents of uploaded files are; all processes of the service share it."""
     file_limit: int = Field(default=512_000_000, ge=1)
     """Bytes of an uploaded file."""
-    request_timeout_s: float = Field(default=120.0, gt=0, le=600)
-    """Seconds after which a request's grading is ungraded."""
+    request_timeout_s: float = Field(default=150.0, gt=0, le=600)
+    """Seconds after which a request's grading is ungraded; more than `python_timeout_s`, or a sample that makes a source hang
+    meets this limit first, which is infrastructure's and gives no `invalid_grade`."""
     log_format: Literal["json", "text"] | None = None
     """How `graders serve` logs; None: as text on a terminal, otherwise one JSON object a line."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -162,6 +183,10 @@ class Settings(BaseSettings):
                 )
                 raise ValueError(why)
         return keys
+
+    def cache_bytes(self, cache: Cache) -> int:
+        """Bytes that one cache of this process may hold."""
+        return int(CACHE_SHARES[cache] * (self.cache_mb << 20))
 
     @classmethod
     def load(cls, config: Path | None = None, **arguments: Any) -> "Settings":

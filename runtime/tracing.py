@@ -28,7 +28,7 @@ from graders import (
 )
 from graders.context import Isolation, Process
 from graders.pattern import encodable
-from runtime.causes import cause_of, outcome_of
+from runtime.causes import cause_of, failed_by, outcome_of
 
 CHARACTERS = 128
 """Of a text in a span that somebody else has chosen."""
@@ -152,9 +152,12 @@ def tell(span: Span, results: Sequence[GraderResult]) -> None:
         return
     (result,) = results
     outcome, cause = outcome_of(result)
-    said: dict[str, str | float] = {"graders.outcome": outcome}
+    said: dict[str, str | float | bool] = {"graders.outcome": outcome}
     if cause:
         said["graders.cause"] = cause
+    if failed := failed_by(result):
+        said["graders.caused_by"] = failed[0]
+        said["graders.substituted"] = failed[1] == "substituted"
     if result.reward is not None:
         said["graders.reward"] = result.reward
     span.set(said)

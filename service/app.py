@@ -35,6 +35,7 @@ from service.routes import evals, files, grade, graders, health, metrics, named,
 from service.same_origin import SameOrigin
 from service.stats import Statistics
 from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
+from service.store.health import StorageHealth
 from service.store.keys import Keys
 from service.tracing import Traced, Tracing
 
@@ -88,14 +89,21 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
         tracing.open()
+        app.state.storage = health_of_storage = StorageHealth()
         async with (
             aclosing(tracing),
             Evaluator(registry, settings, tracer=tracing.tracer) as evaluator,
-            Store(settings.database) as store,
+            Store(
+                settings.database,
+                wait_s=settings.database_wait_s,
+                statement_s=settings.database_statement_s,
+                health=health_of_storage,
+            ) as store,
         ):
             app.state.evaluator, app.state.store = evaluator, store
-            app.state.files = Files(store, settings.files_dir)
-            await app.state.files.open()
+            app.state.files = stored_files = Files(store, settings.files_dir, health_of_storage)
+            await stored_files.open()
+            health_of_storage.open({"database": store.check, "files": stored_files.check})
             keyring.open(Keys(store))
             await asyncio.gather(asyncio.to_thread(_warm), evaluator.sandbox.warm())
             following = asyncio.create_task(
@@ -126,6 +134,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
             await repeats.close()
             following.cancel()
             await keyring.close()
+            await health_of_storage.close()
             watch.tell()
 
     app = Service(title="rft-graders", version=version("rft-graders"), lifespan=lifespan)

@@ -1,14 +1,15 @@
 """The connections of clients: how many there may be, and which one gives way to a new one.
 
-A connection that carries a request is never closed for another. The others wait: for the first bytes of a request, for the rest
-of its head, for the next request, or for the rest of a body that nobody reads. When there are as many connections as there may
-be, of one address or in all, one that waits is closed: the one that has waited longest of those that never carried a request, or else
-of all. Only where none waits the new one is refused.
+A connection whose request is answered is never closed for another. The others wait for their client: for the first bytes of a
+request, for the rest of its head, for the next request, or for a body. When there are as many connections as there may be, of one
+address or in all, one that waits is closed, the one of the lowest `Rank` that has waited longest. Only where none waits the new one
+is refused.
 """
 
 import ipaddress
 import logging
 from collections.abc import Callable
+from enum import IntEnum
 from itertools import chain, islice
 from typing import Protocol
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 LINGERING = 64
 """Connections that may stay open for a moment after they were refused; the others are closed at once."""
+KEPT_BYTES = 64 * 1024 * 1024
+"""Bytes of unfinished heads that are kept, over all connections."""
 LOOKED_AT = 16
 """Waiting connections that are looked at, at most, to find one that can be closed."""
 
@@ -31,26 +34,36 @@ class Connection(Protocol):
         ...
 
 
+class Rank(IntEnum):
+    """Which waiting connections are closed for others, the lowest first."""
+
+    NEW = 0
+    """It never carried a request."""
+    KEPT = 1
+    """It waits for its next request."""
+    BODY = 2
+    """It carries a request whose body has yet to arrive."""
+
+
 class _Waiting:
-    """Connections that wait, those that never carried a request apart; each in the order in which they began."""
+    """Connections that wait, by their rank; those of one rank in the order in which they began to."""
 
     def __init__(self) -> None:
-        self._new: dict[Connection, None] = {}
-        self._served: dict[Connection, None] = {}
+        self._ranks: tuple[dict[Connection, None], ...] = tuple({} for _ in Rank)
 
     def __bool__(self) -> bool:
-        return bool(self._new or self._served)
+        return any(self._ranks)
 
-    def add(self, connection: Connection, *, served: bool) -> None:
-        (self._served if served else self._new)[connection] = None
+    def add(self, connection: Connection, rank: Rank) -> None:
+        self._ranks[rank][connection] = None
 
     def discard(self, connection: Connection) -> None:
-        self._new.pop(connection, None)
-        self._served.pop(connection, None)
+        for rank in self._ranks:
+            rank.pop(connection, None)
 
     def first(self, count: int) -> list[Connection]:
         """The first ones that should be closed for others."""
-        return list(islice(chain(self._new, self._served), count))
+        return list(islice(chain(*self._ranks), count))
 
 
 class Connections:
@@ -82,6 +95,7 @@ class Connections:
         self._waiting = _Waiting()
         self._waiting_of: dict[str, _Waiting] = {}
         self._lingering: set[Connection] = set()
+        self._kept = 0
 
     def __len__(self) -> int:
         return len(self._address)
@@ -103,25 +117,25 @@ class Connections:
             return ApiError(503, message, code="too_many_connections")
         self._address[connection] = address
         self._count[address] = self._count.get(address, 0) + 1
-        self.wait(connection, served=False)
+        self.wait(connection, Rank.NEW)
         return None
 
-    def wait(self, connection: Connection, *, served: bool) -> None:
-        """A connection carries no request from now on; it waits anew if it waited before.
+    def wait(self, connection: Connection, rank: Rank) -> None:
+        """A connection waits for its client from now on; it waits anew if it waited before.
 
         Args:
             connection: One that was let in; others are not counted.
-            served: Whether it has carried a request: it gives way after those that never did.
+            rank: How soon it gives way to others.
         """
         address = self._address.get(connection)
         if address is None:
             return
         self.work(connection)
-        self._waiting.add(connection, served=served)
-        self._waiting_of.setdefault(address, _Waiting()).add(connection, served=served)
+        self._waiting.add(connection, rank)
+        self._waiting_of.setdefault(address, _Waiting()).add(connection, rank)
 
     def work(self, connection: Connection) -> None:
-        """A connection carries a request from now on."""
+        """A connection has a request answered from now on."""
         address = self._address.get(connection)
         if address is None:
             return
@@ -138,6 +152,11 @@ class Connections:
             return False
         self._lingering.add(connection)
         return True
+
+    def keep(self, count: int) -> bool:
+        """Count bytes of unfinished heads, or fewer of them; says whether there are not too many."""
+        self._kept += count
+        return self._kept <= KEPT_BYTES
 
     def leave(self, connection: Connection) -> None:
         """A connection is closed, or about to be."""

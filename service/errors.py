@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from graders import ConfigurationError, PluginError
+from graders.pattern import encodable
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _HEADERS = {
@@ -33,7 +34,8 @@ class ApiError(Exception):
     def response(self) -> JSONResponse:
         """The error as a response."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
-        body = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
+        param = None if self.param is None else encodable(self.param)
+        body = {"message": encodable(self.message), "type": kind, "param": param, "code": self.code}
         return JSONResponse({"error": body}, self.status, _HEADERS.get(self.status))
 
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from graders import Item
 
 
-def equal_groups(items: Sequence[Item], rewards: NDArray[np.float64]) -> tuple[int, int]:
+def equal_groups(items: Sequence[Item | None], rewards: NDArray[np.float64]) -> tuple[int, int]:
     """How many groups there are, and in how many of them all rewards are equal.
 
     A group has two rows or more, and each of them a reward: one with an ungraded row is not counted.
 
     Args:
-        items: One for each row.
+        items: One for each row; None where it cannot be read, so that the row is ungraded.
         rewards: One for each row; NaN where the row is ungraded.
 
     Returns:

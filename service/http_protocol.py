@@ -13,9 +13,6 @@ would reset the connection, and the client might never see the answer.
 """
 
 import asyncio
-import http
-from enum import Enum
-from random import getrandbits
 from typing import Any
 
 import httptools
@@ -23,11 +20,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.connections import Connections
-from service.draining import Refusal
+from service.connections import Connections, Rank
 from service.errors import ApiError
+from service.http_parts import Part, Phase, as_bytes, has_body, with_authority
 
 HEAD_BYTES = 65_536
+SMALL_HEAD = 4_096
+"""Bytes of an unfinished head that are kept however many others there are."""
 HEADERS = 100
 URL_BYTES = 8_192
 FRAMING_BYTES = 8_192
@@ -36,29 +35,12 @@ PIPELINED = 64
 """Requests that may wait on one connection for the answers to earlier ones."""
 LINGER_S = 2.0
 """Seconds for which a client that is refused may go on sending."""
-LINGER_BYTES = 64 * 1024 * 1024
+LINGER_BYTES = 4 * 1024 * 1024
 """Bytes that it may send meanwhile; then nothing is read any more."""
+LINGER_BODY_BYTES = 64 * 1024 * 1024
+"""The same of the rest of a body."""
 STATE = "connections"
 """The key of the lifespan's state under which the application gives its `Connections`."""
-AGAIN_S = 2
-
-
-class _Part(Enum):
-    """What comes next on a connection."""
-
-    START = "the first byte of a request"
-    HEAD = "the rest of a head"
-    BODY = "the rest of a body"
-
-
-class _Phase(Enum):
-    """What a connection waits for, and so how long it may."""
-
-    NONE = "nothing yet"
-    WORK = "the answer of the application"
-    HEAD = "a complete head"
-    IDLE = "the next request"
-    DISCARD = "the rest of a body that was answered before it was complete"
 
 
 class _Transport:
@@ -90,11 +72,12 @@ class HttpProtocol(HttpToolsProtocol):
         """
         super().__init__(config, server_state, app_state, _loop)
         self._connections: Connections = app_state[STATE]
-        self._part, self._phase = _Part.START, _Phase.NONE
+        self._part, self._phase = Part.START, Phase.NONE
         self._number = 0  # of the message that is read, from 1
         self._counted = 0  # bytes of its URL, its headers and its trailers
         self._fields = 0
         self._read = 0  # bytes of the head that were read, as far as is known
+        self._kept = 0
         self._held = bytearray()  # the beginning of a line of the head
         self._framing = 0
         self._got_body = False
@@ -130,6 +113,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._connections.leave(self)
         self._ending = True
         self._held.clear()
+        self._hold(0)
         del self._gentle  # it refers to this object
 
     def give_way(self) -> bool:
@@ -145,7 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Close once what was written is sent, and what the client is sending has been read for a while."""
         if self._ending:
             return
-        if self._part is _Part.START:
+        if self._part is Part.START:
             self._ending = True
             self.transport.close()
         else:
@@ -155,7 +139,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Close when the request that is answered is done; at once where there is none."""
         if self._ending:
             return
-        if self._phase is _Phase.DISCARD:
+        if self._phase is Phase.DISCARD:
             self._linger()
         else:
             super().shutdown()
@@ -176,7 +160,18 @@ class HttpProtocol(HttpToolsProtocol):
                 self.close_gently()
         except httptools.HttpParserError as error:
             self._fail(self._reason(error))
+        self._hold(self._read + len(self._held) if self._part is Part.HEAD else 0)
         self._follow()
+
+    def _hold(self, count: int) -> None:
+        """Say how many bytes of an unfinished head are kept."""
+        if count == self._kept or (self._ending and count):
+            return
+        fits = self._connections.keep(count - self._kept)
+        self._kept = count
+        if not fits and count > SMALL_HEAD:
+            message = "there are too many requests whose headers are not complete; ask again"
+            self._fail(ApiError(503, message, code="too_many_headers_held"))
 
     def _reason(self, error: httptools.HttpParserError) -> ApiError:
         invalid = ApiError(400, f"the request is not valid HTTP: {error}", code="invalid_http")
@@ -184,7 +179,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _take(self, data: bytes) -> None:
         """Read bytes; those of a head that does not come in one piece line by line, so that each is read once."""
-        while self._part is _Part.HEAD and data:
+        while self._part is Part.HEAD and data:
             end = data.rfind(b"\n") + 1
             self._held += data[:end] if end else data
             if not end:
@@ -195,16 +190,16 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             if data:
                 self._feed(data)
-        if self._part is _Part.HEAD and self._read + len(self._held) > HEAD_BYTES:
+        if self._part is Part.HEAD and self._read + len(self._held) > HEAD_BYTES:
             self._too_large()
 
     def _feed(self, data: bytes) -> None:
-        number, self._got_body = self._number + (self._part is _Part.START), False
+        number, self._got_body = self._number + (self._part is Part.START), False
         self.parser.feed_data(data)
-        if self._part is _Part.HEAD:
+        if self._part is Part.HEAD:
             # where a further head began among these bytes is not known, but all of it that is complete is counted
             self._read = self._read + len(data) if number == self._number else self._counted
-        elif self._part is _Part.BODY:
+        elif self._part is Part.BODY:
             same = number == self._number and not self._got_body
             self._framing = self._framing + len(data) if same else 0
             if self._framing > FRAMING_BYTES:
@@ -212,7 +207,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _discard(self, count: int) -> None:
         self._discarded += count
-        if self._discarded > LINGER_BYTES and not self.transport.is_closing():
+        most = LINGER_BODY_BYTES if self._part is Part.BODY else LINGER_BYTES
+        if self._discarded > most and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def _raise(self, status: int, message: str, code: str) -> None:
@@ -236,7 +232,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._part = _Part.HEAD
+        self._part = Part.HEAD
         self._number += 1
         self._counted = self._fields = self._read = self._framing = 0
 
@@ -250,36 +246,23 @@ class HttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which is left out: nothing reads it."""
         self._count_field(name, value)
-        if self._part is _Part.HEAD:
+        if self._part is Part.HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is complete: its request begins, or waits until earlier ones are answered."""
         if len(self.pipeline) >= PIPELINED:
             self._raise(429, f"more than {PIPELINED} requests wait on this connection", "too_many_pipelined")
-        if self.parser.should_upgrade() and _has_body(self.headers):
+        if self.parser.should_upgrade() and has_body(self.headers):
             # the parser takes what follows for the other protocol
             message = "a request with a body cannot change to another protocol: leave out the header upgrade"
             self._raise(400, message, "invalid_http")
-        self._take_authority()
+        self.headers[:] = with_authority(self.url, self.headers)
         if sum(name == b"host" for name, _ in self.headers) > 1:
             self._raise(400, "there are two headers host", "repeated_header")
         super().on_headers_complete()
-        self._part, self._begun = _Part.BODY, True
+        self._part, self._begun = Part.BODY, True
         self.cycle.transport = self._gentle  # type: ignore[assignment]  # of a transport an answer uses these three
-
-    def _take_authority(self) -> None:
-        """Take the host from a URL that has one, instead of from its header (RFC 9112, section 3.2.2)."""
-        if self.url[:1] in {b"/", b"*"}:
-            return
-        scheme, found, rest = self.url.partition(b"://")
-        if not found or not scheme.isalpha():
-            return
-        authority = rest.partition(b"/")[0].partition(b"?")[0].rpartition(b"@")[2]
-        self.headers[:] = [
-            (b"host", authority),
-            *((name, value) for name, value in self.headers if name != b"host"),
-        ]
 
     def on_body(self, body: bytes) -> None:
         """Some of the body."""
@@ -289,7 +272,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request has been read."""
         super().on_message_complete()
-        self._part = _Part.START
+        self._part = Part.START
 
     def _should_upgrade(self) -> bool:
         return False
@@ -311,7 +294,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _fail(self, refusal: ApiError) -> None:
         """Refuse what is read, once the requests before it are answered."""
-        self._deaf, of_body = True, self._part is _Part.BODY
+        self._deaf, of_body = True, self._part is Part.BODY
         if not self._is_answering():
             if of_body:
                 self._linger()  # it is answered already
@@ -339,28 +322,16 @@ class HttpProtocol(HttpToolsProtocol):
     def _write(self, error: ApiError) -> None:
         if self.transport.is_closing():
             return
-        if error.status in {429, 503}:
-            error = Refusal(error.status, error.message, code=error.code or "", after_s=AGAIN_S)
-        response = error.response()
-        request_id = f"req_{getrandbits(128):032x}".encode()
-        shown = [
-            *self.server_state.default_headers,
-            *((name, value) for name, value in response.raw_headers if name != b"connection"),
-            (b"connection", b"close"),
-            (b"x-request-id", request_id),
-        ]
-        body = bytes(response.body)
-        status = http.HTTPStatus(error.status)
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
-        lines = b"".join(b"%b: %b\r\n" % header for header in shown)
-        self.transport.write(b"%b%b\r\n%b" % (head, lines, body))
+        self.transport.write(as_bytes(error, self.server_state.default_headers))
         self._connections.refused(error)
 
     def _linger(self) -> None:
         """Say that nothing more comes, and read on for a while."""
         self._ending = True
-        self._phase = _Phase.NONE
-        self._connections.wait(self, served=False)
+        self._phase = Phase.NONE
+        self._connections.wait(self, Rank.NEW)
+        self._held.clear()
+        self._hold(0)
         self._unset_keepalive_if_required()
         if self.transport.is_closing():
             return
@@ -376,23 +347,28 @@ class HttpProtocol(HttpToolsProtocol):
         if self._ending or self.transport.is_closing():
             return
         phase = self._what_is_waited_for()
+        if phase is Phase.BODY:  # each part of it that arrives begins the wait anew
+            self._connections.wait(self, Rank.BODY)
         if phase is self._phase:
             return
         self._phase = phase
         self._unset_keepalive_if_required()
-        if phase is _Phase.WORK:
+        if phase is Phase.WORK:
             self._connections.work(self)
-            return
-        self._connections.wait(self, served=self._begun)
+        if phase in {Phase.BODY, Phase.WORK}:
+            return  # the application bounds how long they take
+        self._connections.wait(self, Rank.KEPT if self._begun else Rank.NEW)
         self._unsent = 0
         self._wait()
 
-    def _what_is_waited_for(self) -> _Phase:
+    def _what_is_waited_for(self) -> Phase:
         if self._is_answering():
-            return _Phase.WORK
-        if self._part is _Part.BODY:
-            return _Phase.DISCARD
-        return _Phase.HEAD if self._part is _Part.HEAD or not self._begun else _Phase.IDLE
+            # what is asked for while earlier requests are answered waits for these
+            body = self._part is Part.BODY and not self.pipeline and not self.cycle.response_started
+            return Phase.BODY if body else Phase.WORK
+        if self._part is Part.BODY:
+            return Phase.DISCARD
+        return Phase.HEAD if self._part is Part.HEAD or not self._begun else Phase.IDLE
 
     def _is_answering(self) -> bool:
         """Whether a request that was read is not answered yet."""
@@ -400,7 +376,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _wait(self) -> None:
         limits = self._connections
-        seconds = limits.head_timeout_s if self._phase is _Phase.HEAD else limits.idle_timeout_s
+        seconds = limits.head_timeout_s if self._phase is Phase.HEAD else limits.idle_timeout_s
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
@@ -412,17 +388,10 @@ class HttpProtocol(HttpToolsProtocol):
         if unsent and unsent != self._unsent:  # a slow client still reads its answer
             self._unsent = unsent
             self._wait()
-        elif self._part is _Part.HEAD and not unsent:
+        elif self._part is Part.HEAD and not unsent:
             seconds = self._connections.head_timeout_s
             message = f"the headers did not arrive within {seconds:g} s"
             self._refuse(ApiError(408, message, code="headers_too_slow"))
         else:
             self._ending = True
             self.transport.abort()
-
-
-def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 "))
-        for name, value in headers
-    )

@@ -7,7 +7,6 @@ says to come again (429, 5xx), nor one with a measurement that failed and may su
 
 import asyncio
 import hashlib
-import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,13 +17,12 @@ from typing import Any, TypeVar, cast
 
 import zstandard
 from fastapi import Request, Response
-from sqlalchemy.exc import SQLAlchemyError
 
 from graders import GraderResult
+from runtime.rows import UNREADABLE_ROW
 from service.errors import ApiError
 from service.store.answers import Answer, Answers
-
-logger = logging.getLogger(__name__)
+from service.store.failures import StorageFailed
 
 HEADER = "idempotency-key"
 _RAW_HEADER = HEADER.encode()
@@ -154,8 +152,7 @@ class Repeats:
         answer = Answer(response.status_code, response.headers.get("content-type", ""), body)
         try:
             await self._stored.keep(answer_id, self._owner, answer)
-        except SQLAlchemyError as error:  # the request is carried out all the same
-            logger.warning("an answer could not be kept: %s", type(error).__name__)
+        except StorageFailed:  # the request is carried out all the same; the failure was noted
             return False
         self._written += len(body)
         if self._written > KEPT_BYTES // 8:
@@ -164,24 +161,20 @@ class Repeats:
         return True
 
     async def _let_go(self, answer_id: str) -> None:
-        try:
+        with suppress(StorageFailed):  # others have the key when the lease ends
             await self._stored.release(answer_id, self._owner)
-        except SQLAlchemyError as error:
-            logger.warning("a key could not be let go: %s", type(error).__name__)
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
         tidied = 0.0
         while True:
             await asyncio.sleep(min(BEAT_S, self._lease_s / 3))
-            try:
+            with suppress(StorageFailed):
                 if self._running:
                     await self._stored.renew(self._owner, self._lease_s)
                 if self._written and loop.time() - tidied > TIDY_S:
                     self._written, tidied = 0, loop.time()
                     await self._stored.tidy()
-            except SQLAlchemyError as error:
-                logger.warning("kept answers could not be looked after: %s", type(error).__name__)
 
 
 def repeatable(route: Route) -> Route:
@@ -218,6 +211,8 @@ def _may_succeed(result: GraderResult) -> bool:
     failure = result.failure
     if failure is None or not (result.reward is None or result.substituted):
         return False
+    if failure.details.get("type") == UNREADABLE_ROW:
+        return False  # the same row cannot be read the next time either
     return failure.retryable or failure.caused_by == "infrastructure"
 
 

@@ -10,13 +10,16 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from service.draining import Refusal
 from service.errors import ApiError
 from service.shared import Questions
+from service.store.failures import StorageFailed
 from service.store.keys import SCOPES, Keys
+from service.store.tables import ApiKey
 
 FRESH_S = 2.0
 """Seconds for which what the store said of a key counts, and so how long a revoked one may still work."""
@@ -207,7 +210,7 @@ class Keyring:
         while len(self._found) > self._remembered:
             self._found.popitem(last=False)
         # nobody waits for it: the store may be busy
-        note = asyncio.create_task(stored.note_use(row))
+        note = asyncio.create_task(_note_use(stored, row))
         self._notes.add(note)
         note.add_done_callback(self._notes.discard)
         return caller
@@ -224,6 +227,11 @@ class Keyring:
         self._wanted = self._wanted or await stored.any()
         self._looked = now
         return self._wanted
+
+
+async def _note_use(stored: Keys, row: ApiKey) -> None:
+    with suppress(StorageFailed):  # it says nothing of the request, and was noted
+        await stored.note_use(row)
 
 
 def _digest(key: bytes) -> str:

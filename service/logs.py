@@ -18,6 +18,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from runtime import Settings
+from runtime.printable import printable
 
 TRACE_CHARACTERS = 128
 """Of a caller's `trace_id` that are logged."""
@@ -133,11 +134,12 @@ class TextFormatter(JsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """A record as a line."""
         fields = {**_fields(record), **_called(record)}
-        said = "".join(f" {name}={_printable(str(value))}" for name, value in fields.items())
-        message = _printable(_message(record, whole=self._messages))
+        said = "".join(f" {name}={printable(str(value))}" for name, value in fields.items())
+        message = printable(_message(record, whole=self._messages))
         line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}{said}"
         if record.exc_info and record.exc_info[1] is not None:
-            line += "\n" + _traceback(record.exc_info[1], messages=self._messages).rstrip()
+            shown = _traceback(record.exc_info[1], messages=self._messages).rstrip()
+            line += "\n" + printable(shown, keep="\n")
         return line
 
 
@@ -169,14 +171,6 @@ def _called(record: logging.LogRecord) -> Mapping[str, str]:
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
     fields: Mapping[str, Any] = getattr(record, "fields", {})
     return fields
-
-
-def _printable(text: str) -> str:
-    """The text on one line, without anything that a terminal would obey."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _traceback(error: BaseException, *, messages: bool) -> str:

@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 from graders import GraderInfo, GraderResult, Item
 from graders.pattern import encodable
 from runtime import Gradings
-from runtime.causes import OTHER, known_cause, outcome_of
+from runtime.causes import OTHER, failed_by, known_cause, outcome_of
 from runtime.cost import COSTS, Cost
 from runtime.judge.statistics import ModelStatistics
 from service.groups import equal_groups
@@ -93,6 +93,7 @@ class _Gradings:
     seconds: Histogram
     rewards: Summary
     squares: Counter
+    failures: Counter | None
     new_rewards: list[float | None] = field(default_factory=list)
     new_seconds: list[float] = field(default_factory=list)
 
@@ -107,6 +108,8 @@ class _Gradings:
         """Count what is noted."""
         rewards = [reward for reward in self.new_rewards if reward is not None]
         self.total.inc(len(self.new_rewards))
+        if self.failures is not None:
+            self.failures.inc(len(self.new_rewards))
         _observe(self.seconds, self.new_seconds)
         if rewards:
             self.rewards._count.inc(len(rewards))  # noqa: SLF001  # as above
@@ -152,7 +155,7 @@ class Metrics:
     def __init__(self, *, names: int = NAMES) -> None:
         self._registry = CollectorRegistry()
         self._graders, self._models = Names(names), Names(names)
-        self._gradings: dict[tuple[str, str, str, str], _Gradings] = {}
+        self._gradings: dict[tuple[str, ...], _Gradings] = {}
         self._requests: dict[tuple[str, str, str], _Requests] = {}
         self._statistics: Statistics = dict
         self._judged: dict[str, _Counted] = {}
@@ -162,6 +165,11 @@ class Metrics:
 
         self._total = self._counter(
             "graders_gradings", "Gradings, by outcome and cause.", "grader", "type", "outcome", "cause"
+        )
+        self._failures = self._counter(
+            "graders_failures",
+            "Gradings that failed, by who made them fail and what the sample got.",
+            *("grader", "caused_by", "got"),
         )
         self._seconds = Histogram(
             "graders_grading_seconds",
@@ -224,7 +232,7 @@ class Metrics:
         for result in results:
             self._grading(result).note(result.reward, result.execution_time)
 
-    def observe_batch(self, gradings: Gradings, items: Sequence[Item]) -> None:
+    def observe_batch(self, gradings: Gradings, items: Sequence[Item | None]) -> None:
         """Count the gradings of a batch; those that are a reward and nothing else are never made results for it.
 
         Args:
@@ -242,7 +250,9 @@ class Metrics:
             bare.note(reward, gradings.seconds)
         self.observe_groups(gradings.grader, items, gradings.rewards)
 
-    def observe_groups(self, grader: GraderInfo, items: Sequence[Item], rewards: NDArray[np.float64]) -> None:
+    def observe_groups(
+        self, grader: GraderInfo, items: Sequence[Item | None], rewards: NDArray[np.float64]
+    ) -> None:
         """Count the groups of a batch, and those that teach nothing since their rewards are all equal.
 
         Args:
@@ -333,14 +343,16 @@ class Metrics:
         outcome, cause = outcome_of(result)
         grader = result.grader
         name, kind = (OTHER, OTHER) if grader is None else (self._graders.label(grader.name), grader.type)
-        key = (name, kind, outcome, cause)
+        failed = failed_by(result) or ()
+        key = (name, kind, outcome, cause, *failed)
         bound = self._gradings.get(key)
         if bound is None:
             bound = self._gradings[key] = _Gradings(
-                self._total.labels(*key),
+                self._total.labels(name, kind, outcome, cause),
                 self._seconds.labels(kind),
                 self._rewards.labels(name),
                 self._squares.labels(name),
+                self._failures.labels(name, *failed) if failed else None,
             )
         return bound
 

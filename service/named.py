@@ -7,7 +7,6 @@ counts for two seconds, so that most requests ask it nothing.
 import asyncio
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,8 +18,9 @@ from pydantic_core import to_jsonable_python
 from graders import Grader, Problem
 from graders.bound import MASK
 from runtime import Evaluator
+from runtime.bounded_cache import BoundedCache
 from runtime.canonical import canonical, digest
-from runtime.compiled import KEPT_CHARACTERS
+from runtime.compiled import size_of
 from service.errors import ApiError
 from service.results import Origin
 from service.shared import Questions
@@ -62,7 +62,6 @@ class Chosen:
 class _Remembered:
     chosen: Chosen
     since: float
-    characters: int
 
 
 class NamedInUse:
@@ -72,7 +71,7 @@ class NamedInUse:
         stored: Where they are.
         evaluator: Loads them.
         clock: Gives seconds.
-        characters: Of JSON whose graders are remembered.
+        max_bytes: Memory of the graders that are remembered.
     """
 
     def __init__(
@@ -81,13 +80,13 @@ class NamedInUse:
         evaluator: Evaluator,
         *,
         clock: Callable[[], float] = time.monotonic,
-        characters: int = KEPT_CHARACTERS,
+        max_bytes: int | None = None,
     ) -> None:
         self.stored = stored
-        self._evaluator, self._clock, self._most = evaluator, clock, characters
-        self._remembered: OrderedDict[tuple[str, int | None], _Remembered] = OrderedDict()
+        self._evaluator, self._clock = evaluator, clock
+        most = evaluator.settings.cache_bytes("named") if max_bytes is None else max_bytes
+        self._remembered: BoundedCache[tuple[str, int | None], _Remembered] = BoundedCache(most)
         self._questions: Questions[tuple[str, int | None]] = Questions()
-        self._held = 0
 
     async def find(self, name: str, version: int | None = None) -> Chosen:
         """A version of a name; the current one without a number.
@@ -105,8 +104,9 @@ class NamedInUse:
 
     def forget(self, name: str) -> None:
         """Have the store asked again for a name, which was changed."""
-        for key in [key for key in self._remembered if key[0] == name]:
-            self._held -= self._remembered.pop(key).characters
+        for key in self._remembered.keys():  # noqa: SIM118  # a list: it changes meanwhile
+            if key[0] == name:
+                self._remembered.pop(key)
         # what was asked before the change may not be remembered after it
         self._questions.forget(lambda key: key[0] == name)
 
@@ -123,17 +123,9 @@ class NamedInUse:
         else:
             chosen = Chosen(await self._evaluator.prepare(found.version.config), *place)
         if self._questions.is_current(key):
-            self._remember(key, _Remembered(chosen, now, len(canonical(found.version.config) or "")))
+            size = size_of(chosen.grader, canonical(found.version.config) or "")
+            self._remembered.put(key, _Remembered(chosen, now), size)
         return chosen
-
-    def _remember(self, key: tuple[str, int | None], fresh: _Remembered) -> None:
-        if (old := self._remembered.pop(key, None)) is not None:
-            self._held -= old.characters
-        self._remembered[key] = fresh
-        self._held += fresh.characters
-        while self._held > self._most:
-            _, oldest = self._remembered.popitem(last=False)
-            self._held -= oldest.characters
 
 
 def checked_name(name: str) -> str:
@@ -163,7 +155,7 @@ def version_of(grader: Grader, labels: dict[str, str] | None) -> GraderVersion:
     """A grader as the store keeps it; which version of its name it is, the store says.
 
     Two graders are the same version when they are equal with all defaults filled in: type, options, `pass_threshold`,
-    `votes`, names and secrets, also of the graders inside, in whatever order the JSON had them. Versions of libraries
+    `votes`, `invalid_grade`, names and secrets, also of the graders inside, in whatever order the JSON had them. Versions of libraries
     and plugins are no part of it, so that the same JSON stays the same version on a newer service; the `signature` of
     its results says what they were.
 
@@ -207,7 +199,10 @@ def shown_version(stored: Stored) -> dict[str, Any]:
 def _described(grader: Grader, *, secrets: bool) -> dict[str, Any]:
     """Plain data that is equal for equal graders."""
     name = grader.info.name
+    # left out where there is none, so that graders that were stored before there was such a field stay equal
+    extra = {} if grader.invalid_grade is None else {"invalid_grade": grader.invalid_grade}
     return {
+        **extra,
         "type": grader.info.type,
         # one that was made up out of the signature says nothing more, and changes with the versions of libraries
         "name": None if _GENERATED.fullmatch(name) else name,

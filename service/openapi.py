@@ -55,15 +55,15 @@ SECURITY_SCHEMES: dict[str, Any] = {
 _MEANINGS = {
     400: "The body, a field or a parameter is wrong; the message says how to mend it.",
     401: "A key is wanted.",
-    403: "The key lacks the scope that this needs, or no more of these may be kept.",
+    403: "The key lacks the scope that this needs, no more of these may be kept, or, without keys, a page of another site asks.",
     404: "There is nothing under this id or name.",
     408: "The body took too long to arrive.",
     409: "It contradicts an earlier request, for example one with the same `Idempotency-Key`.",
     413: "The body is too long, or has too many rows.",
-    415: "The body is compressed in a way that is not known here.",
+    415: "The body is compressed in a way that is not known here, or, without keys, is neither JSON nor a form.",
     429: "More than the key or the service may take at once.",
     500: "A failure of the service; its log has it under the `x-request-id`.",
-    503: "This process is ending, or the plugin that a grader needs does not start.",
+    503: "This process is ending, has too many connections, or the plugin that a grader needs does not start.",
 }
 _GRADER = {
     "type": "string_check",

@@ -112,8 +112,7 @@ class RowWriter:
         """One row, as a JSON object without a line's end."""
         self.written += 1
         self.ungraded += result.reward is None
-        shown_id = b"null" if row_id is None else to_json(row_id)
-        return b'{"index":%d,"id":%b,%b' % (index, shown_id, self._rest(result))
+        return b'{"index":%d,"id":%b,%b' % (index, _shown_id(row_id), self._rest(result))
 
     def rows(self, results: Gradings, ids: Sequence[str | float | None], chunk: slice) -> list[bytes]:
         """Some rows of a batch; of those that were done in bulk, one `GraderResult` is made for each reward."""
@@ -125,8 +124,7 @@ class RowWriter:
                 rest = self._rest(known)
             else:
                 rest = self._bulk.get(reward) or self._bulk.setdefault(reward, self._rest(results[index]))
-            shown_id = b"null" if row_id is None else to_json(row_id)
-            lines.append(b'{"index":%d,"id":%b,%b' % (index, shown_id, rest))
+            lines.append(b'{"index":%d,"id":%b,%b' % (index, _shown_id(row_id), rest))
         self.written += len(lines)
         return lines
 
@@ -149,6 +147,12 @@ class RowWriter:
         if rest is None:
             rest = self._plain[key] = written(shown(result, origin=self._origin))[1:]
         return rest
+
+
+def _shown_id(row_id: str | float | None) -> bytes:
+    if row_id is None:
+        return b"null"
+    return to_json(encodable(row_id) if isinstance(row_id, str) else row_id)
 
 
 def shown(result: GraderResult, lowest: float | None = None, origin: Origin | None = None) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """The bodies of the grader API, and how a result is shown on it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
-from graders import FailureKind, GraderResult
+from graders import Failure, FailureKind, GraderResult
 from graders.pattern import encodable
+from runtime.json_text import NotJson, read_aside, unreadable_parts
 from service.errors import ApiError
 from service.results import plain, written
 
@@ -73,12 +74,49 @@ async def json_of(request: Request, *, empty: bytes = b"") -> Any:
         empty: What an empty body stands for.
 
     Raises:
+        ApiError: 400, when it is not JSON, or has a value that cannot be held, such as a number that is too large.
+    """
+    data, has_unreadable = await json_with_rows(request, empty=empty)
+    if has_unreadable:
+        refuse_unreadable(data)
+    return data
+
+
+async def json_with_rows(request: Request, *, empty: bytes = b"") -> tuple[Any, bool]:
+    """The JSON in the body of a request that has rows, each of which fails by itself.
+
+    Args:
+        request: Whose.
+        empty: What an empty body stands for.
+
+    Returns:
+        The value, in which an `Unreadable` stands for each part that cannot be held; and whether there is one.
+
+    Raises:
         ApiError: 400, when it is not JSON.
     """
     try:
-        return from_json(await request.body() or empty, allow_inf_nan=False)
-    except ValueError as error:
-        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
+        return await read_aside(await request.body() or empty)
+    except NotJson as error:
+        message = f"the body is not JSON: {str(error).removeprefix('not JSON: ')}"
+        raise ApiError(400, encodable(message), code="invalid_json") from None
+
+
+def refuse_unreadable(data: object, *, but: Collection[str] = ()) -> None:
+    """Refuse a body for a value in it that cannot be held.
+
+    Args:
+        data: The body.
+        but: Its fields that are rows, or belong to one.
+
+    Raises:
+        ApiError: 400, naming the value.
+    """
+    for path, part in unreadable_parts(data):
+        if path and path[0] in but:
+            continue
+        where = encodable(".".join(map(str, path)))
+        raise ApiError(400, f"{where or 'body'}: {part.reason}", param=where or None, code="invalid_body")
 
 
 def documented(schema: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
@@ -101,6 +139,10 @@ def checked(data: object, model: type[Body]) -> Body:
     Raises:
         ApiError: 400, naming the field, when it is not what is wanted.
     """
+    for name in data if isinstance(data, dict) else ():
+        if name not in model.model_fields:
+            message = f"{name}: {_expected(model, name, 'extra_forbidden')}"
+            raise ApiError(400, message, param=name, code="invalid_body")
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -139,6 +181,10 @@ _WITH_DETAILS = (
 """The flags that the published API has a `…_details` for."""
 
 
+MAX_TRACEBACK = 4_000
+"""Characters of a traceback in a flag's details."""
+
+
 def _clear_flags() -> dict[str, bool | str | None]:
     flags: dict[str, bool | str | None] = {}
     for kind in FailureKind:
@@ -163,10 +209,20 @@ def error_flags(result: GraderResult) -> Mapping[str, bool | str | None]:
         if not flags[kind.value]:
             flags[kind.value] = True
             if kind in _WITH_DETAILS:
-                flags[f"{kind.value}_details"] = encodable(failure.message)
+                flags[f"{kind.value}_details"] = _details(failure)
             if kind is FailureKind.PYTHON_GRADER_SERVER:
                 flags[f"{kind.value}_type"] = encodable(str(failure.details.get("type", "error")))
     return flags
+
+
+def _details(failure: Failure) -> str:
+    """The message of a failure; of a grader's source that raised with the traceback, in the source's own line numbers."""
+    message, traceback = failure.message, failure.details.get("traceback")
+    if failure.kind is FailureKind.PYTHON_GRADER_RUNTIME and isinstance(traceback, str) and traceback:
+        if len(traceback) > MAX_TRACEBACK:  # its end is where it was raised
+            traceback = f"…{traceback[-MAX_TRACEBACK:]}"
+        message = f"{message}\n{traceback}"
+    return encodable(message)
 
 
 def run_response(result: GraderResult) -> bytes:

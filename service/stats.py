@@ -9,18 +9,18 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy.exc import SQLAlchemyError
 
-from graders import FailureKind, GraderResult, Item
+from graders import CausedBy, FailureKind, GraderResult, Item
 from graders.pattern import encodable
 from runtime import Gradings
-from runtime.causes import cause_of
+from runtime.causes import Got, cause_of, failed_by
 from service.groups import equal_groups
 from service.metrics import TOKENS, Names
+from service.store.failures import StorageFailed
 from service.store.sums import Figure, GraderSums, Series
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ GRADINGS, GRADED, SECONDS = "gradings", "graded", "seconds"
 REWARDS, SQUARES = "rewards", "rewards_squared"
 GROUPS, EQUAL_GROUPS = "groups", "groups_equal"
 UNGRADED, ERROR, TOKEN = "ungraded/", "error/", "tokens/"
+FAILED = "failed/"  # and who made gradings fail, and what their samples got: `failed/model/flagged`
 
 Sums = dict[Figure, float]
 
@@ -91,7 +92,7 @@ class Statistics:
                     _reward(sums, label, reward)
         self._grew(sums)
 
-    def observe_batch(self, series: Series, gradings: Gradings, items: Sequence[Item]) -> None:
+    def observe_batch(self, series: Series, gradings: Gradings, items: Sequence[Item | None]) -> None:
         """Count the gradings of a batch; those that are a reward and nothing else are never made results for it."""
         bulk = np.ones(len(gradings), bool)
         for index in range(len(gradings)):
@@ -110,7 +111,9 @@ class Statistics:
             self._grew(sums)
         self.observe_groups(series, gradings.rewards, items)
 
-    def observe_groups(self, series: Series, rewards: NDArray[np.float64], items: Sequence[Item]) -> None:
+    def observe_groups(
+        self, series: Series, rewards: NDArray[np.float64], items: Sequence[Item | None]
+    ) -> None:
         """Count the groups of a batch, and those that teach nothing because their rewards are all equal."""
         groups, equal = equal_groups(items, rewards)
         sums = self._sums(series) if groups else None
@@ -120,15 +123,22 @@ class Statistics:
             self._grew(sums)
 
     async def read(self, grader_id: str, version: int, step: int | None) -> dict[str, Sums]:
-        """The sums of a version by split, with all that this process has counted.
+        """The sums of a version by split, with all that this process has counted, whether or not the store takes it.
 
         Args:
             grader_id: Whose.
             version: Its number.
             step: None for all steps together, and the gradings that belong to none.
         """
-        await self.flush()
-        return await self._stored.read(grader_id, version, step)
+        await self._try_to_flush()
+        found = await self._stored.read(grader_id, version, step)
+        # what the store did not take
+        for series, sums in self._pending.items():
+            if (series.grader_id, series.version) == (grader_id, version) and step in {None, series.step}:
+                split = found.setdefault(series.split, {})
+                for (part, name), value in sums.items():
+                    _add(split, part, name, value)
+        return found
 
     async def flush(self) -> None:
         """Add what was counted to the store; what could not be added stays here."""
@@ -167,8 +177,7 @@ class Statistics:
     async def _try_to_flush(self) -> bool:
         try:
             await self.flush()
-        except SQLAlchemyError as error:
-            logger.warning("statistics of graders could not be stored: %s", type(error).__name__)
+        except StorageFailed:
             return False
         return True
 
@@ -193,6 +202,8 @@ class Statistics:
         _add(sums, part, SECONDS, result.execution_time)
         _reward(sums, part, result.reward)
         failure = result.failure
+        if failed := failed_by(result):
+            _add(sums, part, f"{FAILED}{'/'.join(failed)}", 1)
         if result.reward is None and failure is not None:
             _add(sums, part, f"{UNGRADED}{cause_of(failure)}", 1)
         if failure is not None or result.parts:
@@ -229,6 +240,7 @@ def shown_statistics(grader: Mapping[str, Any], by_split: Mapping[str, Sums]) ->
         metrics[f"{split}_reward_mean"] = figures.reward_mean(WHOLE)
         metrics[f"{split}_frac_reward_zero_std"] = figures.equal_groups
         metrics[f"{split}_ungraded_mean"] = figures.mean(figures.ungraded(WHOLE), WHOLE)
+        metrics |= figures.failure_means(split)
     parse, unresponsive = FailureKind.SAMPLE_PARSE.value, FailureKind.UNRESPONSIVE_REWARD.value
     metrics |= {
         "train_mean_reward": train.reward_mean(WHOLE),
@@ -279,6 +291,22 @@ class _Split:
     def ungraded(self, part: str) -> int:
         return int(self.count(part, GRADINGS) - self.count(part, GRADED))
 
+    def failures(self, part: str) -> dict[CausedBy, dict[Got, int]]:
+        """Gradings that failed, by who made them fail and what their samples got."""
+        return {
+            cause: {got: int(self.count(part, f"{FAILED}{cause}/{got}")) for got in get_args(Got)}
+            for cause in get_args(CausedBy)
+        }
+
+    def failure_means(self, split: str) -> Iterator[tuple[str, float | None]]:
+        """Shares of the gradings: failed by the model, ungraded by the grader or by infrastructure, substituted."""
+        failures = self.failures(WHOLE)
+        yield f"{split}_failed_by_model_mean", self.mean(sum(failures["model"].values()), WHOLE)
+        for cause in ("grader", "infrastructure"):
+            yield f"{split}_ungraded_by_{cause}_mean", self.mean(failures[cause]["ungraded"], WHOLE)
+        substituted = sum(got["substituted"] for got in failures.values())
+        yield f"{split}_substituted_mean", self.mean(substituted, WHOLE)
+
     @property
     def equal_groups(self) -> float | None:
         return _ratio(self.count(WHOLE, EQUAL_GROUPS), self.count(WHOLE, GROUPS))
@@ -328,6 +356,7 @@ class _Split:
             "graded": int(self.count(part, GRADED)),
             "ungraded": self.ungraded(part),
             "ungraded_causes": self._under(part, UNGRADED),
+            "failures": self.failures(part),
             "reward_mean": self.reward_mean(part),
             "reward_std": self.reward_std(part),
             "errors": self.errors(part),

@@ -22,26 +22,39 @@ def cluster() -> Iterator[str]:
 
     PostgreSQL refuses to run as root, so that there it runs as the user `postgres`.
     """
-    binaries = _binaries()
-    if binaries is None:
+    if _binaries() is None:
         pytest.skip("this machine has no PostgreSQL")
-    user = "postgres" if os.getuid() == 0 else None
     home = Path(tempfile.mkdtemp(prefix="graders-pg-"))
-    if user is not None:
-        account = pwd.getpwnam(user)
+    if os.getuid() == 0:
+        account = pwd.getpwnam("postgres")
         os.chown(home, account.pw_uid, account.pw_gid)
-
-    def run(name: str, *arguments: str) -> None:
-        command = [str(binaries / name), "-D", str(home / "data"), *arguments]
-        subprocess.run(command, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL, timeout=60)
-
-    run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
-    run("pg_ctl", "start", "-w", "-o", _OPTIONS.format(home=home), "-l", str(home / "log"))
+    _run(home, "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
+    url = f"postgresql://postgres@/{{}}?host={home}"
+    start(url)
     try:
-        yield f"postgresql://postgres@/{{}}?host={home}"
+        yield url
     finally:
-        run("pg_ctl", "stop", "-m", "immediate")
+        stop(url)
         shutil.rmtree(home)
+
+
+def start(url: str) -> None:
+    """Start the server of a URL."""
+    home = Path(url.partition("host=")[2])
+    _run(home, "pg_ctl", "start", "-w", "-o", _OPTIONS.format(home=home), "-l", str(home / "log"))
+
+
+def stop(url: str) -> None:
+    """Stop it as a loss of power would."""
+    _run(Path(url.partition("host=")[2]), "pg_ctl", "stop", "-m", "immediate")
+
+
+def _run(home: Path, name: str, *arguments: str) -> None:
+    binaries = _binaries()
+    assert binaries is not None
+    command = [str(binaries / name), "-D", str(home / "data"), *arguments]
+    user = "postgres" if os.getuid() == 0 else None
+    subprocess.run(command, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL, timeout=60)
 
 
 def databases(url: str) -> Iterator[str]:

@@ -157,5 +157,5 @@ def test_every_field_of_a_result_is_documented() -> None:
         for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     }
-    (row,) = parse_rows([b'{"sample": ""}'], "")
+    (row,) = parse_rows([b'{"sample": ""}'])
     assert documented == set(record_of(0, row, GraderResult(1.0)))

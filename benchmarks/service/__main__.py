@@ -9,14 +9,16 @@ from collections.abc import Callable
 
 from rich.console import Console, RenderableType
 
-from benchmarks.service import batch, hanging, keys, memory, requests
+from benchmarks.service import batch, hanging, kept, keys, memory, requests, under_attack
 
 PARTS: dict[str, Callable[[], RenderableType]] = {
     "requests": requests.measure,
     "batch": batch.measure,
     "memory": memory.measure,
+    "kept": kept.measure,
     "keys": keys.measure,
     "hanging": hanging.measure,
+    "under_attack": under_attack.measure,
 }
 
 

@@ -80,6 +80,18 @@ class Client:
         _expect_ok(answer, content)
         return content
 
+    def get(self, path: str) -> bytes:
+        """The body of the answer.
+
+        Raises:
+            RuntimeError: When the answer is not 200; nothing was measured then.
+        """
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        _expect_ok(answer, content)
+        return content
+
     def lines(self, path: str, body: bytes) -> Iterator[bytes]:
         """The lines of an answer in NDJSON, as they arrive.
 

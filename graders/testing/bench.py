@@ -81,8 +81,8 @@ class Bench:
     """A place to grade in: this process, one grading after another, each watched.
 
     Attributes:
-        graded: How many gradings gave a reward.
-        ungraded: The last result that had none.
+        graded: How many gradings gave a reward, `invalid_grade` aside.
+        ungraded: The last result that had none, or the `invalid_grade`.
     """
 
     def __init__(self, grader: Grader, context: Context | None, max_seconds: float) -> None:
@@ -128,7 +128,7 @@ class Bench:
         """
         results = self._given_time(grader, samples, item)
         for result in results:
-            if result.graded:
+            if result.graded and not result.substituted:
                 self.graded += 1
             else:
                 self.ungraded = result

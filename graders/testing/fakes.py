@@ -290,7 +290,7 @@ class FakeContext:
             if grader.is_async:
                 returned = await returned
             scores = returned if grader.type.form == "group" else [returned]
-            return [grader.complete(score) for score in scores]
+            return grader.complete_each(scores)
         except GradingError as error:
             first = grader.failed(error)
             return [first, *[first.replace(usage={})] * (len(samples) - 1)]  # paid once for all of them

@@ -29,10 +29,10 @@ from runtime.sandbox.host import Reached, trial_shape
 from runtime.sandbox.layers import NAMESPACES, Level
 from runtime.sandbox.programs import Programs
 from runtime.sandbox.session import Session
-from runtime.sandbox.verdicts import ZygoteDied
 from runtime.sandbox.zygote import Zygote, ZygoteFailed, environment
 
 TIMEOUT_S = 10.0
+PROGRAM_BYTES = 16 << 20
 OUTPUT_BYTES = 1 << 20
 NOBODY = (
     "code of others never runs on this system, so there is nobody to try it with; workers are tried below"
@@ -87,9 +87,13 @@ class Trial:
     remedy: str = ""
 
 
+NO_NUMBER = 65_534
+"""The number that the kernel shows for users whom a user namespace does not know."""
+
+
 def learn_its_real_user(target: Target) -> str | None:
-    """Learns the host's number of the user who started it; inside it is 1."""
-    return f"it is user {os.getuid()}" if os.getuid() != 1 else None
+    """Learns the host's number of the user who started it; inside it is 65534, as for every user who has no number there."""
+    return f"it is user {os.getuid()}" if os.getuid() != NO_NUMBER else None
 
 
 def see_a_message_queue(target: Target) -> str | None:
@@ -250,7 +254,7 @@ class _Place:
             del image  # there is but one
             return compiling.fork(OUTPUT_BYTES)
 
-        self._level, self._programs = level, Programs(start)
+        self._level, self._programs = level, Programs(start, PROGRAM_BYTES)
         self._room = asyncio.Semaphore(2 * (os.cpu_count() or 1))
 
     async def trial(self, layer: str, canary: Canary | str, reached: Reached) -> Trial:
@@ -281,7 +285,7 @@ class _Place:
         """What came of the act in a process with these layers, also in words."""
         try:
             answer = await self._answer(canary, layers, arena)
-        except (ZygoteFailed, ZygoteDied) as error:
+        except ZygoteFailed as error:
             return "broken", str(error)
         ended, said = how_it_ended(answer)
         said = said.removeprefix("python: ").removeprefix(f"{EVIDENCE}: ")
@@ -297,13 +301,12 @@ class _Place:
 
         Raises:
             ZygoteFailed: When there is no process with these layers.
-            ZygoteDied: When it was killed from outside.
         """
         job = Job(await self._programs.get(canary.program + CALL, None), TIMEOUT_S, None)
         zygote = await Zygote.start(trial_shape(layers))
         try:
             session = zygote.fork(OUTPUT_BYTES)
-            await session.send(*job.begin())
+            session.send(*job.begin())
             answers, end = await ask(session, job, [to_json(["attack", arena.target(control=False)])])
             session.release()
         finally:

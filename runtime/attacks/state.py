@@ -272,7 +272,7 @@ def open_files(target: Target) -> Pair:
     return leave, find
 
 
-@residue()
+@residue(control="the standard input is sealed in every process, whatever its layers")
 def standard_input(target: Target) -> Pair:
     """Bytes written into the standard input, which is a file in memory."""
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from graders import ConfigurationError
 from runtime.cases.model import Steps
+from runtime.cases.plain_yaml import NotPlain, read_yaml
 from runtime.datasets import opened
+from runtime.json_text import NotJson, read_text, unreadable_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +48,21 @@ def read_document(path: Path) -> Document:
     return _jsonl(path, text) if path.suffix == ".jsonl" else _yaml(path, text)
 
 
-def nodes_of(text: str) -> Node:
-    """The nodes of valid YAML, each of which knows where it begins and ends in the text."""
-    node: Node = _reader().compose(text)
-    return node
-
-
-def plain_yaml(text: str) -> Any:
-    """Valid YAML as plain data."""
-    return _reader().load(text)
-
-
-def _reader() -> YAML:
-    # not "rt", which keeps comments with what they stand beside: it fails at some places where comments may stand
-    return YAML(typ="safe", pure=True)
-
-
 def _yaml(path: Path, text: str) -> Document:
     try:
-        data, root = plain_yaml(text), nodes_of(text)
+        data, root = read_yaml(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         what = " ".join(str(error.problem or error.context or "it does not parse").split())
         hint = (
-            "" if isinstance(error, DuplicateKeyError) else "; quote a text that has : or # or begins with {"
+            ""
+            if isinstance(error, (DuplicateKeyError, NotPlain))
+            else "; quote a text that has : or # or begins with {"
         )
         raise ConfigurationError(f"{where}: not YAML: {what}{hint}") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split()) or "nested too deeply"
-        raise ConfigurationError(f"{path}: not YAML: {reason}") from None
+    except YAMLError as error:
+        raise ConfigurationError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
     def line(steps: Steps) -> int:
         return _line_in(root, steps)
@@ -94,10 +79,12 @@ def _jsonl(path: Path, text: str) -> Document:
         if not row.strip():
             continue
         try:
-            data = from_json(row, allow_inf_nan=False)
-        except ValueError as error:
-            reason = str(error).replace("at line 1 column", "at column")
-            raise ConfigurationError(f"{path}:{number}: not JSON: {reason}") from None
+            data, has_unreadable = read_text(row.encode("utf-8", "surrogatepass"))
+        except NotJson as error:
+            raise ConfigurationError(f"{path}:{number}: {error.reason} at column {error.column}") from None
+        if has_unreadable:
+            steps, part = next(unreadable_parts(data))
+            raise ConfigurationError(f"{path}:{number}: {'.'.join(map(str, steps))}: {part.reason}")
         if not rows and not head and isinstance(data, dict) and "sample" not in data:
             head, head_line = data, number
         else:

@@ -28,6 +28,7 @@ from runtime.embeddings import Embeddings
 from runtime.evaluator import Evaluator
 from runtime.judge.answers import NotAnAnswer, Shape
 from runtime.judge.failures import NoVerdict
+from runtime.output_files import write_file
 from runtime.settings import Settings
 
 NOT_ASKED = "not_asked"
@@ -319,7 +320,8 @@ class Recordings:
         kept = [entry for question, entry in self._known.items() if question in self._used or not drop_stale]
         kept.sort(key=lambda entry: (entry.case, entry.question))
         content = {"version": VERSION, "answers": [asdict(entry) for entry in kept]}
-        self.path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        write_file(self.path, text.encode(), follow=False)
         return True
 
 

@@ -30,7 +30,7 @@ ONLY = "grader"
 
 _FILE_KEYS = ("grader", "graders", "item", "judge", "cases", "order")
 _CASE_KEYS = ("name", "grader", "sample", "item", "judge", "expect")
-_EXPECT_KEYS = ("reward", "passed", "failure", "sub_rewards", "deterministic", "unchanged_by")
+_EXPECT_KEYS = ("reward", "passed", "failure", "substituted", "sub_rewards", "deterministic", "unchanged_by")
 _NUMBER_KEYS = ("about", "within", "at_least", "at_most")
 _FAILURE_KEYS = ("kind", "caused_by", "message")
 _NUMBER_FORMS = (
@@ -248,6 +248,7 @@ class _Reader:
             reward=self._number(data["reward"], (*steps, "reward")) if "reward" in data else None,
             passed=self._bool(data, "passed", steps),
             failure=self._failure(data["failure"], (*steps, "failure")) if "failure" in data else None,
+            substituted=self._bool(data, "substituted", steps),
             sub_rewards=self._sub_rewards(data.get("sub_rewards", {}), (*steps, "sub_rewards")),
             deterministic=bool(self._bool(data, "deterministic", steps)),
             unchanged_by=self._changes(data.get("unchanged_by", []), (*steps, "unchanged_by")),

@@ -154,6 +154,7 @@ class Expectation:
         reward: Its reward.
         passed: Whether it passes.
         failure: Its failure.
+        substituted: Whether its reward is the grader's `invalid_grade`.
         sub_rewards: Parts of its reward, by key.
         deterministic: It gives the same when it is done again.
         unchanged_by: Changes of the answer's text, by name, under which it gives the same.
@@ -162,6 +163,7 @@ class Expectation:
     reward: WantedNumber | None = None
     passed: bool | None = None
     failure: WantedFailure | None = None
+    substituted: bool | None = None
     sub_rewards: Mapping[str, WantedNumber] = field(default_factory=dict)
     deterministic: bool = False
     unchanged_by: tuple[str, ...] = ()
@@ -261,6 +263,6 @@ def same_number(one: float | None, other: float | None) -> bool:
 
 
 def same_result(one: GraderResult, other: GraderResult) -> bool:
-    """Whether two gradings came to the same: equal rewards, and failures of one kind."""
-    kinds = [result.failure.kind if result.failure else None for result in (one, other)]
+    """Whether two gradings came to the same: equal rewards, failures of one kind, and both substituted or neither."""
+    kinds = [(result.failure and result.failure.kind, result.substituted) for result in (one, other)]
     return same_number(one.reward, other.reward) and kinds[0] == kinds[1]

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from runtime.cases.model import CaseFile
 from runtime.cases.run import Outcome
 from runtime.explanation import Explanation
+from runtime.printable import printable
 
 DOTS = {"passed": ".", "failed": "F", "error": "E"}
 """What stands for each outcome while a file runs."""
@@ -101,14 +102,6 @@ def junit(reports: Sequence[FileReport], explained: Lines) -> bytes:
     ET.indent(suites)
     text: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
     return text
-
-
-def printable(text: str) -> str:
-    """A text in which nothing moves a terminal: what is not printable is written as Python escapes it."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _wrong(outcome: Outcome) -> Iterator[str]:

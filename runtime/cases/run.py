@@ -269,6 +269,10 @@ def differences(case: Case, result: GraderResult) -> list[Mismatch]:
             got = f"{made}: {result.failure.message}"
         change = ("failure",), expect.failure.for_failure(result.failure)
         found.append(Mismatch("failure", str(expect.failure), got, change))
+    if expect.substituted is not None and expect.substituted != result.substituted:
+        words = {True: "the reward is the invalid_grade", False: "the reward is not the invalid_grade"}
+        change = ("substituted",), result.substituted
+        found.append(Mismatch("substituted", words[expect.substituted], words[result.substituted], change))
     for key, wanted in expect.sub_rewards.items():
         if key not in result.sub_rewards:
             known = ", ".join(result.sub_rewards) or "none"

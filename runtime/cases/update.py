@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 from typing import Any
 
-from pydantic_core import from_json
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node
 
 from graders import ConfigurationError
-from runtime.cases.document import nodes_of, plain_yaml
 from runtime.cases.model import CaseFile
+from runtime.cases.plain_yaml import read_yaml
 from runtime.cases.run import Change, Outcome
+from runtime.json_text import read_text
 
 
 def updated(file: CaseFile, outcomes: Iterable[Outcome]) -> str:
@@ -52,8 +52,9 @@ def difference(file: CaseFile, text: str) -> list[str]:
 
 def _yaml(file: CaseFile, changes: Mapping[int, list[Change]]) -> str:
     """Replace just the text of the values: whatever stands around them stays as it is."""
-    wanted = json.loads(json.dumps(plain_yaml(file.text)))  # what has one anchor is one object no more
-    cases = _child(nodes_of(file.text), "cases")
+    data, root = read_yaml(file.text)
+    wanted = json.loads(json.dumps(data))  # what has one anchor is one object no more
+    cases = _child(root, "cases")
     edits: list[tuple[int, int, str]] = []
     for number, found in changes.items():
         is_short = file.cases[number].is_short
@@ -77,13 +78,13 @@ def _yaml(file: CaseFile, changes: Mapping[int, list[Change]]) -> str:
 
 def _reads_as(text: str, wanted: Any) -> bool:
     try:
-        return bool(plain_yaml(text) == wanted)
+        return bool(read_yaml(text)[0] == wanted)
     except YAMLError:
         return False
 
 
-def _child(node: Node, step: str) -> Node:
-    found: Node = next(value for key, value in node.value if key.value == step)
+def _child(node: Node | None, step: str) -> Node:
+    found: Node = next(value for key, value in getattr(node, "value", ()) if key.value == step)
     return found
 
 
@@ -110,9 +111,11 @@ def _jsonl(file: CaseFile, changes: Mapping[int, list[Change]]) -> str:
     for number, found in changes.items():
         case = file.cases[number]
         line = lines[case.line - 1]
-        row = from_json(line)
+        row, _ = read_text(line.encode("utf-8", "surrogatepass"))
         _apply(row, found, is_short=case.is_short)
-        lines[case.line - 1] = json.dumps(row, ensure_ascii=False) + "\r" * line.endswith("\r")
+        # a lone surrogate stays what it is, as the escape that JSON has for it
+        written = json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace").decode()
+        lines[case.line - 1] = written + "\r" * line.endswith("\r")
     return "\n".join(lines)
 
 

@@ -51,11 +51,11 @@ class LocalEmbedder:
         """One vector for each text; see `graders.Embedder.embed`.
 
         Args:
-            texts: Each has up to 100,000 characters and 8,192 word pieces.
+            texts: Of each the first 100,000 characters are read, and of those the first 8,192 word pieces.
             model: Without meaning: there is one.
 
         Raises:
-            GradingError: When a text is too long, or the model is not installed.
+            GradingError: When the model is not installed, or fails.
         """
         del model
         wanted = [self._ask(text) for text in texts]

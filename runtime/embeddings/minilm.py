@@ -5,7 +5,8 @@ processor computes the same vectors but for rounding). Its words are BERT's: `vo
 bert-base-uncased (Apache-2.0; SHA-256 07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3). Mean over the
 words and length 1 are the model's own definition (sentence-transformers/all-MiniLM-L6-v2), and so are its 256 words at a
 time; a longer text is embedded piece by piece, and its vector is their mean, weighted by their words: otherwise the end of
-a text would not count.
+a text would not count. Of a text that is longer than `MAX_CHARACTERS` or `MAX_WORDS` only the beginning is read, so that no
+text, and no sample that writes one, can be too long to be graded.
 """
 
 from pathlib import Path
@@ -15,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graders import GradingError
+from graders.pattern import encodable
 
 Vector = NDArray[np.float32]
 
 MAX_CHARACTERS: Final = 100_000
+"""Characters of a text that are read, from its beginning."""
 MAX_WORDS: Final = 8_192
-"""Word pieces of a text, which take some 2 s; the models of OpenAI have the same limit."""
+"""Word pieces of these characters that are embedded, from the beginning, which takes some 2 s; the models of OpenAI have the
+same limit."""
 PIECE: Final = 254
 """Word pieces that the model reads at once, besides the two that begin and end a text."""
 
@@ -64,16 +68,12 @@ class MiniLM:
     def embed(self, text: str) -> Vector:
         """The vector of a text: 384 numbers, of length 1.
 
-        Raises:
-            GradingError: When the text is too long.
+        Args:
+            text: Its first 100,000 characters are read, and of those the first 8,192 word pieces embedded.
         """
-        if len(text) > MAX_CHARACTERS:
-            raise _too_long(f"{len(text):,} characters, more than {MAX_CHARACTERS:,}")
         # a lone surrogate is no text to the tokenizer
-        encoded = self._words.encode(text.encode(errors="replace").decode(), add_special_tokens=False)
-        words: list[int] = encoded.ids
-        if len(words) > MAX_WORDS:
-            raise _too_long(f"{len(words):,} word pieces, more than {MAX_WORDS:,}")
+        read = encodable(text[:MAX_CHARACTERS])
+        words: list[int] = self._words.encode(read, add_special_tokens=False).ids[:MAX_WORDS]
         pieces = [words[start : start + PIECE] for start in range(0, max(len(words), 1), PIECE)]
         weights = np.array([max(len(piece), 1) for piece in pieces], dtype=np.float32)
         return _of_length_1(weights @ np.stack([self._embed_piece(piece) for piece in pieces]))
@@ -93,7 +93,3 @@ class MiniLM:
 def _of_length_1(vector: Vector) -> Vector:
     scaled: Vector = vector / np.linalg.norm(vector)
     return scaled
-
-
-def _too_long(what: str) -> GradingError:
-    return GradingError(f"a text is too long to embed: {what}", details={"type": "too_large"})

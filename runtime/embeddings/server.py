@@ -2,16 +2,27 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
 from graders import FailureKind, GradingError
+from graders.pattern import encodable
+from graders.text_similarity import TOO_LARGE
 from runtime.retrying import may_pass
 
 BATCH = 256
 """Texts of one request."""
+_REFUSES = frozenset({400, 413, 422})
+"""Statuses by which servers refuse what they are sent."""
+_TOO_LONG = re.compile(
+    r"context[_ ]length|context window|too (?:long|large|many tokens)|max(?:imum)? (?:number of )?(?:input|sequence|tokens?)"
+    r"|(?:less|fewer|more) than \d+ (?:tokens|characters)|(?:input|token|tokens|length) (?:limit )?exceed|token limit|exceeds? the",
+    re.IGNORECASE,
+)
+"""How servers say that a text is longer than their model takes: those of OpenAI, Azure, vLLM, TEI, Ollama and llama.cpp."""
 
 
 class ServerEmbedder:
@@ -34,12 +45,13 @@ class ServerEmbedder:
             model: Without meaning: there is one.
 
         Raises:
-            GradingError: When there was no answer, or one that is not a vector for each text, all of one length.
+            GradingError: When there was no answer, or one that is not a vector for each text, all of one length. Its
+                details have the type `too_large`, and it is the grader's, when the server refuses a text as too long.
         """
         del model
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
-            vectors += await self._embed(list(texts[start : start + BATCH]))
+            vectors += await self._embed([encodable(text) for text in texts[start : start + BATCH]])
         if len({len(vector) for vector in vectors}) > 1:
             raise self._malformed("vectors of several lengths")
         return vectors
@@ -51,6 +63,10 @@ class ServerEmbedder:
                 model=self._name, input=texts, encoding_format="float"
             )
         except APIStatusError as error:
+            if error.status_code == 413 or (
+                error.status_code in _REFUSES and _TOO_LONG.search(error.message)
+            ):
+                raise self._too_long(error.message) from error
             raise self._failed(
                 f"answered with status {error.status_code}: {error.message[:500]}",
                 "status",
@@ -84,6 +100,12 @@ class ServerEmbedder:
         if not all(map(math.isfinite, numbers)):
             raise self._malformed("a vector of numbers that are not finite")
         return numbers
+
+    def _too_long(self, said: str) -> GradingError:
+        return GradingError(
+            f"a text is too long for the embedding model {self._name!r}: {said[:500]}",
+            details={"type": TOO_LARGE},
+        )
 
     def _malformed(self, what: str) -> GradingError:
         return self._failed(f"sent {what}", "malformed_response", retryable=True)

@@ -5,18 +5,21 @@ one code fence with JSON that is the whole answer, after a block of thoughts whe
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 import jsonschema_rs
 
+from graders.judging import ASKED
+from runtime.bounded_cache import BoundedCache
 from runtime.strict_json import read_json
 
 MAX_ANSWER = 1_000_000
 """Characters of an answer."""
-COMPILED = 256
-"""Schemas that are kept compiled."""
+BYTES_A_CHARACTER = 100
+"""Memory of a compiled schema for each character of its text (measured: up to 40)."""
+PATTERN_BYTES = 10 << 20
+"""Memory that one regular expression of a schema may take."""
 
 _THOUGHTS = ("<think>", "</think>")
 
@@ -62,14 +65,24 @@ class Shape:
     """A JSON schema, compiled.
 
     Attributes:
-        schema: The schema.
+        schema: The schema, which an answer is checked against.
         text: The schema as text, equal for equal schemas whose fields stand in the same order.
+        asked: The schema that a server is sent.
+        unbounded: The same without bounds of numbers that some servers do not take; None where it has no such bounds.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = schema
+        self.asked: Mapping[str, Any] = _asked(schema, bounded=True)
+        unbounded = _asked(schema, bounded=False)
+        self.unbounded: Mapping[str, Any] | None = None if unbounded == self.asked else unbounded
         self.text = json.dumps(schema, separators=(",", ":"))
         self._validator = jsonschema_rs.Draft202012Validator(dict(schema))
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds at most, about."""
+        return BYTES_A_CHARACTER * len(self.text) + PATTERN_BYTES * self.text.count('"pattern')
 
     def check(self, answer: object) -> None:
         """See that an answer has this shape.
@@ -84,11 +97,24 @@ class Shape:
         raise NotAnAnswer(f"{where}: {error.message[:300]}" if where else error.message[:300])
 
 
-class Shapes:
-    """The shapes of schemas that were seen lately; a grader gives the same object each time."""
+def _asked(schema: Any, *, bounded: bool) -> Any:
+    """A schema as a server is sent it: with what a number is asked to be, or without, in place of what is taken."""
+    if isinstance(schema, Mapping):
+        if ASKED in schema:
+            return {"type": schema["type"], **(schema[ASKED] if bounded else {})}
+        return {key: _asked(inner, bounded=bounded) for key, inner in schema.items()}
+    return schema
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[int, Shape] = OrderedDict()
+
+class Shapes:
+    """The shapes of schemas that were seen lately; a grader gives the same object each time.
+
+    Args:
+        max_bytes: Memory of the shapes that are kept.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._known: BoundedCache[int, Shape] = BoundedCache(max_bytes)
 
     def of(self, schema: Mapping[str, Any]) -> Shape:
         """The shape of a schema.
@@ -103,7 +129,5 @@ class Shapes:
             shape = Shape(schema)
         except (ValueError, TypeError) as error:
             raise NotAnAnswer(f"the schema that was to be asked for is none: {error}") from None
-        self._known[id(schema)] = shape
-        if len(self._known) > COMPILED:
-            self._known.popitem(last=False)
+        self._known.put(id(schema), shape, shape.size)
         return shape

@@ -6,13 +6,15 @@ the vote. What is kept is the verdict and the name of the model that gave it, ne
 
 import json
 import logging
+import math
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runtime.judge.own_file import open_own
+from runtime.judge.own_file import name_of, open_own
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +22,12 @@ TRIM_TO = 0.9
 """Share of the size limit that is left when the oldest are removed."""
 TRIM_EVERY = 1_000
 """Verdicts written between two looks at the size."""
-BUSY_S = 2.0
+BUSY_S = 0.1
+"""Seconds to wait for another process that writes: whoever grades waits as well."""
+PAUSE_S = 60.0
+"""Seconds for which a file is left alone after it could not be used."""
+BUSY_PAUSE_S = 1.0
+"""The same after another process kept it for too long."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -30,24 +37,34 @@ CREATE TABLE IF NOT EXISTS verdicts (
 
 
 class VerdictCache:
-    """Verdicts by the digest of what was asked; a file that cannot be used is a cache that knows nothing."""
+    """Verdicts by the digest of what was asked; a file that cannot be used is a cache that knows nothing for a while."""
 
-    def __init__(self, path: Path, *, max_bytes: int, max_age_s: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        max_age_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Open nothing yet.
 
         Args:
             path: The file.
             max_bytes: Size of it, beyond which the oldest verdicts are removed; looked at now and then. 0 for no file.
             max_age_s: Seconds after which a verdict is not used any more.
+            clock: Gives seconds, by which a file is left alone.
         """
         self._path, self._max_bytes, self._max_age_s = path, max_bytes, max_age_s
         self._connection: sqlite3.Connection | None = None
         self._since_trim = TRIM_EVERY
-        self._broken = max_bytes == 0
+        self._closed = max_bytes == 0
+        self._clock = clock
+        self._paused_until = self._line_at = -math.inf
 
     def get(self, key: bytes) -> tuple[Any, str] | None:
         """The output and the model of a verdict; None when it is not there, or too old."""
-        if self._broken:
+        if self._is_left_alone():
             return None
         try:
             row = (
@@ -65,7 +82,7 @@ class VerdictCache:
 
     def put(self, key: bytes, output: object, model: str) -> None:
         """Remember a verdict, at once: a process that is killed a moment later need not pay for it again."""
-        if self._broken:
+        if self._is_left_alone():
             return
         text = json.dumps(output, separators=(",", ":"))
         self._since_trim += 1
@@ -85,7 +102,7 @@ class VerdictCache:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        self._broken = True
+        self._closed = True
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -114,11 +131,23 @@ class VerdictCache:
             (too_many,),
         )
 
+    def _is_left_alone(self) -> bool:
+        return self._closed or self._clock() < self._paused_until
+
     def _give_up(self, error: Exception) -> None:
-        """Go on without: a full disk or a broken file must not stop a training run."""
-        logger.warning("the cache of verdicts %s cannot be used and is left alone: %s", self._path, error)
-        self._broken = True
-        if self._connection is not None:
+        """Go on without for a while: a full disk, a locked or a broken file must not stop a training run."""
+        now, name = self._clock(), name_of(error)
+        is_busy = name.startswith("SQLITE_BUSY")
+        self._paused_until = now + (BUSY_PAUSE_S if is_busy else PAUSE_S)
+        if now - self._line_at >= PAUSE_S:
+            self._line_at = now
+            logger.warning(
+                "the cache of verdicts %s cannot be used and is left alone for a while: %s (%s)",
+                self._path,
+                error,
+                name,
+            )
+        if self._connection is not None and not is_busy:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None

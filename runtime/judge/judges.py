@@ -73,7 +73,7 @@ class Judges:
             max_bytes=settings.judge_cache_mb << 20,
             max_age_s=settings.judge_cache_days * 86_400,
         )
-        self._shapes = Shapes()
+        self._shapes = Shapes(settings.cache_bytes("schemas"))
         self._flights: Flights[_Answer] = Flights(_for_another)
 
     def seen_by(self, *, vote: int = 0, client: str = "") -> Judge:

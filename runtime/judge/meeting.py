@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from graders import ConfigurationError, FailureKind
 from runtime.judge.failures import NoVerdict
-from runtime.judge.own_file import open_own
+from runtime.judge.own_file import name_of, open_own
 from runtime.judge.purse import Account, Price
 
 TOLERANCE_S = 0.05
@@ -182,8 +182,12 @@ class _Sqlite:
     def _execute(self, statement: str, values: _Values) -> Any:
         if self._connection is None:
             connection = open_own(self._path, busy_s=BUSY_S)
-            for table in _TABLES:
-                connection.execute(table)
+            try:
+                for table in _TABLES:
+                    connection.execute(table)
+            except BaseException:
+                connection.close()
+                raise
             self._connection = connection
         return self._connection.execute(statement, values).fetchone()
 
@@ -281,7 +285,8 @@ def _account(row: Any) -> Account:
 
 def _cannot_meet(error: Exception) -> NoVerdict:
     return NoVerdict(
-        f"the judges' limits and budgets cannot be read (judge_store): {str(error).strip() or type(error).__name__}",
+        "the judges' limits and budgets cannot be read (judge_store): "
+        f"{str(error).strip() or 'no reason'} ({name_of(error)})",
         FailureKind.MODEL_GRADER_SERVER,
         "judge_store_unavailable",
         retryable=True,

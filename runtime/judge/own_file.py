@@ -1,5 +1,6 @@
 """A SQLite file that several processes write, and only its user reads."""
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -24,3 +25,11 @@ def open_own(path: Path, *, busy_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def name_of(error: Exception) -> str:
+    """What the system or SQLite calls an error, such as `ENOSPC` or `SQLITE_FULL`; the error's type where they do not."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return errno.errorcode.get(error.errno, str(error.errno))
+    name: str | None = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None)
+    return name or type(error).__name__

@@ -314,7 +314,8 @@ class ModelServer:
     def _following(self, question: Question, dialect: Dialect, error: _StatusError) -> Dialect | None:
         if error.is_too_long:
             return None
-        following = dialect.after(error.words)
+        bounded = question.shape is not None and question.shape.unbounded is not None
+        following = dialect.after(error.words, bounded=bounded)
         is_free = self.configuration.structure == "auto" and question.shape is not None
         return following if following and (is_free or following.structure == dialect.structure) else None
 

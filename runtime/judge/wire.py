@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from graders.contract import brief
+from graders.pattern import encodable
 from runtime.judge import failures
 from runtime.judge.answers import Shape
 from runtime.judge.configuration import Api
@@ -61,6 +62,7 @@ class Question:
         return Manner(
             self.api,
             self.shape is not None,
+            self.shape is not None and self.shape.unbounded is not None,
             self.has_limit,
             any(message.get("role") == "developer" for message in self.messages),
         )
@@ -71,6 +73,7 @@ class Manner(NamedTuple):
 
     api: Api
     has_shape: bool
+    has_bounds: bool
     has_limit: bool
     has_developer: bool
 
@@ -103,7 +106,7 @@ class Wire(NamedTuple):
 
 
 def encoded(data: Any) -> bytes:
-    """Plain data as JSON; half a character, which no encoding has, becomes a question mark.
+    """Plain data as JSON; a lone surrogate, which no encoding has, becomes U+FFFD.
 
     Raises:
         TypeError, ValueError, RecursionError: When it is not plain data.
@@ -111,7 +114,7 @@ def encoded(data: Any) -> bytes:
     try:
         return to_json(data)
     except ValueError:
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+        return encodable(json.dumps(data, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def _chat_body(question: Question, dialect: Dialect) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def _chat_body(question: Question, dialect: Dialect) -> dict[str, Any]:
     }
     shape = question.shape
     if shape is not None and dialect.structure == "schema":
-        json_schema = {"name": question.name, "schema": shape.schema, "strict": True}
+        json_schema = {"name": question.name, "schema": _schema(shape, dialect), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
     elif shape is not None and dialect.structure == "json":
         body["response_format"] = {"type": "json_object"}
@@ -144,7 +147,7 @@ def _responses_body(question: Question, dialect: Dialect) -> dict[str, Any]:
     }
     shape = question.shape
     if shape is not None and dialect.structure == "schema":
-        schema = {"name": question.name, "schema": shape.schema, "strict": True}
+        schema = {"name": question.name, "schema": _schema(shape, dialect), "strict": True}
         body["text"] = {"format": {"type": "json_schema", **schema}}
     elif shape is not None and dialect.structure == "json":
         body["text"] = {"format": {"type": "json_object"}}
@@ -157,6 +160,11 @@ def _responses_body(question: Question, dialect: Dialect) -> dict[str, Any]:
     return body
 
 
+def _schema(shape: Shape, dialect: Dialect) -> Mapping[str, Any]:
+    """The schema that a server is sent."""
+    return shape.asked if dialect.has_bounds or shape.unbounded is None else shape.unbounded
+
+
 def _asked(question: Question, dialect: Dialect) -> Sequence[Mapping[str, Any]]:
     """The messages; a server that takes no schema is told it in words.
 
@@ -164,7 +172,8 @@ def _asked(question: Question, dialect: Dialect) -> Sequence[Mapping[str, Any]]:
     """
     if question.shape is None or dialect.structure == "schema":
         return question.messages
-    words, (first, *others) = _IN_WORDS + question.shape.text, question.messages
+    words = _IN_WORDS + json.dumps(question.shape.asked, separators=(",", ":"))
+    first, *others = question.messages
     if first["role"] not in ("system", "developer"):
         return [{"role": "system", "content": words}, *question.messages]
     said = first["content"]

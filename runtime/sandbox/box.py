@@ -1,6 +1,7 @@
 """`LocalSandbox`: the place where foreign Python runs on this machine."""
 
 import asyncio
+import hashlib
 import json
 import logging
 import math
@@ -9,14 +10,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
 from graders import ConfigurationError, FailureKind, GradingError, Sandbox
 from graders.context import Isolation
-from runtime.sandbox.crew import Answer, Crew, Job, Overtaken, Turn, ask
-from runtime.sandbox.host import Host, unavailable
+from runtime.bounded_cache import ENTRY_BYTES, BoundedCache
+from runtime.sandbox.crew import Answer, Crew, Job, JobKey, Overtaken, Turn, ask
+from runtime.sandbox.host import Host
 from runtime.sandbox.images import Image, Images
 from runtime.sandbox.layers import FOREIGN, Level
 from runtime.sandbox.pool import ZygotePool
@@ -24,17 +26,20 @@ from runtime.sandbox.process import SandboxProcess
 from runtime.sandbox.programs import Programs
 from runtime.sandbox.room import Pace
 from runtime.sandbox.session import Session
-from runtime.sandbox.verdicts import ZygoteDied
 from runtime.sandbox.zygote import Shape
 from runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+ShapeKey: TypeAlias = tuple[str, int | None, str, int | None]
+
 ATTEMPTS = 2
-"""A zygote may die of something else than the grading that it was at; one that two zygotes died with is to blame."""
+"""A grading that the machine, or somebody outside, has stopped is done again once; then it is ungraded."""
+FORK = "fork"
+"""The layer of one process for each grading."""
 KEPT_CREWS = 32
-KEPT_SHAPES = 256
 KEPT_PACES = 1024
+"""Kinds of gradings whose usual time is remembered: some 200 bytes each."""
 
 
 class LocalSandbox:
@@ -53,7 +58,8 @@ class LocalSandbox:
 
         Args:
             settings: Limits, images, the least level.
-            without: Layers to leave out: for tests and for the doctor, which show what a layer is good for.
+            without: Layers to leave out: for tests and for the doctor, which show what a layer is good for. Without
+                `fork`, gradings of any source share processes where they are asked to.
             highest: The level that is tried first.
         """
         self._settings = settings
@@ -63,13 +69,16 @@ class LocalSandbox:
             processes=settings.sandbox_processes, output_bytes=settings.sandbox_output_mb << 20
         )
         self.images = Images(settings)
-        self.host = Host(self._pool, without=without, highest=highest)
-        self._programs = Programs(self._start_compiling)
-        self._shapes: dict[tuple[Image, int | None, tuple[str, ...], int | None], Shape] = {}
+        self._survey = asyncio.Lock()
+        self.host = Host(self._pool, without=without - {FORK}, highest=highest)
+        self._shares_any = FORK in without
+        self._programs = Programs(self._start_compiling, settings.cache_bytes("programs"))
+        self._shapes: BoundedCache[ShapeKey, Shape] = BoundedCache(settings.cache_bytes("shapes"))
         # two cores for as long as one grading may take, as published; a lasting process that has used it up is replaced
         self._cpu_seconds = math.ceil(2 * settings.python_timeout_s)
-        self._crews: OrderedDict[tuple[Job, Isolation], Crew] = OrderedDict()
-        self._paces: OrderedDict[Job, Pace] = OrderedDict()
+        self._crews: OrderedDict[tuple[JobKey, Isolation], Crew] = OrderedDict()
+        self._crew_bytes = settings.cache_bytes("crews")
+        self._paces: BoundedCache[JobKey, Pace] = BoundedCache(KEPT_PACES * ENTRY_BYTES)
 
     async def aclose(self) -> None:
         """End every process."""
@@ -126,7 +135,7 @@ class LocalSandbox:
         # equal rows are graded once
         distinct = {row: None for row in encoded if isinstance(row, bytes)}
         answers = dict(zip(distinct, await self._run(job, [*distinct], isolation, client), strict=True))
-        return [self._explained(answers[row] if isinstance(row, bytes) else row) for row in encoded]
+        return [await self._explained(answers[row] if isinstance(row, bytes) else row) for row in encoded]
 
     @asynccontextmanager
     async def process(
@@ -137,7 +146,7 @@ class LocalSandbox:
         async with self._pool.room(client):
             session = await self._session(found, memory_mb)
             try:
-                await session.send(role.encode())
+                session.send(role.encode())
                 yield SandboxProcess(session)
             finally:
                 session.release()
@@ -151,11 +160,13 @@ class LocalSandbox:
     ) -> list[Answer]:
         isolation = isolation or self._settings.python_isolation or "grading"
         # what a sample has executed in a process must not reach the next one, whatever the grader asks for
-        if isolation == "grading" or job.program.executes:
+        is_shared = job.program.unlisted is None or self._shares_any
+        if isolation == "grading" or not is_shared:
             return await self._apart(job, rows, client)
-        crew = self._crews.get((job, isolation))
+        key = job.key, isolation
+        crew = self._crews.get(key)
         if crew is None:
-            crew = self._crews[job, isolation] = Crew(
+            crew = self._crews[key] = Crew(
                 job,
                 lasting=isolation == "worker",
                 size=self._settings.sandbox_processes,
@@ -164,14 +175,19 @@ class LocalSandbox:
                 apart=self._apart,
             )
             await self._let_crews_go()
-        self._crews.move_to_end((job, isolation))
+        self._crews.move_to_end(key)
         return await (self._apart(job, rows, client) if crew.impure else crew.grade(rows))
 
     async def _let_crews_go(self) -> None:
-        """End the crews that were not asked for longest, when there are too many; those at work stay."""
-        idle = [key for key, crew in self._crews.items() if crew.is_idle]
-        for key in idle[: max(0, len(self._crews) - KEPT_CREWS)]:
-            await self._crews.pop(key).aclose()
+        """End the crews that were not asked for longest, when they are too many or keep too much; those at work stay."""
+        held = sum(crew.size for crew in self._crews.values())
+        newest = next(reversed(self._crews))
+        for key in [key for key, crew in self._crews.items() if crew.is_idle and key != newest]:
+            if len(self._crews) <= KEPT_CREWS and held <= self._crew_bytes:
+                break
+            crew = self._crews.pop(key)
+            held -= crew.size
+            await crew.aclose()
 
     async def _apart(self, job: Job, rows: Sequence[bytes], client: str = "") -> list[Answer]:
         """Grade each row in a process of its own."""
@@ -189,10 +205,10 @@ class LocalSandbox:
         return [answers[position] for position in range(len(rows))]
 
     async def _alone(self, job: Job, row: bytes, client: str) -> Answer:
-        pace = self._paces.setdefault(job, Pace())
-        self._paces.move_to_end(job)
-        if len(self._paces) > KEPT_PACES:
-            self._paces.popitem(last=False)
+        pace = self._paces.get(job.key)
+        if pace is None:
+            pace = Pace()
+            self._paces.put(job.key, pace, 0)
         overtaken = 0
         while True:  # the last turn is as long as a grading may take
             async with self._pool.room(client, overtaken=overtaken) as is_own:
@@ -213,7 +229,7 @@ class LocalSandbox:
             Overtaken: When its turn is over.
         """
         loop = asyncio.get_running_loop()
-        for _ in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 session = await self._start(job)
             except GradingError as error:
@@ -221,22 +237,22 @@ class LocalSandbox:
             began = loop.time()
             try:
                 answers, end = await ask(session, job, [row], begin=True, turn=turn)
-                return end or answers[0]
-            except ZygoteDied:
-                continue
             finally:
                 if pace is not None:
                     pace.note(loop.time() - began)
                 session.release()
-        return unavailable("python: the processes that others are made of ended with it, again and again")
+            answer = end or answers[0]
+            if attempt == ATTEMPTS or isinstance(answer, float) or not answer.failure.retryable:
+                return answer
+        raise AssertionError("the last attempt returns")
 
-    def _explained(self, answer: Answer) -> Answer:
+    async def _explained(self, answer: Answer) -> Answer:
         """A missing module's failure says which image has it."""
         if isinstance(answer, float) or answer.failure.details.get("type") != "ModuleNotFoundError":
             return answer
         failure = answer.failure
         module = failure.message.partition("No module named '")[2].partition("'")[0].partition(".")[0]
-        having = self.images.with_module(module)
+        having = await asyncio.to_thread(self.images.with_module, module)
         where = (
             f"image_tag {' or '.join(map(repr, having))} has it"
             if having
@@ -244,8 +260,15 @@ class LocalSandbox:
         )
         return GradingError.of(replace(failure, message=f"{failure.message}; {where}"))
 
+    async def _surveyed(self, image: Image) -> Image:
+        """An image whose packages are known; they are looked at in a thread, once."""
+        if not image.is_surveyed:
+            async with self._survey:
+                await asyncio.to_thread(image.survey)
+        return image
+
     async def _start(self, job: Job) -> Session:
-        image = self.images.find(job.program.image)
+        image = await self._surveyed(self.images.find(job.program.image))
         return await self._session(
             image, job.memory_mb, modules=image.loadable(job.program.imports), cpu_seconds=self._cpu_seconds
         )
@@ -261,19 +284,23 @@ class LocalSandbox:
         *,
         cpu_seconds: int | None = None,
     ) -> Session:
-        shape = self._shapes.get((image, memory_mb, modules, cpu_seconds))
+        await self._surveyed(image)
+        key = image.name, memory_mb, _digest_of(modules), cpu_seconds
+        shape = self._shapes.get(key)
         if shape is None:
             settings = self._settings
-            if len(self._shapes) >= KEPT_SHAPES:  # strangers say what memory and modules they want
-                self._shapes.clear()
-            shape = self._shapes[image, memory_mb, modules, cpu_seconds] = Shape(
+            shape = Shape(
                 str(image.python),
                 modules=modules,
                 visible=image.visible,
+                hidden=image.hidden,
+                absent=image.absent,
                 memory_mb=min(memory_mb or settings.python_memory_mb, settings.python_memory_mb),
                 disk_mb=settings.python_disk_mb,
                 cpu_seconds=cpu_seconds,
             )
+            # strangers say what memory and modules they want
+            self._shapes.put(key, shape, sum(100 + len(name) for name in modules))
         session = await self.host.session(shape, least=self._least)
         session.streams.kills = self.kills
         return session
@@ -286,6 +313,10 @@ class ClientsSandbox:
         self.check = sandbox.check
         self.grade = partial(sandbox.grade, client=client)
         self.process = partial(sandbox.process, client=client)
+
+
+def _digest_of(names: tuple[str, ...]) -> str:
+    return hashlib.blake2b("\0".join(names).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _encoded(row: tuple[Any, Any]) -> bytes | GradingError:

@@ -89,12 +89,15 @@ class Breed:
         async with self._first:  # many may ask at once, and one zygote answers them all
             if not self._living():
                 await self._add()
+        failed = ZygoteFailed("its zygotes end as soon as they are started")
         for zygote in self._living():
             try:
                 return zygote.fork(self._output_bytes)
-            except ZygoteFailed:
-                zygote.kill()
-        raise ZygoteFailed("its zygotes end as soon as they are started")
+            except ZygoteFailed as error:
+                failed = error
+                if not error.is_shortage:  # of which its other sessions know nothing
+                    zygote.kill()
+        raise failed
 
     def _living(self) -> list[Zygote]:
         """The zygotes that take sessions, those with the fewest first; the dead are cleared away."""
@@ -116,8 +119,9 @@ class Breed:
         for zygote in living[: max(0, AHEAD * len(living) - len(self._ready))]:
             try:
                 self._ready.append(zygote.fork(self._output_bytes))
-            except ZygoteFailed:
-                zygote.kill()
+            except ZygoteFailed as error:
+                if not error.is_shortage:
+                    zygote.kill()
 
     def _begin(self) -> None:
         """Start one more zygote, without waiting for it."""
@@ -131,5 +135,9 @@ class Breed:
             task.exception()  # the zygotes that there are go on, and who finds none starts one, and is told
 
     async def _add(self) -> None:
-        zygote = await Zygote.start(self._shape, self._make_group(self._shape))
+        try:
+            group = self._make_group(self._shape)
+        except OSError as error:
+            raise ZygoteFailed(f"it gets no control group: {error}", is_shortage=True) from error
+        zygote = await Zygote.start(self._shape, group)
         self._zygotes.append(zygote)

@@ -10,21 +10,26 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from graders import GradingError
-from graders.errors import CodeFailure
+from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.programs import Program
 from runtime.sandbox.session import Session, SessionEnded
-from runtime.sandbox.verdicts import ZygoteDied, ended, failure, reward_or_error, timed_out
+from runtime.sandbox.verdicts import ended, failure, out_of_time, reward_or_error
 
 logger = logging.getLogger(__name__)
 
 Answer: TypeAlias = float | GradingError
+JobKey: TypeAlias = tuple[str, float, int | None]
 
 BATCH = 64
 """Gradings that a process gets at once."""
-MAX_ANSWER = 8 << 20
+ONE_ANSWER = 192 << 10
+"""Bytes of one row's answer: an exception's message and traceback, each character escaped."""
+MAX_ANSWERS = 1 << 20
+"""Bytes of one frame of answers; it is read where other gradings wait meanwhile."""
 IDLE_SECONDS = 60.0
 WORKER_GRADINGS = 1_000
 """After so many a worker is replaced."""
@@ -47,6 +52,11 @@ class Job:
     timeout_s: float
     memory_mb: int | None
 
+    @property
+    def key(self) -> JobKey:
+        """Equal for jobs that do the same; it keeps no program alive."""
+        return self.program.digest, self.timeout_s, self.memory_mb
+
     def begin(self) -> tuple[bytes, bytes, bytes]:
         """The first frames of a process that is to do it."""
         return b"grade", self.program.code, self.program.source
@@ -64,6 +74,15 @@ class Turn:
     seconds: float
     is_over: Callable[[], bool]
 
+    def look(self) -> None:
+        """See whether it is over.
+
+        Raises:
+            Overtaken: When it is.
+        """
+        if self.is_over():
+            raise Overtaken
+
 
 class Overtaken(Exception):
     """A grading was stopped because others wait; it is to be begun again."""
@@ -71,7 +90,7 @@ class Overtaken(Exception):
 
 async def ask(
     session: Session, job: Job, rows: Sequence[bytes], *, begin: bool = False, turn: Turn | None = None
-) -> tuple[list[Answer], CodeFailure | None]:
+) -> tuple[list[Answer], GradingError | None]:
     """Have a process do some gradings.
 
     Args:
@@ -86,47 +105,26 @@ async def ask(
 
     Raises:
         Overtaken: When its turn is over; the process is killed.
-        ZygoteDied: When the process ended with its zygote.
     """
     number = secrets.randbits(62)
     answers: list[Answer] = []
     request = b'{"number":%d,"rows":[%b]}' % (number, b",".join(rows))
-    await session.send(*(job.begin() if begin else ()), request)
+    session.send(*(job.begin() if begin else ()), request)
+    receive = partial(session.receive, min(MAX_ANSWERS, ONE_ANSWER * len(rows)))
+    pause, look = (None, None) if turn is None else (turn.seconds, turn.look)
     try:
         while len(answers) < len(rows):
-            body = await _frame(session, job.timeout_s, turn)
+            body = await session.within(job.timeout_s, receive, pause=pause, look=look)
             told = _answers(body, number, len(rows) - len(answers))
             if told is None:
                 session.kill()
                 return answers, failure("protocol", "it answered what it was not asked", session.streams)
             answers += [reward_or_error(answer, session.streams) for answer in told]
-    except TimeoutError:
-        session.kill()
-        return answers, timed_out(job.timeout_s, session.streams)
+    except OutOfTime as end:
+        return answers, out_of_time(job.timeout_s, end, session.streams)
     except SessionEnded as end:
         return answers, ended(session, end)
     return answers, None
-
-
-async def _frame(session: Session, timeout_s: float, turn: Turn | None) -> bytes:
-    """The next frame of a process.
-
-    Raises:
-        TimeoutError: When it has not come within its time.
-        Overtaken: When its turn is over before.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + timeout_s
-    while turn is not None and loop.time() + turn.seconds < until:
-        try:
-            async with asyncio.timeout(turn.seconds):
-                return await session.receive(MAX_ANSWER)
-        except TimeoutError:
-            if turn.is_over():
-                session.kill()
-                raise Overtaken from None
-    async with asyncio.timeout_at(until):
-        return await session.receive(MAX_ANSWER)
 
 
 def _answers(body: bytes, number: int, most: int) -> list[object] | None:
@@ -196,6 +194,11 @@ class Crew:
         self.impure = False
 
     @property
+    def size(self) -> int:
+        """Bytes of the program that it keeps."""
+        return self._job.program.size
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nobody works."""
         return not self._waiting and self._idle == len(self._members)
@@ -250,20 +253,13 @@ class Crew:
 
     async def _begin(self) -> Session:
         session = await self._start(self._job)
-        try:
-            await session.send(*self._job.begin())
-        except BaseException:
-            session.release()
-            raise
+        session.send(*self._job.begin())
         return session
 
     async def _batch(self, session: Session, taken: list[tuple[Order, int]]) -> bool:
         """Have a process do a batch; False when it must not be used again."""
         rows = [order.rows[position] for order, position in taken]
-        try:
-            answers, end = await ask(session, self._job, rows)
-        except ZygoteDied:
-            answers, end = [], failure("signal", "its zygote died", session.streams)
+        answers, end = await ask(session, self._job, rows)
         failed = end is not None or any(isinstance(answer, GradingError) for answer in answers)
         for (order, position), answer in zip(taken, answers, strict=False):
             order.answer(position, answer)
@@ -308,8 +304,6 @@ class Crew:
                 return
             try:
                 answers, _ = await ask(session, self._job, [row for row, _ in done])
-            except ZygoteDied:
-                return
             finally:
                 session.release()
         for (_, before), again in zip(done, answers, strict=False):

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from graders import FailureKind, GradingError
-from runtime.sandbox.layers import Level
+from runtime.sandbox.layers import FOREIGN, Level
 from runtime.sandbox.pool import ZygotePool
 from runtime.sandbox.session import Session
 from runtime.sandbox.zygote import Shape, Zygote, ZygoteFailed
+from runtime.shortage import infrastructure_failure
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,9 @@ async def reach(highest: Level = Level.FULL, without: frozenset[str] = frozenset
     Args:
         highest: The level that is tried first.
         without: Layers to leave out.
+
+    Raises:
+        ZygoteFailed: When the machine is short of descriptors, memory or processes, which says nothing about its level.
     """
     if sys.platform != "linux":
         none = ZygoteFailed(f"{platform.system()} has none of its layers")
@@ -65,6 +69,8 @@ async def reach(highest: Level = Level.FULL, without: frozenset[str] = frozenset
         try:
             return Reached(level, await held(level.layers - without), refused)
         except ZygoteFailed as error:
+            if error.is_shortage:
+                raise
             refused[level] = error
     return Reached(Level.NONE, frozenset(), refused)
 
@@ -79,7 +85,7 @@ async def held(layers: frozenset[str]) -> frozenset[str]:
         try:
             zygote = await Zygote.start(trial_shape(layers))
         except ZygoteFailed as error:
-            if error.layer or attempt == ATTEMPTS - 1:
+            if error.layer or error.is_shortage or attempt == ATTEMPTS - 1:
                 raise
             continue
         await zygote.aclose()
@@ -114,15 +120,26 @@ class Host:
         self.reached: Reached | None = None
 
     async def find(self) -> Reached:
-        """What this machine reaches."""
+        """What this machine reaches.
+
+        A process that ended without naming a layer may have been killed from outside, or have found the machine short of
+        something: where no level for code of others is reached for such a reason, it is found out anew the next time.
+
+        Raises:
+            ZygoteFailed: When the machine is short of what it takes to find out.
+        """
         async with self._finding:
             if self.reached is None:
-                self.reached = await reach(self._highest, self._without)
+                reached = await reach(self._highest, self._without)
+                tried = [error for level, error in reached.refused.items() if level <= self._highest]
+                if reached.level < FOREIGN and not all(error.layer for error in tried):
+                    return reached
+                self.reached = reached
                 for level, error in self.reached.refused.items():
                     if level > self._highest:
                         continue
                     logger.warning("isolation of level %s is not reached here: %s", level.value, error)
-        return self.reached
+            return self.reached
 
     async def session(self, shape: Shape, *, least: Level) -> Session:
         """A process as locked as this machine can.
@@ -134,7 +151,10 @@ class Host:
         Raises:
             GradingError: `sandbox_unavailable`, caused by infrastructure, saying what is missing and the remedy.
         """
-        reached = self.reached or await self.find()
+        try:
+            reached = self.reached or await self.find()
+        except ZygoteFailed as error:
+            raise _short(error) from error
         if reached.level < least:
             raise _below(reached, least)
         wanted = replace(shape, layers=reached.level.layers - self._without)
@@ -144,10 +164,15 @@ class Host:
                 return await self._pool.session(wanted)
             except ZygoteFailed as error:
                 failed = error
+                if error.is_shortage:
+                    raise _short(error) from error
                 if error.layer:
                     break
         # never at a lower level than the machine's: what is wrong is this interpreter or its paths
-        raise unavailable(f"no process of {shape.python} can be locked as others are: {failed}")
+        message = f"no process of {shape.python} can be locked as others are: {failed}"
+        if failed is not None and not failed.layer:  # killed from outside, perhaps
+            raise infrastructure_failure(message, "sandbox_unavailable")
+        raise unavailable(message)
 
 
 def _below(reached: Reached, least: Level) -> GradingError:
@@ -159,6 +184,12 @@ def _below(reached: Reached, least: Level) -> GradingError:
     return unavailable(
         f"code of others needs isolation of level {least.value}, this machine reaches level {reached.level.value}: {why}; "
         f"remedy: {REMEDIES.get(layer, OTHERWISE)}"
+    )
+
+
+def _short(error: ZygoteFailed) -> GradingError:
+    return infrastructure_failure(
+        f"no process for code of others can be started now: {error}", "sandbox_unavailable"
     )
 
 

@@ -73,6 +73,34 @@ class Image:
         """Paths that its sources see besides modules: data files, among them NLTK's, of a virtual environment."""
         return (str(self.directory / "share"),) if (self.directory / "pyvenv.cfg").exists() else ()
 
+    def survey(self) -> None:
+        """Look at all of its packages now: with hundreds of them that takes a second, which no event loop has."""
+        _ = self.hidden, self.absent, self.modules
+
+    @property
+    def is_surveyed(self) -> bool:
+        """Whether `survey` has nothing left to do."""
+        return vars(self).keys() >= {"hidden", "absent", "modules"}
+
+    @cached_property
+    def hidden(self) -> tuple[str, ...]:
+        """Paths that its sources do not see: our own packages, and what says where they were installed from."""
+        return tuple(
+            sorted({str(ours.locate_file(part)) for ours in self._ourselves for part in _tops(ours)})
+        )
+
+    @cached_property
+    def absent(self) -> tuple[str, ...]:
+        """Modules that its sources do not find: our own."""
+        return tuple(sorted({name for ours in self._ourselves for name in _modules(ours)}))
+
+    @cached_property
+    def _ourselves(self) -> list[Distribution]:
+        """Where we are installed in it ourselves."""
+        return [
+            found for found in distributions(path=self._paths) if canonicalize_name(found.name) == OURSELVES
+        ]
+
     @cached_property
     def version(self) -> str:
         """Of its interpreter.
@@ -212,6 +240,11 @@ def expanded(directory: Path) -> Path:
 def how_to_build(name: str) -> str:
     """The command that makes an image."""
     return f"graders images build {name}" + ("" if name in PUBLISHED else " --requirements FILE")
+
+
+def _tops(found: Distribution) -> set[str]:
+    """The files and directories of a distribution that stand beside other packages'."""
+    return {file.parts[0] for file in found.files or () if file.parts[0] not in {"..", "__pycache__"}}
 
 
 def _modules(found: Distribution) -> frozenset[str]:

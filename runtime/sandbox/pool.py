@@ -134,6 +134,6 @@ class ZygotePool:
         each = ((shape.memory_mb + shape.disk_mb) << 20) + 2 * self._output_bytes
         return self._cgroups.make(
             memory_bytes=ZYGOTE_BYTES + (self._processes + GUESTS + AHEAD) * each,
-            processes=ZYGOTE_PROCESSES + THREADS,
+            processes=ZYGOTE_PROCESSES + (self._processes + GUESTS + AHEAD) * THREADS,
             processors=self._processes,
         )

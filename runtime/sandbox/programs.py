@@ -1,19 +1,19 @@
 """Sources of Python graders, compiled once in the sandbox and kept."""
 
-import asyncio
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
+from graders import GradingError
 from graders.errors import CodeFailure
-from runtime.sandbox.host import unavailable
+from runtime.bounded_cache import BoundedCache
+from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.session import Session, SessionEnded
-from runtime.sandbox.verdicts import ZygoteDied, ended, timed_out
+from runtime.sandbox.verdicts import ended, out_of_time
 
 COMPILE_SECONDS = 30.0
-KEPT = 256
 MAX_ANSWER = 1 << 20
 MAX_CODE = 16 << 20
 
@@ -28,7 +28,7 @@ class Program:
         source: Its text.
         code: Its code, marshalled: only ever read by sandboxed processes.
         imports: Modules that it imports somewhere.
-        executes: Whether it may execute text, such as a sample, as code.
+        unlisted: The first thing in its text that is not known to be harmless, with its line: its gradings share no process.
         problem: What is wrong with it; it has no code then.
     """
 
@@ -37,17 +37,32 @@ class Program:
     source: bytes
     code: bytes = b""
     imports: tuple[str, ...] = ()
-    executes: bool = False
+    unlisted: str | None = None
     problem: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        texts = (*self.imports, self.unlisted or "", self.problem or "")
+        return len(self.source) + len(self.code) + sum(100 + 4 * len(text) for text in texts)
 
 
 class Programs:
-    """Compiles sources, and keeps those that were used last."""
+    """Compiles sources, and keeps those that were used last.
 
-    def __init__(self, start: Callable[[str | None], Awaitable[Session]]) -> None:
-        """Take where to compile: a function that gives a fresh process of an image."""
+    Args:
+        start: Where to compile: gives a fresh process of an image.
+        max_bytes: Memory of the programs that are kept.
+    """
+
+    def __init__(self, start: Callable[[str | None], Awaitable[Session]], max_bytes: int) -> None:
         self._start = start
-        self._kept: OrderedDict[str, Program] = OrderedDict()
+        self._kept: BoundedCache[str, Program] = BoundedCache(max_bytes)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the programs that are kept."""
+        return self._kept.held
 
     async def get(self, source: str, image: str | None) -> Program:
         """The compiled source; what is wrong with it is in `problem`.
@@ -57,42 +72,33 @@ class Programs:
         """
         text = source.encode(errors="surrogatepass")
         digest = hashlib.blake2b(repr(image).encode() + text, digest_size=16).hexdigest()
-        if digest not in self._kept:
+        program = self._kept.get(digest)
+        if program is None:
             try:
                 program = await self._compile(digest, text, image)
-            except (ZygoteDied, CodeFailure):
+            except GradingError:
                 try:
                     program = await self._compile(digest, text, image)
-                except ZygoteDied:
-                    raise unavailable(
-                        "python: its source cannot be compiled: the zygotes end as it begins"
-                    ) from None
                 except CodeFailure as error:
-                    # a source can crash the compiler; it is not kept, for a process may also be killed from outside
+                    # a source can crash the compiler; it is not kept, for memory may also have been short
                     return Program(digest, image, text, problem=f"it cannot be compiled: {error}")
-            self._kept[digest] = program
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(digest)
-        return self._kept[digest]
+            self._kept.put(digest, program, program.size)
+        return program
 
     async def _compile(self, digest: str, text: bytes, image: str | None) -> Program:
         session = await self._start(image)
         try:
-            async with asyncio.timeout(COMPILE_SECONDS):
-                return await self._converse(session, digest, text, image)
-        except TimeoutError:
-            raise timed_out(COMPILE_SECONDS, session.streams) from None
+            session.send(b"compiling", text)
+            told = json.loads(await session.within(COMPILE_SECONDS, partial(session.receive, MAX_ANSWER)))
+            if "problem" in told:
+                return Program(digest, image, text, problem=str(told["problem"]))
+            imports = tuple(name for name in told["imports"] if isinstance(name, str))
+            code = await session.within(COMPILE_SECONDS, partial(session.receive, MAX_CODE))
+            unlisted = None if told["unlisted"] is None else str(told["unlisted"])
+            return Program(digest, image, text, code, imports, unlisted=unlisted)
+        except OutOfTime as end:
+            raise out_of_time(COMPILE_SECONDS, end, session.streams) from None
         except SessionEnded as end:
             raise ended(session, end) from None
         finally:
             session.release()
-
-    async def _converse(self, session: Session, digest: str, text: bytes, image: str | None) -> Program:
-        await session.send(b"compiling", text)
-        told = json.loads(await session.receive(MAX_ANSWER))
-        if "problem" in told:
-            return Program(digest, image, text, problem=str(told["problem"]))
-        imports = tuple(name for name in told["imports"] if isinstance(name, str))
-        code = await session.receive(MAX_CODE)
-        return Program(digest, image, text, code, imports, executes=bool(told["executes"]))

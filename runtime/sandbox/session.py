@@ -4,11 +4,17 @@ import asyncio
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
 
-from runtime.sandbox.inside.channel import HEADER, MAX_FRAME
-from runtime.sandbox.inside.kernel import sealed_memfd
+from runtime.frame_stream import FrameStream, FrameTooLong, StreamEnded
+from runtime.sandbox.clock import Lateness, ProcessClock
+from runtime.sandbox.inside.channel import MAX_FRAME
+from runtime.sandbox.inside.kernel import sealable_memfd, sealed_memfd
+
+Answer = TypeVar("Answer")
 
 END_SECONDS = 1.0
 """How long a process that has closed its channel has to end by itself."""
@@ -31,6 +37,8 @@ class SessionEnded(Exception):
 class Streams:
     """The supervisor's view of a process's standard streams: files in memory of a size that cannot grow.
 
+    Making them raises `OSError` when the machine has no memory or descriptors for them.
+
     A process that writes more than fits gets an error from its own write, and neither blocks nor fills anything.
 
     Attributes:
@@ -42,9 +50,13 @@ class Streams:
         self.limit = limit
         self.kills: Counter[str] = Counter()
         self._is_lost = False
-        self.stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
-        self.stdout = sealed_memfd("stdout", limit, writable=True)
-        self.stderr = sealed_memfd("stderr", limit, writable=True)
+        with ExitStack() as opened:  # one that cannot be made takes the others with it
+            self.stdin = sealable_memfd("stdin")  # sealed inside, before anything foreign runs
+            opened.callback(os.close, self.stdin)
+            self.stdout = sealed_memfd("stdout", limit, writable=True)
+            opened.callback(os.close, self.stdout)
+            self.stderr = sealed_memfd("stderr", limit, writable=True)
+            opened.pop_all()
 
     @property
     def full(self) -> bool:
@@ -77,42 +89,76 @@ class Streams:
         return min(os.lseek(descriptor, 0, os.SEEK_CUR), self.limit)
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a process had used when it ended, by its zygote's word.
+
+    Attributes:
+        cpu_seconds: Processor time.
+        memory_bytes: The most memory that it held.
+    """
+
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a process may use.
+
+    Attributes:
+        cpu_seconds: Processor time; None for no limit.
+        memory_bytes: Address space; None for no limit.
+    """
+
+    cpu_seconds: int | None = None
+    memory_bytes: int | None = None
+
+
 class Session:
     """One child of a zygote.
 
     Attributes:
-        number: Its number in its zygote.
+        clock: The time that it has had.
+        allowed: Its limits.
+        used: What it had used when it ended.
         ended: Resolved with its exit status when it has been reaped; with None when its zygote ended.
+        is_ready: Whether it was seen to be locked: before that, nothing foreign has run in it.
         broken: What it did with its channel that it should not have; empty when nothing.
+        unreadable: The error with which its socket failed here, through no doing of its own.
     """
 
     def __init__(
-        self, number: int, ours: socket.socket, streams: Streams, kill: Callable[[int], None]
+        self,
+        ours: socket.socket,
+        streams: Streams,
+        kill: Callable[[], None],
+        lateness: Lateness,
+        allowed: Allowed = Allowed(),  # it never changes
     ) -> None:
-        self.number, self.streams = number, streams
-        self._socket, self._kill = ours, kill
-        self._loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[int | None] = self._loop.create_future()
-        self._received = bytearray()
+        self.streams, self.allowed = streams, allowed
+        self._kill = kill
+        if hasattr(socket, "SO_PASSCRED"):
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._stream = FrameStream(ours)
+        self.clock = ProcessClock(lateness)
+        self.ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self.used = Used()
+        self.is_ready = False
         self.broken = ""
+        self.unreadable: OSError | None = None
+        self._broken_since: float | None = None
 
-    async def send(self, *bodies: bytes) -> None:
-        """Send frames; to a process that is gone nothing is sent: `receive` says so."""
-        data = b"".join(part for body in bodies for part in (len(body).to_bytes(HEADER, "big"), body))
-        try:
-            sent = self._socket.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return
-        if sent < len(data):
-            try:
-                await self._loop.sock_sendall(self._socket, memoryview(data)[sent:])
-            except OSError:
-                return
+    def send(self, *bodies: bytes) -> None:
+        """Send frames, as far as the socket takes them now: the rest goes while somebody waits for an answer."""
+        self._stream.send(*bodies)
+
+    def send_whole(self, *parts: bytes) -> None:
+        """Send one frame that is given in parts; otherwise like `send`."""
+        self._stream.send_whole(*parts)
 
     async def receive(self, limit: int = MAX_FRAME) -> bytes:
-        """The body of the next frame.
+        """The body of the next frame; a wait that is given up loses nothing.
 
         Args:
             limit: The longest frame that is accepted; a longer one is refused unread.
@@ -120,42 +166,72 @@ class Session:
         Raises:
             SessionEnded: When the process has ended, or sent what is no frame; it is killed then.
         """
-        received = self._received
-        while len(received) < HEADER or len(received) < HEADER + int.from_bytes(received[:HEADER], "big"):
-            if len(received) >= HEADER and int.from_bytes(received[:HEADER], "big") > limit:
-                self.broken = "it announced an answer that is too long"
-                self.kill()
-                raise SessionEnded(await asyncio.shield(self.ended))
-            try:
-                data = await self._loop.sock_recv(self._socket, 65_536)
-            except OSError:
-                data = b""
-            if not data:
-                return await self._break("it closed its channel")
-            received += data
-        length = int.from_bytes(received[:HEADER], "big")
-        body = bytes(received[HEADER : HEADER + length])
-        del received[: HEADER + length]
-        return body
+        try:
+            await self._greet()
+            return await self._stream.receive(limit)
+        except FrameTooLong:
+            self.broken = "it announced an answer that is too long"
+            self.kill()
+            raise SessionEnded(await asyncio.shield(self.ended)) from None
+        except StreamEnded as end:
+            return await self._break("it closed its channel", end.error)
 
-    async def _break(self, why: str) -> NoReturn:
+    async def finish(self) -> int | None:
+        """Wait until the process ends by itself; gives `ended`."""
+        try:
+            await self._greet()
+            await self._stream.flush()
+        except StreamEnded as end:
+            self.unreadable = end.error
+        return await asyncio.shield(self.ended)
+
+    async def within(
+        self,
+        seconds: float,
+        attempt: Callable[[], Awaitable[Answer]],
+        *,
+        pause: float | None = None,
+        look: Callable[[], None] | None = None,
+    ) -> Answer:
+        """Wait for an answer until the process has had so much time; see `ProcessClock.within`.
+
+        Raises:
+            OutOfTime: When it has not answered; it is killed then.
+        """
+        try:
+            return await self.clock.within(seconds, attempt, pause=pause, look=look)
+        except BaseException:
+            self.kill()
+            raise
+
+    async def _greet(self) -> None:
+        """Wait until it is locked and ready: its clock starts then."""
+        if not self.is_ready:
+            self.clock.begin(await self._stream.hello())
+            self.is_ready = True
+
+    async def _break(self, why: str, error: OSError | None) -> NoReturn:
         """End a process that gives no more frames.
 
         Raises:
             SessionEnded: With how it ended by itself, if it did.
         """
+        loop = asyncio.get_running_loop()
+        if self._broken_since is None:
+            self._broken_since = loop.time()
         try:
-            async with asyncio.timeout(END_SECONDS):
+            async with asyncio.timeout_at(self._broken_since + END_SECONDS):
                 await asyncio.shield(self.ended)
         except TimeoutError:
-            self.broken = why
-            self.kill()
+            if not self.clock.has_exited():  # otherwise its zygote has not come round to say so
+                self.broken, self.unreadable = why, error
+                self.kill()
         raise SessionEnded(await asyncio.shield(self.ended))
 
     def kill(self) -> None:
         """End the process; `ended` tells when it is gone."""
         if not self.ended.done():
-            self._kill(self.number)
+            self._kill()
 
     def release(self) -> None:
         """End the process, and let go of its descriptors when it is gone."""
@@ -166,5 +242,5 @@ class Session:
         self.ended.add_done_callback(self._discard)
 
     def _discard(self, _: object = None) -> None:
-        self._socket.close()
+        self._stream.close()
         self.streams.close()

@@ -8,49 +8,81 @@ from typing import Any
 
 from graders import FailureKind, GradingError
 from graders.errors import CodeFailure, CodeFailureReason
+from runtime.sandbox.clock import OutOfTime
+from runtime.sandbox.inside.records import REFUSED
 from runtime.sandbox.session import Session, SessionEnded, Streams
+from runtime.shortage import infrastructure_failure
 
 _KINDS: Mapping[CodeFailureReason, FailureKind] = {"timeout": FailureKind.UNRESPONSIVE_REWARD}
 MAX_MESSAGE = 2_000
 
 
-class ZygoteDied(Exception):
-    """A process ended with its zygote: nothing is known of the grading, which may be done again."""
+MUCH = 0.75
+"""Of a limit: a process that the kernel killed while it held so much was killed for that."""
 
 
-def ended(session: Session, end: SessionEnded) -> CodeFailure:
-    """Why a process ended by itself.
+def ended(session: Session, end: SessionEnded) -> GradingError:
+    """Why a process ended before it had answered.
 
-    Raises:
-        ZygoteDied: When its zygote did.
+    Returns:
+        A `CodeFailure` where the code that ran in it can have brought its end about, and otherwise a failure of the
+        infrastructure, which is worth another try.
     """
-    if end.status is None:
-        raise ZygoteDied
     streams = session.streams
+    if (outside := _outside(session, end.status)) is not None:
+        return outside
+    status = end.status or 0
     if streams.full:
         return failure("output_limit", f"it wrote more than {streams.limit >> 20} MiB", streams)
     if session.broken:
         return failure("protocol", session.broken, streams)
-    code = os.waitstatus_to_exitcode(end.status)
+    code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return failure("exit", f"it exited with status {code} before it had answered", streams)
+    if -code == signal.SIGKILL:
+        return _killed(session)
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    if name == "SIGKILL":
-        return killed_from_outside(streams)
     return failure("signal", f"it was killed by {name}", streams)
 
 
-def killed_from_outside(streams: Streams) -> CodeFailure:
-    """The failure of a process that got a SIGKILL, which no process of the sandbox can send: the machine's doing."""
-    streams.lost("signal")
-    return CodeFailure(
-        "it was killed by SIGKILL, from outside of the sandbox; is the machine out of memory?",
-        reason="signal",
-        kind=FailureKind.PYTHON_GRADER_SERVER,
-        caused_by="infrastructure",
-        details=outputs(streams),
-        retryable=True,
-    )
+def _outside(session: Session, status: int | None) -> GradingError | None:
+    """The failure of a process whose end says nothing about the code that ran in it, if this is one."""
+    if status is None:
+        return lost("the process that others are forked from has ended", "sandbox_died", session.streams)
+    if status == REFUSED:
+        return lost("the machine has no room for one more process", "sandbox_unavailable", session.streams)
+    if session.unreadable is not None:
+        return lost(f"its channel failed: {session.unreadable}", "sandbox_died", session.streams)
+    if not session.is_ready:  # nothing foreign has run in it
+        return lost("it ended before it was ready", "sandbox_died", session.streams)
+    return None
+
+
+def _killed(session: Session) -> GradingError:
+    """The failure of a process that SIGKILL ended.
+
+    The code in it cannot send itself that signal: its system-call filter refuses it. The kernel sends it at the limit of
+    processor time and when memory runs out; otherwise it came from outside.
+    """
+    used, allowed, streams = session.used, session.allowed, session.streams
+    if allowed.cpu_seconds is not None and used.cpu_seconds >= MUCH * allowed.cpu_seconds:
+        return failure("timeout", f"it used up its {allowed.cpu_seconds} s of processor time", streams)
+    if allowed.memory_bytes is not None and used.memory_bytes >= MUCH * allowed.memory_bytes:
+        return failure("memory_limit", f"it was killed while it held {used.memory_bytes >> 20} MiB", streams)
+    return lost("it was killed from outside (SIGKILL)", "killed", streams)
+
+
+def lost(why: str, cause: str, streams: Streams) -> GradingError:
+    """The failure of a process that was stopped by the machine or from outside; counted."""
+    streams.lost(cause)
+    return infrastructure_failure(why, cause)
+
+
+def out_of_time(seconds: float, end: OutOfTime, streams: Streams) -> GradingError:
+    """The failure of a process that did not answer: its own where it had its time, otherwise the machine's."""
+    if end.is_certain:
+        return timed_out(seconds, streams)
+    return lost(f"the machine was too busy to give it its {seconds:g} s", "machine_busy", streams)
 
 
 def timed_out(seconds: float, streams: Streams) -> CodeFailure:

@@ -6,15 +6,18 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from graders.code_testing import comparison
+from runtime.frame_stream import FrameStream, StreamEnded
 from runtime.sandbox.cgroups import Cgroup
-from runtime.sandbox.inside.channel import HEADER
+from runtime.sandbox.clock import Lateness
 from runtime.sandbox.inside.records import ENDED, FORK, KILL, RECORD
-from runtime.sandbox.session import Session, Streams
+from runtime.sandbox.session import Allowed, Session, Streams, Used
+from runtime.shortage import SHORTAGES, is_shortage
 
 HOME = str(Path(__file__).parent)
 SHARED = {"comparison": comparison.__file__}
@@ -34,11 +37,12 @@ class ZygoteFailed(Exception):
 
     Attributes:
         layer: The layer that does not hold, where it is one.
+        is_shortage: Whether the machine is short of descriptors, memory or processes: it says nothing about what holds here.
     """
 
-    def __init__(self, why: str, layer: str = "") -> None:
+    def __init__(self, why: str, layer: str = "", *, is_shortage: bool = False) -> None:
         super().__init__(why)
-        self.layer = layer
+        self.layer, self.is_shortage = layer, is_shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Shape:
         layers: The layers that must hold.
         modules: Loaded before any session.
         visible: Paths that are shown besides the interpreter's own.
+        hidden: Paths among those that are shown, which are not to be.
+        absent: Modules that are not to be found.
         memory_mb: Address space of one process, in MiB.
         disk_mb: Size of its scratch, and of one file.
         cpu_seconds: Processor time of one session; None for no limit.
@@ -59,6 +65,8 @@ class Shape:
     layers: frozenset[str] = frozenset()
     modules: tuple[str, ...] = ()
     visible: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     memory_mb: int = 2048
     disk_mb: int = 1024
     cpu_seconds: int | None = None
@@ -73,6 +81,8 @@ class Shape:
                 "layers": sorted(self.layers),
                 "modules": self.modules,
                 "visible": self.visible,
+                "hidden": self.hidden,
+                "absent": self.absent,
                 "outside": OUTSIDE,
                 "memory_bytes": self.memory_mb << 20,
                 "disk_bytes": self.disk_mb << 20,
@@ -104,7 +114,9 @@ class Zygote:
         self.unloaded: Mapping[str, str] = {}
         self.sessions: dict[int, Session] = {}
         self._process, self._control = process, control
-        self._loop = asyncio.get_running_loop()
+        self._stream = FrameStream(control)
+        self._lateness = Lateness()
+        self._allowed = Allowed(shape.cpu_seconds, shape.memory_mb << 20)
         self._next = 0
         self._listening: asyncio.Task[None] | None = None
 
@@ -119,25 +131,7 @@ class Zygote:
         Raises:
             ZygoteFailed: When it cannot be made as it should be.
         """
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)  # noqa: FBT003
-        with theirs:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *(shape.python, "-I", "-c", _LAUNCH, HOME, str(theirs.fileno())),
-                    pass_fds=[theirs.fileno()],
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                    env=environment() if "environment" in shape.layers else dict(os.environ),
-                    start_new_session=True,
-                )
-            except OSError as error:
-                ours.close()
-                raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
-            except BaseException:
-                ours.close()
-                raise
+        process, ours = await _spawn(shape)
         zygote = cls(shape, process, ours, group)
         try:
             if group is not None:
@@ -147,21 +141,24 @@ class Zygote:
         except TimeoutError:
             await zygote.aclose()
             raise ZygoteFailed(f"it was not ready within {START_SECONDS:g} s") from None
+        except StreamEnded:
+            await zygote.aclose()
+            raise ZygoteFailed("it ended before it was ready") from None
         except OSError as error:
             await zygote.aclose()
-            raise ZygoteFailed(f"it ended before it was ready: {error}") from error
+            raise ZygoteFailed(
+                f"it ended before it was ready: {error}", is_shortage=is_shortage(error)
+            ) from error
         except BaseException:
             await zygote.aclose()
             raise
         return zygote
 
     async def _greet(self) -> None:
-        setup = self.shape.to_setup()
-        await self._loop.sock_sendall(self._control, len(setup).to_bytes(HEADER, "big") + setup)
-        header = await self._exactly(HEADER)
-        told = json.loads(await self._exactly(int.from_bytes(header, "big")))
+        self._stream.send(self.shape.to_setup())
+        told = json.loads(await self._stream.receive())
         if "failed" in told:
-            raise ZygoteFailed(told["why"], told["failed"])
+            raise ZygoteFailed(told["why"], told["failed"], is_shortage=told.get("errno") in SHORTAGES)
         self.layers, self.unloaded = frozenset(told["layers"]), told["unloaded"]
         self._listening = asyncio.create_task(self._listen())
 
@@ -177,28 +174,30 @@ class Zygote:
             output_bytes: How much it may write to its standard output, and to its standard error.
 
         Raises:
-            ZygoteFailed: When the zygote is gone, or its queue is full.
+            ZygoteFailed: When the zygote is gone, or the machine is short of what it takes.
         """
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)  # noqa: FBT003
-        streams = Streams(output_bytes)
-        self._next += 1
-        session = Session(self._next, ours, streams, self._kill)
-        with theirs:
-            descriptors = [theirs.fileno(), streams.stdin, streams.stdout, streams.stderr]
+        with ExitStack() as opened:
             try:
-                socket.send_fds(self._control, [RECORD.pack(FORK, session.number, 0)], descriptors)
+                ours, theirs = map(opened.enter_context, socket.socketpair())
+                streams = Streams(output_bytes)
+                opened.callback(streams.close)
+                descriptors = [theirs.fileno(), streams.stdin, streams.stdout, streams.stderr]
+                self._next += 1
+                socket.send_fds(self._control, [RECORD.pack(FORK, self._next, 0, 0, 0)], descriptors)
             except OSError as error:
-                session.ended.set_result(None)
-                session.release()
-                raise ZygoteFailed(f"the zygote takes no sessions: {error}") from error
-        self.sessions[session.number] = session
+                raise ZygoteFailed(
+                    f"the zygote takes no sessions: {error}", is_shortage=is_shortage(error)
+                ) from error
+            opened.pop_all()
+        theirs.close()
+        kill = partial(self._kill, self._next)
+        session = self.sessions[self._next] = Session(ours, streams, kill, self._lateness, self._allowed)
         return session
 
     def _kill(self, number: int) -> None:
         """Have a session killed; a zygote that does not even take the order is killed itself, with all its children."""
         try:
-            self._control.send(RECORD.pack(KILL, number, 0))
+            self._control.send(RECORD.pack(KILL, number, 0, 0, 0))
         except OSError:
             self.kill()
 
@@ -219,41 +218,70 @@ class Zygote:
         finally:
             if self._listening is not None:
                 await asyncio.wait({self._listening})
-            self._control.close()
+            self._stream.close()
             if self._group is not None:
                 self._group.remove()
 
     async def _listen(self) -> None:
         """Hear which sessions ended, until the zygote itself does: then all of them have."""
-        buffer = b""
         try:
-            while data := await self._loop.sock_recv(self._control, 4096):
-                buffer += data
-                while len(buffer) >= RECORD.size:
-                    letter, number, status = RECORD.unpack(buffer[: RECORD.size])
-                    buffer = buffer[RECORD.size :]
-                    if letter == ENDED:
-                        self._end(number, status)
-        except OSError:
+            while True:
+                letter, number, status, milliseconds, kibibytes = RECORD.unpack(
+                    await self._stream.exactly(RECORD.size)
+                )
+                if letter == ENDED:
+                    self._end(number, status, Used(milliseconds / 1000, kibibytes << 10))
+        except StreamEnded:
             pass
         finally:
             self.kill()
             for number in list(self.sessions):
-                self._end(number, None)
+                self._end(number, None, Used())
 
-    def _end(self, number: int, status: int | None) -> None:
+    def _end(self, number: int, status: int | None, used: Used) -> None:
         session = self.sessions.pop(number, None)
         if session is not None and not session.ended.done():
+            session.used = used
             session.ended.set_result(status)
 
-    async def _exactly(self, length: int) -> bytes:
-        data = b""
-        while len(data) < length:
-            part = await self._loop.sock_recv(self._control, length - len(data))
-            if not part:
-                raise ZygoteFailed("it ended before it was ready")
-            data += part
-        return data
+
+async def _spawn(shape: Shape) -> tuple[asyncio.subprocess.Process, socket.socket]:
+    """Start the process of a zygote, which waits for its first frame; gives it and the socket to it.
+
+    Raises:
+        ZygoteFailed: When it cannot be started.
+    """
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _short(error) from error
+    with theirs:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(shape.python, "-I", "-c", _LAUNCH, HOME, str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=environment() if "environment" in shape.layers else dict(os.environ),
+                start_new_session=True,
+            )
+        except Exception as error:
+            ours.close()
+            if is_shortage(error):
+                raise _short(error) from error
+            if isinstance(error, OSError):
+                raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
+            raise
+        except BaseException:
+            ours.close()
+            raise
+    return process, ours
+
+
+def _short(error: BaseException) -> ZygoteFailed:
+    """The failure of a zygote for which the machine has no descriptors, memory or processes."""
+    return ZygoteFailed(f"no process can be started: {error}", is_shortage=True)
 
 
 def environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from runtime.execute import execute
 from runtime.workers.calls import RemoteContext
 from runtime.workers.frames import (
     HEADER,
+    MAX_FRAME,
     FrameError,
     Message,
     encode,
@@ -123,11 +124,23 @@ def answer(channel: Channel, number: int, grader: Grader, results: list[GraderRe
         return
     try:
         channel.send({"done": number, "results": results_to_plain(results), "seconds": seconds})
+    except FrameError:
+        limit = MAX_FRAME // 2 // len(results)
+        sendable = [_sendable(grader, result, limit) for result in results]
+        channel.send({"done": number, "results": results_to_plain(sendable), "seconds": seconds})
+
+
+def _sendable(grader: Grader, result: GraderResult, limit: int) -> GraderResult:
+    """A result, or the grader's failure where it is not plain data or longer than so many bytes."""
+    try:
+        size = len(encode(results_to_plain([result])))
+        why = f"{size} bytes, more than the {limit} that a message has for it" if size > limit else None
     except FrameError as error:
-        failure = GradingError(
-            f"{grader.info.type}: the result is {error}", kind=FailureKind.PYTHON_GRADER_RUNTIME
-        )
-        channel.send({"done": number, "results": results_to_plain([grader.failed(failure)] * len(results))})
+        why = str(error)
+    if why is None:
+        return result
+    message = f"{grader.info.type}: the result is {why}"
+    return grader.failed(GradingError(message, kind=FailureKind.PYTHON_GRADER_RUNTIME))
 
 
 def is_bare(result: GraderResult) -> bool:

@@ -23,6 +23,10 @@ class FrameError(ValueError):
     """A frame is too long, or is not a JSON object."""
 
 
+class FrameTooLong(FrameError):
+    """A frame is longer than a frame may be."""
+
+
 def encode(data: object) -> bytes:
     """Plain data as JSON.
 
@@ -34,8 +38,13 @@ def encode(data: object) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise FrameError(f"not plain data: {error}") from error
     if len(body) > MAX_FRAME:
-        raise FrameError(f"{len(body)} bytes are more than the {MAX_FRAME} that a message may have")
+        raise FrameTooLong(too_long(len(body)))
     return body
+
+
+def too_long(length: int) -> str:
+    """What is wrong with a message of so many bytes."""
+    return f"{length} bytes are more than the {MAX_FRAME} that a message may have"
 
 
 def frame(body: bytes) -> bytes:
@@ -51,7 +60,7 @@ def frame_length(header: bytes) -> int:
     """
     (length,) = HEADER.unpack(header)
     if length > MAX_FRAME:
-        raise FrameError(f"{length} bytes are more than the {MAX_FRAME} that a message may have")
+        raise FrameError(too_long(length))
     return int(length)
 
 

@@ -53,15 +53,32 @@ class Job:
 
 @dataclass
 class Lane:
-    """The gradings that wait for one plugin type, and the tasks that work on them."""
+    """The gradings that wait for one plugin type, and the tasks that work on them.
+
+    Attributes:
+        workers: Tasks that take gradings.
+        leaving: Tasks that take no more, and have a process to end.
+    """
 
     waiting: Rota[Job] = field(default_factory=Rota)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     first: asyncio.Lock = field(default_factory=asyncio.Lock)
     workers: set["asyncio.Task[None]"] = field(default_factory=set)
+    leaving: set["asyncio.Task[None]"] = field(default_factory=set)
     idle: int = 0
     seconds: float = BATCH_SECONDS
     """Running mean of one grading's time."""
+
+    def leave(self) -> None:
+        """Note that the current task takes no more gradings: one that comes now is for another."""
+        if (task := asyncio.current_task()) in self.workers:
+            self.workers.discard(task)
+            self.leaving.add(task)
+
+    def forget(self, task: "asyncio.Task[None]") -> None:
+        """Note that a task has ended."""
+        self.workers.discard(task)
+        self.leaving.discard(task)
 
     def put(self, job: Job) -> None:
         """Let a grading wait; each client is served in turn."""

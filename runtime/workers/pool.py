@@ -9,9 +9,13 @@ import logging
 import math
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 from graders import (
+    CausedBy,
     Context,
+    Failure,
     FailureKind,
     Grader,
     GraderResult,
@@ -24,9 +28,9 @@ from runtime.execute import deadline_passed
 from runtime.sandbox.layers import Level
 from runtime.settings import Settings
 from runtime.workers.calls import answer_call
-from runtime.workers.frames import FrameError, Message, encode, results_from_plain
+from runtime.workers.frames import FrameError, FrameTooLong, Message, encode, results_from_plain
 from runtime.workers.lane import Job, Lane
-from runtime.workers.process import WorkerDied, WorkerProcess
+from runtime.workers.process import WorkerDied, WorkerProcess, WorkerUnavailable
 from runtime.workers.starter import HIGHEST, Starter
 
 logger = logging.getLogger(__name__)
@@ -34,6 +38,14 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 120.0
 ATTEMPTS = 2
 """A worker may die of something else than the grading it was at; a grading that two workers died of is to blame."""
+
+
+_TOO_MUCH = frozenset({"timeout", "memory_limit", "worker_exited"})
+"""Failures of a worker that a long or hostile text brings about in a built-in type."""
+_CONTROL = Sample("{}")
+"""What no built-in type takes long over."""
+_CONTROL_SECONDS = 1.0
+"""A control that takes longer says that the item, or the machine, is slow."""
 
 
 class WorkerPool:
@@ -52,8 +64,11 @@ class WorkerPool:
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._closed = False
 
-    async def prepare(self, grader: Grader) -> None:
+    async def prepare(self, grader: Grader) -> bool:
         """Start a first worker for a grader's type, unless there is one.
+
+        Returns:
+            Whether there is one; False when the machine is short of what it takes, which each grading will say.
 
         Raises:
             ConfigurationError: When the type needs what the operator does not allow.
@@ -62,12 +77,16 @@ class WorkerPool:
         lane = self._lane(grader, 0)
         async with lane.first:  # many may ask at once, and one worker answers them all
             if not lane.workers:
-                worker = await self._starter.start(grader)
+                try:
+                    worker = await self._starter.start(grader)
+                except WorkerUnavailable:
+                    return False
                 if self._closed:
                     await worker.kill()
                 self._employ(lane, grader, worker)
                 # a task that is cancelled before it has begun never ends its worker
                 await asyncio.sleep(0)
+        return True
 
     async def grade(
         self,
@@ -82,6 +101,9 @@ class WorkerPool:
     ) -> list[GraderResult]:
         """Grade in a worker; every failure is in the results.
 
+        A built-in type that takes too much time or memory is tried again on a harmless sample: when that can be graded,
+        the text was at fault, and the failure is the model's.
+
         Args:
             grader: What grades.
             samples: One sample, or those of a group.
@@ -92,13 +114,36 @@ class WorkerPool:
             depth: How many workers wait for this grading: each depth has lanes of its own, or a grader inside a grader
                 could wait for ever for the worker that waits for it.
         """
+        submit = partial(
+            self._submit, grader, item=item, deadline=deadline, context=context, client=client, depth=depth
+        )
+        results = await submit(samples)
+        failure = results[0].failure
+        if not grader.built_in or failure is None or not _takes_too_much(failure):
+            return results
+        (control,) = await submit([_CONTROL])
+        failed_too = control.failure is not None and control.failure.caused_by != "model"
+        if failed_too or control.execution_time > _CONTROL_SECONDS:
+            return results
+        blamed = GradingError(failure.message, caused_by="model", details=failure.details)
+        return [grader.failed(blamed, execution_time=results[0].execution_time)]
+
+    async def _submit(
+        self,
+        grader: Grader,
+        samples: list[Sample],
+        *,
+        item: Item,
+        deadline: float | None,
+        context: Context,
+        client: str,
+        depth: int,
+    ) -> list[GraderResult]:
         loop = asyncio.get_running_loop()
         try:
             row = encode([[sample.to_stored() for sample in samples], dict(item), context.trace_id])
         except FrameError as error:
-            return [grader.failed(GradingError(f"the row cannot be sent to a worker: it is {error}"))] * len(
-                samples
-            )
+            return [grader.failed(_not_sent(error, item))] * len(samples)
         job = Job(grader, len(samples), row, deadline, context, client, loop.create_future())
         lane = self._lane(grader, depth)
         lane.put(job)
@@ -111,7 +156,7 @@ class WorkerPool:
     async def aclose(self) -> None:
         """Kill every worker; what is unfinished is cancelled, and nothing new is begun."""
         self._closed = True
-        tasks = [task for lane in self._lanes.values() for task in lane.workers]
+        tasks = [task for lane in self._lanes.values() for task in (*lane.workers, *lane.leaving)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -137,7 +182,7 @@ class WorkerPool:
         self._refuse_when_closed()
         task = asyncio.create_task(self._work(lane, grader, worker))
         lane.workers.add(task)
-        task.add_done_callback(lane.workers.discard)
+        task.add_done_callback(lane.forget)
 
     async def _work(self, lane: Lane, grader: Grader, worker: WorkerProcess | None) -> None:
         """One member of a lane: takes gradings, and replaces its process when that was killed or died."""
@@ -155,10 +200,15 @@ class WorkerPool:
                     if worker is None:
                         await busy.kill()
         except Exception as error:
-            logger.exception("a worker for %s was given up", grader.type.name)
-            if len(lane.workers) == 1:  # the others, if there are any, do what waits
+            if isinstance(error, WorkerUnavailable):
+                logger.warning("no worker for %s can be started: %s", grader.type.name, error)
+            else:
+                logger.exception("a worker for %s was given up", grader.type.name)
+            lane.leave()
+            if not lane.workers:  # otherwise the others do what waits
                 _refuse_all(lane, error)
         finally:
+            lane.leave()
             if worker is not None:
                 await worker.stop()
 
@@ -191,7 +241,14 @@ class WorkerPool:
             if job.attempts < ATTEMPTS:
                 rest.appendleft(job)
             else:
-                job.fail(str(death), kind=FailureKind.PYTHON_GRADER_SERVER, details={"type": "worker_exited"})
+                from_outside = isinstance(death, WorkerDied) and death.from_outside
+                job.fail(
+                    str(death),
+                    kind=FailureKind.PYTHON_GRADER_SERVER,
+                    caused_by="infrastructure" if from_outside else "grader",
+                    details={"type": "killed" if from_outside else "worker_exited"},
+                    retryable=from_outside,
+                )
             return False
         finally:
             lane.put_back(rest)
@@ -205,13 +262,13 @@ class WorkerPool:
         limit = self._settings.grading_timeout_s
         until = started + limit
         try:
-            async with asyncio.timeout_at(_earlier(until, job.deadline)) as timer:
-                while "done" not in (message := await worker.receive()):
-                    called = loop.time()
-                    timer.reschedule(job.deadline)  # the graders that it calls have limits of their own
+            while "done" not in (message := await _receive_by(worker, _earlier(until, job.deadline))):
+                called = loop.time()
+                async with asyncio.timeout_at(
+                    job.deadline
+                ):  # the graders that it calls have limits of their own
                     await self._answer_call(worker, job, message)
-                    until += loop.time() - called
-                    timer.reschedule(_earlier(until, job.deadline))
+                until += loop.time() - called
         except TimeoutError:
             rest.popleft()
             if job.deadline is not None and loop.time() >= job.deadline:
@@ -235,6 +292,34 @@ class WorkerPool:
         worker.send({"reply": await answer_call(message, job.context, self._registry)})
 
 
+async def _receive_by(worker: WorkerProcess, until: float) -> Message:
+    """The next message of a worker; one that had come before the timer was noticed is in time.
+
+    Raises:
+        TimeoutError: When there is none by then.
+    """
+    try:
+        async with asyncio.timeout_at(until):
+            return await worker.receive()
+    except TimeoutError:
+        async with asyncio.timeout(0):
+            return await worker.receive()
+
+
+def _not_sent(error: FrameError, item: Item) -> GradingError:
+    """The failure of a row that cannot be sent: the model's, when the row is too long and its item alone is not."""
+    caused_by: CausedBy = "grader"
+    if isinstance(error, FrameTooLong):
+        with suppress(FrameError):
+            encode(dict(item))
+            caused_by = "model"
+    return GradingError(f"the row cannot be sent to a worker: {error}", caused_by=caused_by)
+
+
+def _takes_too_much(failure: Failure) -> bool:
+    return failure.caused_by == "grader" and failure.details.get("type") in _TOO_MUCH
+
+
 def _earlier(until: float, deadline: float | None) -> float:
     return until if deadline is None else min(until, deadline)
 
@@ -252,10 +337,7 @@ def _results(job: Job, number: int, message: Message) -> list[GraderResult]:
         raise FrameError("the worker answered what it was not asked")
     seconds = message.get("seconds")
     seconds = seconds if isinstance(seconds, float) and math.isfinite(seconds) else 0.0
-    try:
-        return [job.grader.complete(value, execution_time=seconds) for value in returned]
-    except GradingError as error:
-        return [job.grader.failed(error)] * job.size
+    return job.grader.complete_each(returned, execution_time=seconds)
 
 
 def _out_of_memory(result: GraderResult) -> bool:

@@ -11,14 +11,18 @@ from itertools import count
 from typing import Any
 
 from graders import Grader, PluginError, Registry
+from runtime.frame_stream import FrameStream, FrameTooLong, StreamEnded
 from runtime.settings import Settings
-from runtime.workers.frames import HEADER, Message, encode, frame, frame_length, unpack
+from runtime.shortage import SHORTAGES, is_shortage
+from runtime.workers.frames import MAX_FRAME, FrameError, Message, encode, too_long, unpack
 
 OUTPUT_KEPT = 8_192
 """Bytes of a worker's last output that are kept, to say why it died."""
 STOP_SECONDS = 2.0
 LOADED = 256
 """Graders that a worker keeps loaded."""
+LOADED_BYTES = 2 << 20
+"""Of their JSON, in all."""
 
 
 _LAUNCH = (
@@ -40,8 +44,21 @@ class LockRefused(PluginError):
         self.why = why
 
 
+class WorkerUnavailable(Exception):  # it says what is missing
+    """No worker can be started now: the machine is short of descriptors, memory or processes."""
+
+
 class WorkerDied(Exception):  # it says what happened
-    """The worker's process ended; the message says how."""
+    """The worker's process ended; the message says how.
+
+    Attributes:
+        from_outside: Whether it was killed by SIGKILL, which a locked plugin cannot send: somebody, or the kernel when memory
+            ran out, sent it.
+    """
+
+    def __init__(self, how: str, *, from_outside: bool = False) -> None:
+        super().__init__(how)
+        self.from_outside = from_outside
 
 
 class WorkerProcess:
@@ -50,14 +67,14 @@ class WorkerProcess:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        stream: FrameStream,
     ) -> None:
-        self._process, self._reader, self._writer = process, reader, writer
+        self._process, self._stream = process, stream
         self._kept = False  # whether the process is the keeper of one in a pid namespace
         self._output: deque[bytes] = deque()
         self._drain = asyncio.create_task(self._read_output())
         self._loaded: dict[Grader, int] = {}
+        self._loaded_bytes = 0
         self._numbers = count()
 
     @classmethod
@@ -76,24 +93,9 @@ class WorkerProcess:
             LockRefused: When it cannot be locked like this.
             PluginError: When the worker cannot import the plugin or load the grader, or is not ready in time.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            reader, writer = await asyncio.open_connection(sock=ours)
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", "-c", _LAUNCH, lock["home"], str(theirs.fileno())),
-                    pass_fds=[theirs.fileno()],
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    env=worker_environment(settings),
-                    start_new_session=True,
-                )
-            except BaseException:
-                writer.close()
-                raise
+        process, stream = await _spawn(settings, lock)
         # nothing is awaited between the process and the one who will kill it
-        worker = cls(process, reader, writer)
+        worker = cls(process, stream)
         entries = [[e.name, e.reference, e.distribution, e.version] for e in registry.values()]
         try:
             async with asyncio.timeout(settings.worker_start_timeout_s):
@@ -102,7 +104,14 @@ class WorkerProcess:
                 locked = await worker.receive()
                 worker._kept = "pid" in locked.get("layers", ())
                 hello = locked if "layers" not in locked else await worker.receive()
-        except (TimeoutError, WorkerDied) as error:
+        except WorkerDied as death:
+            await worker.kill()
+            if death.from_outside:
+                raise WorkerUnavailable(f"it was killed before it was ready: {death}") from None
+            raise PluginError(
+                f"grader type {grader.type.name!r} does not start in a worker: {death}"
+            ) from None
+        except TimeoutError as error:
             why = str(error) or f"it was not ready within {settings.worker_start_timeout_s:g} s"
             await worker.kill()
             raise PluginError(f"grader type {grader.type.name!r} does not start in a worker: {why}") from None
@@ -112,6 +121,8 @@ class WorkerProcess:
         if "failed" in hello:
             await worker.kill()
             if hello is locked:
+                if locked.get("errno") in SHORTAGES:
+                    raise WorkerUnavailable(f"the machine is short of something: {locked['why']}")
                 raise LockRefused(f"{locked['failed']}: {locked['why']}")
             raise PluginError(
                 f"grader type {grader.type.name!r} does not load in a worker: {hello['failed']}"
@@ -129,14 +140,22 @@ class WorkerProcess:
             The number that its answer will bear, `{"done": number, …}`; no other grading of this worker has it.
         """
         if grader not in self._loaded:
-            if len(self._loaded) >= LOADED:
-                self.send({"forget": True})
-                self._loaded.clear()
-            self._loaded[grader] = len(self._loaded)
-            self.send({"load": self._loaded[grader], "config": grader.config})
+            self._load(grader)
         number = next(self._numbers)
         self._write(b'{"number":%d,"grader":%d,"row":%b}' % (number, self._loaded[grader], row))
         return number
+
+    def _load(self, grader: Grader) -> None:
+        """Have the worker load a grader, and forget all others where they are too many, or too large with it."""
+        body = encode({"load": len(self._loaded), "config": grader.config})
+        if len(self._loaded) >= LOADED or self._loaded_bytes + len(body) > LOADED_BYTES:
+            self.send({"forget": True})
+            self._loaded.clear()
+            self._loaded_bytes = 0
+            body = encode({"load": 0, "config": grader.config})
+        self._loaded[grader] = len(self._loaded)
+        self._loaded_bytes += len(body)
+        self._write(body)
 
     def send(self, message: Message) -> None:
         """Send one message.
@@ -147,26 +166,30 @@ class WorkerProcess:
         self._write(encode(message))
 
     def _write(self, body: bytes) -> None:
-        """Hand a message to the socket, without waiting until the worker reads it.
+        """Hand a message to the socket; what it does not take now goes while the worker is listened to.
 
         A worker that waits for us to read its answers would make us wait for ever. To one that is dead nothing is sent:
         `receive` says so.
         """
-        if not self._writer.is_closing():
-            self._writer.write(frame(body))
+        self._stream.send(body)
 
     async def receive(self) -> Message:
-        """The next message.
+        """The next message; a wait that is given up loses nothing.
 
         Raises:
             FrameError: When it is no message; the worker cannot be trusted any more.
             WorkerDied: When the process has ended.
         """
         try:
-            header = await self._reader.readexactly(HEADER.size)
-            return unpack(await self._reader.readexactly(frame_length(header)))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise WorkerDied(await self.epitaph()) from None
+            return unpack(await self._stream.receive(MAX_FRAME))
+        except FrameTooLong as error:
+            raise FrameError(too_long(error.length)) from None
+        except StreamEnded:
+            raise await self._death() from None
+
+    async def _death(self) -> WorkerDied:
+        how = await self.epitaph()
+        return WorkerDied(how, from_outside=self._process.returncode == -signal.SIGKILL)
 
     async def epitaph(self) -> str:
         """How the process ended, with the end of what it printed."""
@@ -181,7 +204,7 @@ class WorkerProcess:
 
     async def stop(self) -> None:
         """Let an idle worker end by itself, which runs its plugin's exit handlers; kill one that does not."""
-        self._writer.close()
+        self._stream.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._process.wait()
@@ -197,7 +220,7 @@ class WorkerProcess:
             else:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._drain.cancel()
-        self._writer.close()
+        self._stream.close()
         reaped = asyncio.ensure_future(self._process.wait())
         try:
             await asyncio.shield(reaped)
@@ -212,6 +235,40 @@ class WorkerProcess:
             self._output.append(data[-OUTPUT_KEPT:])
             while len(self._output) > 2:
                 self._output.popleft()
+
+
+async def _spawn(settings: Settings, lock: dict[str, Any]) -> tuple[asyncio.subprocess.Process, FrameStream]:
+    """Start the process of a worker, which waits for its first frame; gives it and the stream to it.
+
+    Raises:
+        WorkerUnavailable: When the machine is short of what it takes.
+    """
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _short(error) from error
+    with theirs:
+        stream = FrameStream(ours)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-c", _LAUNCH, lock["home"], str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=worker_environment(settings),
+                start_new_session=True,
+            )
+        except BaseException as error:
+            stream.close()
+            if is_shortage(error):
+                raise _short(error) from error
+            raise
+    return process, stream
+
+
+def _short(error: BaseException) -> WorkerUnavailable:
+    return WorkerUnavailable(f"no process can be started: {error}")
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:

@@ -17,7 +17,7 @@ from graders.registry import Entry
 from runtime.sandbox.layers import Level
 from runtime.sandbox.zygote import HOME, OUTSIDE, SCRATCH_FILES
 from runtime.settings import Settings
-from runtime.workers.process import LockRefused, WorkerProcess
+from runtime.workers.process import LockRefused, WorkerProcess, WorkerUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ LEFT_OUT: dict[Need, frozenset[str]] = {
     "network": frozenset({"net"}),
 }
 """The layers that a worker with a need is started without. Landlock and seccomp stay, and allow more."""
+ATTEMPTS = 3
+"""A worker that was killed before it was ready is started again."""
 SCRATCH_BYTES = 256 << 20
 _NETWORK_FILES = (
     *("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf"),
@@ -59,14 +61,20 @@ class Starter:
         Raises:
             ConfigurationError: When the type needs what the operator does not allow.
             PluginError: When the worker cannot import the plugin or load the grader.
+            WorkerUnavailable: When the machine is short of what it takes, or worker after worker is killed.
         """
         check_needs(grader.type, self._settings)
         needs = grader.type.needs
+        failures = 0
         while True:
             level = self._levels.get(needs, self._highest)
             lock = self.lock(level, needs)
             try:
                 return await WorkerProcess.start(grader, self._registry, self._settings, lock)
+            except WorkerUnavailable:
+                failures += 1
+                if failures == ATTEMPTS:
+                    raise
             except LockRefused as refused:
                 if level == Level.WEAK:
                     raise
@@ -100,6 +108,7 @@ class Starter:
             "layers": sorted(layers),
             "needs": sorted(needs),
             "visible": _network_paths() if "network" in needs else [],
+            "hidden": [],
             # inner graders may be any installed ones
             "packages": sorted({_package(entry) for entry in self._registry.values()}),
             "outside": OUTSIDE,

@@ -1,16 +1,15 @@
 """The command `graders`. Heavy imports stand inside the commands: `graders --help` is quick."""
 
-import json
 import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from service.cli import terminal
+from service.cli.ending import run_to_the_end
 
+if TYPE_CHECKING:
     from runtime import Settings
 
 app = typer.Typer(
@@ -49,7 +48,8 @@ def run(
     grader: GraderArgument,
     data: Annotated[Path, typer.Argument(help="Rows {item, sample} as JSONL; '-' reads standard input.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Results as JSONL; also resumes a killed run.")
+        Path | None,
+        typer.Option("-o", "--output", help="Results as JSONL; also resumes a killed run. '-' prints them."),
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Grade again what an earlier run has graded.")
@@ -64,17 +64,21 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Grade the stored samples of a dataset. Exits with 1 when too many are ungraded."""
+    from runtime.output_files import is_standard_output  # noqa: PLC0415
     from service.cli.run import grade_file, ungraded_limit  # noqa: PLC0415
     from service.cli.summary import show, summarize  # noqa: PLC0415
 
     allowed = ungraded_limit(max_ungraded)
     settings = _settings(config, judge_cache_mb=0 if no_cache else None)
-    records = grade_file(grader, data, output, settings=settings, fresh=fresh, console=_console(stderr=True))
+    records = grade_file(
+        grader, data, output, settings=settings, fresh=fresh, console=terminal.console(stderr=True)
+    )
     summary = summarize(records)
+    aside = output is not None and is_standard_output(output)
     if as_json:
-        _print_json(summary)
+        terminal.out_json(summary, stderr=aside)
     else:
-        show(summary, _console())
+        show(summary, terminal.console(stderr=aside))
     if not allowed(summary["ungraded"], summary["rows"]):
         raise typer.Exit(1)
 
@@ -94,10 +98,10 @@ def validate(
     findings = find_mistakes(grader, data, _settings(config))
     errors = sum(finding["level"] == "error" for finding in findings)
     if as_json:
-        _print_json({"errors": errors, "warnings": len(findings) - errors, "findings": findings})
+        terminal.out_json({"errors": errors, "warnings": len(findings) - errors, "findings": findings})
     else:
-        show(findings, _console())
-        _console().print(f"{grader}: {errors} errors, {len(findings) - errors} warnings", highlight=False)
+        show(findings, terminal.console())
+        terminal.console().print(f"{grader}: {errors} errors, {len(findings) - errors} warnings")
     if errors:
         raise typer.Exit(1)
 
@@ -124,9 +128,9 @@ def explain(
 
     found = explain_row(grader, row, _settings(config, judge_cache_mb=0 if no_cache else None))
     if as_json:
-        _print_json(found.to_dict())
+        terminal.out_json(found.to_dict())
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in lines(found)))
+        terminal.out("".join(f"{line}\n" for line in lines(found)))
     if found.result.reward is None:
         raise typer.Exit(1)
 
@@ -164,21 +168,21 @@ def run_tests(
         raise ConfigurationError("--record keeps answers and --live keeps none: give one of them")
     where = paths or [Path()]
     if watch:
-        cases.watch(where, [word for word in sys.argv[1:] if word != "--watch"], _flushed)
+        cases.watch(where, [word for word in sys.argv[1:] if word != "--watch"], terminal.out)
         return
     tested = cases.run_case_files(
         where,
         _settings(config),
         asking="record" if record else "live" if live else "recorded",
         update=update,
-        write=(lambda text: None) if as_json else _flushed,
+        write=(lambda text: None) if as_json else terminal.out,
     )
     if junit is not None:
         cases.write_junit(tested, junit)
     if as_json:
-        _print_json(tested.to_dict())
+        terminal.out_json(tested.to_dict())
     else:
-        cases.show(tested, _flushed)
+        cases.show(tested, terminal.out)
     if any(tested.wrong()):
         raise typer.Exit(1)
 
@@ -194,9 +198,9 @@ def types(
 
     found = describe(Registry.installed(), name)
     if as_json:
-        _print_json(found)
+        terminal.out_json(found)
     else:
-        show(found, _console(), whole=name is not None)
+        show(found, terminal.console(), whole=name is not None)
 
 
 @app.command()
@@ -213,9 +217,9 @@ def new(
 
     made = create(name, template, into)
     if as_json:
-        _print_json(made)
+        terminal.out_json(made)
     else:
-        show(made, _console())
+        show(made, terminal.console())
 
 
 @app.command()
@@ -231,11 +235,11 @@ def unpack(
 
     done = take_out(grader, force=force)
     if as_json:
-        _print_json(done)
+        terminal.out_json(done)
     for each in () if as_json else done:
-        sys.stdout.write(f"{grader}: {_source_of(each)} is now in {each['file']}\n")
+        terminal.out(f"{grader}: {_source_of(each)} is now in {each['file']}\n")
     if not done:
-        sys.stderr.write(f"{grader}: no source to take out: there is none, or it is in a file already\n")
+        terminal.err(f"{grader}: no source to take out: there is none, or it is in a file already\n")
 
 
 @app.command()
@@ -247,20 +251,20 @@ def pack(
     ] = None,
 ) -> None:
     """Put the source of a Python grader back into its JSON, as it is sent over HTTP."""
+    from runtime.output_files import write_file  # noqa: PLC0415
     from service.cli.packing import pack as put_in  # noqa: PLC0415
-    from service.cli.packing import write  # noqa: PLC0415
 
     text, done = put_in(grader)
     if output == Path("-"):
-        sys.stdout.write(text)
+        terminal.out_json_text(text)
         return
     target = grader if output is None else output
     if done or target != grader:
-        write(target, text)
+        write_file(target, text.encode())
     for each in done:
-        sys.stderr.write(f"{target}: {_source_of(each)} is put in from {each['file']}\n")
+        terminal.err(f"{target}: {_source_of(each)} is put in from {each['file']}\n")
     if not done:
-        sys.stderr.write(f"{grader}: no source to put in: nothing in it refers to a file\n")
+        terminal.err(f"{grader}: no source to put in: nothing in it refers to a file\n")
 
 
 @app.command()
@@ -274,14 +278,14 @@ def schema(
 
     found, left_out = file_schema()
     for error in left_out:
-        sys.stderr.write(f"warning: left out: {error}\n")
-    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+        terminal.err(f"warning: left out: {error}\n")
     if output is None or output == Path("-"):
-        sys.stdout.write(text)
+        terminal.out_json(found)
     else:
-        from service.cli.packing import write  # noqa: PLC0415
+        from runtime.output_files import write_file  # noqa: PLC0415
+        from runtime.printable import printable_json  # noqa: PLC0415
 
-        write(output, text)
+        write_file(output, f"{printable_json(found, indent=2)}\n".encode())
 
 
 @app.command()
@@ -302,6 +306,46 @@ def serve(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where the copy is to be; '-' prints it.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Copy the service's database, also while it runs, and look whether the copy is whole."""
+    from runtime.output_files import is_standard_output  # noqa: PLC0415
+    from service.cli import operating  # noqa: PLC0415
+
+    made = operating.backup(_settings(config), file, force=force)
+    aside = is_standard_output(file)
+    if as_json:
+        terminal.out_json(made, stderr=aside)
+    else:
+        (terminal.err if aside else terminal.out)(operating.backup_lines(made))
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        str, typer.Option(help="A time such as 12h, 30d or 8w: what is older goes.", show_default=False)
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")
+    ] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Remove ended runs of evals, files that nothing mentions, and kept answers, also while the service runs."""
+    from service.cli import operating  # noqa: PLC0415
+
+    found = operating.pruned(_settings(config), older_than, dry_run=dry_run)
+    if as_json:
+        terminal.out_json(found)
+    else:
+        terminal.out(operating.pruned_lines(found))
+
+
+@app.command()
 def doctor(
     attack: Annotated[
         bool, typer.Option("--attack", help="Carry out every known attack on the sandbox; half a minute.")
@@ -313,12 +357,12 @@ def doctor(
     from graders import Registry  # noqa: PLC0415
     from service.cli.doctor import examine, show  # noqa: PLC0415
 
-    attacked_on = _console(stderr=True) if attack else None
+    attacked_on = terminal.console(stderr=True) if attack else None
     found = examine(_settings(config), Registry.installed(), attacked_on=attacked_on)
     if as_json:
-        _print_json(found)
+        terminal.out_json(found)
     else:
-        show(found, _console())
+        show(found, terminal.console())
     if not found["well"]:
         raise typer.Exit(1)
 
@@ -330,9 +374,9 @@ def list_images(config: Config = None, as_json: Json = False) -> None:
 
     found = describe(_settings(config))
     if as_json:
-        _print_json(found)
+        terminal.out_json(found)
     else:
-        show(found, _console())
+        show(found, terminal.console())
 
 
 @images_app.command("build")
@@ -359,19 +403,19 @@ def build_image(
     recipe = Recipe.of(name, requirements, package or ())
     options = {"allow_missing": allow_missing, "replace": replace}
     try:
-        built = build(recipe, _settings(config), python, **options, console=_console(stderr=True))
+        built = build(recipe, _settings(config), python, **options, console=terminal.console(stderr=True))
     except BuildFailed as failed:
         if as_json:
-            _print_json({"name": name, "built": None, "error": str(failed), "missing": failed.missing})
+            terminal.out_json({"name": name, "built": None, "error": str(failed), "missing": failed.missing})
         lines = [f"{requirement}: {why}" for requirement, why in failed.missing.items()]
         some = 0 < len(failed.missing) < len(recipe.requirements) and not allow_missing
         hint = "; --allow-missing builds it without them" if some else ""
-        sys.stderr.write("".join(f"error: {line}\n" for line in [*lines, f"{name}: {failed}{hint}"]))
+        terminal.errors("\n".join([*lines, f"{name}: {failed}{hint}"]))
         raise typer.Exit(1) from None
     if as_json:
-        _print_json(built)
+        terminal.out_json(built)
     else:
-        show_built(built, _console())
+        show_built(built, terminal.console())
 
 
 @images_app.command("check")
@@ -384,12 +428,12 @@ def check_image(name: ImageName, config: Config = None, as_json: Json = False) -
     try:
         trials = check(name, _settings(config))
     except GradingError as error:
-        sys.stderr.write(f"error: {error}\n")
+        terminal.errors(str(error))
         raise typer.Exit(1) from None
     if as_json:
-        _print_json(trials)
+        terminal.out_json(trials)
     else:
-        show_checked(trials, _console())
+        show_checked(trials, terminal.console())
     if any(trial["problem"] for trial in trials):
         raise typer.Exit(1)
 
@@ -415,10 +459,10 @@ def create_key(
     limits = {"requests_per_minute": requests_per_minute, "concurrency": concurrency}
     made = create(_settings(config), name, scope, **limits)
     if as_json:
-        _print_json(made)
+        terminal.out_json(made)
     else:
-        sys.stdout.write(f"{made['key']}\n")
-        sys.stderr.write(f"{made['id']} is made; its key is shown only now\n")
+        terminal.out(f"{made['key']}\n")
+        terminal.err(f"{made['id']} is made; its key is shown only now\n")
 
 
 @keys_app.command("list")
@@ -428,9 +472,9 @@ def list_keys(config: Config = None, as_json: Json = False) -> None:
 
     found = describe(_settings(config))
     if as_json:
-        _print_json(found)
+        terminal.out_json(found)
     else:
-        show(found, _console())
+        show(found, terminal.console())
 
 
 @keys_app.command("revoke")
@@ -442,26 +486,12 @@ def revoke_key(
     from service.cli.keys import revoke  # noqa: PLC0415
 
     revoke(_settings(config), key_id)
-    sys.stderr.write(f"{key_id} is revoked\n")
+    terminal.err(f"{key_id} is revoked\n")
 
 
 def main() -> None:
-    """Run the command line; errors that a user can mend are a line each, and exit with 2."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; the same command with the same -o goes on from here\n")
-        sys.exit(130)
-    except Exception as error:
-        from graders import GraderError  # noqa: PLC0415  # 0.3 s that `--help` need not wait for
-
-        if not isinstance(error, GraderError):
-            raise
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        else:
-            sys.stderr.write("".join(f"error: {line}\n" for line in str(error).splitlines()))
-        sys.exit(2)
+    """Run the command line; see `run_to_the_end`."""
+    run_to_the_end(app)
 
 
 def _settings(config: Path | None, **arguments: Any) -> "Settings":
@@ -470,20 +500,5 @@ def _settings(config: Path | None, **arguments: Any) -> "Settings":
     return Settings.load(config, **arguments)
 
 
-def _console(*, stderr: bool = False) -> "Console":
-    from rich.console import Console  # noqa: PLC0415
-
-    return Console(stderr=stderr, soft_wrap=True)
-
-
 def _source_of(done: dict[str, Any]) -> str:
     return f"the source of {done['grader']}" if done["grader"] else "the source"
-
-
-def _flushed(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
-
-def _print_json(data: object) -> None:
-    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")

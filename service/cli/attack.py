@@ -68,17 +68,20 @@ def summarize(
         last_words: What the process said that carried them out, which is why there are fewer.
 
     Returns:
-        `problems` is not empty when an attack got through that is not documented to, or some were not carried out.
+        `problems` is not empty when an attack got through that is not documented to, or some were not carried out. An
+        inconclusive attack is no problem: it ran out of time twice, the second time alone, and got nothing.
     """
     groups = {
-        name: {"group": name, "tried": 0, "stopped": 0, "leaked": 0, "through": 0} for name in get_args(Group)
+        name: {"group": name, "tried": 0, "stopped": 0, "leaked": 0, "inconclusive": 0, "through": 0}
+        for name in get_args(Group)
     }
-    told: dict[str, list[dict[str, str]]] = {"leaked": [], "through": []}
+    told: dict[str, list[dict[str, str]]] = {"leaked": [], "inconclusive": [], "through": []}
     for attempt in attempts:
         attack = by_name[attempt["attack"]]
-        came = "stopped"
-        if attempt["succeeded"]:
-            came = "leaked" if level in attack.leaks_at else "through"
+        came = attempt["came"]
+        if came == "through" and level in attack.leaks_at:
+            came = "leaked"
+        if came != "stopped":
             told[came].append({"attack": attack.name, "claim": attack.claim, "evidence": attempt["evidence"]})
         groups[attack.group]["tried"] += 1
         groups[attack.group][came] += 1
@@ -90,12 +93,14 @@ def summarize(
 
 def show(found: dict[str, Any], console: Console) -> None:
     """Print what came of the attacks for a person."""
-    console.print(f"\n[bold]attacks on level {found['level']}[/]")
+    console.print(f"\nattacks on level {found['level']}", style="bold")
     console.print(
-        f"  {'group':10} {'tried':>6} {'stopped':>8} {'leaked':>7} {'got through':>12}", style="dim"
+        f"  {'group':10} {'tried':>6} {'stopped':>8} {'leaked':>7} {'inconclusive':>13} {'got through':>12}",
+        style="dim",
     )
     for group in found["groups"]:
-        counts = f"{group['tried']:6} {group['stopped']:8} {group['leaked']:7} {group['through']:12}"
+        counts = f"{group['tried']:6} {group['stopped']:8} {group['leaked']:7} "
+        counts += f"{group['inconclusive']:13} {group['through']:12}"
         console.print(
             f"  {group['group']:10} {counts}", style="red" if group["through"] else "", highlight=False
         )
@@ -103,6 +108,11 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(f"\n  leaked, as level {found['level']} is documented to:")
     for each in found["leaked"]:
         console.print(f"  - {each['claim']}", style="yellow", markup=False, highlight=False)
+    for each in found["inconclusive"]:
+        console.print(
+            f"\n  {each['attack']} is inconclusive: {each['claim']}", style="yellow", highlight=False
+        )
+        console.print(f"    {each['evidence']}, twice, the second time alone", markup=False, highlight=False)
     for each in found["through"]:
         console.print(f"\n  {each['attack']} got through: {each['claim']}", style="red", highlight=False)
         console.print(f"    {each['evidence']}", markup=False, highlight=False)

@@ -27,6 +27,7 @@ from runtime.cases.reach import unreached
 from runtime.cases.report import DOTS, counted, junit
 from runtime.cases.update import difference, updated
 from runtime.datasets import STDIN
+from runtime.output_files import write_file
 from service.cli.explanation import lines
 from service.cli.files import GraderFile
 
@@ -137,10 +138,7 @@ def write_junit(tested: Tested, path: Path) -> None:
     Raises:
         ConfigurationError: When the file cannot be written.
     """
-    try:
-        path.write_bytes(junit(tested.reports, lines))
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror or error}") from None
+    write_file(path, junit(tested.reports, lines))
 
 
 def watch(paths: Sequence[Path], arguments: Sequence[str], write: Write) -> None:
@@ -228,7 +226,7 @@ def _update(tested: Tested) -> None:
         if text == report.file.text:
             continue
         tested.diffs += difference(report.file, text)
-        report.file.path.write_text(text, encoding="utf-8", newline="")
+        write_file(report.file.path, text.encode())
         tested.notes.append(f"{report.file.path} is updated; look at the difference before you keep it")
         tested.updated |= {
             (report.file.path, outcome.name)

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from graders import PluginError, Registry, UnknownGraderType
 from graders.plugin import Need
@@ -62,7 +63,8 @@ def show(types: list[dict[str, Any]], console: Console, *, whole: bool) -> None:
         )
         needs = ", ".join(each.get("needs", ()))
         source = f"{each['distribution']} {each['version']}"
-        table.add_row(each["name"], options, needs, source, each.get("summary") or f"[red]{each['error']}[/]")
+        summary = each.get("summary") or Text(each["error"], "red")
+        table.add_row(each["name"], options, needs, source, summary)
     console.print(table)
     if not whole or "error" in types[0]:
         return

@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from graders import PluginError, Registry
 from runtime import Settings
@@ -15,6 +14,7 @@ from runtime.probes import NOT_COVERED as WORKERS_DO_NOT_COVER
 from runtime.probes import probe_workers
 from runtime.sandbox.layers import FOREIGN, Level
 from service.cli import attack, isolation
+from service.cli.console import marked
 
 if TYPE_CHECKING:
     from runtime.judge.probing import JudgeProbe
@@ -105,27 +105,27 @@ def show(found: dict[str, Any], console: Console) -> None:
     libraries = ", ".join(f"{name} {version or 'missing'}" for name, version in found["libraries"].items())
     isolation.say(libraries, console, style="dim")
     isolation.show(found["sandbox"], console)
-    console.print("\n[bold]worker processes for plugins[/]")
+    console.print("\nworker processes for plugins", style="bold")
     for probe in found["workers"]:
         mark = "[green]active [/]" if probe["active"] else "[red]missing[/]"
-        console.print(f"  {mark} {probe['name']}: {probe['how']}", highlight=False)
+        console.print(" ", marked(mark), f"{probe['name']}: {probe['how']}", highlight=False)
     isolation.show_gaps(found["workers_do_not_cover"], console)
-    console.print("\n[bold]grader types[/]")
+    console.print("\ngrader types", style="bold")
     for each in found["grader_types"]:
         mark = "[red]broken [/]" if each["error"] else "[green]loads  [/]"
-        console.print(f"  {mark} {each['name']} from {each['from']}", highlight=False)
+        console.print(" ", marked(mark), f"{each['name']} from {each['from']}", highlight=False)
         if each["error"]:
             console.print(f"          {each['error']}", style="red", markup=False)
     if found["judges"]:
-        console.print("\n[bold]judges[/]")
+        console.print("\njudges", style="bold")
     for judge in found["judges"]:
         mark = "[green]answers[/]" if judge["answers"] else "[red]missing[/]"
-        words = escape(f"{judge['name']} at {judge['where']}: {judge['how']}")
-        console.print(f"  {mark} {words}", highlight=False)
+        words = f"{judge['name']} at {judge['where']}: {judge['how']}"
+        console.print(" ", marked(mark), words, highlight=False)
     if found["attacks"] is not None:
         attack.show(found["attacks"], console)
     console.print()
     for problem in found["problems"]:
-        console.print(f"[red]not well:[/] {escape(problem)}", highlight=False)
+        console.print(marked("[red]not well:[/]"), problem, highlight=False)
     if found["well"]:
-        console.print("[green]all is well[/]")
+        console.print("all is well", style="green")

@@ -9,6 +9,7 @@ from runtime import Settings, SyncEvaluator
 from runtime.datasets import STDIN, Row, opened, parse_rows
 from runtime.explanation import Explanation
 from service.cli.files import GraderFile
+from service.cli.run import stored_sample
 
 _LINE = re.compile(r"(?P<path>.+):(?P<line>[1-9][0-9]{0,11})", re.DOTALL)
 
@@ -22,13 +23,13 @@ def explain_row(grader_path: Path, place: str, settings: Settings) -> Explanatio
         settings: The runtime's settings.
 
     Raises:
-        ConfigurationError: When the grader or the row is wrong, or there is no such row.
+        ConfigurationError: When the grader is wrong, or there is no such row.
     """
     if grader_path == STDIN and place in ("-", str(STDIN)):
         raise ConfigurationError("the grader and the row cannot both come from the standard input")
     file = GraderFile(grader_path)
     row = read_row(place)
-    if row.sample is None:
+    if row.sample is None and row.failure is None:
         raise ConfigurationError(
             f"{place}: the row has no 'sample', so there is nothing to grade; expected "
             '{"item": {…}, "sample": {"output_text": "…"}}'
@@ -37,7 +38,7 @@ def explain_row(grader_path: Path, place: str, settings: Settings) -> Explanatio
         settings = settings.model_copy(update={"python_isolation": "worker"})
     with SyncEvaluator(settings=settings) as evaluator:
         grader = file.load(evaluator.prepare)
-        return evaluator.explain(grader, row.sample, row.item)
+        return evaluator.explain(grader, stored_sample(row), row.item)
 
 
 def read_row(place: str) -> Row:
@@ -47,7 +48,7 @@ def read_row(place: str) -> Row:
         place: A JSON file, a line of a JSONL file such as `data.jsonl:17`, or `-` for standard input.
 
     Raises:
-        ConfigurationError: When it cannot be read, or is no row; says which line to name where there are several.
+        ConfigurationError: When the file cannot be read, or has several rows; says which line to name.
     """
     named = _LINE.fullmatch(place)
     if named is None or Path(place).exists():
@@ -58,23 +59,21 @@ def read_row(place: str) -> Row:
 def _only_row(path: Path) -> Row:
     with opened(path) as file:
         data = file.read()
-    try:
-        return next(parse_rows([data], str(path)))
-    except StopIteration:
-        raise ConfigurationError(f"{path} is empty; expected a row {{item, sample}} as JSON") from None
-    except ConfigurationError:
-        lines = data.splitlines()
-        if len(lines) < 2 or not _is_row(lines[0]):
-            raise
+    row = next(parse_rows([data]), None)
+    if row is None:
+        raise ConfigurationError(f"{path} is empty; expected a row {{item, sample}} as JSON")
+    if row.failure is None:
+        return row
+    lines = data.splitlines()
+    if len(lines) < 2 or not _is_row(lines[0]):
+        return row
     where = f"{path}:2" if path != STDIN else "one of them"
     raise ConfigurationError(f"{path} has {len(lines)} lines, each a row; name one, such as {where}")
 
 
 def _is_row(line: bytes) -> bool:
-    try:
-        return next(parse_rows([line], "")) is not None
-    except (ConfigurationError, StopIteration):
-        return False
+    row = next(parse_rows([line]), None)
+    return row is not None and row.failure is None
 
 
 def _row_at(path: Path, number: int) -> Row:
@@ -83,7 +82,7 @@ def _row_at(path: Path, number: int) -> Row:
         for last, line in enumerate(file, 1):
             if last == number:
                 # the lines before it are passed over as empty ones are, so that a mistake is named by its line
-                found = next(parse_rows(chain(repeat(b"", number - 1), [line]), str(path)), None)
+                found = next(parse_rows(chain(repeat(b"", number - 1), [line])), None)
                 if found is None:
                     raise ConfigurationError(f"{path}:{number} is an empty line; name one with a row")
                 return found

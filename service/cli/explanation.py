@@ -10,6 +10,7 @@ from typing import Any
 
 from graders import Failure, GraderResult
 from runtime.explanation import Call, Explanation, Rendered, Worked
+from runtime.printable import printable
 
 MOST_LINES = 12
 """Of one text that are shown."""
@@ -24,14 +25,6 @@ SHORT = 100
 def lines(explanation: Explanation) -> list[str]:
     """One grading laid open, in plain lines: indented, long texts shortened, nothing in them that a terminal would obey."""
     return _grading(explanation, explanation.grader.name)
-
-
-def printable(text: str) -> str:
-    """A text in one line, in which what a terminal would obey, or not show, is written as an escape."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _grading(explanation: Explanation, name: str) -> list[str]:

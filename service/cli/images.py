@@ -59,7 +59,7 @@ def show(images: list[dict[str, Any]], console: Console) -> None:
         missing = f", {len(each['missing'])} missing" if each.get("missing") else ""
         packages = f"{len(each['packages'])}{missing}" if "packages" in each else ""
         where = each["where"] or f"make it with `{how_to_build(each['name'])}`"
-        table.add_row(each["name"], f"[{style}]{each['state']}[/]", each.get("python", ""), packages, where)
+        table.add_row(each["name"], Text(each["state"], style), each.get("python", ""), packages, where)
     console.print(table)
     for each in images:
         if "error" in each:
@@ -146,7 +146,7 @@ def show_checked(trials: list[dict[str, Any]], console: Console) -> None:
     for title in ("", "package", "wanted", "there", "imports"):
         table.add_column(title, overflow="fold")
     for trial in trials:
-        mark = "[red]wrong[/]" if trial["problem"] else "[green]ok[/]"
+        mark = Text("wrong", "red") if trial["problem"] else Text("ok", "green")
         table.add_row(
             mark, trial["name"], trial["wanted"], trial["found"] or "missing", ", ".join(trial["modules"])
         )

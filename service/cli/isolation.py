@@ -17,6 +17,7 @@ from runtime.sandbox.doctor import NOT_COVERED
 from runtime.sandbox.host import REMEDIES, Reached, reach
 from runtime.sandbox.images import Images
 from runtime.sandbox.layers import CONFINING, FOREIGN, HYGIENE, NAMESPACES, Level
+from service.cli.console import marked
 
 GIVES: Mapping[str, str] = {
     "user": "own users",
@@ -131,7 +132,7 @@ def _try_image(settings: Settings, name: str) -> dict[str, Any]:
 def show(found: dict[str, Any], console: Console) -> None:
     """Print what was found for a person."""
     level = Level(found["level"])
-    console.print(f"\n[bold]sandbox: level {level.value} of {max(Level).value}[/]", highlight=False)
+    console.print(f"\nsandbox: level {level.value} of {max(Level).value}", style="bold")
     say(LEVELS[level], console)
     say(f"configured: level {found['configured_level']}, or more", console)
     runs = "is run here, locked" if found["runs_code_of_others"] else "is refused here"
@@ -145,11 +146,11 @@ def show(found: dict[str, Any], console: Console) -> None:
         console,
     )
     _show_costs(found["costs"], found["why_no_costs"], console)
-    console.print("\n[bold]images: packages that Python graders can import[/]")
+    console.print("\nimages: packages that Python graders can import", style="bold")
     for image in found["images"]:
         what = image["error"] or f"{image['packages']} packages, {image['python']}"
         say(f"{image['name']}: {what}", console, style="red" if image["error"] else "")
-    console.print(f"\n[bold]what level {level.value} does not cover[/]")
+    console.print(f"\nwhat level {level.value} does not cover", style="bold")
     show_gaps(found["not_covered"], console)
 
 
@@ -168,14 +169,15 @@ def say(text: str, console: Console, *, style: str = "", mark: str = "") -> None
 
 
 def _show_layers(layers: list[dict[str, Any]], console: Console) -> None:
-    console.print("\n[bold]layers of the sandbox[/]")
+    console.print("\nlayers of the sandbox", style="bold")
     say("Each was tried with an act that it forbids, in two throw-away processes.", console)
     say("active: the act failed with the layer, and succeeded without it.", console)
     console.print(f"\n  {'state':9} {'layer':13} {'gives a process':25} so that it could not", style="dim")
     for layer in layers:
         could_not = layer["tried"] if layer["state"] in {"active", "degraded"} and layer["with_it"] else "–"
         row = f"{layer['layer']:13} {layer['gives']:25} {could_not}"
-        console.print(f"  [{COLOURS[layer['state']]}]{layer['state']:9}[/] {row}", highlight=False)
+        mark = marked(f"[{COLOURS[layer['state']]}]{layer['state']:9}[/]")
+        console.print(" ", mark, row, highlight=False)
     reasons: dict[tuple[str, str, str], list[str]] = {}
     for layer in layers:
         if layer["cause"]:
@@ -189,7 +191,7 @@ def _show_layers(layers: list[dict[str, Any]], console: Console) -> None:
 
 
 def _show_costs(costs: list[dict[str, Any]], why_none: str, console: Console) -> None:
-    console.print("\n[bold]cost of one grading[/] (median; a grader that does nothing)")
+    console.print("\ncost of one grading (median; a grader that does nothing)", style="bold")
     if why_none:
         say(why_none, console)
     for cost in costs:

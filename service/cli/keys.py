@@ -12,6 +12,7 @@ from rich.text import Text
 from graders import ConfigurationError
 from runtime import Settings
 from service.store import Store
+from service.store.failures import StorageFailed
 from service.store.keys import Keys
 from service.store.tables import ApiKey
 
@@ -92,7 +93,10 @@ def _with_keys(settings: Settings, use: Callable[[Keys], Awaitable[T]]) -> T:
         async with Store(settings.database) as store:
             return await use(Keys(store))
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except StorageFailed as failed:
+        raise ConfigurationError(failed.message) from None
 
 
 def _describe(row: ApiKey) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from graders import ConfigurationError, Registry
+from runtime.output_files import write_file
 
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "function": ("package", "function"),
@@ -68,7 +69,7 @@ def create(name: str, template: str, into: Path) -> dict[str, Any]:
         directory.mkdir(parents=True)
         for path, text in made.items():
             (directory / path).parent.mkdir(exist_ok=True)
-            (directory / path).write_text(text, encoding="utf-8", newline="\n")
+            write_file(directory / path, text.encode(), replace=False, follow=False)
     except FileExistsError:
         raise ConfigurationError(f"{directory} is there already; choose another name, or remove it") from None
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from graders import ConfigurationError
 from runtime.datasets import STDIN
+from runtime.output_files import write_file
 from runtime.sources import Place, references, sources
 from service.cli.files import GraderFile
 from service.cli.locate import with_value
@@ -35,16 +36,16 @@ def unpack(path: Path, *, force: bool) -> list[dict[str, Any]]:
         beside = _name(path, place, taken)
         taken.add(beside)
         files[beside] = source.encode()
-        if beside.exists() and beside.read_bytes() != files[beside] and not force:
+        if beside.is_file() and beside.read_bytes() != files[beside] and not force:
             raise ConfigurationError(
                 f"{beside} is there and holds something else; --force writes over it, or rename it"
             )
         text = with_value(text, place, json.dumps({"file": beside.name}, ensure_ascii=False))
         done.append(_told(place, beside, path))
     for beside, content in files.items():
-        _write(beside, content)
+        write_file(beside, content, follow=False)
     if done:
-        _write(path, text.encode())
+        write_file(path, text.encode())
     return done
 
 
@@ -69,15 +70,6 @@ def pack(path: Path) -> tuple[str, list[dict[str, Any]]]:
     return text, done
 
 
-def write(path: Path, text: str) -> None:
-    """Write a JSON file.
-
-    Raises:
-        ConfigurationError: When it cannot be written.
-    """
-    _write(path, text.encode())
-
-
 def _on_disk(path: Path, command: str) -> GraderFile:
     if path == STDIN:
         raise ConfigurationError(f"`graders {command}` wants a file: sources stand in files beside it")
@@ -98,10 +90,3 @@ def _name(path: Path, place: Place, taken: set[Path]) -> Path:
 def _told(place: Place, source: Path, path: Path) -> dict[str, Any]:
     grader = ".".join(map(str, place[:-1]))
     return {"grader": grader, "file": source.relative_to(path.parent).as_posix()}
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror or error}") from None

@@ -1,7 +1,7 @@
 """`graders run`: grade the stored samples of a dataset file."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from graders import ConfigurationError, Grader, Item, Sample
+from graders import ConfigurationError, Grader, GradingError, Item, Sample
 from runtime import Settings, SyncEvaluator
 from runtime.datasets import STDIN, Row, read_rows
-from runtime.journal import Journal, Record, record_of
+from runtime.journal import Record, Results, record_of, results_at
+from runtime.output_files import same_file
+from runtime.rows import unreadable
 from service.cli.files import GraderFile
+
+_STORED_SAMPLES = 'stored samples are graded: {"item": {…}, "sample": {"output_text": "…"}}'
 
 
 def grade_file(
@@ -24,34 +28,38 @@ def grade_file(
     Args:
         grader_path: The grader's JSON.
         data: Rows with a sample.
-        output: Where to keep the results; None keeps none.
+        output: Where the results go; None keeps none.
         settings: The runtime's settings.
         fresh: Grade again what an earlier run has graded.
         console: Where progress is shown, when it is a terminal.
     """
     if grader_path == data == STDIN:
         raise ConfigurationError("the grader and the data cannot both come from the standard input")
+    if output is not None and (same_file(output, data) or same_file(output, grader_path)):
+        raise ConfigurationError(f"{output} is what is read; choose another -o")
     file = GraderFile(grader_path)
     total = _check(data)
     if settings.python_isolation is None:  # a file of the operator's own
         settings = settings.model_copy(update={"python_isolation": "worker"})
     with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
         grader = file.load(evaluator.prepare)
-        journal = None if output is None else Journal(output, grader.info.signature, fresh=fresh)
+        journal = None if output is None else results_at(output, grader.info, fresh=fresh)
         if journal is not None:
             stack.enter_context(journal)
         progress = stack.enter_context(_progress(console))
         task = progress.add_task("grading", total=total)
         records: dict[int, Record] = {}
-        for position, record in _graded(evaluator, grader, data, journal):
-            records[position] = record
-            progress.advance(task)
+        # closed before the evaluator is, whatever ends it
+        with closing(_graded(evaluator, grader, data, journal)) as graded:
+            for position, record in graded:
+                records[position] = record
+                progress.advance(task)
         if journal is not None:
             journal.finish()
     return [records[position] for position in sorted(records)]
 
 
-def _with_earlier(data: Path, journal: Journal | None) -> Iterator[tuple[int, Row, Record | None]]:
+def _with_earlier(data: Path, journal: Results | None) -> Iterator[tuple[int, Row, Record | None]]:
     rows = read_rows(data)
     if journal is not None:
         return journal.earlier(rows)
@@ -59,47 +67,54 @@ def _with_earlier(data: Path, journal: Journal | None) -> Iterator[tuple[int, Ro
 
 
 def _graded(
-    evaluator: SyncEvaluator, grader: Grader, data: Path, journal: Journal | None
-) -> Iterator[tuple[int, Record]]:
+    evaluator: SyncEvaluator, grader: Grader, data: Path, journal: Results | None
+) -> Generator[tuple[int, Record]]:
     """Every row's position with its record, those of earlier runs included, as they come."""
     rows = _with_earlier(data, journal)
     waiting: dict[int, tuple[int, Row]] = {}
     numbers = count()
     earlier: list[tuple[int, Record]] = []
 
-    def to_grade() -> Iterator[tuple[Sample, Item]]:
+    def to_grade() -> Iterator[tuple[Sample | GradingError, Item | None]]:
         for position, row, record in rows:
             if record is not None:
                 earlier.append((position, record))
                 continue
             waiting[next(numbers)] = position, row
-            yield _sample_of(row, data), row.item
+            yield stored_sample(row), row.item if row.failure is None else row.item or None
 
-    for number, result in evaluator.stream(grader, to_grade(), ordered=False):
-        position, row = waiting.pop(number)
-        yield position, journal.add(position, row, result) if journal else record_of(position, row, result)
+    with closing(evaluator.stream(grader, to_grade(), ordered=False)) as results:
+        for number, result in results:
+            position, row = waiting.pop(number)
+            yield (
+                position,
+                journal.add(position, row, result) if journal else record_of(position, row, result),
+            )
     yield from earlier
 
 
 def _check(data: Path) -> int | None:
-    """Number of rows, after a look at each: a mistake on the last line should not be found at the end of a long run.
+    """Number of rows; None for what can be read only once.
 
-    None for what can be read only once.
+    Raises:
+        ConfigurationError: When no row has a sample: it is a file of another kind.
     """
     if not data.is_file():
         return None
-    rows = 0
+    rows, is_of_another_kind = 0, True
     for rows, row in enumerate(read_rows(data), 1):  # noqa: B007  # it is the count
-        _sample_of(row, data)
+        is_of_another_kind &= row.sample is None and row.failure is None
+    if rows and is_of_another_kind:
+        raise ConfigurationError(f"{data}: no row has a 'sample'; {_STORED_SAMPLES}")
     return rows
 
 
-def _sample_of(row: Row, data: Path) -> Sample:
+def stored_sample(row: Row) -> Sample | GradingError:
+    """The sample of a row, or why it has none that can be graded."""
+    if row.failure is not None:
+        return row.failure
     if row.sample is None:
-        raise ConfigurationError(
-            f"{data}:{row.line}: the row has no 'sample'; `graders run` grades stored samples: "
-            '{"item": {…}, "sample": {"output_text": "…"}}'
-        )
+        return unreadable("", f"the row has no 'sample'; {_STORED_SAMPLES}", place=f"line {row.line}")
     return row.sample
 
 

@@ -17,7 +17,6 @@ from runtime import Settings
 from service import descriptors, logs
 from service.app import CONFIG_VARIABLE, create_app
 from service.cli.keys import any_in_store
-from service.http_protocol import HttpProtocol
 from service.metrics import DIRECTORY_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -25,6 +24,11 @@ logger = logging.getLogger(__name__)
 LOOP: Literal["asyncio"] = "asyncio"
 """What uvicorn runs on. uvloop answers some 5 % more requests a second, but accepts one connection in each of its rounds: while a
 trainer opens 256 at once, the last of them wait for seconds."""
+
+HTTP_PROTOCOL = "service.http_protocol:HttpProtocol"
+"""By its name: several processes are given it before they import anything, and have to answer their parent soon."""
+WORKER_PATIENCE_S = 60
+"""Seconds in which a process of several has to answer the one that started it; while it imports, it cannot."""
 
 SHORTEST_PUBLIC_KEY = 16
 """Characters that each of `api_keys` has at least where the service binds an address that is not loopback."""
@@ -58,7 +62,7 @@ def serve(settings: Settings, config: Path | None) -> None:
         host=settings.host,
         port=settings.port,
         loop=LOOP,
-        http=HttpProtocol,
+        http=HTTP_PROTOCOL,
         ws="none",
         backlog=descriptors.backlog(settings, allowed),
         access_log=False,
@@ -75,7 +79,12 @@ def serve(settings: Settings, config: Path | None) -> None:
     os.environ["GRADERS_JUDGE_CACHE_MB"] = str(settings.judge_cache_mb)
     with tempfile.TemporaryDirectory(prefix="graders-metrics-") as figures:
         os.environ[DIRECTORY_VARIABLE] = figures
-        run("service.app:app_from_environment", factory=True, workers=settings.workers)
+        run(
+            "service.app:app_from_environment",
+            factory=True,
+            workers=settings.workers,
+            timeout_worker_healthcheck=WORKER_PATIENCE_S,
+        )
 
 
 def _refuse_weak_keys(settings: Settings) -> None:

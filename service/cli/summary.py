@@ -3,14 +3,17 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from graders import CausedBy
 from graders.votes import summed
+from runtime.causes import Got
 
 BINS = 10
 Z = 1.959963984540054
@@ -43,6 +46,8 @@ def summarize(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "pass_rate": _pass_rate(passed),
         "ungraded_by_cause": _counted(ungraded),
         "flagged_by_cause": _counted(flagged),
+        "failures": _by_cause(rows),
+        "substituted": sum(bool(row.get("substituted")) for row in rows),
         "sub_rewards": {key: _part(values) for key, values in parts.items()},
         "judges": _judges(rows),
         "histogram": _histogram(rewards),
@@ -76,6 +81,17 @@ def _counted(failures: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {"kind": kind, "caused_by": cause, "count": count, "example": examples[kind, cause]}
         for (kind, cause), count in causes.most_common()
     ]
+
+
+def _by_cause(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Rows that failed, by who made them fail and what they got; results of earlier versions have no `substituted`."""
+    found = {cause: dict.fromkeys(get_args(Got), 0) for cause in get_args(CausedBy)}
+    for row in rows:
+        if row["failure"] is not None:
+            reward_or_stand_in = "substituted" if row.get("substituted") else "flagged"
+            got = "ungraded" if row["reward"] is None else reward_or_stand_in
+            found[row["failure"]["caused_by"]][got] += 1
+    return found
 
 
 def _part(values: list[float | None]) -> dict[str, float | int | None]:
@@ -117,6 +133,7 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     table.add_row("graded", f"{summary['graded']:,}")
     style = "red" if summary["ungraded"] else ""
     table.add_row("ungraded", f"{summary['ungraded']:,}", style=style)
+    _add_failures(table, summary)
     if reward:
         interval = f"   95 %: {reward['low_95']:.4f} to {reward['high_95']:.4f}" if "low_95" in reward else ""
         table.add_row("mean reward", f"{reward['mean']:.4f}{interval}")
@@ -137,6 +154,19 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     _show_histogram(summary["histogram"], console)
 
 
+def _add_failures(table: Table, summary: Mapping[str, Any]) -> None:
+    """What is behind failures: a sample that could not be graded, a broken grader, or the machine and its services."""
+    failures = summary["failures"]
+    by_model = sum(failures["model"].values())
+    if by_model:
+        table.add_row("  failed by the model", f"{by_model:,}")
+    for cause, words in (("grader", "the grader"), ("infrastructure", "infrastructure")):
+        if ungraded := failures[cause]["ungraded"]:
+            table.add_row(f"  ungraded by {words}", f"{ungraded:,}")
+    if summary["substituted"]:
+        table.add_row("  invalid_grade given", f"{summary['substituted']:,}")
+
+
 def _show_failures(title: str, causes: list[Mapping[str, Any]], console: Console) -> None:
     for cause in causes:
         console.print(
@@ -152,7 +182,7 @@ def _show_histogram(bins: list[Mapping[str, float]], console: Console) -> None:
     for b in bins:
         name = f"{b['from']:.4g}" if b["from"] == b["to"] else f"{b['from']:.4g} to {b['to']:.4g}"
         table.add_row(
-            f"[dim]{name}[/]",
+            Text(name, "dim"),
             "█" * max(1, round(30 * b["count"] / most)) if b["count"] else "",
             f"{b['count']:,}",
         )

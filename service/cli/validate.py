@@ -15,6 +15,9 @@ from runtime.datasets import read_rows
 from runtime.judge.configuration import find_judge
 from service.cli.files import GraderFile
 
+MOST_UNREAD = 20
+"""Rows that cannot be read and are named one by one."""
+
 
 def find_mistakes(grader_path: Path, data: Path | None, settings: Settings) -> list[dict[str, Any]]:
     """Every finding as plain data, each with the file and line to look at.
@@ -27,11 +30,28 @@ def find_mistakes(grader_path: Path, data: Path | None, settings: Settings) -> l
         grader = file.load(evaluator.prepare)
     findings = [*check_grader(grader), *_without_a_judge(grader, settings)]
     if data is not None:
-        check = DataCheck(grader)
-        for row in read_rows(data):
-            check.add(row.line, row.item)
-        findings += check.findings()
+        findings += _of_rows(DataCheck(grader), data)
     return [_plain(finding, file, data) for finding in findings]
+
+
+def _of_rows(check: DataCheck, data: Path) -> Iterator[Finding]:
+    """What is wrong with rows by themselves, and then between the readable ones and the grader."""
+    unread = 0
+    for row in read_rows(data):
+        if row.failure is None:
+            check.add(row.line, row.item)
+            continue
+        unread += 1
+        if unread <= MOST_UNREAD:
+            message = str(row.failure).removeprefix(f"line {row.line}: ")
+            yield Finding(
+                "error", (), message, "this row would not be graded; mend or remove it", (row.line,)
+            )
+    if unread > MOST_UNREAD:
+        message = f"{unread - MOST_UNREAD:,} more rows cannot be read"
+        yield Finding("error", (), message, "mend those that are named, and look again", (row.line,))
+    if check.rows or not unread:
+        yield from check.findings()
 
 
 def _without_a_judge(grader: Grader, settings: Settings) -> Iterator[Finding]:
@@ -68,6 +88,6 @@ def show(findings: list[dict[str, Any]], console: Console) -> None:
     for finding in findings:
         style = "red" if finding["level"] == "error" else "yellow"
         path = f"{finding['path']}: " if finding["path"] else ""
-        console.print(f"[{style}]{finding['level']}[/] ", end="")
+        console.print(finding["level"], style=style, end=" ")
         console.print(f"{finding['where']}: {path}{finding['message']}", markup=False, highlight=False)
         console.print(f"      {finding['hint']}", markup=False, highlight=False, style="dim")

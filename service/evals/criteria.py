@@ -109,7 +109,9 @@ def verdict(criterion: Criterion, result: GraderResult) -> dict[str, Any]:
     """One result of an output item: what is ungraded has no score, and has neither passed nor failed."""
     said = shown(result)
     details = {
-        name: said[name] for name in ("explanation", "failure", "sub_rewards", "metrics") if said[name]
+        name: said[name]
+        for name in ("explanation", "failure", "substituted", "sub_rewards", "metrics")
+        if said[name]
     }
     return {
         "name": criterion.id,

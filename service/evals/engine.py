@@ -11,13 +11,11 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-
-from sqlalchemy.exc import OperationalError
 
 from graders import ConfigurationError, GraderResult, GradingError, PluginError
 from graders.pattern import encodable
@@ -30,6 +28,7 @@ from service.metrics import Metrics
 from service.results import written
 from service.store import Files
 from service.store.evals import EvalRun, Evals, OutputItem, Tally, item_id
+from service.store.failures import StorageFailed
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +85,9 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # also what was claimed in the moment of the end
-        await self._evals.release_all(self._owner)
+        # also what was claimed in the moment of the end; where this fails, others wait for the end of the lease
+        with suppress(StorageFailed):
+            await self._evals.release_all(self._owner)
 
     def wake(self) -> None:
         """Say that there is a new run."""
@@ -102,7 +102,8 @@ class Engine:
         while True:
             self._woken.clear()
             try:
-                await self._take()
+                with suppress(StorageFailed):
+                    await self._take()
             except Exception:
                 logger.exception("cannot look for runs of evals")
             with suppress(TimeoutError):
@@ -139,9 +140,8 @@ class Engine:
     async def _renewed(self, run: EvalRun) -> bool:
         try:
             return await self._evals.renew(run.id, self._owner, self._settings.eval_lease_s)
-        except Exception:
+        except StorageFailed:
             # what is written next finds out whether the run is still ours
-            logger.exception("cannot renew the lease of %s", run.id)
             return True
 
     async def _traced(self, run: EvalRun) -> None:
@@ -165,9 +165,8 @@ class Engine:
             error = {"code": "invalid_grader", "message": encodable(str(reason))}
         except PluginError as reason:
             error = {"code": "plugin_unavailable", "message": encodable(str(reason))}
-        except OperationalError:
-            # the database is busy or away, which says nothing of the run: whoever claims it next goes on
-            logger.exception("the run %s is interrupted", run.id)
+        except StorageFailed:
+            # it says nothing of the run: the process that claims it next goes on
             await asyncio.sleep(LOOK_S)
             return
         except Exception:
@@ -176,7 +175,7 @@ class Engine:
                 "code": "internal_error",
                 "message": f"the service failed; its log says why under {run.id}",
             }
-        await self._evals.finish(run.id, self._owner, error)
+        await _until_stored(lambda: self._evals.finish(run.id, self._owner, error))
 
     async def _grade(self, run: EvalRun) -> bool:
         """Grade the rows that are not written yet; False when the run is not ours any more."""
@@ -202,7 +201,10 @@ class Engine:
                     finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                     # all rows of a group at once: whoever goes on after a kill finds it whole or not at all
                     items = [_counted(run, graded, tally) for task in finished for graded in task.result()]
-                    if not await self._evals.record(run.id, self._owner, items, tally):
+                    # held until they are written: judges may have been paid for them
+                    if not await _until_stored(
+                        partial(self._evals.record, run.id, self._owner, items, tally)
+                    ):
                         return False
         finally:
             for task in running:
@@ -232,6 +234,8 @@ class Engine:
         self, source: SamplingSource, row: Row, client: str
     ) -> tuple[Row, Mapping[str, Mapping[str, int]]]:
         """A row with its sample, or with why there is none; and what that took."""
+        if row.failure is not None:
+            return row, {}
         try:
             answer = await Sampler(self._evaluator.judges).sampled(source, row.item, client=client)
         except GradingError as failure:
@@ -269,6 +273,9 @@ class Engine:
         """
         group: list[Row] = []
         async for (row,) in self._single(run):
+            if row.failure is not None and not row.item:
+                yield [row]  # its item cannot be read, so that it ends no group
+                continue
             if group and group[-1].item != row.item:
                 yield group
                 group = []
@@ -281,6 +288,15 @@ class Engine:
                 )
         if group:
             yield group
+
+
+async def _until_stored(write: Callable[[], Awaitable[bool]]) -> bool:
+    """Write, and again for as long as the storage fails; gives what the writing gives, False where the run is lost."""
+    while True:
+        try:
+            return await write()
+        except StorageFailed:
+            await asyncio.sleep(LOOK_S)
 
 
 async def _left(
@@ -324,7 +340,9 @@ def _counted(run: EvalRun, graded: Graded, tally: Tally) -> OutputItem:
 
 def _stored(row: Row) -> object:
     if row.failure is not None:
-        return {"error": {"code": row.failure.failure.kind.value, "message": str(row.failure)}}
+        failure = row.failure.failure
+        error = {"code": failure.kind.value, "message": str(row.failure)}
+        return {"error": error | ({"caused_by": "model"} if failure.caused_by == "model" else {})}
     return None if row.sample is None else row.sample.to_stored()
 
 

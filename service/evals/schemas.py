@@ -1,7 +1,6 @@
 """The bodies of the Evals API, and how evals, runs and output items are shown."""
 
 from collections.abc import Mapping
-from math import isinf
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import jsonschema_rs
@@ -275,27 +274,7 @@ async def read(request: Request, model: type[Body]) -> Body:
     Raises:
         ApiError: 400, naming the field, when it is not JSON or not what is wanted.
     """
-    data = await json_of(request, empty=b"{}")
-    where = endless(data)
-    if where is not None:
-        # JSON has no infinity, so that it could be neither shown nor kept
-        message = f"{where or 'body'}: the number is too large: expected one of at most 1.8e308"
-        raise ApiError(400, message, param=where or None, code="invalid_body")
-    return parsed(model, data)
-
-
-def endless(data: object) -> str | None:
-    """Where in a JSON value the first number is that is too large to be one, with dots; None: nowhere."""
-    pending: list[tuple[str, object]] = [("", data)]
-    while pending:
-        where, value = pending.pop()
-        if isinstance(value, float) and isinf(value):
-            return where
-        inner = (
-            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        )
-        pending += [(f"{where}.{key}" if where else str(key), part) for key, part in inner]
-    return None
+    return parsed(model, await json_of(request, empty=b"{}"))
 
 
 def parsed(model: type[Body], data: object, *where: str) -> Body:

@@ -7,24 +7,35 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jsonschema_rs
 from pydantic import BaseModel, ConfigDict, Field
 
-from graders import ConfigurationError, GradingError, Item, Sample
+from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
 from runtime.datasets import parse_rows
+from runtime.json_text import unreadable_parts
+from runtime.rows import (
+    item_or_failure,
+    not_an_object,
+    sample_or_failure,
+    unknown_field,
+    unreadable,
+    unreadable_inside,
+)
 from service.errors import ApiError
 from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, SamplingSource
 from service.evals.schemas import is_failure, parsed, validator
+from service.results import plain
 from service.store import Files
 from service.store.evals import Evals, OutputItem
 
 CHUNK = 256
 """Rows that are read and checked before the event loop gets its turn."""
+_KEPT = "unreadable"
+"""The field of a row that could not be stored as it was sent: it says why."""
 REGRADE = "stored_samples"
 """The data source of a run over the samples of another one."""
 
@@ -66,9 +77,9 @@ class Row:
     Attributes:
         position: Among the rows, from 0.
         place: What a person finds it by: `row 1`, or in a file `line 1`.
-        item: The dataset item.
+        item: The dataset item; empty where it cannot be read.
         sample: What the model answered; None where the row has nothing.
-        failure: Why a model that was asked for the sample gave none.
+        failure: Why the row cannot be read, or why a model that was asked for the sample gave none.
     """
 
     position: int
@@ -78,18 +89,11 @@ class Row:
     failure: GradingError | None = None
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    item: dict[str, Any]
-    sample: dict[str, Any] | str | list[Any] | None = None
-
-
 class _Content(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["file_content"]
-    content: list[_Stored]
+    content: list[Any]
 
 
 class _Jsonl(BaseModel):
@@ -113,20 +117,30 @@ class Checker:
         self._needs_sample = "sample" in schema["required"] and source["type"] not in _SAMPLING
 
     def check(self, rows: Sequence[Row]) -> None:
-        """Look at some rows.
+        """Look at those rows that can be read.
 
         Raises:
-            RowError: For the first that is wrong.
+            RowError: For the first that is not what the eval says.
         """
         for row in rows:
+            if row.failure is not None:
+                continue
             try:
-                self._items.validate(row.item)
+                self._validate(row.item)
             except jsonschema_rs.ValidationError as error:
                 path = ".".join(["item", *map(str, error.instance_path)])
                 raise RowError(row, encodable(error.message), encodable(path)) from None
-            if row.sample is None and row.failure is None and self._needs_sample:
+            if row.sample is None and self._needs_sample:
                 message = "this field is required, as the eval has include_sample_schema"
                 raise RowError(row, message, "sample")
+
+    def _validate(self, item: Item) -> None:
+        try:
+            self._items.validate(item)
+        except jsonschema_rs.ValidationError:
+            raise
+        except (ValueError, TypeError):  # it takes no lone surrogate
+            self._items.validate(plain(item))
 
 
 async def accept(given: Mapping[str, Any], config: Mapping[str, Any], files: Files) -> None:
@@ -197,7 +211,7 @@ async def chunks(
         file_id = source["source"]["id"]
         if await files.find(file_id) is None:
             raise SourceError("file_not_found", f"there is no file {file_id} any more")
-        rows = _file_rows(files.path(file_id), file_id)
+        rows = _file_rows(files, file_id)
     while chunk := await asyncio.to_thread(_some, rows):
         yield chunk
 
@@ -209,30 +223,86 @@ def _some(rows: Iterator[Row]) -> Sequence[Row]:
 def _stored_row(item: OutputItem) -> Row:
     place, sample, failure = f"row {item.position + 1}", None, None
     if is_failure(item.sample):
-        failure = GradingError(item.sample["error"]["message"], caused_by="infrastructure")
+        failure = _stored_failure(item.sample["error"])
     elif item.sample is not None:
         sample = Sample.load(item.sample)
     return Row(item.position, place, item.item, sample, failure)
 
 
-def _content_rows(content: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+def _stored_failure(error: Mapping[str, Any]) -> GradingError:
+    """The failure of a row as another run has kept it."""
+    caused_by: CausedBy = "model" if error.get("caused_by") == "model" else "infrastructure"
+    kinds = [kind for kind in FailureKind if kind.value == error.get("code")]
+    return GradingError(error["message"], kind=kinds[0] if kinds else FailureKind.OTHER, caused_by=caused_by)
+
+
+def _content_rows(content: Sequence[Any]) -> Iterator[Row]:
     for position, given in enumerate(content):
-        place = f"row {position + 1}"
-        stored = given.get("sample")
-        try:
-            sample = None if stored is None else Sample.load(stored)
-        except ConfigurationError as error:
-            without = Row(position, place, given["item"], None)
-            raise RowError(without, encodable(str(error)), "sample") from None
-        yield Row(position, place, given["item"], sample)
+        yield _content_row(position, given)
 
 
-def _file_rows(path: Path, file_id: str) -> Iterator[Row]:
+def _content_row(position: int, given: Any) -> Row:
+    place = f"row {position + 1}"
+    failure = not_an_object(given, place=place) or _kept_failure(given, place)
+    if failure is None:
+        failure = unknown_field(given, ("item", "sample"), place=place)
+    if failure is None and "item" not in given:
+        failure = unreadable("item", "this field is required", place=place)
+    item = {} if failure is not None else item_or_failure(given["item"], place=place)
+    if failure is not None or isinstance(item, GradingError):
+        return Row(position, place, {}, None, item if isinstance(item, GradingError) else failure)
+    if given.get("sample") is None:
+        return Row(position, place, item, None)
+    sample = sample_or_failure(given["sample"], place=place)
+    if isinstance(sample, GradingError):
+        return Row(position, place, item, None, sample)
+    return Row(position, place, item, sample)
+
+
+def keep_unreadable(body: Any) -> None:
+    """Change a request's rows with a value that cannot be held, and so not be stored, into ones that say so.
+
+    Args:
+        body: The JSON of a request that begins a run, whatever it is; its rows are changed in place.
+    """
+    content = body
+    for name in ("data_source", "source", "content"):
+        content = content.get(name) if isinstance(content, dict) else None
+    for position, row in enumerate(content if isinstance(content, list) else ()):
+        parts = list(unreadable_parts(row))
+        if not parts:
+            continue
+        failure = unreadable_inside(row) if isinstance(row, dict) else not_an_object(row)
+        if failure is None:  # what cannot be held is nothing that a grader reads
+            for path, _ in parts:
+                _put(row, path, None)
+            continue
+        field = failure.failure.details.get("field", "")
+        reason = str(failure).removeprefix(f"{field}: ")
+        content[position] = {_KEPT: reason, "field": field, "caused_by": failure.failure.caused_by}
+
+
+def _put(value: Any, path: Sequence[str | int], new: object) -> None:
+    *outer, last = path
+    for step in outer:
+        value = value[step]
+    value[last] = new
+
+
+def _kept_failure(row: Mapping[str, Any], place: str) -> GradingError | None:
+    """The failure of a row that could not be stored as it was."""
+    if _KEPT not in row:
+        return None
+    by_model = row.get("caused_by") == "model"
+    return unreadable(str(row.get("field", "")), str(row[_KEPT]), place=place, by_model=by_model)
+
+
+def _file_rows(files: Files, file_id: str) -> Iterator[Row]:
     try:
-        with path.open("rb") as file:
-            for position, row in enumerate(parse_rows(file, file_id)):
-                yield Row(position, f"line {row.line}", row.item, row.sample)
-    except OSError as error:
+        with files.path(file_id).open("rb") as file:
+            for position, row in enumerate(parse_rows(file)):
+                yield Row(position, f"line {row.line}", row.item, row.sample, row.failure)
+    except FileNotFoundError as error:
         raise SourceError("file_not_found", f"cannot read {file_id}: {error.strerror}") from None
-    except ConfigurationError as error:
-        raise SourceError("invalid_row", encodable(str(error))) from None
+    except OSError as error:  # it says nothing of the rows
+        raise files.failed(error) from error

@@ -1,11 +1,11 @@
 """The routes of evals, their runs and output items, as the official client asks for them."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from graders.pattern import encodable
 from service.draining import Refusal
@@ -26,12 +26,14 @@ from service.evals.schemas import (
     RunObject,
     UpdateEval,
     data_source_config,
+    parsed,
     read,
     shown_eval,
     shown_item,
     shown_run,
 )
 from service.idempotency import PARAMETER, repeatable
+from service.results import written
 from service.routes.files import files_of
 from service.routes.graders import evaluator_of
 from service.routes.lists import (
@@ -42,7 +44,7 @@ from service.routes.lists import (
     paging,
     shown_page,
 )
-from service.schemas import documented
+from service.schemas import documented, json_with_rows, refuse_unreadable
 from service.store.evals import UNFINISHED, Eval, EvalRun, Evals, OutputItem
 from service.store.paging import new_id
 from service.store.room import Full
@@ -101,7 +103,7 @@ async def create(request: Request) -> Response:
     except Full as full:
         message = f"there are {full.most:,} evals, as many as are kept here (evals_kept): delete some"
         raise ApiError(403, message, code="too_many_evals") from None
-    return JSONResponse(shown_eval(made), 201)
+    return _answered(shown_eval(made), 201)
 
 
 @router.get("", response_model=EvalList, openapi_extra=_parameters("order_by", ["created_at", "updated_at"]))
@@ -121,7 +123,7 @@ async def page(request: Request) -> Response:
 @router.get("/{eval_id}", response_model=EvalObject)
 async def retrieve(request: Request, eval_id: str) -> Response:
     """What is known of an eval."""
-    return JSONResponse(shown_eval(await _found(request, eval_id)))
+    return _answered(shown_eval(await _found(request, eval_id)))
 
 
 @router.post(
@@ -138,7 +140,7 @@ async def change(request: Request, eval_id: str) -> Response:
     changed = await evals_of(request).change(eval_id, **values)
     if changed is None:
         raise _unknown("eval", eval_id)
-    return JSONResponse(shown_eval(changed))
+    return _answered(shown_eval(changed))
 
 
 @router.delete("/{eval_id}", response_model=EvalDeleted)
@@ -146,7 +148,7 @@ async def delete(request: Request, eval_id: str) -> Response:
     """Delete an eval with its runs."""
     if not await evals_of(request).delete(eval_id):
         raise _unknown("eval", eval_id)
-    return JSONResponse({"object": "eval.deleted", "deleted": True, "eval_id": eval_id})
+    return _answered({"object": "eval.deleted", "deleted": True, "eval_id": eval_id})
 
 
 @router.post(
@@ -159,7 +161,11 @@ async def delete(request: Request, eval_id: str) -> Response:
 async def create_run(request: Request, eval_id: str) -> Response:
     """Begin to measure rows."""
     of = await _found(request, eval_id)
-    body = await read(request, CreateRun)
+    data, has_unreadable = await json_with_rows(request, empty=b"{}")
+    if has_unreadable:
+        await asyncio.to_thread(sources.keep_unreadable, data)
+        refuse_unreadable(data)
+    body = parsed(CreateRun, data)
     await sources.accept(body.data_source, of.data_source_config, files_of(request))
     return await _begun(request, of, body, body.data_source, of.criteria)
 
@@ -215,7 +221,7 @@ async def delete_run(request: Request, eval_id: str, run_id: str) -> Response:
     if not await evals_of(request).delete_run(eval_id, run_id):
         raise _unknown("run", run_id)
     engine_of(request).stop(run_id)
-    return JSONResponse({"object": "eval.run.deleted", "deleted": True, "run_id": run_id})
+    return _answered({"object": "eval.run.deleted", "deleted": True, "run_id": run_id})
 
 
 @router.get(
@@ -239,7 +245,7 @@ async def retrieve_item(request: Request, eval_id: str, run_id: str, output_item
     found = await evals_of(request).find_item(run_id, output_item_id)
     if found is None:
         raise _unknown("output item", output_item_id)
-    return JSONResponse(shown_item(found, eval_id))
+    return _answered(shown_item(found, eval_id))
 
 
 async def _begun(
@@ -274,7 +280,7 @@ async def _begun(
         )
         raise Refusal(429, message, code="too_many_runs", after_s=RUNS_AGAIN_S) from None
     engine_of(request).wake()
-    return JSONResponse(shown_run(run, _address(request, of.id)), 201)
+    return _answered(shown_run(run, _address(request, of.id)), 201)
 
 
 async def _found(request: Request, eval_id: str) -> Eval:
@@ -292,7 +298,7 @@ async def _found_run(request: Request, eval_id: str, run_id: str) -> EvalRun:
 
 
 def _shown(request: Request, run: EvalRun) -> Response:
-    return JSONResponse(shown_run(run, _address(request, run.eval_id)))
+    return _answered(shown_run(run, _address(request, run.eval_id)))
 
 
 def _address(request: Request, eval_id: str) -> str:
@@ -300,7 +306,11 @@ def _address(request: Request, eval_id: str) -> str:
 
 
 def _listed(found: tuple[Sequence[Row], bool], show: Callable[[Row], Mapping[str, Any]]) -> Response:
-    return JSONResponse(shown_page(found, show))
+    return _answered(shown_page(found, show))
+
+
+def _answered(content: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(written(content), status, media_type="application/json")
 
 
 def _name(given: str | None, default: str) -> str:

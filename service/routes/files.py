@@ -183,6 +183,7 @@ async def retrieve(request: Request, file_id: str) -> Response:
 async def content(request: Request, file_id: str) -> Response:
     """The content of a file."""
     file = await _found(request, file_id)
+    await files_of(request).check_content(file.id)
     kind, _ = _TYPES.guess_type(f"file{PurePosixPath(file.filename).suffix}")
     # a client's HTML must never be a page of ours
     return Content(

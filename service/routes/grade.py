@@ -4,10 +4,11 @@ A batch is read by hand: a pydantic model for each row would take longer than mo
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from math import inf, isfinite
+from types import NoneType
 from typing import Any, Literal
 
 import numpy as np
@@ -16,10 +17,20 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
-from graders import ConfigurationError, Grader, Item, Sample
+from graders import Grader, GradingError, Item, Sample
 from graders.contract import brief
+from graders.pattern import encodable
 from runtime.batches import CHUNK
 from runtime.explain import explain
+from runtime.rows import (
+    id_or_failure,
+    item_or_failure,
+    not_an_object,
+    sample_or_failure,
+    unknown_field,
+    unreadable,
+    unreadable_inside,
+)
 from service.errors import ApiError
 from service.idempotency import PARAMETER, note_failures, refuse_key, repeatable
 from service.keys import Caller
@@ -40,13 +51,15 @@ from service.results import (
 )
 from service.routes.graders import evaluator_of, queues_of
 from service.routes.named import chosen, series_of, statistics_of
-from service.schemas import documented, json_of
+from service.schemas import documented, json_with_rows, refuse_unreadable
 from service.store.sums import Series
 
 GRADE_PATH = "/v1/grade"
 BATCH_PATH = "/v1/grade/batch"
 LINES = "application/x-ndjson"
 POLICIES = ("null", "lowest", "error")
+ROW_FIELDS = ("sample", "item")
+"""What of `/v1/grade` is a row, which fails as one of a batch does."""
 
 router = APIRouter(prefix="/v1", tags=["grade"])
 
@@ -58,7 +71,8 @@ class GradeRequest(BaseModel):
 
     grader: dict[str, Any] | None = Field(None, description="The grader's JSON; this or `name` is required.")
     sample: str | dict[str, Any] | list[Any] = Field(
-        description="The model's answer: its text, a stored sample, a chat completion, or a list of messages."
+        description="The model's answer: its text, a stored sample, a chat completion, or a list of messages. "
+        "Anything else is ungraded."
     )
     item: dict[str, Any] | None = Field(None, description="The dataset row; the `item` of templates.")
     trace_id: str | None = Field(None, description="The caller's own name for this grading.")
@@ -76,7 +90,7 @@ class GradeRequest(BaseModel):
 
 
 class BatchRow(BaseModel):
-    """One row of a batch."""
+    """One row of a batch; one that is anything else is ungraded, and the others are graded."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -114,10 +128,16 @@ class BatchRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a batch, column by column."""
+    """The rows of a batch, column by column.
+
+    Attributes:
+        samples: What was sent as the sample, or the failure of a row that cannot be read.
+        items: None where it cannot be read.
+        ids: The caller's own names.
+    """
 
     samples: Sequence[object]
-    items: Sequence[Item]
+    items: Sequence[Item | None]
     ids: Sequence[str | float | None]
 
 
@@ -149,8 +169,8 @@ def _documented(body: type[BaseModel], *parameters: dict[str, Any]) -> dict[str,
 async def grade(request: Request) -> Response:
     """Grade one sample; an ungraded one has `"reward": null` and a `failure`."""
     wants_explanation = bool(request.scope["query_string"]) and _wants_explanation(request)
-    body = await _read(request, GradeRequest)
-    sample, item = _sample(body, "sample"), _item(body, "item")
+    body, has_unreadable = await _read(request, GradeRequest, but=ROW_FIELDS)
+    sample, item = _sample_and_item(body, has_unreadable=has_unreadable)
     trace_id = _trace_id(body)
     deadline_s = _deadline(body, request.app.state.settings.request_timeout_s)
     found = await chosen(request, body)
@@ -198,7 +218,7 @@ async def grade(request: Request) -> Response:
 async def grade_batch(request: Request) -> Response:
     """Grade many rows: in one answer, or as NDJSON, a line as soon as a row is graded."""
     settings = request.app.state.settings
-    body = await _read(request, BatchRequest)
+    body, has_unreadable = await _read(request, BatchRequest, but=("rows",))
     policy = body.get("on_failure", "null")
     if policy not in POLICIES:
         raise _wrong("on_failure", f"expected {', '.join(map(repr, POLICIES))}")
@@ -210,7 +230,7 @@ async def grade_batch(request: Request) -> Response:
             "on_failure", f"'error' needs all results before it answers, which {LINES} does not wait for"
         )
     deadline_s, trace_id = _deadline(body, settings.batch_timeout_s), _trace_id(body)
-    rows = _rows(body, settings.batch_rows)
+    rows = _rows(body, settings.batch_rows, has_unreadable=has_unreadable)
     found = await chosen(request, body)
     grader, series = found.grader, series_of(body, found)
     writer = RowWriter(_lowest(grader) if policy == "lowest" else None, found.origin)
@@ -249,12 +269,14 @@ async def grade_batch(request: Request) -> Response:
         statistics_of(request).observe_batch(series, results, rows.items)
     if policy == "error" and results.ungraded:
         index, failure = next((i, r.failure) for i, r in enumerate(results) if r.failure and r.reward is None)
-        raise ApiError(422, f"rows.{index}: {failure.message}", param=f"rows.{index}", code="ungraded")
+        place = "" if failure.message.startswith(f"rows.{index}") else f"rows.{index}: "
+        message = f"{place}{failure.message}"
+        raise ApiError(422, message, param=f"rows.{index}", code="ungraded")
     parts: list[bytes] = []
     for start in range(0, len(results), CHUNK):
         parts += writer.rows(results, rows.ids, slice(start, start + CHUNK))
         await asyncio.sleep(0)
-    info, counts = to_json(shown_grader(grader.info, found.origin)), to_json(writer.counts())
+    info, counts = written(shown_grader(grader.info, found.origin)), to_json(writer.counts())
     answer = b'{"object":"batch.grades","grader":%b,"results":[%b],"counts":%b}' % (
         info,
         b",".join(parts),
@@ -320,43 +342,41 @@ def _wants_lines(request: Request) -> bool:
     return any(kind.partition(";")[0].strip() == LINES for kind in kinds)
 
 
-async def _read(request: Request, model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON object in the body, with all fields that it must have and no others."""
-    return _fields(await json_of(request), model, None)
+async def _read(
+    request: Request, model: type[BaseModel], *, but: Collection[str]
+) -> tuple[dict[str, Any], bool]:
+    """The JSON object in the body, with all fields that it must have and no others; and whether a row is unreadable.
 
-
-def _fields(value: object, model: type[BaseModel], where: str | None) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _wrong(where, "expected a JSON object")
-    prefix = "" if where is None else f"{where}."
-    for name in value:
+    Args:
+        request: Whose.
+        model: The body's fields.
+        but: Fields in which a value that cannot be held is the failure of a row, not of the request.
+    """
+    body, has_unreadable = await json_with_rows(request)
+    if not isinstance(body, dict):
+        raise _wrong(None, "expected a JSON object")
+    for name in body:
         if name not in model.model_fields:
-            what = "body" if where is None else "row"
-            raise _wrong(f"{prefix}{name}", f"no such field; the {what} has {', '.join(model.model_fields)}")
+            raise _wrong(encodable(name), f"no such field; the body has {', '.join(model.model_fields)}")
     for name, field in model.model_fields.items():
-        if field.is_required() and name not in value:
-            raise _wrong(f"{prefix}{name}", "this field is required")
-    return value
+        if field.is_required() and name not in body:
+            raise _wrong(name, "this field is required")
+    if has_unreadable:
+        refuse_unreadable(body, but=but)
+    return body, has_unreadable
 
 
-def _sample(holder: Mapping[str, Any], where: str) -> Sample:
-    sample = holder["sample"]
-    if not isinstance(sample, (str, dict, list)):
-        raise _wrong(
-            where,
-            "expected the model's answer: a text (or a stored sample, a chat completion, a list of messages)",
-        )
-    try:
-        return Sample.load(sample)
-    except ConfigurationError as error:
-        raise _wrong(where, str(error)) from None
-
-
-def _item(holder: Mapping[str, Any], where: str) -> dict[str, Any]:
-    item = holder.get("item")
-    if item is not None and not isinstance(item, dict):
-        raise _wrong(where, "expected the dataset row: a JSON object")
-    return item or {}
+def _sample_and_item(body: Mapping[str, Any], *, has_unreadable: bool) -> tuple[object, Item]:
+    """The sample and the item of a request, or their failure and an empty item."""
+    failure = None
+    if has_unreadable:
+        failure = unreadable_inside({name: body[name] for name in ROW_FIELDS if name in body})
+    item = item_or_failure(body.get("item"))
+    if failure is None and isinstance(item, GradingError):
+        failure = item
+    if failure is not None or isinstance(item, GradingError):
+        return failure, {}
+    return sample_or_failure(body["sample"]), item
 
 
 def _trace_id(body: Mapping[str, Any]) -> str | None:
@@ -375,7 +395,7 @@ def _deadline(body: Mapping[str, Any], longest: float) -> float:
     return min(deadline, longest)
 
 
-def _rows(body: Mapping[str, Any], most: int) -> Rows:
+def _rows(body: Mapping[str, Any], most: int, *, has_unreadable: bool) -> Rows:
     rows = body["rows"]
     if not isinstance(rows, list):
         raise _wrong("rows", "expected a list of rows, each a JSON object with a 'sample'")
@@ -383,30 +403,47 @@ def _rows(body: Mapping[str, Any], most: int) -> Rows:
         message = f"rows: {len(rows):,} rows are more than the {most:,} that one batch may have"
         raise ApiError(413, message, param="rows", code="too_many_rows")
     samples: list[object] = []
-    items: list[Item] = []
+    items: list[Item | None] = []
     ids: list[str | float | None] = []
     for index, row in enumerate(rows):
-        if _is_odd(row):
-            _fields(row, BatchRow, f"rows.{index}")  # says what is wrong
-        sample, item, row_id = row["sample"], row.get("item"), row.get("id")
-        # what most rows have is told by its type; only the rest is worth a call
-        samples.append(sample if type(sample) is str else _sample(row, f"rows.{index}.sample"))
-        items.append(item if type(item) is dict else _item(row, f"rows.{index}.item"))
-        ids.append(row_id if row_id is None or type(row_id) is str else _id(row_id, index))
+        if has_unreadable or _is_odd(row):
+            sample, item, row_id = _odd_row(row, f"rows.{index}")
+        else:
+            sample, item, row_id = row["sample"], row.get("item") or {}, row.get("id")
+        samples.append(sample)
+        items.append(item)
+        ids.append(row_id)
     return Rows(samples, items, ids)
 
 
 def _is_odd(row: object) -> bool:
-    """Whether a row is no row, or has fields that are wrong."""
-    if type(row) is not dict or "sample" not in row:
+    """Whether a row is worth a second look: most have a text, an object and perhaps a text as their name."""
+    if type(row) is not dict or type(row.get("sample")) is not str:
         return True
-    return len(row) != 1 + ("item" in row) + ("id" in row)
+    return (
+        len(row) != 1 + ("item" in row) + ("id" in row)
+        or type(row.get("item")) not in (dict, NoneType)
+        or type(row.get("id")) not in (str, NoneType)
+    )
 
 
-def _id(row_id: object, index: int) -> float:
-    if isinstance(row_id, bool) or not isinstance(row_id, (int, float)) or row_id in {inf, -inf}:
-        raise _wrong(f"rows.{index}.id", "expected a text or a number")
-    return row_id
+def _odd_row(row: Any, place: str) -> tuple[Sample | GradingError, Item | None, str | float | None]:
+    """The sample, the item and the id of a row; the failure of a row that cannot be read stands for its sample."""
+    failure = not_an_object(row, place=place)
+    if failure is not None:
+        return failure, None, None
+    row_id = id_or_failure(row.get("id"), place=place)
+    item = item_or_failure(row.get("item"), place=place)
+    failure = unknown_field(row, BatchRow.model_fields, place=place) or unreadable_inside(row, place=place)
+    if failure is None:
+        failure = next((each for each in (item, row_id) if isinstance(each, GradingError)), None)
+    if failure is None and "sample" not in row:
+        failure = unreadable("sample", "this field is required", place=place)
+    return (
+        sample_or_failure(row["sample"], place=place) if failure is None else failure,
+        None if isinstance(item, GradingError) else item,
+        None if isinstance(row_id, GradingError) else row_id,
+    )
 
 
 def _lowest(grader: Grader) -> float:

@@ -5,10 +5,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from graders import ConfigurationError, Grader, Sample
+from graders import ConfigurationError, Grader, GradingError, Sample
 from runtime import Evaluator
+from runtime.rows import sample_or_failure, unreadable_inside
 from service import logs
-from service.errors import ApiError, invalid_grader
+from service.errors import invalid_grader
 from service.idempotency import PARAMETER, note_failures, repeatable
 from service.metrics import Metrics
 from service.queues import Queues
@@ -20,10 +21,14 @@ from service.schemas import (
     ValidateResponse,
     checked,
     documented,
-    json_of,
+    json_with_rows,
     read,
+    refuse_unreadable,
     run_response,
 )
+
+ROW_FIELDS = ("model_sample", "item")
+"""What of `run` is a row, whose failure is a result."""
 
 router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["graders"])
 
@@ -58,13 +63,9 @@ async def prepared(request: Request, config: dict[str, Any]) -> Grader:
 @repeatable
 async def run(request: Request) -> Response:
     """Grade one sample."""
-    body = await _run_body(request)
+    body, sample = await _run_body(request)
     trace_id = body.get("trace_id")
     logs.name_trace(trace_id)
-    try:
-        sample = Sample.load(body["model_sample"])
-    except ConfigurationError as error:
-        raise ApiError(400, f"model_sample: {error}", param="model_sample", code="invalid_body") from None
     grader = await prepared(request, body["grader"])
     deadline = request.app.state.settings.request_timeout_s
     metrics: Metrics = request.app.state.metrics
@@ -82,9 +83,12 @@ async def run(request: Request) -> Response:
     return JsonAnswer(run_response(result))
 
 
-async def _run_body(request: Request) -> dict[str, Any]:
-    """The body of `run`; what is wrong with it only pydantic says, which takes longer to look."""
-    data = await json_of(request)
+async def _run_body(request: Request) -> tuple[dict[str, Any], Sample | GradingError]:
+    """The body of `run` with its sample; what is wrong with it only pydantic says, which takes longer to look.
+
+    A sample or an item in which something cannot be read is a grading that fails, not a wrong request.
+    """
+    data, has_unreadable = await json_with_rows(request)
     if (
         type(data) is not dict
         or not data.keys() <= RunRequest.model_fields.keys()
@@ -95,7 +99,11 @@ async def _run_body(request: Request) -> dict[str, Any]:
     ):
         checked(data, RunRequest)
     body: dict[str, Any] = data
-    return body
+    failure = None
+    if has_unreadable:
+        refuse_unreadable(body, but=ROW_FIELDS)
+        failure = unreadable_inside({name: body[name] for name in ROW_FIELDS if name in body})
+    return body, sample_or_failure(body["model_sample"] if failure is None else failure, field="model_sample")
 
 
 @router.post(

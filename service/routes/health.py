@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from service.openapi import ERROR
+from service.store.health import StorageHealth
 
 router = APIRouter(tags=["health"])
 
@@ -29,15 +30,21 @@ async def healthz() -> dict[str, str]:
     responses={
         200: {"content": {"application/json": {"schema": _READY}}},
         503: {
-            "description": "It still loads, or is ending.",
+            "description": "It still loads, is ending, or cannot store: `storage_full`, `storage_unavailable`.",
             "content": {"application/json": {"schema": {"anyOf": [_status("starting"), ERROR]}}},
         },
     },
 )
 async def readyz(request: Request) -> JSONResponse:
-    """The service has loaded what it needs, and grades."""
+    """The service has loaded what it needs, grades, and can store."""
     state = request.app.state
     if not state.ready:
         return JSONResponse({"status": "starting"}, 503)
+    storage: StorageHealth = state.storage
+    failed = await storage.look()
+    if failed is not None:
+        response = failed.response()
+        response.status_code = 503  # what a probe looks for, whatever is the reason
+        return response
     # what an operator should mend, though requests are taken
     return JSONResponse({"status": "ready", **({"warnings": state.warnings} if state.warnings else {})})

@@ -83,6 +83,24 @@ class Groups(BaseModel):
     frac_reward_zero_std: float | None = Field(description="Their share.")
 
 
+class FailedGradings(BaseModel):
+    """Gradings that one of the three made fail, by what their samples got."""
+
+    flagged: int = Field(description="A reward all the same: the lowest, or what the grader gave.")
+    substituted: int = Field(description="The grader's `invalid_grade`, or that of a grader inside it.")
+    ungraded: int = Field(description="No reward.")
+
+
+class Failures(BaseModel):
+    """Gradings that failed, by who made them fail."""
+
+    model: FailedGradings = Field(description="The sample could not be graded, by its own doing.")
+    grader: FailedGradings = Field(description="The grader, or the item, is broken.")
+    infrastructure: FailedGradings = Field(
+        description="A judge, an endpoint, the sandbox or time was missing."
+    )
+
+
 class GradingStatistics(BaseModel):
     """What became of some gradings by one grader; a mean of nothing is null."""
 
@@ -90,6 +108,7 @@ class GradingStatistics(BaseModel):
     graded: int
     ungraded: int = Field(description="Gradings without a reward, which enter no mean of rewards.")
     ungraded_causes: dict[str, int]
+    failures: Failures
     reward_mean: float | None
     reward_std: float | None
     errors: dict[str, int] = Field(description="Gradings with an error flag, by flag.")

@@ -4,7 +4,6 @@ A key is claimed before its request is carried out, by one process, which has it
 claim, and then the answer.
 """
 
-import time
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -24,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.store.database import Store, insertion
+from service.store.database import Store, clock_s, insertion
 from service.store.tables import Base
 
 KEPT_S = 24 * 3600.0
@@ -101,12 +100,11 @@ class Answers:
             # without keeping those waiting who write
             if (row := await session.scalar(chosen.where(_counts()))) is not None:
                 return _found(row)
-        now = time.time()
         fresh = {
             "fingerprint": fingerprint,
             "owner": owner,
-            "leased_until": now + lease_s,
-            "created_at": now,
+            "leased_until": clock_s() + lease_s,
+            "created_at": clock_s(),
             "status": None,
             "content_type": None,
             "body": None,
@@ -128,7 +126,7 @@ class Answers:
     async def renew(self, owner: str, lease_s: float) -> None:
         """Keep all keys of an owner for longer."""
         await self._write(
-            update(KeptAnswer).where(KeptAnswer.owner == owner).values(leased_until=time.time() + lease_s)
+            update(KeptAnswer).where(KeptAnswer.owner == owner).values(leased_until=clock_s() + lease_s)
         )
 
     async def keep(self, answer_id: str, owner: str, answer: Answer) -> None:
@@ -154,7 +152,7 @@ class Answers:
         newer = func.sum(KeptAnswer.bytes).over(order_by=(KeptAnswer.created_at.desc(), KeptAnswer.id))
         sizes = select(KeptAnswer.id, newer.label("held")).where(KeptAnswer.owner.is_(None)).subquery()
         too_much = select(sizes.c.id).where(sizes.c.held > self._most)
-        await self._write(delete(KeptAnswer).where(KeptAnswer.created_at < time.time() - KEPT_S, ~_is_held()))
+        await self._write(delete(KeptAnswer).where(KeptAnswer.created_at < clock_s() - KEPT_S, ~_is_held()))
         await self._write(delete(KeptAnswer).where(KeptAnswer.id.in_(too_much)))
 
     async def _write(self, statement: Update | Delete) -> None:
@@ -163,12 +161,12 @@ class Answers:
 
 
 def _is_held() -> ColumnElement[bool]:
-    return and_(KeptAnswer.owner.is_not(None), KeptAnswer.leased_until >= time.time())
+    return and_(KeptAnswer.owner.is_not(None), KeptAnswer.leased_until >= clock_s())
 
 
 def _counts() -> ColumnElement[bool]:
     """Whether a row keeps others from its key: it is being carried out, or its answer is not too old."""
-    done = and_(KeptAnswer.owner.is_(None), KeptAnswer.created_at >= time.time() - KEPT_S)
+    done = and_(KeptAnswer.owner.is_(None), KeptAnswer.created_at >= clock_s() - KEPT_S)
     return or_(_is_held(), done)
 
 

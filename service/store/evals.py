@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from service.store.database import Store
+from service.store.database import Store, clock_s
 from service.store.paging import Order, page_of
 from service.store.room import make_room
 from service.store.tables import Base
@@ -248,7 +248,7 @@ class Evals:
         free = (
             select(EvalRun.id)
             .where(EvalRun.status.in_(UNFINISHED))
-            .where(or_(EvalRun.owner.is_(None), EvalRun.leased_until < time.time()))
+            .where(or_(EvalRun.owner.is_(None), EvalRun.leased_until < clock_s()))
             .order_by(EvalRun.id)
             .limit(1)
         )
@@ -260,7 +260,7 @@ class Evals:
             claimed = (
                 update(EvalRun)
                 .where(EvalRun.id == run_id)
-                .values(owner=owner, leased_until=time.time() + lease_s, status="in_progress")
+                .values(owner=owner, leased_until=clock_s() + lease_s, status="in_progress")
                 .returning(EvalRun)
             )
             found: EvalRun | None = None if run_id is None else await session.scalar(claimed)
@@ -268,7 +268,7 @@ class Evals:
 
     async def renew(self, run_id: str, owner: str, lease_s: float) -> bool:
         """Keep a run for longer; False when it is not this owner's any more."""
-        return await self._own(run_id, owner, leased_until=time.time() + lease_s)
+        return await self._own(run_id, owner, leased_until=clock_s() + lease_s)
 
     async def release(self, run_id: str, owner: str) -> None:
         """Let others have a run at once."""
@@ -292,8 +292,12 @@ class Evals:
     async def record(self, run_id: str, owner: str, items: Sequence[OutputItem], tally: Tally) -> bool:
         """Write finished rows and the counts with them; False, and nothing is written, when it is not its any more."""
         async with self._store.write() as session:
-            own = _owned(run_id, owner, tally=tally.plain())
-            if await session.scalar(own) is None:
+            before = await session.scalar(select(EvalRun.tally).where(*_mine(run_id, owner)))
+            if before is None:
+                return False
+            if items and before == tally.plain():
+                return True  # an attempt that seemed to fail has written them
+            if await session.scalar(_owned(run_id, owner, tally=tally.plain())) is None:
                 return False
             session.add_all(items)
             return True
@@ -315,8 +319,11 @@ def item_id(run_id: str, position: int) -> str:
 
 
 def _owned(run_id: str, mine: str, **values: Any) -> ReturningUpdate[tuple[str]]:
-    own = (EvalRun.id == run_id, EvalRun.owner == mine, EvalRun.status == "in_progress")
-    return update(EvalRun).where(*own).values(**values).returning(EvalRun.id)
+    return update(EvalRun).where(*_mine(run_id, mine)).values(**values).returning(EvalRun.id)
+
+
+def _mine(run_id: str, mine: str) -> tuple[ColumnElement[bool], ...]:
+    return EvalRun.id == run_id, EvalRun.owner == mine, EvalRun.status == "in_progress"
 
 
 def _is(eval_id: str, run_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

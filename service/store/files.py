@@ -6,15 +6,18 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from graders import ConfigurationError
 from service.store.database import Store
+from service.store.failures import StorageFailed, files_failure, why_not_written
+from service.store.health import StorageHealth
 from service.store.paging import new_id, page_of
 from service.store.room import make_room
 from service.store.tables import File
@@ -27,22 +30,33 @@ _FLUSH_BYTES = 1 << 20
 _ABANDONED_S = 3600.0
 """A part to which nothing was written for so long belongs to a process that was killed."""
 
+T = TypeVar("T")
+
 
 class Part:
     """A content that is still arriving.
+
+    Args:
+        path: Where it is.
+        files: What it will belong to.
 
     Attributes:
         path: Where it is.
         bytes: How long it is so far.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: "Files") -> None:
         self.path, self.bytes = path, 0
+        self._files = files
         self._digest = hashlib.sha256()
         self._pending = bytearray()
 
     async def write(self, content: bytes | bytearray) -> None:
-        """Append some bytes; they are hashed and written by a thread, one MiB at a time."""
+        """Append some bytes; they are hashed and written by a thread, one MiB at a time.
+
+        Raises:
+            StorageFailed: When they cannot be written, here and in `finish`.
+        """
         self.bytes += len(content)
         self._pending += content
         if len(self._pending) >= _FLUSH_BYTES:
@@ -55,7 +69,7 @@ class Part:
 
     async def _flush(self, *, last: bool = False) -> None:
         pending, self._pending = self._pending, bytearray()
-        await asyncio.to_thread(self._append, pending, last=last)
+        await self._files.attempt(lambda: self._append(pending, last=last))
 
     def _append(self, content: bytearray, *, last: bool) -> None:
         self._digest.update(content)
@@ -75,25 +89,63 @@ class Files:
     Args:
         store: Has the rows.
         directory: Has the contents; all processes must share it.
+        health: Is given every failure.
     """
 
-    def __init__(self, store: Store, directory: Path) -> None:
+    def __init__(self, store: Store, directory: Path, health: StorageHealth | None = None) -> None:
         self._store, self._directory = store, directory.expanduser()
+        self._health = health or StorageHealth()
 
     async def open(self) -> None:
-        """Make the directory, and remove what killed processes have left half written."""
-        await asyncio.to_thread(self._tidy)
+        """Make the directory, and remove what killed processes have left half written.
+
+        Raises:
+            ConfigurationError: When it cannot be made or read.
+        """
+        try:
+            await asyncio.to_thread(self._tidy)
+        except OSError as error:
+            raise ConfigurationError(f"files_dir: {self._directory}: {error.strerror or error}") from None
+
+    async def check(self) -> None:
+        """Try to write.
+
+        Raises:
+            StorageFailed: When the directory takes nothing.
+        """
+        why = await asyncio.to_thread(why_not_written, self._directory)
+        if why is not None:
+            raise self._health.note(StorageFailed("files", why, None))
+
+    def failed(self, error: OSError) -> StorageFailed:
+        """A failure of the directory, which is noted."""
+        return self._health.note(files_failure(error))
+
+    async def attempt(self, work: Callable[[], T]) -> T:
+        """Do something with the directory in a thread.
+
+        Raises:
+            StorageFailed: In place of an `OSError`.
+        """
+        try:
+            return await asyncio.to_thread(work)
+        except OSError as error:
+            raise self.failed(error) from error
 
     @asynccontextmanager
     async def part(self) -> AsyncIterator[Part]:
-        """A content to write, gone at the end unless it was kept."""
+        """A content to write, gone at the end unless it was kept.
+
+        Raises:
+            StorageFailed: When it cannot be made.
+        """
         path = self._directory / f"{secrets.token_hex(12)}.part"
-        await asyncio.to_thread(path.touch, 0o600, exist_ok=False)
+        await self.attempt(lambda: path.touch(0o600, exist_ok=False))
         try:
-            yield Part(path)
+            yield Part(path, self)
         finally:
             # at once, in no thread: whoever was cancelled may be so again
-            path.unlink(missing_ok=True)
+            self._unlink(path)
 
     async def keep(
         self,
@@ -115,6 +167,7 @@ class Files:
 
         Raises:
             Full: When there are so many already.
+            StorageFailed: When it cannot be stored.
         """
         digest = await part.finish()
         now = time.time()
@@ -130,7 +183,7 @@ class Files:
             sha256=digest,
         )
         path = self.path(file.id)
-        await asyncio.to_thread(part.path.replace, path)
+        await self.attempt(lambda: part.path.replace(path))
         try:
             async with self._store.write() as session:
                 expired = await self._forget(session, File.expires_at <= int(now))
@@ -138,7 +191,7 @@ class Files:
                     await make_room(session, File, most=most)
                 session.add(file)
         except BaseException:
-            path.unlink(missing_ok=True)
+            self._unlink(path)
             raise
         await self._remove(expired)
         return file
@@ -187,12 +240,49 @@ class Files:
             raise ValueError(f"not the id of a file: {file_id!r}")
         return self._directory / file_id
 
+    async def check_content(self, file_id: str) -> None:
+        """See that the content of a file can be read.
+
+        Raises:
+            StorageFailed: When it cannot, or is not there although the file is.
+        """
+        await self.attempt(lambda: self.path(file_id).open("rb").close())
+
+    def contents_before(self, moment: float) -> list[str]:
+        """The names of contents, and of halves of uploads, that were last written before a moment.
+
+        Args:
+            moment: Seconds since 1970.
+
+        Raises:
+            OSError: When the directory cannot be read.
+        """
+        found = []
+        for path in self._directory.glob("*"):
+            with suppress(FileNotFoundError):
+                ours = is_file_id(path.name) or path.suffix == ".part"
+                if ours and path.stat().st_mtime < min(moment, time.time() - _ABANDONED_S):
+                    found.append(path.name)
+        return sorted(found)
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Remove contents that no row has; those that cannot be removed are noted."""
+        for name in names:
+            await asyncio.to_thread(self._unlink, self._directory / name)
+
     async def _forget(self, session: AsyncSession, which: ColumnElement[bool]) -> Sequence[str]:
         return (await session.scalars(delete(File).where(which).returning(File.id))).all()
 
     async def _remove(self, file_ids: Sequence[str]) -> None:
         for file_id in file_ids:
-            await asyncio.to_thread(self.path(file_id).unlink, missing_ok=True)
+            await asyncio.to_thread(self._unlink, self.path(file_id))
+
+    def _unlink(self, path: Path) -> None:
+        """Remove a content; one that cannot be removed has no row and is seen by nobody."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self.failed(error)
 
     def _tidy(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,8 @@ def sqlite(engine: Engine, path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # while another changes it too, SQLite refuses this at once instead of waiting
         with closing(sqlite3.connect(path)) as plain:
+            # counts only before the first table is made; otherwise a file never becomes shorter
+            plain.execute("PRAGMA auto_vacuum = INCREMENTAL")
             plain.execute("PRAGMA journal_mode = WAL")
         with engine.begin() as connection:
             _upgrade(connection)

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from graders import FailureKind, GradingError, InvalidOptions, Template
 from graders.context import Verdict
 from graders.fence import visible
 from graders.judging import (
+    ASKED,
     MAX_EXPLANATION,
     answer_schema,
     bounds,
@@ -19,6 +21,7 @@ from graders.judging import (
     judged,
     no_sample_in,
     number_of,
+    number_within,
     paid,
     prompt,
     reason_of,
@@ -60,16 +63,45 @@ def test_a_schema_lists_its_fields_in_order_and_no_others() -> None:
 )
 def test_what_is_no_finite_number_is_a_measurement_that_failed(output: object, why: str) -> None:
     with pytest.raises(GradingError) as caught:
-        number_of(output, "result")
+        number_of(output, "result", (0.0, 1.0))
     assert str(caught.value).startswith(why)
     assert unparseable(caught.value)
 
 
 def test_a_number_may_stand_deeper() -> None:
-    assert number_of({"result": 1}, "result") == 1.0
-    assert number_of({"a": {"score": 0.5}}, "score", of="a") == 0.5
+    assert number_of({"result": 1}, "result", (0.0, 1.0)) == 1.0
+    assert number_of({"a": {"score": 0.5}}, "score", (0.0, 1.0), of="a") == 0.5
     with pytest.raises(GradingError, match=r"^the judge's 'score' of 'a' is no number: None"):
-        number_of({"a": 3}, "score", of="a")
+        number_of({"a": 3}, "score", (0.0, 1.0), of="a")
+
+
+@given(
+    bounds=st.tuples(*[st.floats(-1e6, 1e6)] * 2).map(sorted).filter(lambda two: two[0] < two[1]),
+    widths=st.floats(-5, 5),
+)
+def test_a_number_is_taken_up_to_one_width_outside_of_its_range(bounds: list[float], widths: float) -> None:
+    low, high = bounds
+    number = low + widths * (high - low)
+    taken = low - (high - low) <= number <= high + (high - low)
+    try:
+        assert number_of({"a": number}, "a", (low, high)) == number
+    except GradingError as error:
+        assert unparseable(error)  # noqa: PT017  # either outcome is right
+        assert not taken
+    else:
+        assert taken
+
+
+def test_a_judge_is_asked_for_its_range_and_taken_at_one_width_more() -> None:
+    assert number_within((1.0, 5.0)) == {
+        "type": "number",
+        "minimum": -3.0,
+        "maximum": 9.0,
+        ASKED: {"minimum": 1.0, "maximum": 5.0},
+    }
+    endless = (-1.5e308, 1.5e308)
+    assert set(number_within(endless)) == {"type", ASKED}
+    assert number_of({"a": 1.7e308}, "a", endless) == 1.7e308
 
 
 def test_a_choice_is_one_of_the_choices() -> None:
@@ -89,7 +121,10 @@ def test_a_reason_is_a_text_or_there_is_none() -> None:
 
 @given(json_values())
 def test_no_answer_makes_reading_it_fail_with_another_error(output: Any) -> None:
-    for read in (number_of, lambda value, field: choice_of(value, field, ("a",))):
+    for read in (
+        lambda value, field: number_of(value, field, (0.0, 1.0)),
+        lambda value, field: choice_of(value, field, ("a",)),
+    ):
         try:
             read(output, "a")
         except GradingError as error:

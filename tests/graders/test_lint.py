@@ -25,6 +25,8 @@ CHECK: dict[str, Any] = {
     "reference": "{{item.answer}}",
     "operation": "eq",
 }
+PYTHON = {"type": "python", "source": "def grade(sample, item):\n    return 1.0"}
+ENDPOINT = {"type": "endpoint", "url": "https://example.com"}
 USER = {"role": "user", "content": "2+2?"}
 ASSISTANT = {"role": "assistant", "content": "4"}
 
@@ -120,6 +122,28 @@ def test_what_is_wrong_with_a_grader_is_said_with_a_remedy(
     changed: dict[str, Any], findings: list[str]
 ) -> None:
     assert shown(lint(**changed)) == findings
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (PYTHON, "a sample that makes the source raise, hang or return no number is ungraded"),
+        (ENDPOINT, "a sample that is too large to be sent is ungraded"),
+    ],
+)
+def test_a_type_that_a_sample_can_break_is_better_with_an_invalid_grade(
+    config: dict[str, Any], message: str
+) -> None:
+    (found,) = check_grader(REGISTRY.load(config))
+    assert (found.level, found.path) == ("warning", ("invalid_grade",))
+    assert found.message.startswith(message)
+    assert '"invalid_grade": 0' in found.hint
+    assert check_grader(REGISTRY.load({**config, "invalid_grade": -1})) == []
+    multi = {"type": "multi", "graders": {"a": config, "b": CHECK}, "calculate_output": "a + b"}
+    assert [found.path for found in check_grader(REGISTRY.load(multi))] == [("graders", "a", "invalid_grade")]
+    assert check_grader(REGISTRY.load({**multi, "invalid_grade": 0})) == []
+    multi["graders"] = {"a": {**config, "invalid_grade": 0}, "b": CHECK}
+    assert check_grader(REGISTRY.load(multi)) == []
 
 
 @pytest.mark.parametrize(
@@ -400,7 +424,7 @@ def test_votes_of_what_never_differs_are_warned_of() -> None:
     assert (
         check_grader(REGISTRY.load({"type": "keyword", "words": ["a"], "votes": 3})) == []
     )  # a plugin may differ
-    python = {"type": "python", "source": "def grade(sample, item):\n    return 1.0", "votes": 3}
+    python = {**PYTHON, "votes": 3, "invalid_grade": 0}
     assert check_grader(REGISTRY.load(python)) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from graders import ConfigurationError, Pattern
-from graders.pattern import encodable
+from graders.pattern import MAX_MEMORY, MEMORY, encodable
 from tests.strategies import any_str, texts
 
 
@@ -36,6 +36,12 @@ def test_what_re2_cannot_compile_is_refused_and_says_why(source: str, message: s
         Pattern(source)
 
 
+def test_a_pattern_says_how_much_memory_it_may_take_and_takes_little_where_little_will_do() -> None:
+    assert Pattern(r"answer: (\d+)").memory == MEMORY
+    assert Pattern(r"\pL{300}").memory == MAX_MEMORY
+    assert Pattern(r"\pL{300}").fullmatch("é" * 300)
+
+
 @given(any_str())
 def test_any_text_is_a_pattern_or_a_configuration_error(source: str) -> None:
     try:
@@ -51,7 +57,7 @@ def test_any_text_can_be_searched(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "encoded"), [("a\ud800b", "a\ufffd\ufffd\ufffdb"), ("\ud83d\ude00", "\ufffd" * 6), ("é", "é")]
+    ("text", "encoded"), [("a\ud800b", "a\ufffdb"), ("\ud83d\ude00", "\ufffd" * 2), ("é", "é")]
 )
 def test_half_surrogate_pairs_are_replaced(text: str, encoded: str) -> None:
     assert encodable(text) == encoded

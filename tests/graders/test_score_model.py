@@ -1,6 +1,5 @@
 """A judge's number is the reward, clamped to the range; what is no number is no reward."""
 
-import sys
 from typing import Any
 
 import pytest
@@ -57,7 +56,12 @@ async def test_the_judge_is_asked_as_published() -> None:
                             "additionalProperties": False,
                         },
                     },
-                    "result": {"type": "number"},
+                    "result": {
+                        "type": "number",
+                        "minimum": -1.0,
+                        "maximum": 2.0,
+                        "x-asked": {"minimum": 0.0, "maximum": 1.0},
+                    },
                 },
                 "required": ["steps", "result"],
                 "additionalProperties": False,
@@ -74,6 +78,19 @@ async def test_a_number_outside_the_range_is_clamped_and_reported(number: float,
     assert result.reward == reward
     assert result.metrics["unclamped"] == number
     assert result.explanation == f"{number:g} was clamped to the range 1 to 5. Compare.: Equal."
+
+
+@pytest.mark.parametrize("number", [75, 9.5, -3.5, 1e300])
+async def test_a_number_far_outside_the_range_is_no_verdict(number: float) -> None:
+    result = await graded(FakeJudge([Verdict({"result": number}, "m", {"prompt_tokens": 3})]), range=[1, 5])
+    assert result.reward is None
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.caused_by) == (
+        FailureKind.MODEL_GRADER_PARSE,
+        "infrastructure",
+    )
+    assert "is far outside the range 1 to 5: " in result.failure.message
+    assert result.usage == {"m": {"prompt_tokens": 3}}
 
 
 async def test_a_number_inside_is_not_reported_as_clamped() -> None:
@@ -97,7 +114,7 @@ async def test_a_judge_that_is_down_leaves_the_sample_ungraded() -> None:
 async def test_every_answer_is_a_reward_inside_the_range_or_none(number: Any) -> None:
     result = await graded(FakeJudge([{"result": number}]), range=[-1, 1])
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    if is_number and abs(number) <= sys.float_info.max:
+    if is_number and -3 <= number <= 3:
         assert result.reward == min(max(number, -1), 1)
     else:
         assert result.reward is None

@@ -220,8 +220,8 @@ async def test_what_was_paid_before_a_sample_was_left_out_is_in_the_usage() -> N
     ("template", "sample", "item", "caused_by"),
     [
         ("{{sample.output_text}}" * 3, "y" * 700_000, "", "model"),
-        ("{{item.a}}{{sample.output_text}}", "y", "a" * MAX_RENDERED, "grader"),
-        ("{{sample.output_text}}{{item.a}}", "y" * 900_000, "a" * MAX_RENDERED, "grader"),
+        ("{{item.a}}{{sample.output_text}}", "y", "a" * MAX_RENDERED + "a", "grader"),
+        ("{{sample.output_text}}{{item.a}}", "y" * 900_000, "a" * MAX_RENDERED + "a", "grader"),
     ],
 )
 async def test_a_sample_that_renders_to_too_much_fails_by_itself(

@@ -86,12 +86,10 @@ def test_the_end_of_a_long_text_counts(minilm: MiniLM) -> None:
     assert float(whole @ about) > float(without @ about) + 0.1
 
 
-def test_a_text_that_is_too_long_is_refused(minilm: MiniLM) -> None:
-    for text, said in (("x" * 100_001, "100,001 characters"), ("x " * 8_193, "8,193 word pieces")):
-        with pytest.raises(GradingError, match=said) as caught:
-            minilm.embed(text)
-        assert caught.value.failure.details == {"type": "too_large"}
-        assert caught.value.failure.caused_by == "grader"
+def test_of_a_text_that_is_too_long_the_beginning_is_embedded(minilm: MiniLM) -> None:
+    for within, beyond in (("a cat " * 4_096, "a dog " * 4_096), ("x" * 100_000, " about dogs")):
+        assert np.array_equal(minilm.embed(within + beyond), minilm.embed(within))
+    assert not np.array_equal(minilm.embed("a cat " * 4_095 + "a dog "), minilm.embed("a cat " * 4_096))
 
 
 async def test_a_text_has_the_same_vector_alone_and_beside_others(minilm: MiniLM) -> None:
@@ -363,3 +361,49 @@ async def test_an_error_or_no_answer_is_ungraded(status: int, cause: str, *, ret
     assert (failure.kind, failure.caused_by) == (FailureKind.MODEL_GRADER_SERVER, "infrastructure")
     assert (failure.details["type"], failure.retryable) == (cause, retryable)
     assert ("too many" in failure.message) == bool(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (
+            400,
+            "This model's maximum context length is 8192 tokens, however you requested 10000 tokens",
+        ),
+        (400, "Invalid 'input[0]': maximum input length is 8192 tokens."),
+        (413, "Input validation error: `inputs` must have less than 512 tokens. Given: 1000"),
+        (422, "`inputs` must have less than 512 tokens"),
+        (400, "the input length exceeds the context length"),
+        (413, "Payload Too Large"),
+        (400, "input is too large to process. increase the physical batch size"),
+    ],
+)
+async def test_a_text_that_a_server_calls_too_long_is_no_failure_of_the_server(
+    status: int, said: str
+) -> None:
+    def answer(request: Any) -> tuple[int, Any]:
+        if any(len(text) > 10 for text in request["input"]):
+            return status, {"error": {"message": said}}
+        return 200, rows([[1.0, 0.0] for _ in request["input"]])
+
+    config = {
+        "type": "text_similarity",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.x}}",
+        "evaluation_metric": "cosine",
+    }
+    grader = Registry.installed().load(config)
+    async with Server(answer).running() as embedder:
+        with pytest.raises(GradingError) as caught:
+            await embedder.embed(["a" * 11])
+        assert caught.value.failure.details == {"type": "too_large"}
+        assert said[:30] in caught.value.failure.message
+        context = FakeContext(embedder=embedder)
+        by_sample = await context.grade(grader, Sample("a" * 11), {"x": "b"})
+        by_item = await context.grade(grader, Sample("a"), {"x": "b" * 11})
+        short = await context.grade(grader, Sample("a"), {"x": "b"})
+    assert by_sample.failure is not None
+    assert (by_sample.reward, by_sample.failure.caused_by) == (0.0, "model")
+    assert by_item.failure is not None
+    assert (by_item.reward, by_item.failure.caused_by) == (None, "grader")
+    assert short.reward == 1.0

@@ -5,19 +5,22 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders import ConfigurationError, GraderResult, Item, Registry, Sample, grader
+from graders import ConfigurationError, GraderResult, GradingError, Item, Registry, Sample, grader
 from runtime import Evaluator, Settings, SyncEvaluator
+from runtime.bounded_cache import ENTRY_BYTES
 from runtime.canonical import canonical
-from runtime.compiled import CompiledGraders
+from runtime.compiled import BYTES_A_CHARACTER, TEXT_SHARE, CompiledGraders
 from runtime.execute import execute
 from runtime.world import World
 from tests.conftest import ROOT
 from tests.processes import remaining
+from tests.runtime.sandbox.isolation import ISOLATES
 
 EXACT = {
     "type": "string_check",
@@ -110,9 +113,40 @@ async def test_as_many_items_as_samples_are_wanted(evaluator: Evaluator) -> None
         await evaluator.grade_many(EXACT, ["a", "b"], [{}])
 
 
-async def test_a_sample_that_is_none_of_the_sources_is_a_configuration_error(evaluator: Evaluator) -> None:
-    with pytest.raises(ConfigurationError, match=r"a sample is text, .* got int"):
-        await evaluator.grade_many(EXACT, [3], [{"answer": "3"}])
+UNREAD = GradingError("line 2: why", caused_by="infrastructure")
+"""What stands for the sample of a row that a reader of files could not read."""
+
+
+@pytest.mark.parametrize("bad", [3, None, {"choices": []}, UNREAD])
+@pytest.mark.parametrize(
+    "config",
+    [
+        EXACT,
+        {"type": "multi", "graders": {"a": EXACT}, "calculate_output": "a"},
+        pytest.param(
+            {
+                "type": "python",
+                "source": "def grade(sample, item):\n    return sample['output_text'] == item['answer']",
+            },
+            marks=ISOLATES,
+        ),
+    ],
+    ids=["bulk", "each", "rows"],
+)
+async def test_a_sample_that_cannot_be_read_is_ungraded_and_leaves_the_others(
+    evaluator: Evaluator, config: dict[str, Any], bad: object
+) -> None:
+    samples, items = ["a", bad, "b"], [{"answer": "a"}] * 3
+    gradings = await evaluator.grade_many(config, samples, items)
+    assert [result.reward for result in gradings] == [1.0, None, 0.0]
+    group = await evaluator.grade_group(config, samples, items[0])
+    stream = [result async for _, result in evaluator.stream(config, zip(samples, items, strict=True))]
+    one = await evaluator.grade(config, bad, items[0])
+    for failed in (gradings[1], group[1], stream[1], one):
+        assert failed.failure is not None
+        assert failed.failure.caused_by == "infrastructure"
+        assert failed.failure.message.startswith("line 2: why" if bad is UNREAD else "sample: ")
+    assert [result.reward for result in (*group, *stream)] == [1.0, None, 0.0] * 2
 
 
 async def test_a_batch_that_is_late_is_ungraded_as_a_whole_or_in_part(evaluator: Evaluator) -> None:
@@ -222,7 +256,8 @@ async def test_equal_json_is_compiled_once(evaluator: Evaluator) -> None:
 
 def test_the_graders_that_were_used_last_are_kept_up_to_a_total_length() -> None:
     one, two, three = ({**EXACT, "reference": name} for name in "abc")
-    compiled = CompiledGraders(Registry.installed(), characters=2 * len(canonical(one) or ""))
+    room = 2 * (BYTES_A_CHARACTER * len(canonical(one) or "") + ENTRY_BYTES)
+    compiled = CompiledGraders(Registry.installed(), int(room / (1 - TEXT_SHARE)) + 16)
     first, second = compiled.load(one), compiled.load(two)
     assert compiled.load(one) is first
     compiled.load(three)

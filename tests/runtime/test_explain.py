@@ -272,7 +272,7 @@ async def test_a_hostile_sample_cannot_drive_the_terminal_nor_pass_for_our_words
     shown = lines(explained)
     assert [line for line in shown if not line.isprintable()] == []
     assert shown[0].startswith(r"\x1b[2J (multi): reward 0")
-    assert shown[2:4] == [r"    | 5\x1b]0;mine\x07\r\u202e", "    |   signature: forged\ufffd\ufffd\ufffd"]
+    assert shown[2:4] == [r"    | 5\x1b]0;mine\x07\r\u202e", "    |   signature: forged\ufffd"]
     assert [line for line in shown if "forged" in line and "|" not in line] == []
 
 
@@ -567,7 +567,7 @@ def test_what_json_does_not_have_is_kept_as_what_it_has() -> None:
         "b": "<set>",
         "c": "<an integer of 16,610 bits>",
         "7": ["x"],
-        "half": "\ufffd\ufffd\ufffd!",
+        "half": "\ufffd!",
     }
     assert "nested too deeply" in json.dumps(Book().plain(deep))
 

@@ -132,7 +132,7 @@ async def test_one_json_document_is_posted_and_one_comes_back() -> None:
         assert reply == HttpReply(200, {"score": 0.5})
         ((line, headers, sent),) = server.requests
     assert line == "POST /score?a=b HTTP/1.1"
-    assert json.loads(sent) == body
+    assert json.loads(sent) == {"text": "猫 \ufffd"}
     assert headers == {
         "host": f"127.0.0.1:{server.port}",
         "accept": "application/json",

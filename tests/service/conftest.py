@@ -37,7 +37,7 @@ def served(settings: Settings, prepare: Callable[[FastAPI], None] = lambda app: 
 @pytest.fixture(scope="session")
 def url(quick: Settings) -> Iterator[str]:
     """The address of a service that all tests share."""
-    with served(quick.model_copy(update={"body_limit": 200_000, "request_timeout_s": 5.0})) as address:
+    with served(quick.model_copy(update={"body_limit": 200_000, "request_timeout_s": 60.0})) as address:
         yield address
 
 

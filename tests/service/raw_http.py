@@ -1,10 +1,12 @@
 """Requests as bytes, and the answers to them, over a socket."""
 
 import json
+import select
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,18 +38,29 @@ class Answer:
 def connect(url: str) -> socket.socket:
     """A new connection to a service."""
     address = urlsplit(url)
-    return socket.create_connection((address.hostname, address.port), PATIENCE_S)
+    connection = socket.create_connection((address.hostname, address.port), PATIENCE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
-def exchange(url: str, *parts: bytes) -> list[Answer]:
-    """The answers to what is sent on a connection of its own, until the service closes it."""
+def exchange(url: str, *parts: bytes, until_answered: bool = False) -> list[Answer]:
+    """The answers to what is sent on a connection of its own, until the service closes it.
+
+    Args:
+        url: The service.
+        parts: What is sent.
+        until_answered: Send no more once something comes back.
+    """
     with closing(connect(url)) as connection:
-        return send(connection, parts)
+        return send(connection, _until_answered(connection, parts) if until_answered else parts)
+
+
+def _until_answered(connection: socket.socket, parts: Iterable[bytes]) -> Iterator[bytes]:
+    return takewhile(lambda _: not select.select([connection], [], [], 0)[0], parts)
 
 
 def send(connection: socket.socket, parts: Iterable[bytes]) -> list[Answer]:
     """The answers to what is sent on a connection, until the service closes it."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for part in parts:
         connection.sendall(part)
     return answers(rest(connection))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import EXAMPLES
+from tests.service.full_disk import small_disk
 
 EXACT = {
     "type": "string_check",
@@ -216,13 +217,9 @@ def test_types_tells_everything_about_one() -> None:
         (["run", "-", "-"], "error: the grader and the data cannot both come from the standard input\n"),
         (
             ["validate", "torn.json"],
-            "error: torn.json: not JSON: EOF while parsing an object at line 1 column 2\n",
+            "error: torn.json: not JSON: EOF while parsing an object at line 1 column 2 (byte 1)\n",
         ),
-        (
-            ["run", "good.json", "torn.json"],
-            "error: torn.json:1: not JSON: EOF while parsing an object at column 1\n",
-        ),
-        (["run", "good.json", "items.jsonl"], "error: items.jsonl:2: the row has no 'sample'"),
+        (["run", "good.json", "items.jsonl"], "error: items.jsonl: no row has a 'sample'; stored samples"),
         (
             ["run", "good.json", "empty.jsonl", "-o", "no/such/file"],
             "error: cannot write no/such/file.journal",
@@ -245,11 +242,57 @@ def test_wrong_usage_is_one_line_and_exit_2(tmp_path: Path, arguments: list[str]
     write(tmp_path / "good.json", EXACT)
     write(tmp_path / "list.json", [])
     write(tmp_path / "empty.jsonl")
-    write(tmp_path / "items.jsonl", {"item": {"answer": "a"}, "sample": "a"}, {"item": {"answer": "a"}})
+    write(tmp_path / "items.jsonl", {"item": {"answer": "a"}}, {"item": {"answer": "a"}})
     done = graders(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
+
+
+BAD_ROWS = [
+    "{",
+    "null",
+    '{"item": {"answer": NaN}, "sample": "a"}',
+    '{"item": {"answer": "a"}}',
+    '{"item": {"answer": "a"}, "sample": {"choices": []}}',
+    '{"item": {"answer": "a", "z": %s}, "sample": "a"}' % ("[" * 300 + "]" * 300),
+    '{"item": {"answer": "a", "z": %s}, "sample": "a"}' % ("9" * 5000),
+]
+
+
+def test_run_grades_the_rows_beside_those_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    good = '{"item": {"answer": "\\ud800"}, "sample": "\\ud800"}'
+    (tmp_path / "rows.jsonl").write_text("\n".join([good, *BAD_ROWS, good]))
+    done = graders("run", "g.json", "rows.jsonl", "-o", "out.jsonl", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [record["reward"] for record in records] == [1.0, *[None] * len(BAD_ROWS), 1.0]
+    for record in records[1:-1]:
+        assert record["failure"]["message"].startswith(f"line {record['line']}: ")
+        assert record["failure"]["details"]["type"] == "unreadable_row"
+    allowed = graders("run", "g.json", "rows.jsonl", "--max-ungraded", str(len(BAD_ROWS)), cwd=tmp_path)
+    assert allowed.returncode == 0
+
+
+def test_validate_names_each_row_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    (tmp_path / "rows.jsonl").write_text("\n".join(['{"item": {"answer": "a"}}', "{", "3", *["null"] * 30]))
+    done = graders("validate", "g.json", "--data", "rows.jsonl", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)["findings"]
+    assert done.returncode == 1
+    assert [finding["where"] for finding in found[:2]] == ["rows.jsonl:2", "rows.jsonl:3"]
+    assert found[0]["message"] == "not JSON: EOF while parsing an object at column 1"
+    assert [finding["message"] for finding in found[20:21]] == ["12 more rows cannot be read"]
+
+
+def test_half_a_surrogate_pair_is_shown_on_every_terminal(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", {**EXACT, "name": "n"})
+    (tmp_path / "row.json").write_text('{"item": {"answer": "\\ud800"}, "sample": "\\ud800"}')
+    for options in ([], ["--json"]):
+        done = graders("explain", "g.json", "row.json", *options, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "\ufffd" in done.stdout
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -291,3 +334,140 @@ def test_serve_answers_until_it_is_told_to_stop(workers: int, tmp_path: Path) ->
     process.terminate()
     process.communicate(timeout=30)
     assert process.returncode in (0, -signal.SIGTERM)
+
+
+def rows_of(path: Path, count: int, text: str = "a") -> Path:
+    return write(path, *({"item": {"answer": "a"}, "sample": text} for _ in range(count)))
+
+
+def test_results_can_be_printed_and_the_summary_goes_elsewhere(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    rows_of(tmp_path / "rows.jsonl", 3)
+    for name in ("-", "/dev/stdout"):
+        done = graders("run", "g.json", "rows.jsonl", "-o", name, "--json", cwd=tmp_path)
+        assert [json.loads(line)["row"] for line in done.stdout.splitlines()] == [0, 1, 2]
+        assert json.loads(done.stderr)["graded"] == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["g.json", "rows.jsonl"]
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    rows = rows_of(tmp_path / "rows.jsonl", 1)
+    before = rows.read_bytes()
+    (tmp_path / "link").symlink_to("rows.jsonl")
+    for name in ("rows.jsonl", "link", "g.json"):
+        done = graders("run", "g.json", "rows.jsonl", "-o", name, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (2, f"error: {name} is what is read; choose another -o\n")
+    assert rows.read_bytes() == before
+
+
+def test_a_second_run_names_the_first_and_grades_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    rows_of(tmp_path / "rows.jsonl", 1)
+    os.mkfifo(tmp_path / "slow")  # the first run waits for its rows
+    first = subprocess.Popen(
+        command("run", "g.json", "slow", "-o", "out"), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE
+    )
+    try:
+        until = time.monotonic() + 60
+        while not (tmp_path / "out.journal").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        done = graders("run", "g.json", "rows.jsonl", "-o", "out", cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"error: another run (process {first.pid}) is writing out; wait for it or choose another -o\n"
+        )
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_a_full_disk_ends_a_run_with_a_line_and_it_is_resumed(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    rows_of(tmp_path / "rows.jsonl", 2_000)
+    with small_disk(tmp_path / "disk", 1) as disk:
+        (disk.path / "ballast").write_bytes(bytes(900_000))
+        done = graders("run", "g.json", "rows.jsonl", "-o", "disk/out", cwd=tmp_path)
+        assert done.returncode == 2
+        assert re.fullmatch(
+            r"error: cannot write disk/out.*No space left on device \(ENOSPC\); free some space; .* results are kept.*"
+            r"run the same command again to (resume|write them)\n",
+            done.stderr,
+        )
+        disk.empty()
+        subprocess.run(["/bin/sh", "-c", f"mount -o remount,size=4m {disk.path}"], check=True)
+        done = graders("run", "g.json", "rows.jsonl", "-o", "disk/out", cwd=tmp_path)
+        assert done.returncode == 0
+        assert len((disk.path / "out").read_text().splitlines()) == 2_000
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root mounts")
+def test_a_place_that_is_read_only_is_refused_before_the_first_grading(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    rows_of(tmp_path / "rows.jsonl", 1)
+    with small_disk(tmp_path / "disk") as disk:
+        subprocess.run(["/bin/sh", "-c", f"mount -o remount,ro {disk.path}"], check=True)
+        done = graders("run", "g.json", "rows.jsonl", "-o", "disk/out", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: cannot write disk/out.journal: Read-only file system\n"
+
+
+def test_escapes_of_a_sample_and_of_file_names_are_shown_as_escapes(tmp_path: Path) -> None:
+    source = "def grade(sample, item):\n    raise ValueError(sample['output_text'])\n"
+    write(tmp_path / "g.json", {"type": "python", "source": source})
+    rows_of(tmp_path / "rows.jsonl", 1, "\x1b[2J\u202e\x9b31m[/]")
+    done = graders("run", "g.json", "rows.jsonl", "--max-ungraded", "1", cwd=tmp_path)
+    assert r"\x1b[2J\u202e\x9b31m[/]" in done.stdout
+    name = "\x1b]0;owned[red].json"
+    done = graders("validate", name, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == r"error: cannot read \x1b]0;owned[red].json: No such file or directory" + "\n"
+    write(tmp_path / name, EXACT)
+    done = graders("validate", name, cwd=tmp_path)
+    assert r"\x1b]0;owned[red].json: 0 errors" in done.stdout
+    done = graders("run", name, "rows.jsonl", "\x1b[31mmore", cwd=tmp_path)
+    assert done.returncode == 2
+    assert r"\x1b[31mmore" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_a_command_whose_output_goes_nowhere_says_so_in_a_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command("types"), stdout=full, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+    assert (done.returncode, done.stderr) == (2, b"error: cannot write: No space left on device\n")
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_ends_a_run_in_a_line_and_it_is_resumed(tmp_path: Path, *, ignored: bool) -> None:
+    source = "import time\ndef grade(sample, item):\n    time.sleep(0.2)\n    return 1.0\n"
+    write(tmp_path / "g.json", {"type": "python", "source": source})
+    write(tmp_path / "rows.jsonl", *({"item": {"n": n}, "sample": "a"} for n in range(1_000)))
+    ours, theirs = os.openpty()
+
+    # as a shell does for what it starts in the background
+    trap = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"] if ignored else []
+    run = subprocess.Popen(
+        [*trap, *command("run", "g.json", "rows.jsonl", "-o", "out")],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        until = time.monotonic() + 60
+        journal = tmp_path / "out.journal"
+        while not journal.exists() or not journal.stat().st_size:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (run.returncode, said) == (130, "interrupted; a run that has -o is resumed by the same command\n")
+    assert journal.stat().st_size

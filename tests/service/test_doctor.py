@@ -127,7 +127,7 @@ def test_attacks_are_carried_out_and_counted_by_group() -> None:
 
 
 def test_an_attack_that_gets_through_or_is_not_carried_out_is_a_problem() -> None:
-    through = {"attack": "learn-the-host-name", "succeeded": True, "ended": "Evidence", "evidence": "vm"}
+    through = {"attack": "learn-the-host-name", "came": "through", "ended": "Evidence", "evidence": "vm"}
     found = attack.summarize(Level.FULL, [through], meant=2, last_words="GradingError: it broke")
     assert found["problems"] == [
         "attack learn-the-host-name got through",
@@ -136,3 +136,22 @@ def test_an_attack_that_gets_through_or_is_not_carried_out_is_a_problem() -> Non
     file = io.StringIO()
     attack.show(found, Console(file=file, width=200))
     assert "learn-the-host-name got through: Asks for the host's name.\n    vm" in file.getvalue()
+
+
+def test_an_attack_that_showed_nothing_is_counted_apart_and_is_no_problem() -> None:
+    nothing = {
+        "attack": "learn-the-host-name",
+        "came": "inconclusive",
+        "ended": "timeout",
+        "evidence": "no answer within 60 s",
+    }
+    found = attack.summarize(Level.FULL, [nothing], meant=1, last_words="")
+    assert found["problems"] == []
+    (group,) = (group for group in found["groups"] if group["tried"])
+    counts = {key: value for key, value in group.items() if key != "group"}
+    assert counts == {"tried": 1, "stopped": 0, "leaked": 0, "inconclusive": 1, "through": 0}
+    assert [each["attack"] for each in found["inconclusive"]] == ["learn-the-host-name"]
+    file = io.StringIO()
+    attack.show(found, Console(file=file, width=200))
+    assert "learn-the-host-name is inconclusive: Asks for the host's name." in file.getvalue()
+    assert "no answer within 60 s, twice, the second time alone" in file.getvalue()

@@ -97,7 +97,6 @@ def test_a_row_is_read_from_standard_input(folder: Path) -> None:
         ("rows.jsonl", "rows.jsonl has 6 lines, each a row; name one, such as rows.jsonl:2"),
         ("rows.jsonl:4", "rows.jsonl:4: the row has no 'sample', so there is nothing to grade"),
         ("rows.jsonl:5", "rows.jsonl:5 is an empty line; name one with a row"),
-        ("rows.jsonl:6", "rows.jsonl:6: not JSON: "),
         ("rows.jsonl:60", "rows.jsonl has 6 lines, so there is no line 60"),
         ("empty.json", "empty.json is empty; expected a row {item, sample} as JSON"),
         ("nothing.json", "cannot read nothing.json: No such file or directory"),
@@ -110,6 +109,13 @@ def test_a_row_that_is_not_there_is_a_line_that_says_how_to_mend_it(
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: {error}")
+
+
+def test_a_row_that_cannot_be_read_is_ungraded_and_says_why(folder: Path) -> None:
+    done = explained(folder, "rows.jsonl:6")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == "both (multi): ungraded"
+    assert "line 6: not JSON: " in done.stdout
 
 
 def test_grader_and_row_cannot_both_be_standard_input(folder: Path) -> None:

@@ -154,30 +154,6 @@ def test_a_batch_without_rows_is_answered(http: httpx2.Client, headers: dict[str
         ({"grader": 3}, "grader", "grader: expected a grader: a JSON object with a 'type'"),
         ({"grader": {"type": "string_check"}}, "grader.input", "grader.input: "),
         ({"rows": {}}, "rows", "rows: expected a list of rows"),
-        ({"rows": [*ROWS, []]}, "rows.4", "rows.4: expected a JSON object"),
-        ({"rows": [*ROWS, {"item": {}}]}, "rows.4.sample", "rows.4.sample: this field is required"),
-        ({"rows": [*ROWS, {"sample": None}]}, "rows.4.sample", "rows.4.sample: expected the model's answer"),
-        ({"rows": [*ROWS, {"sample": {"text": ""}}]}, "rows.4.sample", "rows.4.sample: a sample that is"),
-        (
-            {"rows": [*ROWS, {"sample": "", "item": ""}]},
-            "rows.4.item",
-            "rows.4.item: expected the dataset row",
-        ),
-        (
-            {"rows": [*ROWS, {"sample": "", "itme": {}}]},
-            "rows.4.itme",
-            "rows.4.itme: no such field; the row has sample",
-        ),
-        (
-            {"rows": [*ROWS, {"sample": "", "id": True}]},
-            "rows.4.id",
-            "rows.4.id: expected a text or a number",
-        ),
-        (
-            {"rows": [*ROWS, {"sample": "", "id": ["a"]}]},
-            "rows.4.id",
-            "rows.4.id: expected a text or a number",
-        ),
         ({"deadline_s": 0}, "deadline_s", "deadline_s: expected seconds"),
         ({"deadline_s": True}, "deadline_s", "deadline_s: expected seconds"),
         ({"deadline_s": "1"}, "deadline_s", "deadline_s: expected seconds"),
@@ -205,8 +181,6 @@ def test_a_bad_field_of_a_batch_is_400_that_names_it(
         (b"{", None),
         (b"[]", None),
         (b'{"grader": {}}', "sample"),
-        (b'{"grader": {}, "sample": 1}', "sample"),
-        (b'{"grader": {}, "sample": "", "item": []}', "item"),
         (b'{"grader": {}, "sample": "", "trace_id": 1}', "trace_id"),
         (b'{"grader": {}, "sample": "", "deadline_s": 1e999}', "deadline_s"),
         (b'{"grader": {}, "model_sample": ""}', "model_sample"),
@@ -246,13 +220,13 @@ def test_rows_and_bytes_of_a_batch_have_limits_of_their_own(serve: Serve) -> Non
         assert reply.json()["error"]["message"] == "the body is longer than 5,000 bytes"
 
 
-def test_no_row_is_graded_when_one_is_bad(serve: Serve) -> None:
+def test_no_judge_is_asked_about_a_row_that_cannot_be_read(serve: Serve) -> None:
     with JudgeServer([verdict(0.5)]) as judge, serve(judged_by(judge)) as address:
-        rows = [{"sample": "a"}, {"sample": 3}]
-        assert httpx2.post(address + BATCH, json={"grader": JUDGED, "rows": rows}).status_code == 400
-        assert judge.requests == []
-        reply = httpx2.post(address + BATCH, json={"grader": JUDGED, "rows": rows[:1]})
-        assert reply.json()["results"][0]["reward"] == 0.5
+        rows = [{"sample": 3}, {"sample": "a"}]
+        reply = httpx2.post(address + BATCH, json={"grader": JUDGED, "rows": rows})
+        assert [result["reward"] for result in reply.json()["results"]] == [None, 0.5]
+        assert len(judge.requests) == 1
+        reply = httpx2.post(address + BATCH, json={"grader": JUDGED, "rows": rows[1:]})
         assert reply.json()["results"][0]["usage"] == {
             "judge-1": {
                 "prompt_tokens": 100,
@@ -446,6 +420,12 @@ def test_no_json_makes_the_service_fail(http: httpx2.Client, body: Any, path: st
         assert reply.json()["error"]["message"]
 
 
+def shown_id(row: dict[str, Any]) -> object:
+    """The id of a row as its result has it: null where it is not a text or a number."""
+    row_id = row.get("id")
+    return row_id if isinstance(row_id, (str, int, float)) and not isinstance(row_id, bool) else None
+
+
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(rows_of_any_kind, max_size=4))
 def test_every_row_of_an_accepted_batch_has_its_result(
@@ -454,7 +434,7 @@ def test_every_row_of_an_accepted_batch_has_its_result(
     reply = http.post(BATCH, json={"grader": EQUAL, "rows": rows})
     if reply.status_code == 200:
         results = reply.json()["results"]
-        assert [result["id"] for result in results] == [row.get("id") for row in rows]
+        assert [result["id"] for result in results] == [shown_id(row) for row in rows]
         for result in results:
             assert (result["reward"] is None) == (
                 result["failure"] is not None and result["failure"]["caused_by"] != "model"

@@ -189,7 +189,8 @@ def test_the_async_client_and_the_azure_path(url: str) -> None:
             {},
             {
                 "python_grader_runtime_error": True,
-                "python_grader_runtime_error_details": "hostile: ValueError: half \ufffd\ufffd\ufffd",
+                "python_grader_runtime_error_details": "hostile: ValueError: half \ufffd\n"
+                "hostile.py, line 71, in hostile",
             },
         ),
     ],

@@ -56,8 +56,8 @@ def test_every_response_has_a_request_id_and_keeps_the_clients(http: httpx2.Clie
     [
         (b"", None, "the body is not JSON"),
         (b"{", None, "the body is not JSON: EOF while parsing an object at line 1"),
-        (b"[" * 100_000, None, "recursion limit exceeded"),
-        (b'{"a": NaN}', None, "the body is not JSON"),
+        (b"[" * 100_000, None, "the text ends inside a list or an object at line 1 column 100001"),
+        (b'{"a": NaN}', None, "the body is not JSON: NaN is not JSON at line 1 column 7 (byte 6), in a"),
         (b'{"a": "\xff"}', None, "the body is not JSON"),
         (b"[]", None, "body: expected a JSON object"),
         (b'{"model_sample": "a"}', "grader", "grader: this field is required"),
@@ -68,11 +68,6 @@ def test_every_response_has_a_request_id_and_keeps_the_clients(http: httpx2.Clie
         ),
         (b'{"grader": {}}', "model_sample", "model_sample: this field is required"),
         (b'{"grader": {}, "model_sample": 3}', "model_sample", "model_sample: expected the model's answer"),
-        (
-            b'{"grader": {}, "model_sample": {"text": ""}}',
-            "model_sample",
-            "'output_text'",
-        ),
         (
             b'{"grader": {}, "model_sample": "", "item": []}',
             "item",

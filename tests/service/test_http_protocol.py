@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from itertools import pairwise
@@ -15,7 +17,9 @@ from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
 from runtime import Settings
+from service.connections import KEPT_BYTES
 from service.http_protocol import HEAD_BYTES, HEADERS, PIPELINED, URL_BYTES
+from tests.service.conftest import served
 from tests.service.raw_http import Answer, answers, connect, exchange, rest, send
 from tests.service.serving import CHECK, RUN
 
@@ -72,7 +76,7 @@ def test_a_head_that_is_too_large_is_refused(
     if size == 1:
         head = head[: HEAD_BYTES + 1_000]
     parts = [head] if size is None else [head[at : at + size] for at in range(0, len(head), size)]
-    answer = only(exchange(url, *parts))
+    answer = only(exchange(url, *parts, until_answered=True))
     if (
         answer.status == 414 != status
     ):  # which of the two it is depends on how much of the URL arrives at once
@@ -178,14 +182,26 @@ def test_an_absolute_url_decides_the_host(url: str) -> None:
         assert only(exchange(url, head + CLOSE)).status == status, authority
 
 
+def test_many_unfinished_heads_take_a_bounded_memory(serve: Serve) -> None:
+    large = b"x: " + b"a" * 60_000
+    with serve(Settings(connections=2_000, connections_per_address=2_000)) as address, ExitStack() as stack:
+        started = held(stack, address, KEPT_BYTES // 60_000 + 20)
+        for connection in started:
+            connection.sendall(GET + large)
+        assert_refused(only(answers(rest(started[-1]))), 503, "too_many_headers_held")
+        # who sends a usual head is served meanwhile, also in two parts
+        assert only(exchange(address, GET, CLOSE)).status == 200
+        for connection in started:
+            connection.close()
+        assert only(exchange(address, GET + large[:50_000], b"\r\n" + CLOSE)).status == 200
+
+
 # time
 
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[str]:
     """The address of a service that does not wait long."""
-    from tests.service.conftest import served  # noqa: PLC0415  # a fixture of a whole session is made of it too
-
     with served(Settings(head_timeout_s=0.3, idle_timeout_s=0.6)) as address:
         yield address
 
@@ -259,10 +275,23 @@ def held(stack: ExitStack, address: str, count: int) -> list[socket.socket]:
     return [stack.enter_context(closing(connect(address))) for _ in range(count)]
 
 
-def half_a_request(connection: socket.socket) -> None:
-    """Have a request run that waits for its body."""
-    connection.sendall(POST + b"content-length: 1000\r\nexpect: 100-continue\r\n\r\n")
-    assert connection.recv(1_000).startswith(b"HTTP/1.1 100 ")
+class Slow:
+    """A route `/slow`, whose requests are answered once they are released."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.released = threading.Event()
+
+    async def answer(self) -> str:
+        self.running += 1
+        while not self.released.is_set():  # noqa: ASYNC110  # it is set in another thread
+            await asyncio.sleep(0.01)
+        return "done"
+
+    def have(self, running: int) -> None:
+        """Wait until so many requests run."""
+        while self.running < running:
+            time.sleep(0.01)
 
 
 def test_idle_connections_give_way_to_new_ones(serve: Serve) -> None:
@@ -282,33 +311,46 @@ def test_idle_connections_give_way_to_new_ones(serve: Serve) -> None:
     ("limits", "status"),
     [({"connections": 8, "connections_per_address": 8}, 503), ({"connections": 16}, 429)],
 )
-def test_connections_with_requests_do_not_give_way(serve: Serve, limits: dict[str, int], status: int) -> None:
-    with serve(Settings().model_copy(update=limits)) as address, ExitStack() as stack:
+def test_connections_whose_requests_are_answered_do_not_give_way(limits: dict[str, int], status: int) -> None:
+    slow, own = Slow(), Settings().model_copy(update=limits)
+    with (
+        served(own, lambda app: app.add_api_route("/slow", slow.answer)) as address,
+        ExitStack() as stack,
+    ):
         busy = held(stack, address, 8)
         for connection in busy:
-            half_a_request(connection)
-        if status == 503:
-            assert_refused(only(exchange(address)), 429, "too_many_connections")
-            other = "127.0.0.2"
-        else:
-            other = "127.0.0.1"
-        port = int(address.rpartition(":")[2])
-        with closing(socket.create_connection(("127.0.0.1", port), 30, source_address=(other, 0))) as refused:
+            connection.sendall(b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        slow.have(8)
+        other = "127.0.0.2" if status == 503 else "127.0.0.1"
+        place = "127.0.0.1", int(address.rpartition(":")[2])
+        with closing(socket.create_connection(place, 30, source_address=(other, 0))) as refused:
             answer = only(answers(rest(refused)))
         assert_refused(answer, status, "too_many_connections")
         assert answer.headers["retry-after"]
+        slow.released.set()
         for connection in busy:
-            connection.sendall(b"{" * 1_000)
-            assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
-            connection.close()
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        # they are kept for their next requests now, and give way
         assert only(exchange(address, GET + CLOSE)).status == 200
         text = httpx2.get(f"{address}/metrics").text
         assert f'graders_http_requests_total{{method="other",route="other",status="{status}"}}' in text
 
 
+def test_requests_whose_bodies_do_not_come_give_way(serve: Serve) -> None:
+    with serve(Settings(connections=16)) as address, ExitStack() as stack:
+        silent = held(stack, address, 8)
+        for connection in silent:
+            connection.sendall(POST + b"content-length: 1000\r\nexpect: 100-continue\r\n\r\n")
+            assert connection.recv(1_000).startswith(b"HTTP/1.1 100 ")
+        post = POST + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(BODY) + BODY
+        for _ in range(10):
+            assert json.loads(only(exchange(address, post)).body)["reward"] == 1.0
+        assert rest(silent[0]) == b""
+
+
 def test_the_official_client_opens_many_connections_at_once(url: str) -> None:
     async def ask() -> list[float]:
-        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=60) as client:
             asked = [
                 client.fine_tuning.alpha.graders.run(grader=CHECK, model_sample="a")  # type: ignore[arg-type]
                 for _ in range(300)

@@ -29,14 +29,14 @@ JUDGE: dict[str, Any] = {
     "input": [
         {
             "role": "developer",
-            "content": "Grade the answer from 0 to 1. The right answer is {{item.answer}}.",
+            "content": "Grade the answer from 0 to 10. The right answer is {{item.answer}}.",
         },
         {"role": "user", "content": [{"type": "input_text", "text": "{{sample.output_text}}"}]},
     ],
     "sampling_params": {"temperature": 0, "max_completions_tokens": 300},
 }
 KINDS: dict[str, dict[str, Any]] = {
-    "score_model": {"type": "score_model", "range": [0, 1], **JUDGE},
+    "score_model": {"type": "score_model", "range": [0, 10], **JUDGE},
     "label_model": {"type": "label_model", "labels": ["good", "bad"], "passing_labels": ["good"], **JUDGE},
     "rubric": {
         "type": "rubric",
@@ -81,7 +81,8 @@ def test_a_real_model_grades_the_same_every_time(
     flags = [name for name, value in first.metadata.errors.model_dump().items() if value is True]
     assert flags == []
     assert first.reward == again.reward
-    assert 0 <= first.reward <= 1
+    low, high = KINDS[kind].get("range", [0, 1])
+    assert low <= first.reward <= high
     assert first.metadata.sampled_model_name == NAME
     assert first.api_model_grader_token_usage_per_model[NAME]["completion_tokens"] > 0
     said = first.metadata.model_dump(warnings=False)

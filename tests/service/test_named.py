@@ -13,6 +13,9 @@ import pytest
 
 from graders import Registry
 from runtime import Evaluator, Settings
+from runtime.bounded_cache import ENTRY_BYTES
+from runtime.canonical import canonical
+from runtime.compiled import size_of
 from service.errors import ApiError
 from service.named import FRESH_S, NamedInUse, version_of
 from service.store import NamedGraders, Store
@@ -365,10 +368,11 @@ async def test_the_store_is_asked_once_in_two_seconds(tmp_path: Path, evaluator:
             await named.find("b")
 
 
-async def test_what_is_remembered_is_bounded_by_its_length(tmp_path: Path, evaluator: Evaluator) -> None:
+async def test_what_is_remembered_is_bounded_by_its_size(tmp_path: Path, evaluator: Evaluator) -> None:
     async with Store(str(tmp_path / "s.sqlite")) as store:
         stored = Counting(store)
-        named = NamedInUse(stored, evaluator, clock=Clock(), characters=300)
+        one = size_of(evaluator.load(EQUAL), canonical({**EQUAL, "name": "a"}) or "") + ENTRY_BYTES
+        named = NamedInUse(stored, evaluator, clock=Clock(), max_bytes=2 * one)
         for name in "abc":
             await stored.put(name, version_of(await evaluator.prepare({**EQUAL, "name": name}), None))
             await named.find(name)

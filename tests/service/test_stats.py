@@ -11,12 +11,12 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from graders import Failure, FailureKind, GraderInfo, GraderResult
 from runtime import Settings
 from service.stats import Statistics, shown_statistics
 from service.store import GraderSums, NamedGraders, Store
+from service.store.failures import StorageFailed
 from service.store.graders import GraderVersion
 from service.store.sums import NO_STEP, Figure, Series
 from tests.judge_server import JudgeServer, verdict
@@ -85,6 +85,11 @@ def test_what_is_ungraded_is_counted_and_enters_no_mean(http: httpx2.Client, hea
         "graded": 5,
         "ungraded": 1,
         "ungraded_causes": {"invalid_variable_error": 1},
+        "failures": {
+            "model": {"flagged": 0, "substituted": 0, "ungraded": 0},
+            "grader": {"flagged": 0, "substituted": 0, "ungraded": 1},
+            "infrastructure": {"flagged": 0, "substituted": 0, "ungraded": 0},
+        },
         "reward_mean": 0.8,
         "reward_std": pytest.approx(0.4),
         "errors": {"invalid_variable_error": 1},
@@ -291,7 +296,7 @@ async def test_what_the_store_does_not_take_is_kept_for_later(store: Store) -> N
     async with store.write() as session:
         await session.execute(text("ALTER TABLE grader_sums RENAME TO elsewhere"))
     for _ in range(2):
-        with pytest.raises(SQLAlchemyError):
+        with pytest.raises(StorageFailed):
             await statistics.flush()
     statistics.observe(series, result(0.0))
     async with store.write() as session:

@@ -53,6 +53,24 @@ def test_a_file_whose_cases_pass_is_a_line_of_dots(tmp_path: Path) -> None:
     assert last.startswith("2 passed in ")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 20)),
+        "x: &x [*x]\ngrader: *x\n",
+        "a: " + "[" * 5_000,
+        "grader: !!python/object/apply:os.system [touch PWNED]\n",
+    ],
+)
+def test_hostile_yaml_is_refused_with_its_line(text: str, tmp_path: Path) -> None:
+    path = case_file(tmp_path, text)
+    done = graders("test", path, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {path}:")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_failure_is_laid_open(tmp_path: Path) -> None:
     path = case_file(tmp_path, FAILING)
     done = graders("test", path)

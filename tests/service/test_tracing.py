@@ -318,5 +318,5 @@ async def test_an_evaluator_traces_to_whatever_tracer_it_is_given() -> None:
     assert second.attributes is not None
     assert (first.attributes["graders.reward"], first.attributes["graders.trace_id"]) == (0.0, "é" * 128)
     assert second.attributes["graders.cause"] == "invalid_variable_error"
-    assert second.attributes["graders.grader.name"] == "\ufffd\ufffd\ufffd"
+    assert second.attributes["graders.grader.name"] == "\ufffd"
     assert second.status.description is None

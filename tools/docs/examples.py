@@ -445,7 +445,6 @@ OPTIONS: dict[str, dict[str, str]] = {
     "multi": {
         "graders": "Graders by key; none of them `multi`.",
         "calculate_output": "The formula; its variables are the keys.",
-        "invalid_grade": "The reward where a part failed.",
     },
 }
 """What each option is, in a few words; other names of an option are told by its schema."""

@@ -99,7 +99,7 @@ def _page(registry: Registry, name: str, definitions: Mapping[str, Any]) -> str:
             "| --- | --- | --- | --- |",
             *_options(name, schema, definitions),
             "",
-            "`name`, `pass_threshold` and `votes` are [fields of every grader](index.md).",
+            "`name`, `pass_threshold`, `invalid_grade` and `votes` are [fields of every grader](index.md).",
             "",
             *(line for example in EXAMPLES[name] for line in _example(example)),
         ]

@@ -12,6 +12,8 @@ from .channel import Channel
 CHANNEL = 3
 """The descriptor of a child's channel; 0, 1 and 2 are its standard input, output and error."""
 RULESET = 4
+READY = b"R"
+"""The first byte that a session sends, when it is locked and before it has read anything; the kernel adds its process id."""
 ROLES: dict[bytes, Callable[[Channel], None]] = {
     b"compare": compare.serve,
     b"compiling": compiling.serve,
@@ -36,6 +38,7 @@ class Lock:
         threads: int | None,
         cpu_seconds: int | None,
         parent: int,
+        counts_alone: bool,
     ) -> None:
         """Make everything ready.
 
@@ -48,6 +51,7 @@ class Lock:
             threads: How many threads a child may have; None where they cannot be limited.
             cpu_seconds: Processor time of one child; None for no limit.
             parent: The process id of the parent as this process sees it: the zygote's, for its children.
+            counts_alone: Whether its threads are counted apart from those of other children.
         """
         self.layers = layers
         steps: list[Callable[[], object]] = []
@@ -55,11 +59,17 @@ class Lock:
             steps.append(partial(os.dup2, ruleset, RULESET))
         if "descriptors" in layers:
             steps.append(_closing(RULESET if ruleset is None else RULESET + 1))
-        steps.append(privileges.ending_with(parent))
         if "mount" in layers:
             steps += root.scratch(scratch_bytes, scratch_files)
-            if "capabilities" in layers:
-                steps.append(privileges.dropping_last())
+        if counts_alone:
+            # the kernel counts the threads of a user in a user namespace: in one that others share, a process that
+            # starts as many as it may would leave the others none
+            steps.append(kernel.prepared("unshare", kernel.CLONE_NEWUSER))
+            if "not_dumpable" in layers:
+                steps.append(privileges.hide_memory)  # the kernel undoes it when rights change
+        steps.append(privileges.ending_with(parent))  # likewise
+        if "capabilities" in layers and ("mount" in layers or counts_alone):
+            steps.append(privileges.dropping_last())
         if "rlimits" in layers:
             steps.append(partial(limits.apply_own, threads, cpu_seconds))
         if ruleset is not None:
@@ -105,7 +115,9 @@ def run(lock: Lock, session: int, *streams: int) -> NoReturn:
         for target, source in enumerate(streams):
             os.dup2(source, target)
         os.dup2(session, CHANNEL)
+        os.setsid()  # a scheduling group of its own, where the kernel groups sessions: its threads share its share
         lock.apply()
+        os.write(CHANNEL, READY)
         serve(Channel(CHANNEL))
         status = 0
     except BaseException as error:  # noqa: BLE001  # whatever happened: this process must not become a second zygote
@@ -118,6 +130,8 @@ def serve(channel: Channel) -> None:
     """Play the role that the session's first frame names."""
     role = channel.receive()
     if role is not None:
+        if role != b"subject":  # it may be sent a standard input, and seals it then
+            kernel.seal_whole(0)
         ROLES[role](channel)
 
 

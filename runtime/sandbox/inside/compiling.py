@@ -5,13 +5,17 @@ import json
 import marshal
 
 from .channel import Channel
+from .sharing import unlisted
 
 FILE = "grader.py"
 FUNCTION = "grade"
 
 
 def serve(channel: Channel) -> None:
-    """Answer `{"problem": …}`, or `{"imports": […], "executes": bool}` and then a frame with the marshalled code."""
+    """Answer `{"problem": …}`, or `{"imports": […], "unlisted": …}` and then a frame with the marshalled code.
+
+    `unlisted` is the first thing in the source that is not known to be harmless, with its line; null when there is none.
+    """
     source = channel.receive()
     if source is None:
         return
@@ -19,7 +23,7 @@ def serve(channel: Channel) -> None:
         tree = ast.parse(source, FILE)
         problem = _problem(tree)
         code = marshal.dumps(compile(source, FILE, "exec", dont_inherit=True))
-        found = {"imports": sorted(_imports(tree)), "executes": _executes(tree)}
+        found = {"imports": sorted(_imports(tree)), "unlisted": unlisted(tree)}
     except SyntaxError as error:
         problem = f"line {error.lineno}: {error.msg}"
     except (ValueError, MemoryError, RecursionError) as error:
@@ -75,9 +79,3 @@ def _imports(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
     return found
-
-
-def _executes(tree: ast.Module) -> bool:
-    """Whether it may execute text as code, such as what a sample says; its author has no reason to hide that."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return bool(names & {"exec", "eval"} or _imports(tree) & {"runpy", "importlib", "code"})

@@ -240,6 +240,17 @@ def sealed_memfd(name: str, size: int = 0, *, writable: bool = False) -> int:
     return descriptor
 
 
+def seal_whole(descriptor: int) -> None:
+    """Let a file in memory never change again: its content, its size and its seals."""
+    seals = _F_SEAL_SEAL | _F_SEAL_SHRINK | _F_SEAL_GROW | _F_SEAL_WRITE
+    fcntl.fcntl(descriptor, _F_ADD_SEALS, seals)
+
+
+def sealable_memfd(name: str) -> int:
+    """An empty file in memory that somebody will fill, and seal with `seal_whole`."""
+    return os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING)
+
+
 def _text(value: str | None) -> bytes | None:
     if value is None:
         return None

@@ -29,11 +29,26 @@ class LaunchError(Exception):
 
     Attributes:
         layer: The layer that does not hold.
+        errno: The error number of the system call that failed, where it was one.
     """
 
     def __init__(self, layer: str, why: object) -> None:
         super().__init__(str(why))
         self.layer = layer
+        self.errno = _errno_of(why)
+
+    def told(self) -> bytes:
+        """What the supervisor is told."""
+        return json.dumps({"failed": self.layer, "why": str(self), "errno": self.errno}).encode()
+
+
+def _errno_of(why: object) -> int | None:
+    """The error number that a failure began with."""
+    while isinstance(why, BaseException):
+        if isinstance(why, OSError) and why.errno is not None:
+            return why.errno
+        why = why.__cause__
+    return None
 
 
 def main(descriptor: int) -> None:
@@ -50,7 +65,10 @@ def main(descriptor: int) -> None:
     try:
         lock, loaded = _prepare(setup)
     except LaunchError as error:
-        channel.send(json.dumps({"failed": error.layer, "why": str(error)}).encode())
+        channel.send(error.told())
+        return
+    except OSError as error:  # no memory, no processes
+        channel.send(LaunchError("", error).told())
         return
     channel.send(json.dumps({"ready": True, **loaded}).encode())
     Zygote(socket.socket(fileno=descriptor), lock).serve()
@@ -83,11 +101,13 @@ class _Place(NamedTuple):
     Attributes:
         layers: The layers that hold, or are still to come.
         paths: What it needs to see.
+        hidden: Inside of these, what it is not to see.
         parent: Its parent's process id, as it sees it.
     """
 
     layers: set[str]
     paths: list[str]
+    hidden: list[str]
     parent: int
 
 
@@ -99,6 +119,7 @@ def _prepare(setup: dict[str, Any]) -> tuple[child.Lock, dict[str, Any]]:
     """
     place = _enter(setup)
     unloaded = _load(setup["modules"])
+    _forget(setup["absent"])
     lock = _lock(place._replace(parent=os.getpid()), setup)
     _rehearse(lock)
     gc.collect()
@@ -111,10 +132,11 @@ def _enter(setup: dict[str, Any]) -> _Place:
     layers = set(setup["layers"])
     confined = layers & {"mount", "landlock", "identity"}
     paths = root.needed_paths(setup["visible"]) if confined else []
+    hidden = root.hidden_in(paths, setup["hidden"])
     spaces = layers & set(namespaces.NAMES)
     parent = setup["parent"]
     if spaces:
-        _enter_namespaces(spaces, paths, setup["outside"])
+        _enter_namespaces(spaces, paths, hidden, setup["outside"])
         if "pid" in spaces:
             parent = 0
         if spaces >= {"user"} and "identity" in layers:
@@ -125,7 +147,7 @@ def _enter(setup: dict[str, Any]) -> _Place:
         else:
             layers.remove("identity")
     privileges.end_with(parent)  # again: changing users has disarmed it
-    return _Place(layers, paths, parent)
+    return _Place(layers, paths, hidden, parent)
 
 
 def _load(modules: list[str]) -> dict[str, str]:
@@ -141,6 +163,12 @@ def _load(modules: list[str]) -> dict[str, str]:
     return unloaded
 
 
+def _forget(names: list[str]) -> None:
+    """See that packages whose files are hidden are not found: their empty directories could be imported."""
+    for name in names:
+        sys.modules[name] = None  # type: ignore[assignment]  # what the import system takes for "not there"
+
+
 def _is_single_threaded() -> bool:
     try:
         kernel.unshare(kernel.CLONE_THREAD)  # does nothing, and fails with any other thread
@@ -150,12 +178,12 @@ def _is_single_threaded() -> bool:
     return True
 
 
-def _enter_namespaces(spaces: set[str], paths: list[str], outside: int) -> None:
+def _enter_namespaces(spaces: set[str], paths: list[str], hidden: list[str], outside: int) -> None:
     """Enter namespaces; returns in the process that lives in them, whose parent waits for its end."""
     try:
         namespaces.enter(spaces, outside)
         if "mount" in spaces:
-            root.enter(paths)
+            root.enter(paths, hidden)
     except (OSError, namespaces.NamespaceError) as error:
         raise LaunchError("namespaces", error) from error
     if "pid" in spaces:
@@ -184,10 +212,15 @@ def _wait_for(first: int) -> NoReturn:
 
 
 def _lock(
-    place: _Place, setup: dict[str, Any], *, listed: Collection[str] = (), needs: Collection[str] = ()
+    place: _Place,
+    setup: dict[str, Any],
+    *,
+    listed: Collection[str] = (),
+    needs: Collection[str] | None = None,
 ) -> child.Lock:
-    """Lock this process as far as a zygote may be locked, and make the lock of its children."""
+    """Lock this process as far as a zygote may be locked, and make the lock of its children; with `needs`, its own."""
     layers = place.layers
+    is_zygote, needs = needs is None, needs or ()
     try:
         if "capabilities" in layers:
             privileges.keep_one() if "mount" in layers else privileges.drop_all()
@@ -206,7 +239,8 @@ def _lock(
         ruleset=_ruleset(place, listed, needs),
         scratch_bytes=setup["disk_bytes"],
         scratch_files=setup["disk_files"],
-        threads=limits.THREADS if "user" in layers else None,
+        threads=(limits.THREADS if is_zygote else limits.WORKER_THREADS) if "user" in layers else None,
+        counts_alone=is_zygote and "user" in layers,
         cpu_seconds=setup["cpu_seconds"],
         parent=place.parent,
     )
@@ -215,7 +249,11 @@ def _lock(
 def _ruleset(place: _Place, listed: Collection[str], needs: Collection[str]) -> int | None:
     if "landlock" not in place.layers:
         return None
-    readable, writable = [*place.paths, *root.DEVICES], ["/dev/null"]
+    paths, between = place.paths, list(listed)
+    if "mount" not in place.layers:  # it has emptied what is hidden, and each rule costs each child a little
+        paths, more = root.around(paths, place.hidden)
+        between += more
+    readable, writable = [*paths, *root.DEVICES], ["/dev/null"]
     if "mount" in place.layers:
         writable.append(root.BOX)
     if "files" in needs:
@@ -223,7 +261,7 @@ def _ruleset(place: _Place, listed: Collection[str], needs: Collection[str]) -> 
         readable, writable = [], ["/"]
     try:
         # where nothing below was to be shown, the directory is not either
-        there = filter(os.path.isdir, listed)
+        there = filter(os.path.isdir, between)
         return landlock.build(readable, writable, listed=there, network="network" in needs)
     except OSError as error:
         raise LaunchError("landlock", error) from error
@@ -240,7 +278,8 @@ def _rehearse(lock: child.Lock) -> None:
             lock.apply()
             status = 0
         except BaseException as error:  # noqa: BLE001  # told, and the end of this process in any case
-            os.write(child.CHANNEL, f"{type(error).__name__}: {error}".encode(errors="replace"))
+            code = _errno_of(error) or 0
+            os.write(child.CHANNEL, f"{code} {type(error).__name__}: {error}".encode(errors="replace"))
         finally:
             os._exit(status)
     os.close(writer)
@@ -248,7 +287,10 @@ def _rehearse(lock: child.Lock) -> None:
     os.close(reader)
     _, status = os.waitpid(pid, 0)
     if status:
-        raise LaunchError("lock", why or f"a locked child ended with status {status}")
+        number, _, text = why.partition(" ")
+        refused = LaunchError("lock", text or f"a locked child ended with status {status}")
+        refused.errno = int(number) if number.isdigit() else None
+        raise refused
 
 
 def _others_can_read(paths: list[str], user: int) -> bool:

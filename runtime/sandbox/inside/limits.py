@@ -14,8 +14,11 @@ _NOTHING = (
     ),
 )
 OPEN_FILES = 256
-THREADS = 512
-"""Of all children of one zygote; each is also bounded by its address space."""
+THREADS = 64
+"""Of one sandboxed process. numpy, scikit-learn and pandas start none or one for each processor, as their environment says, and
+pyarrow eight more; Python's default thread pools (`concurrent.futures`, `asyncio.to_thread`) have 32 at most, so two of them fit."""
+WORKER_THREADS = 512
+"""Of one worker process: a plugin is the operator's own, and may load what it likes."""
 
 
 def detect() -> str | None:
@@ -41,8 +44,7 @@ def apply_own(threads: int | None, cpu_seconds: int | None) -> None:
     """The limits of a child alone.
 
     Args:
-        threads: How many threads all children of its zygote may have; None where they cannot be told from the user's other
-            processes.
+        threads: How many threads it may have; None where they cannot be told from the user's other processes.
         cpu_seconds: Processor time after which the kernel ends it.
     """
     if threads is not None:

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from importlib.machinery import all_suffixes
 
 from . import kernel
@@ -35,6 +35,46 @@ def needed_paths(more: list[str]) -> list[str]:
     wanted |= {os.path.realpath(path) for path in wanted}  # what a link leads to is shown under both names
     paths = sorted(path for path in wanted if os.path.exists(path))
     return [path for path in paths if not any(_is_inside(path, other) for other in paths)]
+
+
+def hidden_in(paths: list[str], hidden: Iterable[str]) -> list[str]:
+    """Where hidden paths stand inside shown ones, under each name that they are shown by.
+
+    Args:
+        paths: What is shown.
+        hidden: Files and directories; those that are not shown, or not there, are left out.
+    """
+    found = set()
+    for each in map(os.path.realpath, hidden):
+        for path in paths:
+            real = os.path.realpath(path)
+            if _is_inside(each, real) and os.path.lexists(each):
+                found.add(path.rstrip("/") + each[len(real.rstrip("/")) :])
+    return sorted(found)
+
+
+def around(paths: Iterable[str], hidden: Collection[str]) -> tuple[list[str], list[str]]:
+    """Paths that have no hidden one inside, and the directories between them, of which no more than names is shown.
+
+    Links beside a hidden path are left out: what they lead to is among the paths, or is not to be shown.
+
+    Args:
+        paths: What is shown.
+        hidden: As `hidden_in` gives them.
+    """
+    whole: list[str] = []
+    between: list[str] = []
+    for path in paths:
+        if path in hidden:
+            continue
+        if not any(_is_inside(each, path) for each in hidden):
+            whole.append(path)
+            continue
+        between.append(path)
+        inner, more = around((e.path for e in os.scandir(path) if not e.is_symlink()), hidden)
+        whole += inner
+        between += more
+    return whole, between
 
 
 def source_trees() -> list[str]:
@@ -102,11 +142,12 @@ def _loader_paths() -> list[str]:
     return [path for path in ("/lib64", "/usr/lib64") if os.path.isdir(path)]
 
 
-def enter(paths: list[str]) -> None:
+def enter(paths: list[str], hidden: Iterable[str] = ()) -> None:
     """Make the new root and move into it; nothing of the old one can be reached afterwards.
 
     Args:
         paths: What to show, read-only.
+        hidden: Inside of them, what is to be empty: as `hidden_in` gives it.
 
     Raises:
         OSError: When a step fails; the process is half locked and must not go on.
@@ -121,6 +162,8 @@ def enter(paths: list[str]) -> None:
     )
     for path, descriptor in shown:
         _show(staging, path, descriptor)
+    for path in hidden:
+        _empty(staging + path)
     for directory in (BOX, SCRATCH):
         os.mkdir(staging + directory, 0o755)
     if not os.path.lexists(staging + "/tmp"):
@@ -161,6 +204,15 @@ def _show(root: str, path: str, descriptor: int) -> None:
     os.close(descriptor)
     if path not in DEVICES:
         kernel.set_read_only(target, recursive=True)
+
+
+def _empty(target: str) -> None:
+    """Have nothing in a directory, or a file."""
+    if os.path.isdir(target):
+        flags = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+        kernel.mount("hidden", target, "tmpfs", flags, "size=4k,nr_inodes=1,mode=555")
+    else:
+        kernel.mount("/dev/null", target, None, kernel.MS_BIND)
 
 
 def _is_inside(path: str, directory: str) -> bool:

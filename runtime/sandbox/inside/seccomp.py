@@ -76,8 +76,8 @@ _SENT, _RECEIVED = _MSG_DONTWAIT | _MSG_NOSIGNAL, _MSG_PEEK | _MSG_TRUNC | _MSG_
 
 _RULES: dict[str, tuple[_Check, ...]] = {
     "clone": (_only_flags(0, _THREAD_FLAGS, _THREAD), _upper_half_is_zero(0)),
-    # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS: no locks, owners, leases, pipe sizes
-    "fcntl": (_one_of(1, 0, 1, 2, 3, 4, 1030, 1034),),
+    # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS: no locks, owners, leases, pipe sizes
+    "fcntl": (_one_of(1, 0, 1, 2, 3, 4, 1030, 1033, 1034),),
     # isatty asks with TCGETS; FIONBIO, FIONREAD, FIONCLEX, FIOCLEX
     "ioctl": (_one_of(1, 0x5401, 0x5421, 0x541B, 0x5450, 0x5451),),
     "prctl": (

@@ -17,6 +17,7 @@ import sys
 import types
 from typing import Any
 
+from . import kernel
 from .channel import Channel
 from .foreign import compiled, described
 from .messages import SHORT, pack, read
@@ -31,10 +32,14 @@ MODULE = "solution"
 def serve(channel: Channel) -> None:
     """Answer until the channel closes; a program ends this process."""
     subject = _Subject()
+    is_sealed = False
     while (frame := channel.receive()) is not None:
         message, body = read(frame)
         if "program" in message:
             run_program(message["program"], FILE, message["stdin"])
+        if not is_sealed:
+            kernel.seal_whole(0)
+            is_sealed = True
         channel.send(subject.answer(message, body))
 
 

@@ -35,7 +35,10 @@ def lock(descriptor: int) -> int:
     try:
         layers = launch.lock_here(setup, listed=listed, needs=setup["needs"])
     except launch.LaunchError as error:
-        channel.send(json.dumps({"failed": error.layer, "why": str(error)}).encode())
+        channel.send(error.told())
+        sys.exit(0)
+    except OSError as error:  # no memory, no processes
+        channel.send(launch.LaunchError("", error).told())
         sys.exit(0)
     channel.send(json.dumps({"layers": layers}).encode())
     return CHANNEL

@@ -37,24 +37,35 @@ class Zygote:
         received, descriptors, *_ = socket.recv_fds(self._control, RECORD.size, DESCRIPTORS)
         if len(received) < RECORD.size:
             return False
-        letter, number, _ = RECORD.unpack(received)
+        letter, number, *_ = RECORD.unpack(received)
         if letter == FORK:
-            self._fork(number, descriptors)
+            try:
+                self._fork(number, descriptors)
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
         elif letter == KILL and number in self._pids:
             os.kill(self._pids[number], 9)
         return True
 
     def _fork(self, number: int, descriptors: list[int]) -> None:
+        if len(descriptors) < DESCRIPTORS:  # this process had no room for them
+            self._say_ended(number, REFUSED)
+            return
         try:
             pid = os.fork()
         except OSError:
-            self._tell(number, REFUSED)
+            self._say_ended(number, REFUSED)
             return
         if pid == 0:
             child.run(self._lock, *descriptors)  # never returns
-        for descriptor in descriptors:
-            os.close(descriptor)
-        watched = os.pidfd_open(pid)
+        try:
+            watched = os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+            self._say_ended(number, REFUSED)
+            return
         self._pids[number], self._watched[watched] = pid, (number, pid)
         self._poll.register(watched, select.POLLIN)
 
@@ -62,9 +73,12 @@ class Zygote:
         self._poll.unregister(watched)
         os.close(watched)
         number, pid = self._watched.pop(watched)
-        _, status = os.waitpid(pid, 0)
+        _, status, used = os.wait4(pid, 0)
         del self._pids[number]
-        self._tell(number, status)
+        self._say_ended(number, status, int(1000 * (used.ru_utime + used.ru_stime)), used.ru_maxrss)
 
-    def _tell(self, number: int, status: int) -> None:
-        self._control.sendall(RECORD.pack(ENDED, number, status))
+    def _say_ended(self, number: int, status: int, milliseconds: int = 0, kibibytes: int = 0) -> None:
+        most = 0xFFFF_FFFF
+        self._control.sendall(
+            RECORD.pack(ENDED, number, status, min(milliseconds, most), min(kibibytes, most))
+        )

@@ -127,7 +127,7 @@ def test_paths_without_case_files_are_refused(tmp_path: Path) -> None:
             "a.cases.yaml:1: expected a case file with grader, graders, item, judge, cases, order; got nothing",
         ),
         ("a: [", "a.cases.yaml:1: not YAML: "),
-        ("[" * 700, "a.cases.yaml: not YAML: "),
+        ("[" * 700, "a.cases.yaml:1: not YAML: lists and maps are nested more than 64 levels deep"),
         (
             "a:\n  - b: c: d\n",
             "a.cases.yaml:2: not YAML: mapping values are not allowed here; quote a text that has :",

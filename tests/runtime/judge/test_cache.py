@@ -3,11 +3,13 @@
 import logging
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from runtime.judge.cache import VerdictCache
+from tests.service.full_disk import small_disk
 
 DAY = 86_400.0
 
@@ -117,3 +119,42 @@ def test_no_size_is_no_file(tmp_path: Path) -> None:
     assert cache.get(key(1)) is None
     cache.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_is_used_again_when_there_is_space_and_logs_a_line_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 0.0
+    with small_disk(tmp_path / "disk") as disk:
+        cache = VerdictCache(
+            disk.path / "verdicts.sqlite", max_bytes=1 << 20, max_age_s=DAY, clock=lambda: now
+        )
+        cache.put(key(1), 1, "m")
+        disk.fill()
+        for number in range(100):
+            now = number * 0.5
+            cache.put(key(2), "x" * 1_000_000, "m")
+        assert len(caplog.records) == 1
+        assert "(SQLITE_" in caplog.text
+        assert cache.get(key(1)) is None
+        disk.empty()
+        now += 61
+        cache.put(key(2), 2, "m")
+        assert (cache.get(key(1)), cache.get(key(2))) == ((1, "m"), (2, "m"))
+        cache.close()
+
+
+def test_a_locked_cache_costs_a_second_and_not_the_verdicts_after_it(tmp_path: Path) -> None:
+    now = 0.0
+    path = tmp_path / "verdicts.sqlite"
+    cache = VerdictCache(path, max_bytes=1 << 20, max_age_s=DAY, clock=lambda: now)
+    cache.put(key(1), 1, "m")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        cache.put(key(2), 2, "m")
+    now = 1.5
+    assert cache.get(key(2)) is None
+    cache.put(key(3), 3, "m")
+    assert cache.get(key(3)) == (3, "m")
+    assert cache.get(key(1)) == (1, "m")
+    cache.close()

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from graders import FailureKind, GradingError
+from graders.judging import answer_schema, number_within
 from runtime import Settings, retrying
 from runtime.judge.judges import Judges
 from tests.runtime.judge.mocked import SCHEMA, Script, ask, chat, error, judging, response, says
@@ -380,6 +381,44 @@ async def test_what_a_server_understands_is_found_out_once(
         assert told[0]["role"] == "system"
         assert json.dumps(SCHEMA, separators=(",", ":")) in told[0]["content"]
         assert told[1:] == [{"role": "user", "content": "two"}]
+
+
+RANGED = answer_schema(result=number_within((0.0, 1.0)))
+
+
+def sent_number(body: Any) -> Any:
+    """What a request asks for as the result."""
+    return body["response_format"]["json_schema"]["schema"]["properties"]["result"]
+
+
+async def test_bounds_of_a_number_are_asked_for_and_one_width_more_is_taken(tmp_path: Path) -> None:
+    script = Script(chat('{"result": 1.5}'), chat('{"result": 75}'), chat('{"result": -0.5}'))
+    async with judging(script, tmp_path, model={"parse_retries": 1}) as judges:
+        assert (await ask(judges, schema=RANGED)).output == {"result": 1.5}
+        # an answer in percents is asked for again, and is not remembered
+        assert (await ask(judges, "other", schema=RANGED)).output == {"result": -0.5}
+    bounded = {"type": "number", "minimum": 0.0, "maximum": 1.0}
+    assert [sent_number(body) for body in script.bodies] == [bounded] * 3
+
+
+async def test_a_server_that_refuses_bounds_is_asked_without_and_that_is_remembered(tmp_path: Path) -> None:
+    refusal = error(400, "In context=('properties', 'result'), 'minimum' is not permitted.")
+    script = Script(refusal, chat('{"result": 0.5}'), chat('{"result": 1}'), chat('{"result": 2}'))
+    async with judging(script, tmp_path) as judges:
+        for number, text in enumerate(("a", "b"), 1):
+            assert (await ask(judges, text, schema=RANGED)).output == {"result": number / 2}
+        assert (await ask(judges, "c")).output == {"result": 2}  # a schema without bounds is as it was
+    numbers = [sent_number(body) for body in script.bodies]
+    assert numbers[0] == {"type": "number", "minimum": 0.0, "maximum": 1.0}
+    assert numbers[1:3] == [{"type": "number"}] * 2
+
+
+async def test_a_lone_surrogate_is_sent_as_the_replacement_character(tmp_path: Path) -> None:
+    script = Script(chat('{"result": "\\ud800"}'))
+    async with judging(script, tmp_path) as judges:
+        verdict = await ask(judges, "half \ud83d", schema={"type": "object"})
+    assert script.bodies[0]["messages"][-1]["content"] == "half \ufffd"
+    assert verdict.output == {"result": "\ufffd"}
 
 
 async def test_a_server_without_developers_and_with_another_limit(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def small() -> Settings:
 
 @pytest.fixture
 async def sandbox(small: Settings) -> AsyncIterator[LocalSandbox]:
-    box = LocalSandbox(small)
+    # any source may share processes here, so that what a shared process withstands is seen too
+    box = LocalSandbox(small, without=frozenset({"fork"}))
     yield box
     await box.aclose()
 
@@ -116,6 +117,38 @@ async def test_a_traceback_has_the_sources_own_lines_and_no_path_of_this_machine
         "traceback": "grader.py, line 6, in grade\n    return half(item['n'])\ngrader.py, line 2, in half\n    return n / 0",
         "stdout": "before\n",
     }
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_the_longest_exceptions_are_told_of_every_row(
+    sandbox: LocalSandbox, isolation: Isolation
+) -> None:
+    wide = "\N{SLICE OF PIZZA}" * 300
+    source = (
+        f"def deep(n):\n    return deep(n - 1) if n else int('{wide}')  # {wide}\n"
+        f"def grade(sample, item):\n    try:\n        return deep(50)\n    except ValueError:\n        raise ValueError('{wide}' * 9)\n"
+    )
+    rows = [("", {"n": n}) for n in range(80)]
+    for answer in await sandbox.grade(source, rows, isolation=isolation):
+        assert isinstance(answer, GradingError)
+        assert answer.failure.details["type"] == "ValueError"
+
+
+async def test_an_answer_that_is_longer_than_any_exception_is_not_read(sandbox: LocalSandbox) -> None:
+    forged = """
+        import os, sys
+        frame = sys._getframe()
+        while "number" not in frame.f_locals:
+            frame = frame.f_back
+        head = b'{"number":%d,"answers":[[' % frame.f_locals["number"]
+        body = head + b'[],' * 2000000 + b'1]]}'
+        rest = memoryview(len(body).to_bytes(4, "big") + body)
+        while rest:
+            rest = rest[os.write(3, rest):]
+        return 1
+    """
+    answer = await failed(sandbox, forged)
+    assert answer.failure.details["type"] == "protocol"
 
 
 async def test_a_failure_in_the_library_shows_no_path_of_this_machine(sandbox: LocalSandbox) -> None:
@@ -227,6 +260,37 @@ async def test_a_grader_asks_for_less_than_the_operator_allows_and_never_for_mor
     body = "import resource\nreturn resource.getrlimit(resource.RLIMIT_AS)[0] >> 20"
     assert await graded(sandbox, body, memory_mb=256) == [256.0]
     assert await graded(sandbox, body, memory_mb=4096) == [512.0]
+
+
+async def test_standard_input_can_hold_nothing(sandbox: LocalSandbox) -> None:
+    body = """
+        import os
+        refused = 0
+        for act in (lambda: os.write(0, b"x"), lambda: os.truncate(0, 1 << 20), lambda: os.ftruncate(0, 1),
+                    lambda: os.pwrite(0, b"x", 1 << 20), lambda: os.posix_fallocate(0, 0, 1 << 20)):
+            try:
+                act()
+            except OSError:
+                refused += 1
+        return refused + os.fstat(0).st_size
+        """
+    assert await graded(sandbox, body) == [5.0]
+
+
+WRITES = "import os\ntry:\n    os.write(0, b'x' * 100)\nexcept OSError:\n    print('refused', os.pread(0, 100, 0))\n"
+
+
+async def test_a_program_reads_its_standard_input_and_cannot_write_to_it(sandbox: LocalSandbox) -> None:
+    async with sandbox.process("subject") as process:
+        program = {"program": f"print(input())\n{WRITES}", "stdin": "given"}
+        ended = await process.finish(program, timeout_s=20)
+    assert (ended.status, ended.stdout) == (0, "given\nrefused b'given'\n")
+
+
+async def test_a_subject_that_is_loaded_cannot_write_to_its_standard_input(sandbox: LocalSandbox) -> None:
+    async with sandbox.process("subject") as process:
+        answer = await process.ask({"load": f"{WRITES}raise ValueError(os.fstat(0).st_size)"}, timeout_s=20)
+    assert (answer["error"]["type"], answer["error"]["message"]) == ("ValueError", "0")
 
 
 async def test_scratch_is_private_and_of_limited_size(sandbox: LocalSandbox) -> None:

@@ -108,6 +108,11 @@ async def test_rows_are_written_with_their_counts_or_not_at_all(evals: Evals) ->
     found = await evals.find_run(of.id, run)
     assert found is not None
     assert found.tally["items"] == {"pass": 1, "error": 1}
+    # the same again, as after an answer of the database that was lost
+    assert await evals.record(
+        run, "me", [item(run, 0), item(run, 2, "error")], Tally({"pass": 1, "error": 1})
+    )
+    assert await evals.finished(run) == {0, 2}
 
 
 async def test_after_a_cancellation_nothing_is_written(evals: Evals) -> None:

@@ -417,7 +417,7 @@ async def test_half_a_character_is_neither_sent_nor_kept(tmp_path: Path) -> None
     said = {"type": "template", "template": [{"role": "user", "content": "{{item.half}}"}]}
     with JudgeServer([chat("\ud800")]) as server:
         found = await sampled(server, tmp_path, completions(input_messages=said))
-    assert found.sample.output_text == "?"
+    assert found.sample.output_text == "\ufffd"
     assert set(server.requests[0].body["messages"][0]["content"]) == {"\ufffd"}
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select, text
 
 from graders import ConfigurationError
 from service.store import Base, File, Files, Store
+from service.store.failures import StorageFailed
 
 OPENER = """
 import asyncio, sys, time
@@ -166,7 +167,7 @@ async def test_sqlite_keeps_foreign_keys_and_a_write_ahead_log(tmp_path: Path) -
             (await session.execute(text(f"PRAGMA {name}"))).scalar()
             for name in ("journal_mode", "foreign_keys", "busy_timeout")
         ]
-    assert found == ["wal", 1, 30_000]
+    assert found == ["wal", 1, 10_000]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ async def test_a_file_whose_row_cannot_be_written_leaves_nothing(
 ) -> None:
     async with store.write() as session:
         await session.execute(text("DROP TABLE files"))
-    with pytest.raises(Exception, match="files"):
+    with pytest.raises(StorageFailed):
         await kept(files)
     assert list((tmp_path / "files").iterdir()) == []
 

@@ -1,0 +1,62 @@
+"""How a command ends: which exit code, and what it says when it fails or is interrupted."""
+
+import signal
+import sys
+import traceback
+
+import typer
+
+from service.cli import terminal
+
+INTERRUPTED = 130
+"""The exit code after SIGINT, as shells have it."""
+
+
+def run_to_the_end(app: typer.Typer) -> None:
+    """Run a command line and exit: errors that a user can mend are a line each, and exit with 2."""
+    _heed_the_terminal()
+    try:
+        code = app(standalone_mode=False) or 0
+        # here, not at the end of the interpreter, where a full disk would be a traceback
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except typer.Abort:
+        code = 1
+    except BrokenPipeError:  # the reader has what it wants
+        sys.stdout = None  # nothing is flushed into it any more
+        code = 1
+    except Exception as error:  # noqa: BLE001  # the last place where one can be shown
+        code = _failed(error)
+    if code == INTERRUPTED:
+        terminal.err("interrupted; a run that has -o is resumed by the same command\n")
+    sys.exit(code)
+
+
+def _heed_the_terminal() -> None:
+    """Have Ctrl-C count where there is a terminal, also if whatever has started us ignores it, as shells do for `… &`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and (sys.stdin.isatty() or sys.stderr.isatty()):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _failed(error: Exception) -> int:
+    """Say what has failed; gives the exit code."""
+    from graders import GraderError  # noqa: PLC0415  # 0.3 s that `--help` need not wait for
+
+    if "--debug" in sys.argv:
+        terminal.err("".join(traceback.format_exception(error)))
+        return 2
+    wrong_usage = getattr(error, "format_message", None)  # Typer's errors, whose class is not public
+    if wrong_usage is not None:
+        context = getattr(error, "ctx", None)
+        if message := wrong_usage():
+            terminal.err(f"{context.get_usage()}\n" if context is not None else "")
+            terminal.errors(message)
+    elif isinstance(error, GraderError):
+        terminal.errors(str(error))
+    elif isinstance(error, OSError) and error.filename is None and error.errno is not None:
+        terminal.errors(f"cannot write: {error.strerror}")
+    else:
+        terminal.err("".join(traceback.format_exception(error)))
+        return 1
+    return 2

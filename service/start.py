@@ -1,0 +1,13 @@
+"""Where the command `graders` begins: an interrupt ends it in a line also while it is still being imported."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        from service.cli import main as run  # noqa: PLC0415  # that takes long enough to be interrupted
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    run()

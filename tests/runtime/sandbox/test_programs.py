@@ -1,0 +1,62 @@
+"""What the sandbox keeps of sources is bounded in bytes, however many strangers send and however they are graded."""
+
+import asyncio
+import gc
+
+from graders.context import Isolation
+from runtime.sandbox.box import LocalSandbox
+from runtime.sandbox.programs import Program
+from runtime.settings import CACHE_SHARES, Settings
+from tests.runtime.sandbox.isolation import ISOLATES
+
+pytestmark = ISOLATES
+
+CONSTANTS = 60
+"""Of 4 KB each, which the compiler makes of a few characters."""
+
+
+def source(number: int) -> str:
+    constants = "".join(f"    b'{number:04}{constant:04}' * 512,\n" for constant in range(CONSTANTS))
+    return (
+        f"KEPT = [\n{constants}]\n\ndef grade(sample, item):\n    return len(KEPT) / 64 + item['n'] / 1024\n"
+    )
+
+
+def programs() -> list[Program]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, Program)]
+
+
+async def test_programs_are_kept_up_to_a_total_size_and_nothing_else_keeps_them() -> None:
+    before = len(programs())
+    settings = Settings(cache_mb=8, python_memory_mb=256, python_disk_mb=16, sandbox_processes=2)
+    box = LocalSandbox(settings)
+    rows = [("", {"n": n}) for n in range(2)]
+    units: list[Isolation] = ["grading", "batch", "worker"]
+    try:
+        for number in range(36):
+            answers = await box.grade(source(number), rows, isolation=units[number % 3])
+            assert answers == [CONSTANTS / 64, CONSTANTS / 64 + 1 / 1024]
+        sizes = [program.size for program in programs()[before:]]
+        assert min(sizes) > CONSTANTS * 4096
+        most = settings.cache_bytes("programs") + settings.cache_bytes("crews") + max(sizes)
+        assert sum(sizes) <= most < 36 * min(sizes)
+        # and those that are kept are not compiled again
+        assert await box.grade(source(35), rows[:1]) == [CONSTANTS / 64]
+    finally:
+        await box.aclose()
+
+
+async def test_a_source_that_is_larger_than_the_whole_cache_is_graded_all_the_same() -> None:
+    box = LocalSandbox(Settings(cache_mb=1, python_memory_mb=256, python_disk_mb=16))
+    try:
+        large = source(0).replace("* 512", "* 900")
+        both = [box.grade(large, [("", {"n": 0})], isolation=isolation) for isolation in ("grading", "batch")]
+        assert await asyncio.gather(*both) == [[CONSTANTS / 64]] * 2
+    finally:
+        await box.aclose()
+
+
+def test_the_shares_of_all_caches_are_the_whole() -> None:
+    assert sum(CACHE_SHARES.values()) == 1
+    assert sum(Settings(cache_mb=64).cache_bytes(cache) for cache in CACHE_SHARES) == 64 << 20
