@@ -29,7 +29,7 @@ def most_tokens(question: Question) -> tuple[int, int]:
     Args:
         question: With a limit of tokens for the answer; without one, `ANSWER_TOKENS`.
     """
-    shape = len(encoded([question.shape.schema, question.shape.text])) if question.shape else 0
+    shape = len(encoded([question.shape.asked, question.shape.text])) if question.shape else 0
     prompt = sum(map(_of_message, question.messages)) + len(encoded(question.extra)) + shape
     answer = question.sampling.get("max_completion_tokens", ANSWER_TOKENS)
     return prompt + 10 * MESSAGE_TOKENS, min(int(answer), LARGEST)
