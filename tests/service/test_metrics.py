@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from graders import Failure, FailureKind, GraderResult
+from graders.pattern import encodable
 from graders.contract import CausedBy, GraderInfo
 from runtime import Evaluator, Settings
 from runtime.causes import CAUSES, OTHER
@@ -146,8 +147,7 @@ def test_strangers_have_no_more_names_than_are_allowed() -> None:
 def test_whatever_a_grader_is_called_the_exposition_is_valid(names: list[str]) -> None:
     metrics = Metrics()
     metrics.observe(result(name=name) for name in names)
-    shortened = (name[:NAME_CHARACTERS].encode(errors="surrogatepass") for name in names)
-    counted = Counter(name.decode(errors="replace") for name in shortened)
+    counted = Counter(encodable(name[:NAME_CHARACTERS]) for name in names)
     found = [
         (labels["grader"], value)
         for name, labels, value in samples(shown(metrics))

@@ -75,7 +75,8 @@ def test_printable_json_is_the_same_json(data: Any) -> None:
     for options in ({}, {"indent": 2}):
         shown = printable_json(data, **options)
         assert is_safe(shown)
-        assert json.loads(shown) == data
+        # half of a surrogate pair is replaced: not every reader of JSON takes its escape
+        assert json.loads(shown) == json.loads(encodable(json.dumps(data, ensure_ascii=False)))
         shown.encode()
 
 

@@ -1,13 +1,12 @@
 """How a judge asks the subject: one numbered question after another, and an answer that may be anything."""
 
-import builtins
 from typing import Any
 
 from .channel import Channel
 from .made import Made
 from .messages import read, write
 from .plain import NotPlain, decode, encode
-from .remote import NOTHING, NotTravelling, Origin, Remote, id_of, note_of, number_of, raised
+from .remote import NOTHING, NotTravelling, Origin, Remote, id_of, known_kind, note_of, number_of, raised
 
 MAX_STEPS = 10_000
 """Elements that the iterators of one case may give: an endless one is the code's doing, not the tests'."""
@@ -25,17 +24,19 @@ class Subject:
 
     def __init__(self, channel: Channel) -> None:
         self._channel, self._number = channel, 0
-        self._errors: dict[str, type[Exception]] = {}
+        self._errors: dict[str, type[BaseException]] = {}
         self.in_place = False
-        self.made = Made(lambda operation, args, kwargs: self._do(operation, args, kwargs)[0], self._wrong)
+        self.made = Made(
+            self._new, lambda operation, args, kwargs: self._do(operation, args, kwargs)[0], self._wrong
+        )
         self.begin()
 
     def begin(self) -> None:
         """Forget what an earlier case has done."""
         self.asked, self.last, self._steps = False, "", 0
-        self.errors: list[Exception] = []
+        self.errors: list[BaseException] = []
 
-    def ask(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+    def ask(self, operation: str, /, *args: Any, **kwargs: Any) -> Any:
         """Do one operation on the code's objects.
 
         Raises:
@@ -43,6 +44,7 @@ class Subject:
             NotPlain: When an argument cannot travel.
         """
         if (answer := self.made.do(operation, args, kwargs)) is not NOTHING:
+            self.asked = True
             return answer
         is_call = operation == "call"
         self._steps += operation == "next"
@@ -53,7 +55,10 @@ class Subject:
         value, changed = self._do("change" if is_call and self.in_place else operation, list(args), kwargs)
         for place, inner in changed.items():
             _change(args[place], inner)
+        if operation == "getattr" and type(value) is Remote:
+            note_of(value).owner = args
         if is_call:
+            value = self.made.member(value)
             self.last = f"the last call gave {_brief(value)}"
         return value
 
@@ -65,6 +70,14 @@ class Subject:
         if type(other) is not Remote:
             return False
         return id_of(one) == id_of(other) or bool(self.ask("same", one, other))
+
+    def hash_of(self, remote: Remote) -> int:
+        """The hash of an object: by the author's class where that decides what is equal."""
+        found = self.made.hash_of(remote)
+        return hash(id_of(remote)) if found is None else found
+
+    def _new(self) -> Remote:
+        return Remote(self, 0, "made")
 
     def named(self, paths: list[str]) -> dict[str, Any]:
         """What the code calls by these names, without those that it does not define."""
@@ -79,8 +92,7 @@ class Subject:
                     found[path] = value
                     if type(value) is Remote and path[:1].isupper():
                         note_of(value).origin = "class"
-                case [_, base]:
-                    found[path] = self._errors[path] = type(path, (_exception(base),), {})
+        found |= self._exceptions({path: answer[path][1] for path in paths if len(answer.get(path, ())) > 1})
         plain = any(type(value) is not Remote and not isinstance(value, type) for value in found.values())
         self.asked = asked
         if plain:  # a constant is used without a question
@@ -116,6 +128,7 @@ class Subject:
         given: list[Remote] = []
 
         def number(value: object) -> int:
+            value = self.made.stand_in(value)
             found = number_of(value)
             given.append(value)  # type: ignore[arg-type]  # a stand-in, or it would have no number
             return found
@@ -136,14 +149,22 @@ class Subject:
             return body, "named"
         return body, "answer" if is_answer else "made"
 
-    def _lie(self) -> Exception:
+    def _exceptions(self, bases: dict[str, list[Any]]) -> dict[str, type[BaseException]]:
+        """Classes for the code's exceptions that the tests name, those first that others are derived from."""
+        found: dict[str, type[BaseException]] = {}
+        for path in sorted(bases, key=lambda path: len(bases[path])):
+            base = known_kind(bases[path], self._errors) or Exception
+            found[path] = self._errors[path] = type(path, (base,), {})
+        return found
+
+    def _lie(self) -> BaseException:
         return self._wrong("its process answered what is no answer")
 
-    def _wrong(self, message: str) -> Exception:
+    def _wrong(self, message: str) -> BaseException:
         """The exception for code that does what no test can use."""
         return self._raised({"type": "RuntimeError", "message": message}, "")
 
-    def _raised(self, told: dict[Any, Any], operation: str) -> Exception:
+    def _raised(self, told: dict[Any, Any], operation: str) -> BaseException:
         error = raised(told, self._errors, operation)
         if len(self.errors) < MAX_STEPS:
             self.errors.append(error)
@@ -156,17 +177,12 @@ def _is_named(path: object, value: object) -> bool:
     return (
         type(path) is str
         and type(value) is list
-        and (len(value) == 1 or (len(value) == 2 and type(value[1]) is str))
+        and (len(value) == 1 or (len(value) == 2 and type(value[1]) is list))
     )
 
 
 def _is_place(key: object, length: int) -> bool:
     return type(key) is int and 0 <= key < length
-
-
-def _exception(name: str) -> type[Exception]:
-    kind = vars(builtins).get(name)
-    return kind if isinstance(kind, type) and issubclass(kind, Exception) else Exception
 
 
 def _change(argument: Any, changed: Any) -> None:

@@ -35,18 +35,24 @@ def check_case(names: Names, entry_point: str) -> Case:
     return Case("", run)
 
 
-def named_cases(source: str, names: Names) -> Iterator[Case]:
+def named_cases(source: str, names: Names, *, obeys_marks: bool = True) -> Iterator[Case]:
     """The test functions, and the test methods of classes, of a source that has been run.
 
     Args:
         source: The source.
         names: What it defined.
+        obeys_marks: Whether cases are left out that are marked to be skipped, or expected to fail.
     """
+    is_left_out = _is_left_out if obeys_marks else lambda _: False
+    if is_left_out(names):
+        return
     for node in filter(_is_case, ast.parse(source).body):
         name: str = node.name  # type: ignore[attr-defined]  # a function or a class
         found = names.get(name)
+        if is_left_out(getattr(found, "__dict__", {})):
+            continue
         if isinstance(found, type):
-            yield from _of_class(name, found)
+            yield from _of_class(name, found, is_left_out)
         elif callable(found):
             yield from _spread(name, found, lambda found=found: found)  # type: ignore[misc]  # bound now
 
@@ -57,15 +63,32 @@ def _is_case(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef) and node.name.startswith("test")
 
 
-def _of_class(name: str, kind: Any) -> Iterator[Case]:
+def _of_class(name: str, kind: Any, is_left_out: Callable[[Any], bool]) -> Iterator[Case]:
     methods = [found for found in dir(kind) if found.startswith("test") and callable(getattr(kind, found))]
     methods.sort(key=lambda found: _line(getattr(kind, found)))
+    methods = [found for found in methods if not is_left_out(getattr(getattr(kind, found), "__dict__", {}))]
     for method in methods:
         title = f"{name}::{method}"
         if hasattr(kind, "debug") and hasattr(kind, "setUpClass"):
             yield Case(title, lambda method=method: _unittest(kind, method))  # type: ignore[misc]  # bound now
         else:
             yield from _spread(title, getattr(kind, method), lambda method=method: _bound(kind, method))  # type: ignore[misc]
+
+
+def _is_left_out(names: Any) -> bool:
+    """Whether a module, class or function with these attributes is marked so that its outcome does not count."""
+    if names.get("__unittest_skip__") or names.get("__unittest_expecting_failure__"):
+        return True
+    marks = names.get("pytestmark", ())
+    return any(map(_leaves_out, marks if isinstance(marks, (list, tuple)) else [marks]))
+
+
+def _leaves_out(mark: Any) -> bool:
+    """Whether a mark of pytest's is `skip` or `xfail`, or a `skipif` whose condition holds; one in a text is not read."""
+    name = getattr(mark, "name", "")
+    given = (*getattr(mark, "args", ()), *filter(None, [getattr(mark, "kwargs", {}).get("condition")]))
+    holds = any(value and not isinstance(value, str) for value in given)
+    return name == "skip" or (name == "skipif" and holds) or (name == "xfail" and (holds or not given))
 
 
 def _line(function: Any) -> int:

@@ -12,23 +12,23 @@ A verdict is `{"verdict": "passed" | "failed" | "broken", "message": …, "crash
 *broken* that of the tests: an error before they used the code, or one that no answer of the code can bring about.
 """
 
+import ast
 import sys
 import types
 from typing import Any
 
 from .asking import Subject
+from .blame import Blame
 from .cases import Case, check_case, named_cases, shape_of
 from .channel import Channel
 from .foreign import compiled, described
 from .messages import SHORT, pack, read, write
-from .names import bound_names, complete_classes, free_names, modules_meant
+from .names import bound_names, complete_names, empty_methods, free_names, modules_meant, names_of_module
 from .plain import encode
-from .remote import NotTravelling
 
 FILE = "tests.py"
 MODULE = "tests"
 PRELUDE = "prelude.py"
-MAX_CHAIN = 100
 
 
 def serve(channel: Channel) -> None:
@@ -75,12 +75,16 @@ class _Tests:
         self._missing: set[str] = set()
         self._source: str = message["tests"]
         self._prelude: str = message["prelude"]
+        self._stubs = empty_methods(self._prelude)
         self._entry_point: str | None = message["entry_point"]
         self._module = types.ModuleType(MODULE)
         self._module.__file__ = FILE
         sys.modules[MODULE] = self._module
-        sys.modules[message["module"]] = _Solution(message["module"], self)
+        self._name: str = message["module"]
+        self._authors: dict[str, Any] = {}
+        sys.modules[self._name] = _Solution(self._name, self)
         self._cases: list[Case] = []
+        self._blame: Blame | None = None
 
     def load(self) -> dict[str, Any]:
         """Say which cases there are; a source with named ones is run for that."""
@@ -88,6 +92,7 @@ class _Tests:
         names = self._module.__dict__
         try:
             code = compiled(self._source, FILE)
+            self._blame = Blame(self._source, FILE)
             self._define(names)
             shape = shape_of(self._source, self._entry_point)
             if shape == "whole":
@@ -95,7 +100,14 @@ class _Tests:
             else:
                 exec(code, names)  # noqa: S102  # likewise
                 check = shape == "check" and self._entry_point
-                self._cases = [check_case(names, check)] if check else list(named_cases(self._source, names))
+                # marks that may depend on the code do not leave a case out
+                free = not (self._subject.asked or self._missing)
+                found = (
+                    [check_case(names, check)]
+                    if check
+                    else named_cases(self._source, names, obeys_marks=free)
+                )
+                self._cases = list(found)
         except BaseException as error:  # noqa: BLE001  # an author's tests may raise anything
             return self._verdict(error)
         return {"cases": [case.name for case in self._cases]}
@@ -108,13 +120,16 @@ class _Tests:
         try:
             self._cases[number].run()
         except BaseException as error:  # noqa: BLE001  # likewise
-            return self._verdict(error)
+            if self._blame is None or not self._blame.is_regular_end(error, self._subject.errors):
+                return self._verdict(error)
         if not self._subject.asked:
             return {"verdict": "broken", "message": "it passes without using the code", "crashed": False}
         return {"verdict": "passed", "message": "", "crashed": False}
 
     def imported(self, name: str, module: types.ModuleType) -> Any:
         """What the tests import from the code's module."""
+        if name in self._authors:
+            return self._authors[name]
         found = self._subject.named([name])
         if name not in found:
             self._missing.add(name)
@@ -130,45 +145,52 @@ class _Tests:
         free = free_names(self._source, FILE)
         modules = modules_meant(self._source, free)
         wanted = free - set(modules)
-        if self._entry_point:
-            root = self._entry_point.partition(".")[0]
-            helpers = self._helpers(wanted - {root})
-            classes = {name: value for name, value in helpers.items() if _is_class_of_prelude(value)}
-            names.update({name: value for name, value in helpers.items() if name not in classes})
-            wanted = (wanted & {root}) | set(classes) | {self._entry_point}
-        else:
-            classes = self._classes(wanted)
-        found = self._subject.named(sorted(wanted))
+        root = (self._entry_point or "").partition(".")[0]
+        authors = self._of_author(wanted | names_of_module(self._source, self._name), root)
+        classes = {name: value for name, value in authors.items() if _is_class_of_prelude(value)}
+        self._authors = {
+            name: self._subject.made.wrapped(value) for name, value in authors.items() if name not in classes
+        }
+        names.update(self._authors)
+        wanted = (wanted & {root}) | {self._entry_point} if self._entry_point else wanted - set(authors)
+        found = self._subject.named(sorted(wanted | set(classes)))
         for name, kind in classes.items():
-            self._subject.made.learn(found.get(name), kind)
-        self._missing |= wanted - set(found)
+            if name in found:
+                self._subject.made.learn(found[name], kind, self._stubs)
+                self._authors[name] = found[name]
+        self._missing |= (wanted | set(classes)) - set(found)
         names.update(found)
         for name, module in modules.items():
             __import__(module)
             names[name] = sys.modules[module]
 
-    def _helpers(self, wanted: set[str]) -> dict[str, Any]:
-        """What the prelude defines of these names."""
+    def _of_author(self, used: set[str], root: str) -> dict[str, Any]:
+        """What the prelude defines of the names that the tests use, and its classes, as far as the code does not complete it.
+
+        Without an entry point a function of the prelude's may be the one under test, if the tests use no other name.
+        """
         try:
-            wanted = wanted & bound_names(self._prelude, PRELUDE)
+            bound = bound_names(self._prelude, PRELUDE)
         except SyntaxError:  # the beginning of something that only the code completes
             return {}
-        if not wanted:
+        chosen = bound - {root}
+        if not self._entry_point:
+            functions = complete_names(self._prelude, ast.FunctionDef) if used - bound else set()
+            chosen = complete_names(self._prelude, ast.ClassDef) | functions
+        if not chosen & used and self._name not in self._source:  # they may look names up in the module
             return {}
         module = types.ModuleType("prelude")
-        exec(compiled(self._prelude, PRELUDE), module.__dict__)  # noqa: S102  # the author's
-        return {name: value for name, value in vars(module).items() if name in wanted}
-
-    def _classes(self, wanted: set[str]) -> dict[str, type]:
-        """The prelude's classes of these names, without those that only the code completes."""
-        complete = wanted & complete_classes(self._prelude)
-        if not complete:
-            return {}
         try:
-            helpers = self._helpers(complete)
-        except Exception:  # noqa: BLE001  # it may need the code to run
-            return {}
-        return {name: value for name, value in helpers.items() if _is_class_of_prelude(value)}
+            exec(compiled(self._prelude, PRELUDE), module.__dict__)  # noqa: S102  # the author's
+        except Exception:
+            if self._entry_point:
+                raise
+            return {}  # it may need the code to run
+        return {
+            name: value
+            for name, value in vars(module).items()
+            if name in chosen and (name in used or _is_class_of_prelude(value))
+        }
 
     def _verdict(self, error: BaseException) -> dict[str, Any]:
         told = described(error, FILE)
@@ -178,7 +200,8 @@ class _Tests:
         if any(error is one for one in self._subject.errors):
             return {"verdict": "failed", "message": f"{self._subject.last}{at}", "crashed": True}
         text = f"{told['type']}{': ' if told['message'] else ''}{told['message'][:500]}{at}"
-        if not self._may_be_the_codes(error):
+        blame = self._blame if self._subject.asked else None
+        if blame is None or not blame.is_the_codes(error, self._subject.errors):
             return {"verdict": "broken", "message": text, "crashed": False}
         seen = f" ({self._subject.last})" if self._subject.last else ""
         return {"verdict": "failed", "message": f"{text}{seen}", "crashed": False}
@@ -191,39 +214,6 @@ class _Tests:
         if isinstance(error, AttributeError):
             return error.name if type(error.obj) is _Solution and error.name in self._missing else None
         return error.name if isinstance(error, NameError) and error.name in self._missing else None
-
-    def _may_be_the_codes(self, error: BaseException) -> bool:
-        """Whether an answer of the code's can have brought an error about."""
-        if not self._subject.asked:
-            return False
-        if self._follows_the_codes(error):
-            return True
-        if not isinstance(error, Exception):
-            return type(error).__name__ == "Failed"  # pytest's, of a `raises` where nothing was raised
-        if isinstance(error, ImportError):
-            return (
-                error.name is None
-            )  # otherwise it is an import that failed, and not one that the tests only raise
-        if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
-            return error.name is None or not _is_raised_by_tests(error)  # not so in `eval` of an answer
-        return not isinstance(error, NotTravelling)
-
-    def _follows_the_codes(self, error: BaseException) -> bool:
-        """Whether an error was raised while one of the code's was handled."""
-        seen: list[BaseException] = []
-        following: BaseException | None = error
-        while following is not None and len(seen) < MAX_CHAIN:
-            seen.append(following)
-            following = following.__cause__ or following.__context__
-        return any(one is other for one in self._subject.errors for other in seen)
-
-
-def _is_raised_by_tests(error: BaseException) -> bool:
-    """Whether the last step to an error is in the tests' own source."""
-    step = error.__traceback__
-    while step is not None and step.tb_next is not None:
-        step = step.tb_next
-    return step is not None and step.tb_frame.f_code.co_filename == FILE
 
 
 def _is_class_of_prelude(value: object) -> bool:

@@ -62,8 +62,27 @@ def modules_meant(source: str, free: set[str]) -> dict[str, str]:
     }
 
 
-def complete_classes(source: str) -> set[str]:
-    """The classes of a module that have a body: fields, or a method that does something.
+def names_of_module(source: str, module: str) -> set[str]:
+    """The names that a source takes from a module: `from module import name`, `module.name`."""
+    nodes = list(ast.walk(ast.parse(source)))
+    aliases = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name == module
+    }
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module == module:
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found |= {node.attr} if node.value.id in aliases else set()
+    return found
+
+
+def complete_names(source: str, kind: type[ast.FunctionDef | ast.ClassDef]) -> set[str]:
+    """The functions or classes of a module that have a body: fields, or a method that does something.
 
     A class that is only the beginning of one, with empty methods, is for the code to complete.
     """
@@ -71,8 +90,21 @@ def complete_classes(source: str) -> set[str]:
         body = ast.parse(source).body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return set()
+    return {node.name for node in body if isinstance(node, kind) and any(map(_does_something, node.body))}
+
+
+def empty_methods(source: str) -> set[str]:
+    """The methods of a module's classes, as `Class.method`, that have no body yet: the code completes them."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return set()
     return {
-        node.name for node in body if isinstance(node, ast.ClassDef) and any(map(_does_something, node.body))
+        f"{node.name}.{inner.name}"
+        for node in body
+        if isinstance(node, ast.ClassDef)
+        for inner in node.body
+        if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and not _does_something(inner)
     }
 
 

@@ -9,24 +9,36 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from .foreign import described
+from .foreign import MAX_TEXT, described
 from .made import fields_of
 from .plain import NotPlain, decode, encode
+from .remote import MAX_ARGUMENTS
 
 FILE = "solution.py"
+
+
+def _fill(value: object, fields: dict[str, Any]) -> None:
+    for name, inner in fields.items():
+        object.__setattr__(value, name, inner)
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
+    "blank": lambda kind: kind.__new__(kind),
     "bool": bool,
-    "call": lambda function, *args, **kwargs: function(*args, **kwargs),
+    "call": lambda function, /, *args, **kwargs: function(*args, **kwargs),
     "delitem": operator.delitem,
     "enter": lambda manager: type(manager).__enter__(manager),
     "exit": lambda manager: type(manager).__exit__(manager, None, None, None),
+    "fill": _fill,
     "float": float,
     "getattr": getattr,
     "getitem": operator.getitem,
     "int": int,
     "isinstance": isinstance,
+    "issubclass": issubclass,
     "iter": iter,
     "len": len,
+    "method": lambda value, name, /, *args, **kwargs: getattr(value, name)(*args, **kwargs),
     "next": next,
     "repr": repr,
     "same": operator.eq,  # of two of the code's own objects
@@ -84,7 +96,7 @@ class Objects:
                 return self._change(args, kwargs)
             return self._encode(["value", OPERATIONS[operation](*args, **kwargs), {}], self._number)
         except BaseException as error:  # noqa: BLE001  # a stranger's object may raise anything
-            return self._encode(["error", self._described(error, FILE)])
+            return self._encode(["error", {**self._described(error, FILE), **_kinds(error)}])
 
     def _change(self, args: list[Any], kwargs: dict[str, Any]) -> bytes:
         before = {
@@ -103,7 +115,7 @@ class Objects:
         return self._encode(["value", result, changed], self._number)
 
     def _names(self, paths: list[str]) -> dict[str, list[Any]]:
-        """What the code calls by each name: `[value]`, or `[None, base]` for an exception's class; others are left out."""
+        """What the code calls by each name: `[value]`, or `[None, bases]` for an exception's class; others are left out."""
         found: dict[str, list[Any]] = {}
         for path in paths:
             try:
@@ -113,8 +125,7 @@ class Objects:
             if isinstance(value, types.ModuleType):
                 continue  # what the tests judge with, they import themselves
             if isinstance(value, type) and issubclass(value, Exception):
-                base = next(kind for kind in value.__mro__ if kind.__module__ == "builtins")
-                found[path] = [None, base.__name__]
+                found[path] = [None, [kind.__name__ for kind in value.__mro__[1:]]]
             else:
                 found[path] = [value]
         return found
@@ -125,3 +136,17 @@ class Objects:
 
     def _remembered(self, number: int) -> object:
         return self._held[number]
+
+
+def _kinds(error: BaseException) -> dict[str, Any]:
+    """What an exception's class is derived from, by name, and its arguments where they are short and plain."""
+    try:
+        kinds = [kind.__name__ for kind in type.__dict__["__mro__"].__get__(type(error))]
+        args = list(error.args)
+        short = len(args) <= MAX_ARGUMENTS and all(
+            type(value) in (bool, int, float, str, type(None)) and len(repr(value)) <= MAX_TEXT
+            for value in args
+        )
+    except BaseException:  # noqa: BLE001  # a stranger's class
+        return {}
+    return {"kinds": kinds[1:MAX_ARGUMENTS], "args": args if short else []}
