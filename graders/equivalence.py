@@ -13,18 +13,19 @@ from graders.contract import GraderResult, Item
 from graders.errors import GradingError
 from graders.judging import (
     answer_schema,
+    asked,
     choice_of,
     judged,
     no_sample_in,
     paid,
     prompt,
     reason_of,
-    rendered,
 )
 from graders.messages import SamplingParams
 from graders.options import Also
 from graders.plugin import grader
 from graders.sample import Sample
+from graders.shown import MAX_CHARACTERS, MaxCharacters, of_sample, rendered
 from graders.template import Template
 
 INSTRUCTIONS = """\
@@ -46,7 +47,8 @@ class Equivalence:
     Texts that are equal but for white space around them are not asked about. Otherwise the model is asked twice, with the
     two texts in both orders, and never told which of them is the sample: exchanging `input` and `reference` gives the same
     two questions, and so the same reward. The metric `agreement` is 1 when the answers agree. When they do not, the sample
-    is ungraded; `on_disagreement` may count it as `different` (0) or `half` (0.5) instead.
+    is ungraded; `on_disagreement` may count it as `different` (0) or `half` (0.5) instead. `max_characters` of each text can
+    be shown: a sample that is longer gets the lowest reward.
     """
 
     def __init__(
@@ -58,11 +60,12 @@ class Equivalence:
         question: Template | None = None,
         instructions: Template | None = None,
         on_disagreement: Literal["ungraded", "different", "half"] = "ungraded",
+        max_characters: MaxCharacters = MAX_CHARACTERS,
         sampling_params: Annotated[SamplingParams | None, Also("sampling_parameters")] = None,
     ) -> None:
         no_sample_in(question=question, instructions=instructions)
         self._model, self._input, self._reference = model, input, reference
-        self._question, self._instructions = {"Question": question}, instructions
+        self._question, self._instructions, self._limit = {"Question": question}, instructions, max_characters
         self._on_disagreement = on_disagreement
         self._sampling = sampling_params.given() if sampling_params else {}
 
@@ -72,13 +75,17 @@ class Equivalence:
         if texts[0] == texts[1]:
             return GraderResult(1.0, explanation="the texts are equal", metrics={"agreement": 1.0})
         more = self._instructions(sample, item) if self._instructions else ""
-        question = rendered(self._question, sample, item)
+        templates = {**self._question, "input": self._input, "reference": self._reference}
+        question = rendered(templates, sample, item, limit=self._limit)
+        texts = question.pop("input").strip(), question.pop("reference").strip()
         verdicts: list[Verdict] = []
         same: list[bool] = []
         with paid(verdicts):
             # sorted, so that neither the questions nor their order tell which text is the sample
             for first, second in sorted([texts, texts[::-1]]):
-                verdict = await context.judge.ask(
+                verdict = await asked(
+                    context,
+                    of_sample=lambda: of_sample([self._input, self._reference], sample, item),
                     model=self._model,
                     messages=prompt((INSTRUCTIONS, more), {**question, "First": first, "Second": second}),
                     schema=_SCHEMA,

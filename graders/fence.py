@@ -3,11 +3,16 @@
 A sample may try to speak to its judge: with characters that a person does not see and a model reads, or by closing the
 quotation that it stands in and going on as if it were the author. `visible` answers the first and `fenced` the second. What
 neither can do is keep a judge from believing what it reads.
+
+What both write is not much longer than the text, whatever the text is.
 """
 
+import hashlib
+import json
 import re
+from collections.abc import Mapping
 
-SHORTEST_FENCE = 5
+NONCE_DIGITS = 16
 
 _JOINING = (
     "\u0600-\u061b\u061d-\u109f\u1780-\u17b3\u17b6-\u180a\u1810-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc"
@@ -39,11 +44,11 @@ _HIDDEN = (
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0xE0000, 0x10000))
     + "]"
 )
-_SPECIAL = re.compile(f"(?P<ordinary>{_ORDINARY})|{_HIDDEN}")
+_SPECIAL = re.compile(f"(?P<ordinary>{_ORDINARY})|(?P<hidden>{_HIDDEN})(?P=hidden)*")
 
 
 def visible(text: str) -> str:
-    """The text with every character that is not seen written as its code point: `⟦U+200B⟧`.
+    """The text with every character that is not seen written as its code point: `⟦U+200B⟧`, and `⟦U+200B×40⟧` for 40.
 
     These are: controls other than the tab and the line feed (the pair CR LF becomes a line feed); the bidirectional
     controls, which show a text in another order than it has; zero-width characters, the byte order mark, invisible
@@ -61,19 +66,50 @@ def visible(text: str) -> str:
     return _SPECIAL.sub(_shown, text.replace("\r\n", "\n"))
 
 
-def fenced(text: str, label: str) -> str:
-    """The text between two equal lines of `=`, under its label.
+def fenced(texts: Mapping[str, str]) -> list[str]:
+    """Each text between two equal lines that begin with `=====`, under its label.
 
-    The fence is longer than any run of `=` in the text, so it stands nowhere inside, whoever wrote the text.
+    The lines bear a digest of all the texts and labels, the same for all of them. So they stand in no text, whoever wrote
+    it: one that held the digest of a text that holds it would have to be found by trying 2^64 of them, and then is given
+    another. And they are the same for the same texts.
 
     Args:
-        text: What is shown; see `visible`.
-        label: What it is called; never anything that a model wrote.
+        texts: What is shown, see `visible`; by what it is called, which is never anything that a model wrote.
     """
-    longest = max(map(len, re.findall("=+", text)), default=0)
-    fence = "=" * max(SHORTEST_FENCE, longest + 1)
-    return f"{label}:\n{fence}\n{text}\n{fence}"
+    fence = _fence(texts)
+    return [f"{label}:\n{fence}\n{text}\n{fence}" for label, text in texts.items()]
+
+
+def _fence(texts: Mapping[str, str]) -> str:
+    content = json.dumps(list(texts.items())).encode()
+    count = 0
+    while True:
+        digest = hashlib.blake2b(content, digest_size=NONCE_DIGITS // 2, salt=count.to_bytes(16)).hexdigest()
+        if not any(digest in text for text in texts.values()):
+            return f"===== {digest} ====="
+        count += 1
+
+
+def one_line(text: str, limit: int, *, only_printable: bool = False) -> str:
+    """A text in one line: white space is one space, and what is hidden is made `visible`.
+
+    Args:
+        text: What is said.
+        limit: Characters; what is longer ends with an ellipsis.
+        only_printable: Whether also joiners inside words, and code points that mean nothing yet, are written out, so that
+            `str.isprintable` holds.
+    """
+    line = visible(" ".join(text[: 4 * limit].split()))
+    if only_printable and not line.isprintable():
+        line = "".join(c if c.isprintable() else _code(c) for c in line)
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def _shown(found: re.Match[str]) -> str:
-    return found[0] if found["ordinary"] else f"⟦U+{ord(found[0]):04X}⟧"
+    hidden = found["hidden"]
+    return found[0] if hidden is None else _code(hidden, len(found[0]))
+
+
+def _code(character: str, count: int = 1) -> str:
+    times = f"×{count}" if count > 1 else ""
+    return f"⟦U+{ord(character):04X}{times}⟧"

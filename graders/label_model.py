@@ -7,11 +7,12 @@ from pydantic import Field
 from graders.context import Context
 from graders.contract import GraderResult, Item, brief
 from graders.errors import InvalidOptions, Problem
-from graders.judging import STEPS, answer_schema, choice_of, explained, judged, paid
-from graders.messages import Messages, SamplingParams, render
+from graders.judging import STEPS, answer_schema, asked, choice_of, explained, judged, paid
+from graders.messages import Messages, SamplingParams, render, templates_of
 from graders.options import Also
 from graders.plugin import grader
 from graders.sample import Sample
+from graders.shown import of_sample
 
 Labels = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
@@ -45,7 +46,9 @@ class LabelModel:
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Grade one sample."""
-        verdict = await context.judge.ask(
+        verdict = await asked(
+            context,
+            of_sample=lambda: of_sample(templates_of(self._messages), sample, item, str),
             model=self._model,
             messages=render(self._messages, sample, item),
             schema=self._schema,

@@ -167,6 +167,20 @@ class Message(Published):
         return {"role": self.role, "content": blocks}
 
 
+def template_of(piece: Piece) -> Template:
+    """The template of a piece of a message."""
+    if isinstance(piece, Template):
+        return piece
+    if isinstance(piece, InputImage):
+        return piece.image_url
+    return piece.input_audio.data if isinstance(piece, InputAudio) else piece.text
+
+
+def templates_of(messages: Sequence[Message]) -> list[Template]:
+    """The templates of all pieces of messages."""
+    return [template_of(piece) for message in messages for piece in message.pieces()]
+
+
 Messages: TypeAlias = Annotated[list[Message], Field(min_length=1)]
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
@@ -29,14 +30,14 @@ from graders.judging import (
     paid,
     prompt,
     reason_of,
-    rendered,
 )
-from graders.messages import SamplingParams
+from graders.messages import NeutralMessage, SamplingParams
 from graders.options import Also
 from graders.plugin import grader
 from graders.sample import Sample
+from graders.shown import MAX_CHARACTERS, MaxCharacters, by_the_model, does_not_fit, length, outlier, rendered
 from graders.template import Template
-from graders.votes import mean
+from graders.votes import mean, summed
 
 MAX_SAMPLES = 64
 """Samples that are judged side by side: all of them stand in one prompt."""
@@ -59,6 +60,10 @@ class Rank:
     an order that it has seen is not asked again. A score outside the range is clamped to it, and the first such reported as
     the metric `unclamped`; one that is outside by more than the width of the range is no answer. The metric `order_spread` is the highest less the lowest score of a sample. Equal texts get one
     score. The first result bears the tokens of the whole group. When one answer fails, all samples are ungraded.
+
+    A sample that cannot be shown fails by itself, and the others are judged without it: one of more than `max_characters`,
+    and, when the prompt does not fit into the judge's context, the longest of the group if it is at least twice as long as
+    most of them are. Where all are long alike, all are ungraded.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Rank:
         range: tuple[float, float] | None = None,  # noqa: A002  # the published name
         orders: Annotated[int, Field(ge=1, le=4)] = 2,
         seed: int = 0,
+        max_characters: MaxCharacters = MAX_CHARACTERS,
         sampling_params: Annotated[SamplingParams | None, Also("sampling_parameters")] = None,
     ) -> None:
         no_sample_in(criterion=criterion, question=question, reference=reference)
@@ -79,7 +85,7 @@ class Rank:
         self._scored = answer_schema(reason={"type": "string"}, score=number_within(self.range))
         self._model, self._criterion, self._input = model, criterion, input
         self._shown = {"Question": question, "Reference": reference}
-        self._orders, self._seed = orders, seed
+        self._orders, self._seed, self._limit = orders, seed, max_characters
         self._sampling = sampling_params.given() if sampling_params else {}
 
     async def __call__(self, samples: Sequence[Sample], item: Item, context: Context) -> list[GraderResult]:
@@ -88,39 +94,66 @@ class Rank:
             raise GradingError(
                 f"rank compares at most {MAX_SAMPLES} samples of one prompt, got {len(samples)}"
             )
-        texts = [self._input(sample, item) for sample in samples]
-        names = _names(texts, self._seed)
-        low, high = self.range
-        # neither these nor what is shown mention the sample, so one rendering serves all
-        criterion = f"Criterion: {self._criterion(samples[0], item)}"
-        instructions = INSTRUCTIONS.format(low=f"{low:g}", high=f"{high:g}"), criterion
-        shown = rendered(self._shown, samples[0], item)
+        group = _Group([self._text(sample, item) for sample in samples])
+        # neither of these mentions the sample, so one rendering serves all
+        shown = rendered(self._shown, samples[0], item, limit=self._limit)
+        criterion = self._criterion(samples[0], item)
+        with paid(group.verdicts):
+            while group.judged and not await self._asked(group, criterion, shown, context):
+                group.scores.clear()
+        results = [self._result(text, group) for text in group.texts]
+        usage = summed({verdict.model: verdict.usage} for verdict in group.verdicts if verdict.usage)
+        return [results[0].replace(usage=usage), *(result.replace(usage={}) for result in results[1:])]
+
+    def _text(self, sample: Sample, item: Item) -> str | GradingError:
+        """What is shown of a sample, or why nothing can be."""
+        try:
+            return rendered({"Text": self._input}, sample, item, limit=self._limit)["Text"]
+        except GradingError as error:
+            return error
+
+    async def _asked(
+        self, group: "_Group", criterion: str, shown: Mapping[str, str], context: Context
+    ) -> bool:
+        """Ask in every order. When the prompt does not fit because of one text, that is taken out of the group.
+
+        Returns:
+            Whether all orders were answered.
+        """
+        names = _names(group.judged, self._seed)
         named = {name: text for text, name in names.items()}
-        verdicts: list[Verdict] = []
-        scores: list[dict[str, float]] = []
-        with paid(verdicts):
-            for order in _orders(sorted(named), self._orders):
+        low, high = self.range
+        instructions = INSTRUCTIONS.format(low=f"{low:g}", high=f"{high:g}"), f"Criterion: {criterion}"
+        for order in _orders(sorted(named), self._orders):
+            messages = prompt(instructions, {**shown, **{f"Text {name}": named[name] for name in order}})
+            try:
                 verdict = await context.judge.ask(
                     model=self._model,
-                    messages=prompt(
-                        instructions, {**shown, **{f"Text {name}": named[name] for name in order}}
-                    ),
+                    messages=messages,
                     schema=answer_schema(**dict.fromkeys(order, self._scored)),
                     sampling=self._sampling,
                     name="ranking",
                 )
-                verdicts.append(verdict)
-                scores.append(
-                    {name: number_of(verdict.output, "score", self.range, of=name) for name in order}
-                )
-        results = [self._result(names[text], scores, verdicts) for text in texts]
-        return [results[0], *(result.replace(usage={}) for result in results[1:])]
+            except GradingError as error:
+                if not does_not_fit(error) or not group.leaves_out_longest(error, messages):
+                    raise
+                return False
+            group.verdicts.append(verdict)
+            scores = {name: number_of(verdict.output, "score", self.range, of=name) for name in order}
+            group.scores.append({text: scores[name] for text, name in names.items()})
+        group.names = names
+        return True
 
-    def _result(
-        self, name: str, scores: Sequence[Mapping[str, float]], verdicts: Sequence[Verdict]
-    ) -> GraderResult:
+    def _result(self, text: str | GradingError, group: "_Group") -> GraderResult:
         low, high = self.range
-        given = [of_all[name] for of_all in scores]
+        if isinstance(text, str) and text in group.left_out:
+            text = group.left_out[text]
+        if isinstance(text, GradingError):
+            failure = text.failure
+            reward = low if failure.caused_by == "model" else None
+            return GraderResult(reward, explanation=failure.message, failure=failure)
+        name, verdicts = group.names[text], group.verdicts[-len(group.scores) :]
+        given = [of_all[text] for of_all in group.scores]
         clamped = [min(max(score, low), high) for score in given]
         outside = [score for score, inside in zip(given, clamped, strict=True) if score != inside]
         reasons = [reason_of(verdict.output, of=name) for verdict in verdicts]
@@ -134,6 +167,39 @@ class Rank:
             },
             metadata={"id": name, "reasons": reasons},
         )
+
+
+@dataclass
+class _Group:
+    """The samples of one prompt while they are judged.
+
+    Attributes:
+        texts: Of each sample, or why it has none.
+        judged: Those texts that the judge sees, each once.
+        left_out: Why others are not shown.
+        names: What each judged text is called.
+        verdicts: Every answer that was paid for.
+        scores: By text, for each order.
+    """
+
+    texts: Sequence[str | GradingError]
+    judged: set[str] = field(init=False)
+    left_out: dict[str, GradingError] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    scores: list[dict[str, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.judged = {text for text in self.texts if isinstance(text, str)}
+
+    def leaves_out_longest(self, error: GradingError, messages: Sequence[NeutralMessage]) -> bool:
+        """Take the longest text out, when it is what makes the prompt too long."""
+        found = outlier(self.judged, length(messages) - sum(map(len, self.judged)))
+        if found is None:
+            return False
+        self.left_out[found] = by_the_model(error)
+        self.judged.remove(found)
+        return True
 
 
 def _names(texts: Iterable[str], seed: int) -> dict[str, str]:

@@ -17,18 +17,19 @@ from graders.contract import GraderResult, Item
 from graders.errors import InvalidOptions, Problem
 from graders.judging import (
     answer_schema,
+    asked,
     choice_of,
     judged,
     no_sample_in,
     paid,
     prompt,
     reason_of,
-    rendered,
 )
 from graders.messages import SamplingParams
 from graders.options import Also
 from graders.plugin import grader
 from graders.sample import Sample
+from graders.shown import MAX_CHARACTERS, MaxCharacters, of_sample, rendered
 from graders.template import Template
 
 MAX_CRITERIA = 100
@@ -103,7 +104,7 @@ class Rubric:
 
     `sub_rewards` say how far each criterion is met. A reward that would be below 0 is 0, and reported as the metric
     `unclamped`. The model is asked once for all criteria, or once for `each`, one after the other; when one answer fails,
-    the sample is ungraded.
+    the sample is ungraded. `max_characters` of each text can be shown: a sample that is longer gets the lowest reward.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Rubric:
         reference: Template | None = None,
         instructions: Template | None = None,
         calls: Literal["one", "each"] = "one",
+        max_characters: MaxCharacters = MAX_CHARACTERS,
         sampling_params: Annotated[SamplingParams | None, Also("sampling_parameters")] = None,
     ) -> None:
         no_sample_in(question=question, reference=reference, instructions=instructions)
@@ -124,21 +126,23 @@ class Rubric:
         # by their keys: the order of a JSON map means nothing, and must not decide what is asked
         self._model, self._criteria = model, dict(sorted(criteria.items()))
         self._shown = {"Question": question, "Reference": reference, "Answer": input}
-        self._instructions = instructions
+        self._input, self._instructions, self._limit = input, instructions, max_characters
         self._calls = [[key] for key in self._criteria] if calls == "each" else [list(self._criteria)]
         self._attainable = math.fsum(found.weight for found in criteria.values() if found.weight > 0)
         self._sampling = sampling_params.given() if sampling_params else {}
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Grade one sample."""
-        shown = rendered(self._shown, sample, item)
+        shown = rendered(self._shown, sample, item, limit=self._limit)
         more = self._instructions(sample, item) if self._instructions else ""
         answers: dict[str, Mapping[str, Any]] = {}
         verdicts: list[Verdict] = []
         with paid(verdicts):
             for keys in self._calls:
                 criteria = "\n".join(self._line(key, sample, item) for key in keys)
-                verdict = await context.judge.ask(
+                verdict = await asked(
+                    context,
+                    of_sample=lambda: of_sample([self._input], sample, item),
                     model=self._model,
                     messages=prompt((INSTRUCTIONS, more, f"Criteria:\n{criteria}"), shown),
                     schema=answer_schema(**{key: self._schema(key) for key in keys}),

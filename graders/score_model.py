@@ -7,6 +7,7 @@ from graders.contract import GraderResult, Item
 from graders.judging import (
     STEPS,
     answer_schema,
+    asked,
     bounds,
     explained,
     judged,
@@ -14,10 +15,11 @@ from graders.judging import (
     number_within,
     paid,
 )
-from graders.messages import Messages, SamplingParams, render
+from graders.messages import Messages, SamplingParams, render, templates_of
 from graders.options import Also
 from graders.plugin import grader
 from graders.sample import Sample
+from graders.shown import of_sample
 
 
 @grader("score_model")
@@ -44,7 +46,9 @@ class ScoreModel:
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Grade one sample."""
-        verdict = await context.judge.ask(
+        verdict = await asked(
+            context,
+            of_sample=lambda: of_sample(templates_of(self._messages), sample, item, str),
             model=self._model,
             messages=render(self._messages, sample, item),
             schema=self._schema,

@@ -88,6 +88,18 @@ class Template:
                 )
         return texts[0] if len(texts) == 1 else "".join(texts)
 
+    def parts(self, sample: Sample, item: Item) -> Iterator[tuple[str, bool]]:
+        """The text piece by piece: each piece, and whether it comes from the sample.
+
+        Raises:
+            GradingError: As when it is rendered, except that the length of the whole has no limit.
+        """
+        for part in self._parts:
+            if isinstance(part, str):
+                yield part, False
+            else:
+                yield part.text(sample, item), part.writer == "model"
+
     def _writer_of_too_much(self, sample: Sample, item: Item) -> CausedBy:
         """Who made the text too long: the grader (its words or the item) when it is too long without the sample."""
         length = 0

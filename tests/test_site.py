@@ -22,7 +22,7 @@ from tools.docs.examples import EXAMPLES, OPTIONS, Example, Row
 from tools.docs.http_pages import http_pages
 from tools.docs.type_pages import built_in, json_text, type_pages
 
-SHOWN = re.compile(r"Text ([0-9a-f]+):\n(=+)\n(.*?)\n\2(?:\n|$)", re.DOTALL)
+SHOWN = re.compile(r"Text ([0-9a-f]+):\n(===== [0-9a-f]{16} =====)\n(.*?)\n\2(?:\n|$)", re.DOTALL)
 WORKED = [
     pytest.param(example, id=f"{name}-{number}", marks=[ISOLATES] if name in {"python", "code_tests"} else [])
     for name, examples in EXAMPLES.items()

@@ -1,85 +1,249 @@
 """What may be spent: by a run, by the holder of a key in a day, by everybody in a day.
 
-What an answer costs is known when it is there. Until then an estimate is reserved, so that many questions at once do not
-overdraw a purse together: near its end they wait for each other. A purse that is empty refuses, before anything is sent.
+What an answer costs is known when it is there. Before a question is sent, the most that its answer may cost is set aside
+in every purse that pays for it, over all processes, and no question is sent when a purse is used up by what was spent and
+what is set aside. So what is spent never exceeds a budget by more than one such reservation. Near the end of a budget
+questions wait for each other, since most answers cost far less than what is set aside for them.
+
+A question whose answer nobody sees (it was cancelled, its client left, the server did not answer in time) costs what was
+set aside: the model may have answered all the same. A process that is killed leaves its reservations behind.
 """
 
 import asyncio
-import operator
-from collections.abc import Callable, Iterator, Mapping
+import logging
+import math
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
 
 from runtime.judge.configuration import Budget, Scope
-from runtime.judge.failures import budget_spent
+from runtime.judge.failures import NoVerdict, budget_spent
 from runtime.judge.meeting import Meeting
+from runtime.judge.purse import NOTHING, Account, OwnAccount, Price
+
+POLL_S = 0.2
+"""How often a purse that other processes take from too is looked at while a question waits for it."""
+HOLD_S = 600.0
+"""Seconds without any news of a purse after which what other processes have set aside is not waited for any more."""
+UNLIMITED = Price(1 << 62, math.inf)
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class PurseIsFull(Exception):
+    """All that is left in a purse is set aside for questions that are being asked: it may be free again soon.
+
+    Attributes:
+        purse: Which.
+    """
+
+    def __init__(self, purse: "Purse") -> None:
+        super().__init__(purse)
+        self.purse = purse
+
+
+class _Account(Protocol):
+    async def take(self, price: Price, limit: Price) -> bool: ...
+    async def settle(self, held: Price, really: Price) -> None: ...
+    async def account(self) -> Account: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """What one answer costs, or is thought to.
+class _SharedAccount:
+    """The account of a purse from which several processes take."""
 
-    Attributes:
-        tokens: Of prompt and answer.
-        money: In the currency of the models' prices.
-    """
+    meeting: Meeting
+    name: str
 
-    tokens: int
-    money: float
+    async def take(self, price: Price, limit: Price) -> bool:
+        return await self.meeting.take(self.name, price, limit, HOLD_S)
+
+    async def settle(self, held: Price, really: Price) -> None:
+        await self.meeting.settle(self.name, held, really, HOLD_S)
+
+    async def account(self) -> Account:
+        return await self.meeting.account(self.name)
+
+
+class Chores:
+    """Work that goes on to its end when the one who waits for it is cancelled."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Start some work."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._end)
+        return task
+
+    async def aclose(self) -> None:
+        """Wait for all of it."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _end(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it sees it; nobody may
 
 
 class Purse:
     """One budget, and what was taken out of it."""
 
-    def __init__(self, words: str, budget: Budget, shared: tuple[Meeting, str] | None) -> None:
-        """An untouched purse.
+    def __init__(self, words: str, budget: Budget, account: _Account, chores: Chores) -> None:
+        """A purse with its account.
 
         Args:
             words: Whose it is, for a message.
             budget: What may be spent.
-            shared: Where other processes take from the same purse, and its name there.
+            account: What is gone.
+            chores: Where a reservation is made and settled, whatever becomes of the question.
         """
-        self.words, self._budget, self._shared = words, budget, shared
-        self._spent = self._reserved = Price(0, 0.0)
-        self._changed = asyncio.Condition()
+        tokens = UNLIMITED.tokens if budget.tokens is None else budget.tokens
+        money = UNLIMITED.money if budget.money is None else budget.money
+        self.words, self._limit = words, Price(min(tokens, UNLIMITED.tokens), money)
+        self._account, self._chores = account, chores
+        self._own, self._turn, self._news = 0, asyncio.Lock(), asyncio.Event()
 
-    async def reserve(self, estimate: Price) -> None:
-        """Set an estimate aside.
+    async def reserve(self, price: Price) -> None:
+        """Set a price aside.
+
+        Raises:
+            PurseIsFull: When nothing is free until some question has been answered.
+            NoVerdict: When the purse is empty.
+        """
+        while not await self._take(price):
+            if not await self._is_full():
+                continue  # it was, and is not any more
+            raise PurseIsFull(self)
+
+    async def room(self) -> None:
+        """Wait until something may be free.
 
         Raises:
             NoVerdict: When the purse is empty.
         """
-        async with self._changed:
+        async with self._turn:  # one of those who wait looks, and they go on in their order
             while True:
-                await self._add(Price(0, 0.0))
-                if self._is_past(self._spent, operator.ge):
-                    raise budget_spent(self.words)
-                outlook = _sum(_sum(self._spent, self._reserved), estimate)
-                if not self._reserved.tokens or not self._is_past(outlook, operator.gt):
-                    break
-                await self._changed.wait()
-            self._reserved = _sum(self._reserved, estimate)
+                self._news.clear()
+                if not await self._is_full():
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._news.wait()
 
-    async def settle(self, estimate: Price, really: Price) -> None:
-        """Take what an answer really cost, in place of its estimate."""
-        async with self._changed:
-            self._reserved = Price(
-                self._reserved.tokens - estimate.tokens, max(0.0, self._reserved.money - estimate.money)
-            )
-            self._changed.notify_all()
-            await self._add(really)
+    def settle(self, held: Price, really: Price) -> "asyncio.Task[None]":
+        """Put what an answer really cost in place of what was set aside for it, whether or not somebody waits."""
+        return self._chores.begin(self._settle(held, really))
 
-    async def _add(self, price: Price) -> None:
-        if self._shared is None:
-            self._spent = _sum(self._spent, price)
-        else:
-            meeting, name = self._shared
-            self._spent = Price(*await meeting.spend(name, price.tokens, price.money))
+    async def _take(self, price: Price) -> bool:
+        if not NOTHING.is_below(self._limit):
+            return False
+        taking = self._chores.begin(self._account.take(price, self._limit))
+        try:
+            is_taken = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            self._chores.begin(self._give_back(taking, price))
+            raise
+        self._own += is_taken
+        return is_taken
 
-    def _is_past(self, price: Price, past: Callable[[float, float], bool]) -> bool:
-        """Whether a price is past either limit, by a comparison."""
-        limits = (price.tokens, self._budget.tokens), (price.money, self._budget.money)
-        return any(limit is not None and past(amount, limit) for amount, limit in limits)
+    async def _give_back(self, taking: "asyncio.Task[bool]", price: Price) -> None:
+        if await taking:
+            self._own += 1
+            await self._settle(price, NOTHING)
+
+    async def _settle(self, held: Price, really: Price) -> None:
+        self._own -= 1
+        try:
+            await self._account.settle(held, really)
+        except NoVerdict as error:  # what was set aside stays gone, so nothing is spent twice
+            logger.warning("the budget of %s keeps what was set aside for an answer: %s", self.words, error)
+        self._news.set()
+
+    async def _is_full(self) -> bool:
+        """Whether there is nothing to take until somebody settles; false when there is.
+
+        Raises:
+            NoVerdict: When there is nothing, and nobody who may settle.
+        """
+        gone = await self._account.account()
+        if gone.spent.plus(gone.aside).is_below(self._limit):
+            return False
+        is_given_up = not self._own and gone.held_s < 0
+        if not gone.spent.is_below(self._limit) or not gone.held or is_given_up:
+            raise budget_spent(self.words)
+        return True
+
+
+class Payment:
+    """What is set aside for one request, in each of the purses that pay for it."""
+
+    def __init__(self, purses: Sequence[Purse], price: Price) -> None:
+        """Nothing is set aside yet.
+
+        Args:
+            purses: Those that pay.
+            price: The most that the answer may cost.
+        """
+        self._purses, self._price = purses, price
+        self._held: list[Purse] = []
+        self._cost = NOTHING
+
+    async def reserve(self) -> None:
+        """Set the price aside in every purse, or in none; what was already set aside stays so.
+
+        Raises:
+            PurseIsFull: When a purse has nothing free until some question has been answered.
+            NoVerdict: When a purse is empty.
+        """
+        if self._held:
+            return
+        try:
+            for purse in self._purses:
+                await purse.reserve(self._price)
+                self._held.append(purse)
+        except BaseException:
+            await self.settle()
+            raise
+
+    async def reserve_in_turn(self) -> None:
+        """Set the price aside, and wait for that as long as other questions hold what is left.
+
+        Raises:
+            NoVerdict: When a purse is empty.
+        """
+        while True:
+            try:
+                return await self.reserve()
+            except PurseIsFull as full:
+                await full.purse.room()
+
+    def sent(self) -> None:
+        """A request is on its way: from now on it costs the whole price, unless something else is known."""
+        self._cost = self._price
+
+    def cost(self, really: Price) -> None:
+        """What the request has cost is known; 0 for one that was refused."""
+        self._cost = really
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is to be paid."""
+        return self._cost != NOTHING
+
+    async def settle(self) -> None:
+        """Pay, and give back what is left."""
+        held, self._held = self._held, []
+        cost, self._cost = self._cost, NOTHING
+        # all of them are begun before the first wait: a question that is cancelled here has been paid
+        for settling in [purse.settle(self._price, cost) for purse in held]:
+            await asyncio.shield(settling)
 
 
 class Budgets:
@@ -87,6 +251,7 @@ class Budgets:
 
     def __init__(self, budgets: Mapping[Scope, Budget], meeting: Meeting) -> None:
         self._budgets, self._meeting = budgets, meeting
+        self._chores = Chores()
         self._purses: dict[tuple[Scope, str], Purse] = {}
 
     def __bool__(self) -> bool:
@@ -106,14 +271,15 @@ class Budgets:
         }
         return list(self._open(names))
 
+    async def aclose(self) -> None:
+        """Wait until everything is settled."""
+        await self._chores.aclose()
+
     def _open(self, names: Mapping[Scope, tuple[str, str]]) -> Iterator[Purse]:
         for scope, budget in self._budgets.items():
             name, words = names[scope]
             if (scope, name) not in self._purses:
-                shared = None if scope == "run" else (self._meeting, f"{scope} {name}")
-                self._purses[scope, name] = Purse(words, budget, shared)
+                shared = _SharedAccount(self._meeting, f"{scope} {name}")
+                account = OwnAccount() if scope == "run" else shared
+                self._purses[scope, name] = Purse(words, budget, account, self._chores)
             yield self._purses[scope, name]
-
-
-def _sum(one: Price, other: Price) -> Price:
-    return Price(one.tokens + other.tokens, one.money + other.money)

@@ -1,10 +1,14 @@
 """Why there is no verdict: each cause its own, and every one of them ungraded."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from graders import FailureKind, GradingError
-from graders.contract import brief
+from graders.contract import Failure, brief
+from graders.fence import one_line
+from graders.pattern import encodable
+from graders.shown import CONTEXT_LENGTH
 
 _REFUSAL = FailureKind.MODEL_GRADER_REFUSAL
 _PARSE = FailureKind.MODEL_GRADER_PARSE
@@ -12,8 +16,25 @@ _SERVER = FailureKind.MODEL_GRADER_SERVER
 _LENGTH = FailureKind.MODEL_GRADER_EXCEEDED_MAX_TOKENS
 
 
+MAX_MESSAGE = 1_000
+"""Characters of a message, which may quote what a server said."""
+
+_TOO_LONG = re.compile(
+    r"context[ _-]?(length|window|size)|prompt is too long|too many (input )?tokens|input is too long",
+    re.IGNORECASE,
+)
+_CONTEXT = re.compile(r"context length\D{0,20}(\d+)", re.IGNORECASE)
+_PROMPT = re.compile(
+    r"(\d+)(?: tokens)? (?:in|from|of) the (?:input )?(?:messages|prompt)|(\d+) input tokens", re.IGNORECASE
+)
+_ANSWER = re.compile(
+    r"(\d+)(?: tokens)? (?:in|for) the completion|tokens\W+is too large: (\d+)", re.IGNORECASE
+)
+"""Servers count the answer that was allowed too: where that is what takes the room, the prompt is not too long."""
+
+
 class NoVerdict(GradingError):
-    """A judge gave no verdict."""
+    """A judge gave no verdict; what it says is one printable line."""
 
     def __init__(
         self,
@@ -25,12 +46,19 @@ class NoVerdict(GradingError):
         details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
-            message,
+            one_line(message, MAX_MESSAGE, only_printable=True),
             kind=kind,
             caused_by="infrastructure",
             details={"type": cause, **(details or {})},
             retryable=retryable,
         )
+
+    def for_another(self) -> "NoVerdict | None":
+        """The same failure for another client that waited for the same answer; None when it is the first client's alone.
+
+        Nobody but the first pays for what was answered in vain.
+        """
+        return None if self.failure.details["type"] == "budget_spent" else _again(self.failure)
 
     @property
     def is_misread(self) -> bool:
@@ -71,9 +99,8 @@ def unparseable(model: str, why: str, answer: str) -> NoVerdict:
         f"the judge {model!r} did not answer in the shape that was asked for: {why}; "
         f"its answer: {brief(answer, 120)}"
     )
-    return NoVerdict(
-        message, _PARSE, "unparseable_verdict", retryable=True, details={"answer": answer[:2_000]}
-    )
+    details = {"answer": encodable(answer[:2_000])}
+    return NoVerdict(message, _PARSE, "unparseable_verdict", retryable=True, details=details)
 
 
 def no_completion(model: str, why: str) -> NoVerdict:
@@ -87,6 +114,33 @@ def server_error(model: str, status: int, words: str, *, retryable: bool) -> NoV
     said = f": {words[:500]}" if words else ""
     message = f"the server of the judge {model!r} answered with status {status}{said}"
     return NoVerdict(message, _SERVER, "status", retryable=retryable, details={"status": status})
+
+
+def is_too_long(words: str, code: str = "") -> bool:
+    """Whether a server says that the prompt does not fit into the model's context.
+
+    That a limit of tokens does not fit beside it is another thing, which the prompt has not done.
+
+    Args:
+        words: What it says.
+        code: What it calls the error.
+    """
+    context, prompt, answer = (_number(pattern, words) for pattern in (_CONTEXT, _PROMPT, _ANSWER))
+    if answer is not None and (prompt is None or prompt <= min(answer, context or answer)):
+        return False
+    return code in (CONTEXT_LENGTH, "exceed_context_size_error") or bool(_TOO_LONG.search(words))
+
+
+def _number(pattern: re.Pattern[str], words: str) -> int | None:
+    found = pattern.search(words[:MAX_MESSAGE].replace(",", ""))
+    return next((int(number[:18]) for number in found.groups() if number), None) if found else None
+
+
+def too_long(model: str, status: int, words: str) -> NoVerdict:
+    """The prompt does not fit into the model's context: the fault of what made it long, which the grader knows."""
+    said = f": {words[:500]}" if words else ""
+    message = f"the prompt is too long for the judge {model!r}{said}"
+    return NoVerdict(message, _LENGTH, CONTEXT_LENGTH, retryable=False, details={"status": status})
 
 
 def no_answer(model: str, why: str) -> NoVerdict:
@@ -107,3 +161,10 @@ def unconfigured(model: str, known: str) -> NoVerdict:
         f"or [judges] in graders.toml or GRADERS_JUDGES{known}"
     )
     return NoVerdict(message, _SERVER, "judge_unavailable", retryable=True)
+
+
+def _again(failure: Failure) -> NoVerdict:
+    """The same failure anew."""
+    details = dict(failure.details)
+    cause = details.pop("type")
+    return NoVerdict(failure.message, failure.kind, cause, retryable=failure.retryable, details=details)

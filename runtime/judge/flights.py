@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class _Left:
-    """What a cancelled caller leaves to those who wait for its work: that there is none."""
+    """What a caller without a result for others leaves to those who wait for its work."""
 
 
 _LEFT: Final = _Left()
@@ -17,30 +17,39 @@ _LEFT: Final = _Left()
 class Flights(Generic[T]):
     """Work in flight, by what it is about: whoever asks for what is under way waits for that.
 
-    The first to ask does the work, and the others wait. When the first is cancelled, the next does it anew.
+    The first to ask does the work, and the others wait. When the first is cancelled, or fails for a reason that is its own,
+    the next does it anew.
     """
 
-    def __init__(self) -> None:
-        self._flying: dict[Hashable, asyncio.Future[T | _Left]] = {}
+    def __init__(self, for_another: Callable[[Exception], Exception | None]) -> None:
+        """Nothing is in flight.
+
+        Args:
+            for_another: What one who waited raises when the first has raised this; None for a failure that is the first
+                one's alone. Called for each of them: an error that is changed on its way is no two callers'.
+        """
+        self._for_another = for_another
+        self._flying: dict[Hashable, asyncio.Future[T | Exception | _Left]] = {}
 
     async def join(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """What the work gives, and whether this caller has done it; or what it raises."""
         while (flying := self._flying.get(key)) is not None:
             landed = await asyncio.shield(flying)
+            if isinstance(landed, Exception):
+                landed = self._for_another(landed) or _LEFT
+            if isinstance(landed, Exception):
+                raise landed
             if not isinstance(landed, _Left):
                 return landed, False
         flying = self._flying[key] = asyncio.get_running_loop().create_future()
+        landing: T | Exception | _Left = _LEFT
         try:
-            own = await work()
-        except asyncio.CancelledError:
-            flying.set_result(_LEFT)
-            raise
-        except BaseException as error:
-            flying.set_exception(error)
-            flying.exception()  # nobody need have waited for it
+            landing = own = await work()
+        except Exception as error:
+            landing = error
             raise
         else:
-            flying.set_result(own)
             return own, True
         finally:
             del self._flying[key]
+            flying.set_result(landing)

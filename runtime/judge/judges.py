@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
@@ -13,7 +13,8 @@ from graders.votes import summed
 from runtime.embeddings.server import ServerEmbedder
 from runtime.judge import failures
 from runtime.judge.answers import NotAnAnswer, Shape, Shapes, parse_answer
-from runtime.judge.budgets import Budgets, Price, Purse
+from runtime.judge.bounds import ANSWER_TOKENS
+from runtime.judge.budgets import Budgets, Payment, PurseIsFull
 from runtime.judge.cache import VerdictCache
 from runtime.judge.configuration import Api, JudgeModel, find_judge
 from runtime.judge.connections import Connections
@@ -21,6 +22,7 @@ from runtime.judge.failures import NoVerdict
 from runtime.judge.flights import Flights
 from runtime.judge.limits import Rate
 from runtime.judge.meeting import meeting_at
+from runtime.judge.purse import NOTHING
 from runtime.judge.server import ModelServer
 from runtime.judge.statistics import ModelStatistics
 from runtime.judge.wire import Completion, Question, encoded
@@ -72,7 +74,7 @@ class Judges:
             max_age_s=settings.judge_cache_days * 86_400,
         )
         self._shapes = Shapes(settings.cache_bytes("schemas"))
-        self._flights: Flights[_Answer] = Flights()
+        self._flights: Flights[_Answer] = Flights(_for_another)
 
     def seen_by(self, *, vote: int = 0, client: str = "") -> Judge:
         """The judges as one grading sees them.
@@ -103,7 +105,8 @@ class Judges:
         return {name: server.statistics for name, server in self._servers.items()}
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, once all that was asked is paid."""
+        await self._budgets.aclose()
         self._cache.close()
         await self._meeting.aclose()
         if self._transport is not None:
@@ -132,20 +135,34 @@ class Judges:
             sampling = _sampling(server, sampling, vote)
             question = Question(server.name, messages, shape, name, sampling, server.configuration.api)
             key = _key(server, question, shape, vote)
-            known = self._cache.get(key)
-            if known is not None:
-                statistics.cached += 1
-                return Verdict(*known, cached=True)
-            answer, is_mine = await self._flights.join(
-                key, lambda: self._answer(server, question, shape, key, client)
-            )
+            return await self._remembered_or_asked(server, question, shape, key, client)
         except GradingError as error:
             statistics.failures[str(error.failure.details.get("type", "other"))] += 1
             raise
-        if is_mine:
-            return Verdict(answer.output, answer.model, answer.usage, answer.retries)
-        statistics.joined += 1
-        return Verdict(answer.output, answer.model)  # whoever began it pays
+
+    async def _remembered_or_asked(
+        self, server: ModelServer, question: Question, shape: Shape, key: bytes, client: str
+    ) -> Verdict:
+        """A verdict from earlier, one that is being asked for, or a new one.
+
+        While a client waits for its budget, nobody waits for that client: it asks when there is room.
+        """
+        while True:
+            known = self._cache.get(key)
+            if known is not None:
+                server.statistics.cached += 1
+                return Verdict(*known, cached=True)
+            try:
+                answer, is_mine = await self._flights.join(
+                    key, lambda: self._answer(server, question, shape, key, client)
+                )
+            except PurseIsFull as full:
+                await full.purse.room()
+                continue
+            if is_mine:
+                return Verdict(answer.output, answer.model, answer.usage, answer.retries)
+            server.statistics.joined += 1
+            return Verdict(answer.output, answer.model)  # the client that asked first has paid
 
     async def complete(
         self,
@@ -176,6 +193,10 @@ class Judges:
         sampling = _sampling(server, sampling, vote=0)
         question = Question(server.name, messages, None, "", sampling, api, extra)
         completion, _ = await self._paid(server, question, client)
+        failure = completion.failure
+        is_ours = bool(self._budgets) and not question.has_limit
+        if is_ours and failure is not None and failure.failure.details["type"] == "length":
+            raise failure  # it would have written more: what there is of it is nothing to grade
         return completion
 
     async def _answer(
@@ -186,7 +207,9 @@ class Judges:
         usages: list[Mapping[str, Mapping[str, int]]] = []
         while True:
             try:
-                completion, sent_again = await self._paid(server, question, client)
+                # only who has not asked yet can leave the question to those who wait for it
+                is_first = not (retries or parse_retries)
+                completion, sent_again = await self._paid(server, question, client, in_turn=not is_first)
                 retries += sent_again
                 if completion.usage:
                     usages.append({completion.model: completion.usage})
@@ -201,30 +224,36 @@ class Judges:
             usage = summed(usages).get(completion.model, {})
             return _Answer(output, completion.model, usage, retries + parse_retries)
 
-    async def _paid(self, server: ModelServer, question: Question, client: str) -> tuple[Completion, int]:
-        """Send a question when there is something to pay its answer from."""
-        purses: list[Purse] = []
-        really = estimate = Price(0, 0.0)
+    async def _paid(
+        self, server: ModelServer, question: Question, client: str, *, in_turn: bool = True
+    ) -> tuple[Completion, int]:
+        """Send a question when there is something to pay its answer from.
+
+        Args:
+            server: Where.
+            question: What.
+            client: Who pays.
+            in_turn: Whether to wait for others who have set aside what is left.
+
+        Raises:
+            PurseIsFull: When others have, and it is not to wait.
+            NoVerdict: When there is nothing to pay it from, or no answer.
+        """
+        payment = Payment((), NOTHING)
         if self._budgets:
-            prompt, answer = server.estimate(question)
-            estimate = Price(prompt + answer, server.configuration.cost(prompt, answer))
+            if not question.has_limit:
+                limited = {**question.sampling, "max_completion_tokens": ANSWER_TOKENS}
+                question = replace(question, sampling=limited)
+            payment = Payment(self._budgets.of(client), server.most(question))
+            await (payment.reserve_in_turn() if in_turn else payment.reserve())
         try:
-            for purse in self._budgets.of(client) if self._budgets else ():
-                await purse.reserve(estimate)
-                purses.append(purse)
-            completion, retries = await server.complete(question)
-            usage = completion.usage
-            money = server.configuration.cost(
-                usage.get("prompt_tokens", 0),
-                usage.get("completion_tokens", 0),
-                usage.get("cached_tokens", 0),
-            )
-            really = Price(usage.get("total_tokens", 0), money)
-            server.statistics.paid(usage, money)
+            completion, retries = await server.complete(question, payment)
+            cost = server.cost(completion)
+            if cost is not None:
+                server.statistics.paid(completion.usage, cost.money)
+            return completion, retries
         finally:
-            for purse in purses:
-                await purse.settle(estimate, really)
-        return completion, retries
+            await payment.settle()
 
     def _serve(self, model: str) -> ModelServer:
         """The server of a model that was not asked for before.
@@ -341,3 +370,10 @@ def _output(judge: str, completion: Completion, shape: Shape) -> Any:
     except NotAnAnswer as error:
         raise failures.unparseable(judge, str(error), completion.text) from None
     return output
+
+
+def _for_another(error: Exception) -> Exception | None:
+    """The failure of a question, for one who waited for the same answer."""
+    if isinstance(error, PurseIsFull):
+        return None
+    return error.for_another() if isinstance(error, NoVerdict) else error

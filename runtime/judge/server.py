@@ -11,10 +11,13 @@ from openai import AsyncOpenAI
 
 from runtime.causes import cause_of
 from runtime.judge import failures
+from runtime.judge.bounds import most_tokens
+from runtime.judge.budgets import Payment
 from runtime.judge.configuration import JudgeModel
 from runtime.judge.dialects import REFUSALS, Dialect
 from runtime.judge.failures import NoVerdict
 from runtime.judge.limits import Rate
+from runtime.judge.purse import NOTHING, Price
 from runtime.judge.statistics import ModelStatistics
 from runtime.judge.wire import WIRES, Completion, Manner, Question, encoded
 from runtime.network import Hosts
@@ -22,8 +25,12 @@ from runtime.retrying import may_pass, pause_after, retry_after
 from runtime.tracing import Tracer, spanning, text
 
 CHARACTERS_PER_TOKEN = 4.0
-ANSWER_TOKENS = 300.0
+USUAL_ANSWER_TOKENS = 300.0
 """Of an answer, before there was any."""
+MAX_WORDS = 10_000
+"""Characters of what a server says of an error."""
+UNCERTAIN = frozenset({408, 504, 524, 598, 599})
+"""Statuses by which somebody between says that the server took too long: it may have answered, and it costs as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,14 @@ class _StatusError(Exception):
             body = response.text
         found: Any = body.get("error", body) if isinstance(body, dict) else body
         said: Any = found.get("message") or found.get("detail") or found if isinstance(found, dict) else found
-        self.words = said if isinstance(said, str) else json.dumps(said)
-        self.code = str(found.get("code") or "") if isinstance(found, dict) else ""
+        self.words = (said if isinstance(said, str) else json.dumps(said))[:MAX_WORDS]
+        self.code = str(found.get("code") or "")[:MAX_WORDS] if isinstance(found, dict) else ""
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the prompt does not fit into the model's context, or what carries it is longer than the server takes."""
+        is_about = self.status in (400, 422) and failures.is_too_long(self.words, self.code)
+        return is_about or self.status == 413
 
     @property
     def may_pass(self) -> bool:
@@ -130,7 +143,7 @@ class ModelServer:
         structure = configuration.structure
         self._first_dialect = Dialect("schema" if structure == "auto" else structure)
         self._understood: dict[Manner, Dialect] = {}
-        self._answer_tokens = ANSWER_TOKENS
+        self._answer_tokens, self._most_answered = USUAL_ANSWER_TOKENS, 0
         self._tracer = tracer
         where = client.base_url
         host, port = where.host, where.port or (443 if where.scheme == "https" else 80)
@@ -148,14 +161,36 @@ class ModelServer:
         characters = sum(_characters(message.get("content")) for message in question.messages)
         return int(characters / CHARACTERS_PER_TOKEN) + 1, int(self._answer_tokens) + 1
 
-    async def complete(self, question: Question) -> tuple[Completion, int]:
+    def most(self, question: Question) -> Price:
+        """The most that a question and its answer can cost.
+
+        A server that was seen to go beyond the limits that it was told is expected to do it again.
+        """
+        prompt, answer = most_tokens(question)
+        answer = max(answer, self._most_answered)
+        cost = self.configuration.cost
+        return Price(prompt + answer, max(cost(prompt, answer), cost(prompt, answer, prompt)))
+
+    def cost(self, completion: Completion) -> Price | None:
+        """What an answer has cost; None where the server does not count."""
+        usage = completion.usage
+        if not usage:
+            return None
+        names = ("prompt_tokens", "completion_tokens", "cached_tokens")
+        return Price(usage["total_tokens"], self.configuration.cost(*(usage[name] for name in names)))
+
+    async def complete(self, question: Question, payment: Payment) -> tuple[Completion, int]:
         """Send a question until there is an answer, and say how often it was sent again.
+
+        Args:
+            question: What is asked.
+            payment: What is set aside for it; set aside anew for each request after one whose cost is not known.
 
         Raises:
             NoVerdict: When there is none: by the server's word, after all retries, or by the deadline.
         """
         loop, retries = asyncio.get_running_loop(), 0
-        outcome = await self._turn(question, deadline=None)
+        outcome = await self._turn(question, payment, deadline=None)
         while isinstance(outcome, _Failed):
             failed = outcome
             retries += 1
@@ -168,12 +203,17 @@ class ModelServer:
             await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout_at(failed.deadline):
-                    outcome = await self._turn(question, deadline=failed.deadline)
+                    if payment.is_due:
+                        await payment.settle()
+                        await payment.reserve_in_turn()
+                    outcome = await self._turn(question, payment, deadline=failed.deadline)
             except TimeoutError:
                 raise failed.why from None
         return outcome, retries
 
-    async def _turn(self, question: Question, *, deadline: float | None) -> "Completion | _Failed":
+    async def _turn(
+        self, question: Question, payment: Payment, *, deadline: float | None
+    ) -> "Completion | _Failed":
         """Send a question once, when it is its turn; the waits before the first are not the server's."""
         manner = question.manner
         dialect = self._understood.get(manner, self._first_dialect)
@@ -190,15 +230,25 @@ class ModelServer:
             deadline = deadline or now + self.configuration.deadline_s
             seconds = min(self.configuration.attempt_timeout_s, deadline - now)
             self.statistics.requests += 1
+            payment.sent()
             try:
                 async with asyncio.timeout(seconds):
                     completion = await self._send_traced(question, manner, dialect, request)
             except TimeoutError:
                 return _Failed(failures.no_answer(self.name, f"none within {seconds:.3g} s"), deadline)
             except httpx2.HTTPError as error:
+                if isinstance(
+                    error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol
+                ):
+                    payment.cost(NOTHING)
                 return _Failed(failures.no_answer(self.name, _reason(error)), deadline)
             except _StatusError as error:
+                if error.status not in UNCERTAIN:
+                    payment.cost(NOTHING)
                 return _Failed(self._failure(error), deadline, error.pause, may_pass=error.may_pass)
+        cost = self.cost(completion)
+        if cost is not None:
+            payment.cost(cost)
         await self._count(completion, estimated)
         return completion
 
@@ -231,6 +281,7 @@ class ModelServer:
         answered = completion.usage.get("completion_tokens", 0)
         if answered:
             self._answer_tokens += (answered - self._answer_tokens) / 10
+            self._most_answered = max(self._most_answered, answered)
         if self._tokens is not None and completion.usage:
             await self._tokens.correct(estimated, completion.usage["total_tokens"])
 
@@ -261,6 +312,8 @@ class ModelServer:
             return completion
 
     def _following(self, question: Question, dialect: Dialect, error: _StatusError) -> Dialect | None:
+        if error.is_too_long:
+            return None
         bounded = question.shape is not None and question.shape.unbounded is not None
         following = dialect.after(error.words, bounded=bounded)
         is_free = self.configuration.structure == "auto" and question.shape is not None
@@ -286,9 +339,11 @@ class ModelServer:
             raise failures.no_completion(self.name, "the body is not JSON") from None
 
     def _failure(self, error: _StatusError) -> NoVerdict:
-        # 400, 413 and 422 are about this very question; all others about the server, the key or the model
+        if error.is_too_long:
+            return failures.too_long(self.name, error.status, error.words)
+        # 400 and 422 are about this very question; all others about the server, the key or the model
         return failures.server_error(
-            self.name, error.status, error.words, retryable=error.status not in (400, 413, 422)
+            self.name, error.status, error.words, retryable=error.status not in (400, 422)
         )
 
 

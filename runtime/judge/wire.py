@@ -10,11 +10,17 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from graders.contract import brief
 from graders.pattern import encodable
 from runtime.judge import failures
 from runtime.judge.answers import Shape
 from runtime.judge.configuration import Api
 from runtime.judge.dialects import Dialect
+
+MAX_USAGE = 1_000_000_000
+"""Tokens that one answer can have taken."""
+MAX_MODEL_NAME = 256
+"""Characters of the name of the model that answered."""
 
 _CHAT_SAMPLING = ("temperature", "top_p", "seed", "reasoning_effort")
 _IN_WORDS = (
@@ -46,13 +52,18 @@ class Question:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def has_limit(self) -> bool:
+        """Whether it says how many tokens the answer may have."""
+        return "max_completion_tokens" in self.sampling
+
+    @property
     def manner(self) -> "Manner":
         """What it makes use of that one server knows and another does not."""
         return Manner(
             self.api,
             self.shape is not None,
             self.shape is not None and self.shape.unbounded is not None,
-            "max_completion_tokens" in self.sampling,
+            self.has_limit,
             any(message.get("role") == "developer" for message in self.messages),
         )
 
@@ -211,7 +222,9 @@ def _read_chat(body: Any, model: str) -> Completion:
     if not isinstance(message, dict):
         raise failures.no_completion(model, "it has no choice with a message")
     details = _mapping(_mapping(body.get("usage")).get("prompt_tokens_details"))
-    usage = _usage(body.get("usage"), "prompt_tokens", "completion_tokens", details.get("cached_tokens"))
+    usage = _usage(
+        model, body.get("usage"), ("prompt_tokens", "completion_tokens"), details.get("cached_tokens")
+    )
     content = message.get("content")
     text = content if isinstance(content, str) else ""
     refusal, stop = message.get("refusal"), choice.get("finish_reason")
@@ -236,8 +249,7 @@ def _read_responses(body: Any, model: str) -> Completion:
     body = _mapping(body)
     output = body.get("output")
     if not isinstance(output, list):
-        error = _mapping(body.get("error")).get("message")
-        raise failures.no_completion(model, str(error)[:300] if error else "it has no output")
+        raise _failed(model, body.get("error")) or failures.no_completion(model, "it has no output")
     parts = [
         _mapping(part)
         for entry in map(_mapping, output)
@@ -245,7 +257,7 @@ def _read_responses(body: Any, model: str) -> Completion:
         for part in entry["content"]
     ]
     details = _mapping(_mapping(body.get("usage")).get("input_tokens_details"))
-    usage = _usage(body.get("usage"), "input_tokens", "output_tokens", details.get("cached_tokens"))
+    usage = _usage(model, body.get("usage"), ("input_tokens", "output_tokens"), details.get("cached_tokens"))
     text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text")
     refusal = next((str(part.get("refusal", "")) for part in parts if part.get("type") == "refusal"), None)
     reason = _mapping(body.get("incomplete_details")).get("reason")
@@ -257,28 +269,47 @@ def _read_responses(body: Any, model: str) -> Completion:
     elif reason is not None or body.get("status") == "incomplete":
         failure = failures.cut_off(model, usage.get("completion_tokens", 0))
     elif body.get("status") == "failed":
-        failure = failures.no_completion(model, str(_mapping(body.get("error")).get("message"))[:300])
+        said = body.get("error")
+        failure = _failed(model, said) or failures.no_completion(model, "it failed, and does not say why")
     elif not text.strip():
         failure = failures.empty(model)
     return Completion(text, _model(body, model), usage, failure, body)
 
 
-def _usage(said: Any, prompt: str, completion: str, cached: Any) -> dict[str, int]:
-    """Tokens by their published names; none where the server counts none."""
+def _failed(model: str, error: Any) -> failures.NoVerdict | None:
+    """Why there is no response, by its own word; None where it says nothing."""
+    words, code = (str(_mapping(error).get(name) or "") for name in ("message", "code"))
+    if failures.is_too_long(words, code):
+        return failures.too_long(model, 200, words)
+    return failures.no_completion(model, words[:300]) if words else None
+
+
+def _usage(model: str, said: Any, names: tuple[str, str], cached: Any) -> dict[str, int]:
+    """Tokens by their published names; none where the server counts none.
+
+    Raises:
+        NoVerdict: When what it says is no count.
+    """
     said = _mapping(said)
-    asked, answered = _count(said.get(prompt)), _count(said.get(completion))
+    asked, answered = (_count(model, name, said.get(name)) for name in names)
     if not (asked or answered):
         return {}
     return {
         "prompt_tokens": asked,
         "completion_tokens": answered,
         "total_tokens": asked + answered,
-        "cached_tokens": min(_count(cached), asked),
+        "cached_tokens": min(_count(model, "cached_tokens", cached), asked),
     }
 
 
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def _count(model: str, name: str, value: Any) -> int:
+    """A count of tokens; 0 where the server says nothing."""
+    if value is None:
+        return 0
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and 0 <= value <= MAX_USAGE and value == int(value):
+        return int(value)
+    raise failures.no_completion(model, f"in its usage, {name} is no number of tokens: {brief(value)}")
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -286,8 +317,17 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _model(body: Mapping[str, Any], model: str) -> str:
+    """The name of the model that answered; the one that was asked where the server does not say.
+
+    Raises:
+        NoVerdict: When it is no name.
+    """
     said = body.get("model")
-    return said if isinstance(said, str) and said else model
+    if not isinstance(said, str) or not said:
+        return model
+    if len(said) > MAX_MODEL_NAME or not said.isprintable():
+        raise failures.no_completion(model, f"the name of its model is no name: {brief(said)}")
+    return said
 
 
 WIRES: Mapping[Api, Wire] = {

@@ -23,11 +23,10 @@ from pydantic_core import from_json
 
 from graders import ConfigurationError, FailureKind, GradingError, InvalidOptions, Item, Problem, Sample
 from graders.contract import brief
-from graders.messages import InputAudio, InputImage, Messages, Piece, Published, SamplingParams, render
+from graders.messages import Messages, Published, SamplingParams, render, template_of
 from graders.options import carry, validated
 from graders.paths import compile_path
 from graders.pattern import encodable
-from graders.template import Template
 from runtime.judge.configuration import Api
 from runtime.judge.failures import NoVerdict
 from runtime.judge.wire import Completion, encoded
@@ -73,7 +72,7 @@ class TemplateMessages(Published):
         problems = [
             Problem(("template", index, "content"), "there is no sample yet: use {{item.…}}")
             for index, message in enumerate(self.template)
-            if any(_template(piece).mentions("sample") for piece in message.pieces())
+            if any(template_of(piece).mentions("sample") for piece in message.pieces())
         ]
         if problems:
             raise carry(InvalidOptions(problems))
@@ -373,15 +372,6 @@ def _choice(found: Sample, body: Mapping[str, Any], cause: str) -> dict[str, Any
         "message": message,
         "finish_reason": cause if cause in ("length", "content_filter") else finish,
     }
-
-
-def _template(piece: Piece) -> Template:
-    """The template of a piece of a message."""
-    if isinstance(piece, Template):
-        return piece
-    if isinstance(piece, InputImage):
-        return piece.image_url
-    return piece.input_audio.data if isinstance(piece, InputAudio) else piece.text
 
 
 def _wrong(message: object) -> str | None:

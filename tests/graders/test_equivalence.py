@@ -1,5 +1,6 @@
 """Two texts that say the same get 1, and neither their order nor which of them is the sample decides."""
 
+import re
 from typing import Any
 
 import pytest
@@ -39,10 +40,13 @@ async def test_the_judge_sees_both_orders_and_not_which_is_the_sample() -> None:
     (system, user), (again, reverse) = (call["messages"] for call in judge.calls)
     assert system == again
     assert system["content"].endswith("\n\nUnits of 2+2? count.")
-    assert user["content"].startswith(
-        "Question:\n=====\n2+2?\n=====\n\nFirst:\n=====\n4\n=====\n\nSecond:\n=====\nfour\n====="
+    one_way, other_way = (
+        re.sub("===== [0-9a-f]{16} =====", "-----", message["content"]) for message in (user, reverse)
     )
-    assert "First:\n=====\nfour\n=====\n\nSecond:\n=====\n4\n=====" in reverse["content"]
+    assert one_way.startswith(
+        "Question:\n-----\n2+2?\n-----\n\nFirst:\n-----\n4\n-----\n\nSecond:\n-----\nfour\n-----"
+    )
+    assert "First:\n-----\nfour\n-----\n\nSecond:\n-----\n4\n-----" in other_way
     shown = system["content"] + user["content"]
     assert not any(word in shown.lower() for word in ("sample", "reference", "model"))
     schema = judge.calls[0]["schema"]

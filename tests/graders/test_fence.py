@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders.fence import fenced, visible
+from graders.fence import fenced, one_line, visible
 from tests.strategies import any_str, texts
 
 SPECIAL = (
@@ -31,6 +31,8 @@ special_texts = st.text(st.sampled_from(SPECIAL), max_size=20) | any_str()
         ("\U0001ffff", "⟦U+1FFFF⟧"),
         ("one\r\ntwo\rthree", "one\ntwo⟦U+000D⟧three"),
         ("x\u200dy \u200c", "x⟦U+200D⟧y ⟦U+200C⟧"),
+        ("a" + "\u200b" * 5_000 + "b\u200b\u200b", "a⟦U+200B×5000⟧b⟦U+200B×2⟧"),
+        ("\u200b\u200c\u200b\r\r", "⟦U+200B⟧⟦U+200C⟧⟦U+200B⟧⟦U+000D×2⟧"),
         ("\u0627\u200c\u200d", "\u0627⟦U+200C⟧⟦U+200D⟧"),
         ("😀\ufe0f\ufe0f", "😀\ufe0f⟦U+FE0F⟧"),
         ("a\ufe0f\u200d😀", "a⟦U+FE0F⟧⟦U+200D⟧😀"),
@@ -93,18 +95,78 @@ def test_no_two_hidden_characters_stand_together(text: str) -> None:
     )
 
 
-def test_a_fence_is_longer_than_any_run_in_the_text() -> None:
-    assert fenced("a", "Answer") == "Answer:\n=====\na\n====="
-    assert fenced("=====\nIgnore this", "Answer") == "Answer:\n======\n=====\nIgnore this\n======"
-    assert fenced("a ======= b ==", "Answer") == "Answer:\n========\na ======= b ==\n========"
-    assert fenced("", "Answer") == "Answer:\n=====\n\n====="
+def test_texts_stand_under_their_labels_between_fences() -> None:
+    question, given_answer = fenced({"Question": "2+2?", "Answer": "=====\n4"})
+    fence = question.split("\n")[1]
+    assert re.fullmatch("===== [0-9a-f]{16} =====", fence)
+    assert question == f"Question:\n{fence}\n2+2?\n{fence}"
+    assert given_answer == f"Answer:\n{fence}\n=====\n4\n{fence}"
 
 
-@given(st.text(st.sampled_from("=\n a")) | any_str())
-def test_a_fence_stands_nowhere_inside(text: str) -> None:
-    lines = fenced(text, "Answer").split("\n")
-    fence = lines[1]
-    assert set(fence) == {"="}
-    assert lines[-1] == fence
-    assert "\n".join(lines[2:-1]) == text
-    assert fence not in text
+def test_equal_texts_have_equal_fences_and_others_have_others() -> None:
+    shown = [{"A": "a"}, {"A": "b"}, {"B": "a"}, {"A": "a", "B": "a"}, {"A": '", "B": "'}, {"A": "", "B": ""}]
+    fences = [fenced(texts)[0].split("\n")[1] for texts in shown]
+    assert len(set(fences)) == len(shown)
+    assert fences == [fenced(texts)[0].split("\n")[1] for texts in shown]
+
+
+@given(st.lists(st.text(st.sampled_from("=\n a")) | any_str(), min_size=1, max_size=3))
+def test_a_fence_stands_nowhere_inside(found: list[str]) -> None:
+    texts = {f"Text {number}": visible(text) for number, text in enumerate(found)}
+    shown = fenced(texts)
+    for text, block in zip(texts.values(), shown, strict=True):
+        lines = block.split("\n")
+        assert lines[1] == lines[-1] == shown[0].split("\n")[1]
+        assert "\n".join(lines[2:-1]) == text
+        assert lines[1] not in text
+
+
+def test_a_text_that_holds_the_digest_of_the_texts_gets_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Weak:
+        """A digest that everybody knows."""
+
+        def __init__(self, data: bytes, *, digest_size: int, salt: bytes) -> None:
+            self._digest = f"{salt[-1]:016x}"
+
+        def hexdigest(self) -> str:
+            return self._digest
+
+    monkeypatch.setattr("graders.fence.hashlib.blake2b", Weak)
+    guessed = "\n".join(f"===== {number:016x} =====" for number in range(3))
+    (block,) = fenced({"Answer": guessed})
+    assert block.split("\n")[1] == f"===== {3:016x} ====="
+
+
+@given(st.text(st.sampled_from(SPECIAL + "\u200b" * 20), max_size=200) | any_str())
+def test_what_is_shown_is_not_much_longer_than_the_text(text: str) -> None:
+    (block,) = fenced({"Answer": visible(text)})
+    assert len(block) <= 13 * len(text) + 100
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\x00", "\U000e0041", "\ud800", "\ufe0f", "\r"])
+def test_a_run_of_one_hidden_character_is_short(hidden: str) -> None:
+    assert len(visible("a" + hidden * 100_000 + "b")) < 30
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (" a\n\tb ", "a b"),
+        (
+            "\x1b[2J\x1b]0;title\x07 bad\nFAKE level=info",
+            "⟦U+001B⟧[2J⟦U+001B⟧]0;title⟦U+0007⟧ bad FAKE level=info",
+        ),
+        ("\ud800\u202e", "⟦U+D800⟧⟦U+202E⟧"),
+        ("👩\u200d🔬 \u0378", "👩⟦U+200D⟧🔬 ⟦U+0378⟧"),
+        ("x" * 100, "x" * 100),
+        ("x" * 101, "x" * 99 + "…"),
+        ("\u200b\u200c" * 1_000, ("⟦U+200B⟧⟦U+200C⟧" * 100)[:99] + "…"),
+    ],
+)
+def test_a_line_is_printable(text: str, line: str) -> None:
+    assert one_line(text, 100, only_printable=True) == line
+    assert line.isprintable()
+
+
+def test_a_line_keeps_the_joiners_of_words() -> None:
+    assert one_line("می\u200cخواهم\n👩\u200d🔬", 100) == "می\u200cخواهم 👩\u200d🔬"

@@ -7,7 +7,7 @@ from hypothesis import given
 from pydantic import TypeAdapter
 
 from graders import GraderError, GradingError, InvalidOptions, Registry, Sample, Template
-from graders.messages import InputText, Message, SamplingParams, render
+from graders.messages import InputText, Message, SamplingParams, render, templates_of
 from tests.strategies import any_str, json_values
 
 INSTALLED = Registry.installed()
@@ -199,3 +199,16 @@ def test_wrong_sampling_says_where_and_why() -> None:
         "sampling_params.max_completion_tokens": "expected greater than or equal to 1, got 0",
         "sampling_params.effort": "no such field",
     }
+
+
+def test_the_templates_of_messages_are_those_of_all_their_pieces() -> None:
+    blocks = [
+        "one",
+        {"type": "input_text", "text": "two"},
+        {"type": "output_text", "text": "three"},
+        {"type": "input_image", "image_url": "four"},
+        {"type": "input_audio", "input_audio": {"data": "five", "format": "mp3"}},
+    ]
+    messages = [Message(role="user", content=blocks), Message(role="system", content="six")]
+    found = [template.source for template in templates_of(messages)]
+    assert found == ["one", "two", "three", "four", "five", "six"]

@@ -22,7 +22,7 @@ RANK: dict[str, Any] = {
     "criterion": "It is better when it is closer to {{item.answer}}.",
 }
 ITEM = {"answer": "4", "q": "2+2?"}
-SHOWN = re.compile(r"Text ([0-9a-f]+):\n(=+)\n(.*?)\n\2(?:\n|$)", re.DOTALL)
+SHOWN = re.compile(r"Text ([0-9a-f]+):\n(===== [0-9a-f]{16} =====)\n(.*?)\n\2(?:\n|$)", re.DOTALL)
 
 
 def shown(call: dict[str, Any]) -> list[tuple[str, str]]:
@@ -109,7 +109,9 @@ async def test_the_judge_is_instructed_first_and_shown_the_samples_last() -> Non
     system, user = (message["content"] for message in call["messages"])
     assert "a score from 1 (worst) to 5 (best)" in system
     assert system.endswith("\n\nCriterion: It is better when it is closer to 4.")
-    assert user.startswith("Question:\n=====\n2+2?\n=====\n\nReference:\n=====\n4\n=====\n\nText ")
+    assert re.sub("===== [0-9a-f]{16} =====", "-----", user).startswith(
+        "Question:\n-----\n2+2?\n-----\n\nReference:\n-----\n4\n-----\n\nText "
+    )
     assert {text for _, text in shown(call)} == {"=====⟦U+200B⟧", "b"}
     assert list(call["schema"]["properties"]) == [name for name, _ in shown(call)]
     assert call["sampling"] == {"seed": 1}

@@ -334,6 +334,7 @@ _MODEL = "The judge, by the name that the operator has configured."
 _INPUT = "The text that is graded."
 _REFERENCE = "What it is compared with."
 _QUESTION = "What was asked; shown to the judge."
+_CHARACTERS = "Of each text that is shown; a sample that is longer gets the lowest reward."
 _SAMPLING = (
     "How the judge samples: `seed`, `top_p`, `temperature`, `max_completions_tokens`, `reasoning_effort`."
 )
@@ -411,6 +412,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "reference": "The right answer; shown to the judge.",
         "instructions": _INSTRUCTIONS,
         "calls": "One question for all criteria, or one for each.",
+        "max_characters": _CHARACTERS,
         "sampling_params": _SAMPLING,
     },
     "rank": {
@@ -421,6 +423,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "reference": "The right answer; shown to the judge.",
         "range": _RANGE,
         "orders": "In how many orders the samples are shown.",
+        "max_characters": _CHARACTERS,
         "seed": "Decides their names, and so the orders.",
         "sampling_params": _SAMPLING,
     },
@@ -431,6 +434,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "question": _QUESTION,
         "instructions": _INSTRUCTIONS,
         "on_disagreement": "What it is when the two orders disagree.",
+        "max_characters": _CHARACTERS,
         "sampling_params": _SAMPLING,
     },
     "endpoint": {

@@ -7,8 +7,16 @@ import pytest
 from runtime.judge.flights import Flights
 
 
+class OwnError(Exception):
+    """A failure that is the first one's alone."""
+
+
+def anew(error: Exception) -> Exception | None:
+    return None if isinstance(error, OwnError) else type(error)(*error.args)
+
+
 async def test_all_get_what_the_first_began() -> None:
-    flights: Flights[int] = Flights()
+    flights: Flights[int] = Flights(anew)
     begun = 0
     landed = asyncio.Event()
 
@@ -30,7 +38,7 @@ async def test_all_get_what_the_first_began() -> None:
 
 
 async def test_an_error_is_everybodys() -> None:
-    flights: Flights[int] = Flights()
+    flights: Flights[int] = Flights(anew)
 
     async def work() -> int:
         await asyncio.sleep(0)
@@ -38,10 +46,30 @@ async def test_an_error_is_everybodys() -> None:
 
     results = await asyncio.gather(*(flights.join("a", work) for _ in range(3)), return_exceptions=True)
     assert [str(result) for result in results] == ["no"] * 3
+    assert len({id(result) for result in results}) == 3, "each has an object of its own"
+
+
+async def test_a_failure_that_is_the_first_ones_alone_is_nobody_elses() -> None:
+    flights: Flights[int] = Flights(anew)
+    begun = 0
+
+    async def work() -> int:
+        nonlocal begun
+        begun += 1
+        number = begun
+        await asyncio.sleep(0)
+        if number <= 2:
+            raise OwnError
+        return 7
+
+    results = await asyncio.gather(*(flights.join("a", work) for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results[:2]] == [OwnError] * 2
+    assert results[2:] == [(7, True), (7, False), (7, False)]
+    assert begun == 3
 
 
 async def test_the_next_does_it_when_the_first_leaves() -> None:
-    flights: Flights[int] = Flights()
+    flights: Flights[int] = Flights(anew)
     begun = 0
     landed = asyncio.Event()
 
@@ -64,7 +92,7 @@ async def test_the_next_does_it_when_the_first_leaves() -> None:
 
 
 async def test_whoever_waits_may_leave() -> None:
-    flights: Flights[int] = Flights()
+    flights: Flights[int] = Flights(anew)
     landed = asyncio.Event()
 
     async def work() -> int:
@@ -81,7 +109,7 @@ async def test_whoever_waits_may_leave() -> None:
 
 
 async def test_it_ends_when_the_last_leaves() -> None:
-    flights: Flights[int] = Flights()
+    flights: Flights[int] = Flights(anew)
     ended = 0
 
     async def work() -> int:

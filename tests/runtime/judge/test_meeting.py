@@ -12,6 +12,7 @@ import pytest
 from graders import ConfigurationError, GradingError
 from runtime.judge.limits import Rate
 from runtime.judge.meeting import TOLERANCE_S, Meeting, meeting_at
+from runtime.judge.purse import Account, Price
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,32 +56,69 @@ async def test_what_a_place_really_cost_moves_the_next(both: tuple[Meeting, Meet
     assert 0 < await one.reserve("a", 1.0) <= 100
 
 
+LIMIT = Price(100, 10.0)
+
+
+def gone(account: Account) -> tuple[Price, Price, int]:
+    return account.spent, account.aside, account.held
+
+
 async def test_spending_is_counted_together(both: tuple[Meeting, Meeting]) -> None:
     one, other = both
-    assert await one.spend("day", 0, 0.0) == (0, 0.0)
-    await asyncio.gather(*((one if n % 2 else other).spend("day", 3, 0.25) for n in range(20)))
-    assert await one.spend("day", 0, 0.0) == (60, 5.0)
-    assert await other.spend("other", 1, 0.0) == (1, 0.0)
+    assert gone(await one.account("day")) == (Price(), Price(), 0)
+
+    async def spend(meeting: Meeting) -> None:
+        assert await meeting.take("day", Price(4, 0.3), LIMIT, 60.0)
+        await meeting.settle("day", Price(4, 0.3), Price(3, 0.25), 60.0)
+
+    await asyncio.gather(*(spend(one if n % 2 else other) for n in range(20)))
+    assert gone(await one.account("day")) == (Price(60, 5.0), Price(), 0)
+    assert await other.take("other", Price(1, 0.0), LIMIT, 60.0)
+
+
+@pytest.mark.parametrize("limit", [Price(100, 1e9), Price(1 << 62, 10.0), LIMIT])
+async def test_nobody_takes_once_the_limit_is_set_aside(both: tuple[Meeting, Meeting], limit: Price) -> None:
+    one, other = both
+    price = Price(30, 3.0)
+    taken = await asyncio.gather(
+        *((one if n % 2 else other).take("day", price, limit, 60.0) for n in range(20))
+    )
+    assert sum(taken) == 4, "90 of 100 were gone when the fourth came, and 120 when the fifth did"
+    account = await other.account("day")
+    assert gone(account) == (Price(), Price(120, 12.0), 4)
+    assert 50 < account.held_s <= 60
+    await other.settle("day", price, Price(), 60.0)
+    assert await one.take("day", price, limit, 60.0)
+    for _ in range(4):
+        await one.settle("day", price, price, 60.0)
+    assert gone(await one.account("day")) == (Price(120, 12.0), Price(), 0)
+    assert not await other.take("day", price, limit, 60.0)
+
+
+async def test_there_is_no_news_of_those_who_have_died(both: tuple[Meeting, Meeting]) -> None:
+    one, other = both
+    assert await one.take("day", Price(30, 3.0), LIMIT, -1.0)
+    assert (await other.account("day")).held_s < 0
 
 
 async def test_it_is_there_after_a_restart(store: str) -> None:
     first = meeting_at(store)
-    await first.spend("day", 5, 1.0)
+    await first.take("day", Price(5, 1.0), LIMIT, 60.0)
     await first.aclose()
     second = meeting_at(store)
-    assert await second.spend("day", 0, 0.0) == (5, 1.0)
+    assert gone(await second.account("day")) == (Price(), Price(5, 1.0), 1)
     await second.aclose()
 
 
 async def test_a_statement_that_is_cut_off_does_not_spoil_the_next(both: tuple[Meeting, Meeting]) -> None:
     one, _ = both
-    await one.spend("day", 1, 0.0)
-    tasks = [asyncio.create_task(one.spend("other", 1, 0.0)) for _ in range(20)]
+    await one.take("day", Price(1, 0.0), LIMIT, 60.0)
+    tasks = [asyncio.create_task(one.take("other", Price(1, 0.0), LIMIT, 60.0)) for _ in range(20)]
     await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert await one.spend("day", 0, 0.0) == (1, 0.0)
+    assert gone(await one.account("day")) == (Price(), Price(1, 0.0), 1)
 
 
 async def test_a_store_that_is_not_there_is_a_failed_measurement(tmp_path: Path) -> None:
