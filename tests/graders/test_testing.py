@@ -22,7 +22,7 @@ from graders import (
     grader,
 )
 from graders import testing as fakes
-from graders.context import Ended
+from graders.context import Ended, Unread
 from graders.errors import CodeFailure
 from graders.testing import FakeContext, FakeEmbedder, FakeHttp, FakeJudge, FakeSandbox
 
@@ -233,3 +233,7 @@ async def test_a_bug_of_the_grader_propagates_to_its_test() -> None:
 
 def test_the_fakes_need_no_event_loop_of_their_own() -> None:
     assert "import asyncio" not in inspect.getsource(fakes)
+
+
+def test_unread_bytes_are_shown_by_their_length() -> None:
+    assert repr(Unread(b"x" * 1234)) == "<1,234 bytes, unread>"

@@ -240,7 +240,9 @@ def _lock(
         scratch_bytes=setup["disk_bytes"],
         scratch_files=setup["disk_files"],
         threads=(limits.THREADS if is_zygote else limits.WORKER_THREADS) if "user" in layers else None,
-        counts_alone=is_zygote and "user" in layers,
+        # no layer of its own: a control without the filter must show what the filter is good for, and in a user namespace
+        # without a map of identities much of that fails by itself
+        counts_alone=is_zygote and layers >= {"user", "seccomp"},
         cpu_seconds=setup["cpu_seconds"],
         parent=place.parent,
     )
