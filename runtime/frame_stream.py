@@ -11,6 +11,7 @@ waits. Of a frame that is longer than its reader accepts no more is read than it
 
 import asyncio
 import contextlib
+import select
 import socket
 import struct
 from collections import deque
@@ -121,6 +122,13 @@ class FrameStream:
             StreamEnded: When it has ended before.
         """
         return await self._until(self._greeting)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the other side has closed, though what it has sent may still be there to be read."""
+        poll = select.poll()
+        poll.register(self._socket, 0)  # a hang-up is always told
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Close the socket; a task that waits sees the stream end."""

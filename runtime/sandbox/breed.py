@@ -54,7 +54,7 @@ class Breed:
         self.used = asyncio.get_running_loop().time()
         while self._ready:
             session = self._ready.popleft()
-            if not session.ended.done():
+            if session.is_alive:
                 break
             session.release()
         else:

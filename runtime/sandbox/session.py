@@ -149,6 +149,11 @@ class Session:
         self.unreadable: OSError | None = None
         self._broken_since: float | None = None
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has neither ended nor closed its channel, as far as the kernel says; its zygote may say so later."""
+        return not self.ended.done() and not self._stream.is_closed
+
     def send(self, *bodies: bytes) -> None:
         """Send frames, as far as the socket takes them now: the rest goes while somebody waits for an answer."""
         self._stream.send(*bodies)

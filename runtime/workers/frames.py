@@ -36,7 +36,7 @@ def encode(data: object) -> bytes:
     try:
         body = json.dumps(data, separators=(",", ":")).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
-        raise FrameError(f"not plain data: {error}") from error
+        raise FrameError(f"it is not plain data: {error}") from error
     if len(body) > MAX_FRAME:
         raise FrameTooLong(too_long(len(body)))
     return body

@@ -250,3 +250,11 @@ async def test_a_frame_in_parts_arrives_as_one(pair: Pair, parts: tuple[bytes, .
     flushed = asyncio.ensure_future(pair.stream.flush())
     assert [await other.receive(), await other.receive()] == [b"".join(parts), b"next"]
     await flushed
+
+
+async def test_a_side_that_has_closed_is_seen_before_what_it_sent_is_read(pair: Pair) -> None:
+    pair.theirs.sendall(framed(b"last"))
+    open_before = not pair.stream.is_closed
+    pair.theirs.close()
+    assert (open_before, pair.stream.is_closed) == (True, True)
+    assert await pair.stream.receive() == b"last"

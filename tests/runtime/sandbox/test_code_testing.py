@@ -339,8 +339,10 @@ async def test_a_kill_from_outside_is_no_low_reward(sandboxed: Evaluator, times:
         for pid in sessions():
             os.kill(pid, signal.SIGKILL)
     result = await grading
-    if times == 1:
-        assert (result.reward, result.failure) == (1.0, None)
+    if (
+        times == 1 and result.failure is None
+    ):  # the second try may have begun with a process that was killed as well
+        assert result.reward == 1.0
         return
     assert result.failure is not None
     assert (result.reward, result.failure.caused_by, result.failure.retryable) == (
