@@ -93,7 +93,7 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Find every mistake in a grader, and between it and its data. Exits with 1 when there is an error."""
-    from service.cli.validate import find_mistakes, show  # noqa: PLC0415
+    from service.cli.validate import counted, find_mistakes, show  # noqa: PLC0415
 
     findings = find_mistakes(grader, data, _settings(config))
     errors = sum(finding["level"] == "error" for finding in findings)
@@ -101,7 +101,8 @@ def validate(
         terminal.out_json({"errors": errors, "warnings": len(findings) - errors, "findings": findings})
     else:
         show(findings, terminal.console())
-        terminal.console().print(f"{grader}: {errors} errors, {len(findings) - errors} warnings")
+        counts = f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
+        terminal.console().print(f"{grader}: {counts}")
     if errors:
         raise typer.Exit(1)
 

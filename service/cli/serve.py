@@ -27,6 +27,9 @@ trainer opens 256 at once, the last of them wait for seconds."""
 
 HTTP_PROTOCOL = "service.http_protocol:HttpProtocol"
 """By its name: several processes are given it before they import anything, and have to answer their parent soon."""
+WORKER_SILENCE_S = 30
+"""Seconds without a sign of life after which one of several processes is replaced. On a busy machine an interpreter needs more than
+uvicorn's 5 seconds to start, and would be replaced again and again."""
 SHORTEST_PUBLIC_KEY = 16
 """Characters that each of `api_keys` has at least where the service binds an address that is not loopback."""
 
@@ -65,6 +68,7 @@ def serve(settings: Settings, config: Path | None) -> None:
         access_log=False,
         log_config=log_config,
         timeout_graceful_shutdown=patience_s,
+        timeout_worker_healthcheck=WORKER_SILENCE_S,
     )
     if settings.workers == 1:
         run(create_app(settings))
