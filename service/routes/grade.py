@@ -363,7 +363,9 @@ async def _read(
         raise _wrong(None, "expected a JSON object")
     for name in body:
         if name not in model.model_fields:
-            raise _wrong(encodable(brief(name)[1:-1]), f"no such field; the body has {', '.join(model.model_fields)}")
+            raise _wrong(
+                encodable(brief(name)[1:-1]), f"no such field; the body has {', '.join(model.model_fields)}"
+            )
     for name, field in model.model_fields.items():
         if field.is_required() and name not in body:
             raise _wrong(name, "this field is required")
