@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from graders import ConfigurationError, GradingError, Item, Sample
-from runtime.json_text import NotJson, read_text, unreadable_parts
+from runtime.json_text import NotJson, named_path, read_text, unreadable_parts
 from runtime.rows import (
     item_or_failure,
     not_an_object,
@@ -73,7 +73,7 @@ def read_json(path: Path) -> tuple[Any, str]:
         raise ConfigurationError(f"{path}: {error}") from None
     if has_unreadable:
         steps, part = next(unreadable_parts(value))
-        raise ConfigurationError(f"{path}: {'.'.join(map(str, steps)) or 'the value'}: {part.reason}")
+        raise ConfigurationError(f"{path}: {named_path(steps) or 'the value'}: {part.reason}")
     return value, data.decode("utf-8", "surrogatepass")
 
 

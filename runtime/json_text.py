@@ -6,10 +6,12 @@ too large for a float) becomes an `Unreadable` in its place, so that the reader 
 """
 
 import asyncio
+import gc
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import re2
@@ -96,24 +98,53 @@ async def read_aside(text: bytes) -> tuple[Any, bool]:
 
 
 def unreadable_parts(value: object) -> Iterator[tuple[tuple[str | int, ...], Unreadable]]:
-    """Every `Unreadable` in a value, with the keys and indexes that lead to it."""
-    pending: list[tuple[tuple[str | int, ...], object]] = [((), value)]
+    """Every `Unreadable` in a value, in the order of the text, with the keys and indexes that lead to it.
+
+    Takes time in proportion to the size of the value: a path is made only where there is an `Unreadable`.
+    """
+    if isinstance(value, Unreadable):
+        yield (), value
+        return
+    steps: list[str | int] = []
+    pending = [_members(value)]
     while pending:
-        path, part = pending.pop()
-        if isinstance(part, Unreadable):
-            yield path, part
-        elif isinstance(part, dict):
-            pending += [((*path, key), inner) for key, inner in part.items()]
-        elif isinstance(part, list):
-            pending += [((*path, index), inner) for index, inner in enumerate(part)]
+        for step, part in pending[-1]:
+            if isinstance(part, Unreadable):
+                yield (*steps, step), part
+            elif part and isinstance(part, (dict, list)):
+                steps.append(step)
+                pending.append(_members(part))
+                break
+        else:
+            pending.pop()
+            del steps[-1:]
+
+
+def named_path(steps: Iterable[str | int]) -> str:
+    """Keys and indexes with dots, for a message: the outer 8 levels, and 60 characters of each key."""
+    first = [str(step)[:_NAMED_KEY] for step in islice(steps, _PATH_DEPTH + 1)]
+    return ".".join([*first[:_PATH_DEPTH], "…"] if len(first) > _PATH_DEPTH else first)
+
+
+def _members(value: object) -> Iterator[tuple[str | int, object]]:
+    if isinstance(value, dict):
+        return iter(value.items())
+    return iter(enumerate(value if isinstance(value, list) else ()))
 
 
 def _read_quickly(text: bytes) -> tuple[Any, str | None]:
     """The value, and None; or what keeps the fast parser from it."""
+    # a text of many small lists makes the collector look at them again and again, most of the time that it takes to read
+    is_collecting = len(text) > QUICK_BYTES and gc.isenabled()
+    if is_collecting:
+        gc.disable()
     try:
         value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         return None, str(error)
+    finally:
+        if is_collecting:
+            gc.enable()
     if _MAYBE_INFINITE.search(text):  # 1e999 is infinity to the fast parser
         return None, "number out of range"
     return value, None

@@ -12,7 +12,7 @@ from typing import Any
 from graders import ConfigurationError, FailureKind, GradingError, Sample
 from graders.contract import brief
 from graders.pattern import encodable
-from runtime.json_text import Unreadable, unreadable_parts
+from runtime.json_text import Unreadable, named_path, unreadable_parts
 
 UNREADABLE_ROW = "unreadable_row"
 """The `type` in the details of the failure of a row that cannot be read."""
@@ -76,12 +76,18 @@ def item_or_failure(source: object, *, place: str = "") -> Mapping[str, Any] | G
 
 def unreadable_inside(row: Mapping[str, Any], *, place: str = "") -> GradingError | None:
     """The failure of a row in which a value cannot be held, because of the first one; None where no such value matters."""
-    found = [(path, part) for path, part in unreadable_parts(row) if not _is_beside_text(path)]
-    if not found:
-        return None
-    # what is nobody's doing decides: it says nothing about the model
-    path, part = min(found, key=lambda each: _is_by_model(each[0]))
-    return unreadable(".".join(map(str, path)), part.reason, place=place, by_model=_is_by_model(path))
+    first_by_model: GradingError | None = None
+    for path, part in unreadable_parts(row):
+        if _is_beside_text(path):
+            continue
+        by_model = _is_by_model(path)
+        if by_model and first_by_model is not None:
+            continue
+        failure = unreadable(named_path(path), part.reason, place=place, by_model=by_model)
+        if not by_model:  # what is nobody's doing decides: it says nothing about the model
+            return failure
+        first_by_model = failure
+    return first_by_model
 
 
 def id_or_failure(row_id: object, *, place: str = "") -> str | float | GradingError | None:

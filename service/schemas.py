@@ -1,5 +1,6 @@
 """The bodies of the grader API, and how a result is shown on it."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ from pydantic_core import to_json
 
 from graders import Failure, FailureKind, GraderResult
 from graders.pattern import encodable
-from runtime.json_text import NotJson, read_aside, unreadable_parts
+from runtime.json_text import NotJson, named_path, read_aside, unreadable_parts
 from service.errors import ApiError
 from service.results import plain, written
 
@@ -78,7 +79,7 @@ async def json_of(request: Request, *, empty: bytes = b"") -> Any:
     """
     data, has_unreadable = await json_with_rows(request, empty=empty)
     if has_unreadable:
-        refuse_unreadable(data)
+        await asyncio.to_thread(refuse_unreadable, data)
     return data
 
 
@@ -112,10 +113,10 @@ def refuse_unreadable(data: object, *, but: Collection[str] = ()) -> None:
     Raises:
         ApiError: 400, naming the value.
     """
+    if but and isinstance(data, dict):
+        data = {name: part for name, part in data.items() if name not in but}
     for path, part in unreadable_parts(data):
-        if path and path[0] in but:
-            continue
-        where = encodable(".".join(map(str, path)))
+        where = encodable(named_path(path))
         raise ApiError(400, f"{where or 'body'}: {part.reason}", param=where or None, code="invalid_body")
 
 

@@ -14,7 +14,7 @@ from graders import ConfigurationError
 from runtime.cases.model import Steps
 from runtime.cases.plain_yaml import NotPlain, read_yaml
 from runtime.datasets import opened
-from runtime.json_text import NotJson, read_text, unreadable_parts
+from runtime.json_text import NotJson, named_path, read_text, unreadable_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _jsonl(path: Path, text: str) -> Document:
             raise ConfigurationError(f"{path}:{number}: {error.reason} at column {error.column}") from None
         if has_unreadable:
             steps, part = next(unreadable_parts(data))
-            raise ConfigurationError(f"{path}:{number}: {'.'.join(map(str, steps))}: {part.reason}")
+            raise ConfigurationError(f"{path}:{number}: {named_path(steps)}: {part.reason}")
         if not rows and not head and isinstance(data, dict) and "sample" not in data:
             head, head_line = data, number
         else:

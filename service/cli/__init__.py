@@ -93,7 +93,7 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Find every mistake in a grader, and between it and its data. Exits with 1 when there is an error."""
-    from service.cli.validate import find_mistakes, show  # noqa: PLC0415
+    from service.cli.validate import counted, find_mistakes, show  # noqa: PLC0415
 
     findings = find_mistakes(grader, data, _settings(config))
     errors = sum(finding["level"] == "error" for finding in findings)
@@ -101,8 +101,7 @@ def validate(
         terminal.out_json({"errors": errors, "warnings": len(findings) - errors, "findings": findings})
     else:
         show(findings, terminal.console())
-        warnings = len(findings) - errors
-        counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+        counts = f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
         terminal.console().print(f"{grader}: {counts}")
     if errors:
         raise typer.Exit(1)

@@ -83,6 +83,11 @@ def _plain(finding: Finding, file: GraderFile, data: Path | None) -> dict[str, A
     }
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 error`, `2 errors`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def show(findings: list[dict[str, Any]], console: Console) -> None:
     """Print findings for a person."""
     for finding in findings:

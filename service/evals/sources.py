@@ -269,12 +269,11 @@ def keep_unreadable(body: Any) -> None:
     for name in ("data_source", "source", "content"):
         content = content.get(name) if isinstance(content, dict) else None
     for position, row in enumerate(content if isinstance(content, list) else ()):
-        parts = list(unreadable_parts(row))
-        if not parts:
+        if next(unreadable_parts(row), None) is None:
             continue
         failure = unreadable_inside(row) if isinstance(row, dict) else not_an_object(row)
         if failure is None:  # what cannot be held is nothing that a grader reads
-            for path, _ in parts:
+            for path, _ in list(unreadable_parts(row)):
                 _put(row, path, None)
             continue
         field = failure.failure.details.get("field", "")

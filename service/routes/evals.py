@@ -164,7 +164,7 @@ async def create_run(request: Request, eval_id: str) -> Response:
     data, has_unreadable = await json_with_rows(request, empty=b"{}")
     if has_unreadable:
         await asyncio.to_thread(sources.keep_unreadable, data)
-        refuse_unreadable(data)
+        await asyncio.to_thread(refuse_unreadable, data)
     body = parsed(CreateRun, data)
     await sources.accept(body.data_source, of.data_source_config, files_of(request))
     return await _begun(request, of, body, body.data_source, of.criteria)

@@ -170,7 +170,10 @@ async def grade(request: Request) -> Response:
     """Grade one sample; an ungraded one has `"reward": null` and a `failure`."""
     wants_explanation = bool(request.scope["query_string"]) and _wants_explanation(request)
     body, has_unreadable = await _read(request, GradeRequest, but=ROW_FIELDS)
-    sample, item = _sample_and_item(body, has_unreadable=has_unreadable)
+    if has_unreadable:
+        sample, item = await asyncio.to_thread(_sample_and_item, body, has_unreadable=True)
+    else:
+        sample, item = _sample_and_item(body, has_unreadable=False)
     trace_id = _trace_id(body)
     deadline_s = _deadline(body, request.app.state.settings.request_timeout_s)
     found = await chosen(request, body)
@@ -230,7 +233,10 @@ async def grade_batch(request: Request) -> Response:
             "on_failure", f"'error' needs all results before it answers, which {LINES} does not wait for"
         )
     deadline_s, trace_id = _deadline(body, settings.batch_timeout_s), _trace_id(body)
-    rows = _rows(body, settings.batch_rows, has_unreadable=has_unreadable)
+    if has_unreadable:
+        rows = await asyncio.to_thread(_rows, body, settings.batch_rows, has_unreadable=True)
+    else:
+        rows = _rows(body, settings.batch_rows, has_unreadable=False)
     found = await chosen(request, body)
     grader, series = found.grader, series_of(body, found)
     writer = RowWriter(_lowest(grader) if policy == "lowest" else None, found.origin)
@@ -357,12 +363,14 @@ async def _read(
         raise _wrong(None, "expected a JSON object")
     for name in body:
         if name not in model.model_fields:
-            raise _wrong(encodable(name), f"no such field; the body has {', '.join(model.model_fields)}")
+            raise _wrong(
+                encodable(brief(name)[1:-1]), f"no such field; the body has {', '.join(model.model_fields)}"
+            )
     for name, field in model.model_fields.items():
         if field.is_required() and name not in body:
             raise _wrong(name, "this field is required")
     if has_unreadable:
-        refuse_unreadable(body, but=but)
+        await asyncio.to_thread(refuse_unreadable, body, but=but)
     return body, has_unreadable
 
 

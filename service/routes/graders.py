@@ -1,5 +1,6 @@
 """`run` and `validate`: the published grader API."""
 
+import asyncio
 from types import NoneType
 from typing import Any
 
@@ -101,8 +102,9 @@ async def _run_body(request: Request) -> tuple[dict[str, Any], Sample | GradingE
     body: dict[str, Any] = data
     failure = None
     if has_unreadable:
-        refuse_unreadable(body, but=ROW_FIELDS)
-        failure = unreadable_inside({name: body[name] for name in ROW_FIELDS if name in body})
+        await asyncio.to_thread(refuse_unreadable, body, but=ROW_FIELDS)
+        row = {name: body[name] for name in ROW_FIELDS if name in body}
+        failure = await asyncio.to_thread(unreadable_inside, row)
     return body, sample_or_failure(body["model_sample"] if failure is None else failure, field="model_sample")
 
 

@@ -1,13 +1,16 @@
 """JSON texts: what is read, what stands in place of what cannot be held, and what is said of a text that is not JSON."""
 
+import contextlib
+import gc
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.json_text import MAX_DEPTH, NotJson, Unreadable, read_text, unreadable_parts
+from runtime.json_text import MAX_DEPTH, NotJson, Unreadable, named_path, read_text, unreadable_parts
 
 HALVES = st.text(st.sampled_from('a\ud800\udfff\\"é'), max_size=4)
 VALUES = st.recursive(
@@ -94,3 +97,38 @@ def test_a_text_is_read_or_refused_and_nothing_else(text: str) -> None:
         assert 0 <= error.offset <= len(text)  # noqa: PT017  # either outcome is right
         return
     assert has_unreadable == any(True for _ in unreadable_parts(read))
+
+
+def test_values_that_cannot_be_held_come_in_the_order_of_the_text() -> None:
+    read, _ = read_text(b'[1e999,{"a":[[],[1e999,2]],"b":{}},1e999]')
+    assert [path for path, _ in unreadable_parts(read)] == [(0,), (1, "a", 1, 0), (2,)]
+
+
+def test_a_value_that_cannot_be_held_is_its_own_only_part() -> None:
+    assert list(unreadable_parts(Unreadable("why"))) == [((), Unreadable("why"))]
+    assert list(unreadable_parts(1)) == []
+
+
+def test_a_search_keeps_no_more_places_than_the_value_is_deep() -> None:
+    # it once kept the whole path of each list that was still to be searched: gigabytes, and minutes without an answer
+    nest = b"[" * 190 + b"1" + b"]" * 190
+    read, _ = read_text(b"[" + b",".join([nest] * 500) + b",1e999]")
+    tracemalloc.start()
+    try:
+        assert [path for path, _ in unreadable_parts(read)] == [(500,)]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_named_path_is_short_whatever_a_stranger_calls_the_keys() -> None:
+    assert named_path(("rows", 3, "item")) == "rows.3.item"
+    assert named_path(["k" * 100_000]) == "k" * 60
+    assert named_path(range(200)) == "0.1.2.3.4.5.6.7.…"
+
+
+def test_reading_a_long_text_leaves_the_collector_as_it_was() -> None:
+    for text in (b"[" + b"[]," * 50_000 + b"[]]", b"[" * 150_000):
+        with contextlib.suppress(NotJson):
+            read_text(text)
+        assert gc.isenabled()
