@@ -364,7 +364,7 @@ async def _read(
     for name in body:
         if name not in model.model_fields:
             raise _wrong(
-                encodable(brief(name)[1:-1]), f"no such field; the body has {', '.join(model.model_fields)}"
+                brief(encodable(name))[1:-1], f"no such field; the body has {', '.join(model.model_fields)}"
             )
     for name, field in model.model_fields.items():
         if field.is_required() and name not in body:
