@@ -27,6 +27,7 @@ CAUSES = frozenset(
         *("malformed_embedding", "malformed_response", "not_plain", "order_dependent_verdict"),
         *("exit", "memory_limit", "output_limit", "protocol", "sandbox_died", "signal"),
         *("killed", "machine_busy"),
+        *("context_length_exceeded", "too_long"),
         "unreadable_row",
         *("worker_exited", "worker_start"),
         *(kind.value for kind in FailureKind),

@@ -19,6 +19,8 @@ _LENGTH = FailureKind.MODEL_GRADER_EXCEEDED_MAX_TOKENS
 MAX_MESSAGE = 1_000
 """Characters of a message, which may quote what a server said."""
 
+LLAMA_CONTEXT_LENGTH = "exceed_context_size_error"
+"""What llama.cpp's server calls a prompt that does not fit into the context."""
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size)|prompt is too long|too many (input )?tokens|input is too long",
     re.IGNORECASE,
@@ -128,7 +130,7 @@ def is_too_long(words: str, code: str = "") -> bool:
     context, prompt, answer = (_number(pattern, words) for pattern in (_CONTEXT, _PROMPT, _ANSWER))
     if answer is not None and (prompt is None or prompt <= min(answer, context or answer)):
         return False
-    return code in (CONTEXT_LENGTH, "exceed_context_size_error") or bool(_TOO_LONG.search(words))
+    return code in {CONTEXT_LENGTH, LLAMA_CONTEXT_LENGTH} or bool(_TOO_LONG.search(words))
 
 
 def _number(pattern: re.Pattern[str], words: str) -> int | None:
