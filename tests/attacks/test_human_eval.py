@@ -63,9 +63,10 @@ async def test_every_stub_has_reward_0(stub: str, evaluator: Evaluator) -> None:
     assert _others(TASKS, results, 0.0) == {}
 
 
-async def test_no_forgery_earns_anything_at_twenty_tasks(evaluator: Evaluator) -> None:
+@pytest.mark.parametrize("tasks", [3, pytest.param(20, marks=pytest.mark.slow)])
+async def test_no_forgery_earns_anything(tasks: int, evaluator: Evaluator) -> None:
     grader = {**GRADER, "timeout_s": 1.0, "memory_mb": 512}
-    rows = [(task, forgery) for forgery in FORGERIES for task in FORGED]
+    rows = [(task, forgery) for forgery in FORGERIES for task in FORGED[:tasks]]
     codes = [_adapted(forgery.code, task["entry_point"]) for task, forgery in rows]
     results = await evaluator.grade_many(grader, codes, [task for task, _ in rows])
     earned = {
@@ -73,7 +74,7 @@ async def test_no_forgery_earns_anything_at_twenty_tasks(evaluator: Evaluator) -
         for (task, forgery), result in zip(rows, results, strict=True)
         if result.reward != 0.0
     }
-    assert (len(rows), earned) == (1380, {})
+    assert (len(rows), earned) == (69 * tasks, {})
 
 
 def _adapted(code: str, entry_point: str) -> str:
