@@ -57,6 +57,7 @@ docs: $(INSTALLED) ## make the documentation, into site/
 bench: $(INSTALLED) ## speed, as ratios to other libraries measured in the same run
 	$(PIP) --editable '.[dev,bench]'
 	@$(BIN)/python -m benchmarks.bench
+	@$(BIN)/python -m benchmarks.inline_limits
 	@$(BIN)/python -m benchmarks.judges
 	@$(BIN)/python -m benchmarks.sandboxes
 	@$(BIN)/python -m benchmarks.service
