@@ -54,7 +54,7 @@ given its reward away. That is what `code_tests` has two processes for."""
 isolated = pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def evaluator() -> AsyncIterator[Evaluator]:
     async with Evaluator(settings=Settings(python_memory_mb=512, sandbox_output_mb=4)) as fresh:
         yield fresh

@@ -30,7 +30,7 @@ FORGED = TASKS[::8][:20]
 pytestmark = pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def evaluator() -> AsyncIterator[Evaluator]:
     async with Evaluator(settings=Settings(sandbox_output_mb=4)) as fresh:
         yield fresh

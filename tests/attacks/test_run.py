@@ -35,7 +35,7 @@ def attack_that(how: str, expect: frozenset[Outcome] | None = None) -> Attack:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def sandbox() -> AsyncIterator[LocalSandbox]:
     box = LocalSandbox(Settings(python_memory_mb=256, python_disk_mb=16))
     yield box

@@ -136,7 +136,7 @@ async def test_a_process_that_has_ended_is_known_to_have(clock: ProcessClock) ->
     assert clock.has_exited()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def sandbox() -> AsyncIterator[LocalSandbox]:
     box = LocalSandbox(Settings(python_memory_mb=512, python_disk_mb=16, sandbox_processes=2))
     yield box

@@ -19,7 +19,7 @@ def small() -> Settings:
     return Settings(python_memory_mb=1024, sandbox_processes=2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def sandboxed(small: Settings) -> AsyncIterator[Evaluator]:
     async with Evaluator(settings=small) as evaluator:
         yield evaluator

@@ -322,7 +322,7 @@ HOSTILE = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def sandbox() -> AsyncIterator[LocalSandbox]:
     box = LocalSandbox(Settings(python_memory_mb=512, python_disk_mb=16, sandbox_processes=2))
     yield box
