@@ -137,7 +137,7 @@ class _Index:
                     f"#: a schema has at most {MAX_VALUES:,} JSON values, and this one has more"
                 )
 
-    def _add(self, pointer: str, node: Schema, base: str) -> str:
+    def _add(self, pointer: str, node: Mapping[str, Any], base: str) -> str:
         self.nodes[pointer] = node
         self.reconsiders |= "unevaluatedProperties" in node or "unevaluatedItems" in node
         name = node.get("$id", node.get("id"))
@@ -290,7 +290,7 @@ class _Walk:
         others: dict[type, Counter[str]] = {str: Counter(), int: Counter()}
         names = Counter[str]()
         for pointer, times in closure.items():
-            own = [*self._named(pointer, "properties"), *self._elements(pointer)]
+            own: list[tuple[str | int, str]] = [*self._named(pointer, "properties"), *self._elements(pointer)]
             for place, member in own:
                 places.setdefault(place, Counter())[self._index.meant(member)] += times
             for kind, member in self._others(pointer):
