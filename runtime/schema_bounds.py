@@ -366,7 +366,9 @@ def _expands(pointer: str) -> str:
 
 def _joined(base: str, reference: str, pointer: str) -> str:
     try:
-        return urljoin(base, reference)
+        joined = urljoin(base, reference)
+        urldefrag(joined)  # it refuses some addresses that joining takes
+        return joined
     except ValueError as error:
         raise SchemaError(f"{_shown(pointer)}: {reference[:200]!r} is not a URI reference: {error}") from None
 
