@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeAlias
 
 from graders import GradingError
+from runtime.json_weight import weigh
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.programs import Program
 from runtime.sandbox.session import Session, SessionEnded
@@ -30,6 +31,8 @@ ONE_ANSWER = 192 << 10
 """Bytes of one row's answer: an exception's message and traceback, each character escaped."""
 MAX_ANSWERS = 1 << 20
 """Bytes of one frame of answers; it is read where other gradings wait meanwhile."""
+ANSWER_VALUES = 100
+"""JSON values of one row's answer: a number, or an error with what belongs to it."""
 IDLE_SECONDS = 60.0
 WORKER_GRADINGS = 1_000
 """After so many a worker is replaced."""
@@ -128,7 +131,9 @@ async def ask(
 
 
 def _answers(body: bytes, number: int, most: int) -> list[object] | None:
-    """The answers in a frame; None when it is not what was asked for."""
+    """The answers in a frame; None when it is not what was asked for, which a frame of too many values cannot be."""
+    if len(body) > ANSWER_VALUES and weigh(body).values > ANSWER_VALUES * (most + 1):
+        return None
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
