@@ -21,6 +21,7 @@ INLINE_BYTES = 256 << 10
 QUICK_BYTES = 100_000
 """A text of more bytes takes some milliseconds to parse."""
 _CHUNK = 1 << 20
+"""Bytes that are looked at together."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Places: TypeAlias = npt.NDArray[np.bool_]
@@ -43,15 +44,19 @@ class Weight:
     depth: int
 
 
-def weigh(text: bytes) -> Weight:
+def weigh(text: bytes, *, chunk: int = _CHUNK) -> Weight:
     """Count the values of a JSON text in UTF-8, which need not be valid.
 
     Takes some milliseconds for each megabyte, whatever is in it.
+
+    Args:
+        text: The text.
+        chunk: Bytes that are looked at together.
     """
     values, depth, deepest = 1, 0, 0
     is_inside = is_escaped = False
-    for start in range(0, len(text), _CHUNK):
-        part = np.frombuffer(text, np.uint8, min(_CHUNK, len(text) - start), start)
+    for start in range(0, len(text), chunk):
+        part = np.frombuffer(text, np.uint8, min(chunk, len(text) - start), start)
         quotes = part == ord('"')
         escapes = part == ord("\\")
         if is_escaped or escapes.any():
