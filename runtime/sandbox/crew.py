@@ -118,7 +118,7 @@ async def ask(
     try:
         while len(answers) < len(rows):
             body = await session.within(job.timeout_s, receive, pause=pause, look=look)
-            told = _answers(body, number, len(rows) - len(answers))
+            told = answers_of(body, number, len(rows) - len(answers))
             if told is None:
                 session.kill()
                 return answers, failure("protocol", "it answered what it was not asked", session.streams)
@@ -130,8 +130,14 @@ async def ask(
     return answers, None
 
 
-def _answers(body: bytes, number: int, most: int) -> list[object] | None:
-    """The answers in a frame; None when it is not what was asked for, which a frame of too many values cannot be."""
+def answers_of(body: bytes, number: int, most: int) -> list[object] | None:
+    """The answers in a frame; None when it is not what was asked for, which a frame of too many values cannot be.
+
+    Args:
+        body: The frame's body, which a stranger may have made.
+        number: The number of the question.
+        most: How many answers there may be.
+    """
     if len(body) > ANSWER_VALUES and weigh(body).values > ANSWER_VALUES * (most + 1):
         return None
     try:
