@@ -25,6 +25,10 @@ MAX_VALUES = 200_000
 NUMBERS_BYTES = 1_000_000
 """Of a row that has numbers of 200 digits: these take longer to parse than other values."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+READ_WHOLE = 32 << 20
+"""Bytes of a file that is held in memory as a whole."""
+MAX_LINE = 64 << 20
+"""Bytes of one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +67,26 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from None
 
 
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file that is held in memory as a whole: a grader's JSON, a case file, a source.
+
+    Raises:
+        ConfigurationError: When it cannot be read, or has more than `READ_WHOLE` bytes: a device never ends.
+    """
+    with opened(path) as file:
+        data = file.read(READ_WHOLE + 1)
+    if len(data) > READ_WHOLE:
+        raise ConfigurationError(f"{path}: more than {READ_WHOLE >> 20} MB; is this the right file?")
+    return data
+
+
 def read_json(path: Path) -> tuple[Any, str]:
     """A JSON file and its text.
 
     Raises:
         ConfigurationError: When it cannot be read or is not JSON; says the line and column.
     """
-    with opened(path) as file:
-        data = file.read()
-    data = data.removeprefix(BYTE_ORDER_MARK)
+    data = read_whole(path).removeprefix(BYTE_ORDER_MARK)
     try:
         value, has_unreadable = read_text(data)
     except NotJson as error:
@@ -89,7 +104,16 @@ def read_rows(path: Path) -> Iterator[Row]:
         ConfigurationError: When the file cannot be read.
     """
     with opened(path) as file:
-        yield from parse_rows(file)
+        yield from parse_rows(_lines(file))
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long, the beginning."""
+    while line := file.readline(MAX_LINE + 1):
+        rest = line
+        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_LINE + 1)
+        yield line
 
 
 def parse_rows(lines: Iterable[bytes]) -> Iterator[Row]:
@@ -132,6 +156,8 @@ def _too_much(text: bytes) -> str | None:
     """What of a line would keep others waiting while it is read; None for nothing."""
     if len(text) <= INLINE_BYTES:
         return None
+    if len(text) > MAX_LINE:
+        return f"more than {MAX_LINE >> 20} MB"
     values = weigh(text).values
     if values > MAX_VALUES:
         return f"it has {values:,} JSON values, more than {MAX_VALUES:,}"
