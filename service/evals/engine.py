@@ -23,7 +23,7 @@ from runtime import Evaluator, Settings
 from runtime.tracing import spanning
 from service.evals.criteria import Criterion, load, verdict
 from service.evals.sampling import Sampler, SamplingSource
-from service.evals.sources import Checker, Row, SourceError, chunks, sampling
+from service.evals.sources import Row, SourceError, checker_of, chunks, sampling
 from service.metrics import Metrics
 from service.results import written
 from service.store import Files
@@ -249,11 +249,14 @@ class Engine:
             SourceError: When one is wrong, or there is none.
         """
         found = await self._evals.find(run.eval_id)
-        checker = None if found is None else Checker(found.data_source_config, run.data_source)
+        checker = None
+        if found is not None:
+            config, source = found.data_source_config, run.data_source
+            checker = await checker_of(config, source, self._evaluator.schemas, run.client)
         total = 0
         async for chunk in chunks(run.data_source, self._files, self._evals):
             if checker is not None:
-                await asyncio.to_thread(checker.check, chunk)
+                await checker.check(chunk)
             total += len(chunk)
         if not total:
             raise SourceError("no_rows", "there is no row to grade")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any, Literal
 
-import jsonschema_rs
 from pydantic import BaseModel, ConfigDict, Field
 
 from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
 from runtime.datasets import parse_rows
+from runtime.json_schema import CheckFailed, JsonSchema, SchemaChecker, SchemaError
 from runtime.json_text import unreadable_parts
 from runtime.rows import (
     item_or_failure,
@@ -27,13 +27,14 @@ from runtime.rows import (
 )
 from service.errors import ApiError
 from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, SamplingSource
-from service.evals.schemas import is_failure, parsed, validator
-from service.results import plain
+from service.evals.schemas import is_failure, not_checked, parsed
 from service.store import Files
 from service.store.evals import Evals, OutputItem
 
 CHUNK = 256
 """Rows that are read and checked before the event loop gets its turn."""
+_TURN = 16
+"""Rows that are checked before the event loop gets its turn."""
 _KEPT = "unreadable"
 """The field of a row that could not be stored as it was sent: it says why."""
 REGRADE = "stored_samples"
@@ -65,8 +66,8 @@ class RowError(SourceError):
         position: Its, from 0.
     """
 
-    def __init__(self, row: "Row", message: str, path: str) -> None:
-        super().__init__("invalid_row", f"{row.place}: {path}: {message}", path)
+    def __init__(self, row: "Row", message: str, path: str, *, code: str = "invalid_row") -> None:
+        super().__init__(code, f"{row.place}: {path}: {message}", path)
         self.position = row.position
 
 
@@ -104,50 +105,72 @@ class _Jsonl(BaseModel):
 
 
 class Checker:
-    """Checks rows against the schema of an eval.
+    """Checks rows against the schema of an eval; see `checker_of`."""
 
-    Args:
-        config: The data source configuration, as it is shown.
-        source: The data source; where it samples, rows need no sample.
-    """
+    def __init__(self, schemas: SchemaChecker, items: JsonSchema, client: str, *, needs_sample: bool) -> None:
+        self._schemas, self._items, self._client = schemas, items, client
+        self._needs_sample = needs_sample
 
-    def __init__(self, config: Mapping[str, Any], source: Mapping[str, Any]) -> None:
-        schema = config["schema"]
-        self._items = validator(schema["properties"]["item"])
-        self._needs_sample = "sample" in schema["required"] and source["type"] not in _SAMPLING
-
-    def check(self, rows: Sequence[Row]) -> None:
+    async def check(self, rows: Sequence[Row]) -> None:
         """Look at those rows that can be read.
 
         Raises:
             RowError: For the first that is not what the eval says.
+            CheckFailed: When the machine failed.
         """
-        for row in rows:
+        for number, row in enumerate(rows):
             if row.failure is not None:
                 continue
             try:
-                self._validate(row.item)
-            except jsonschema_rs.ValidationError as error:
-                path = ".".join(["item", *map(str, error.instance_path)])
-                raise RowError(row, encodable(error.message), encodable(path)) from None
+                mismatch = await self._schemas.check(self._items, row.item, client=self._client)
+            except CheckFailed as failed:
+                if not failed.by_schema:
+                    raise
+                message = f"it cannot be checked against item_schema: {failed}; simplify the schema"
+                raise RowError(row, message, "item", code="costly_schema") from None
+            if mismatch is not None:
+                path = ".".join(["item", *map(str, mismatch.path)])
+                raise RowError(row, mismatch.message, path)
             if row.sample is None and self._needs_sample:
                 message = "this field is required, as the eval has include_sample_schema"
                 raise RowError(row, message, "sample")
-
-    def _validate(self, item: Item) -> None:
-        try:
-            self._items.validate(item)
-        except jsonschema_rs.ValidationError:
-            raise
-        except (ValueError, TypeError):  # it takes no lone surrogate
-            self._items.validate(plain(item))
+            if number % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
 
 
-async def accept(given: Mapping[str, Any], config: Mapping[str, Any], files: Files) -> None:
+async def checker_of(
+    config: Mapping[str, Any], source: Mapping[str, Any], schemas: SchemaChecker, client: str
+) -> Checker:
+    """What checks the rows of a run.
+
+    Args:
+        config: The data source configuration, as it is shown.
+        source: The data source; where it samples, rows need no sample.
+        schemas: Loads the schema, and checks.
+        client: Whose run it is.
+
+    Raises:
+        SourceError: When the schema cannot be used, as one that was stored before it would have been refused.
+        CheckFailed: When the machine failed.
+    """
+    schema = config["schema"]
+    try:
+        items = await schemas.load(schema["properties"]["item"], draft="declared", client=client)
+    except SchemaError as error:
+        raise SourceError(
+            "invalid_schema", f"data_source_config.item_schema: {encodable(str(error))}"
+        ) from None
+    needs_sample = "sample" in schema["required"] and source["type"] not in _SAMPLING
+    return Checker(schemas, items, client, needs_sample=needs_sample)
+
+
+async def accept(
+    given: Mapping[str, Any], config: Mapping[str, Any], files: Files, schemas: SchemaChecker, client: str
+) -> None:
     """Look at the data source of a request, and at its rows if they are in it.
 
     Raises:
-        ApiError: 400, naming the field, when something is wrong.
+        ApiError: 400, naming the field, when something is wrong; 503 when the machine could not check it.
     """
     kind = given.get("type")
     if isinstance(kind, str) and kind in _SAMPLING:
@@ -170,13 +193,17 @@ async def accept(given: Mapping[str, Any], config: Mapping[str, Any], files: Fil
         where = "data_source.source.content"
         raise ApiError(400, f"{where}: there is no row", param=where, code="invalid_body")
     try:
-        checker = Checker(config, given)
+        checker = await checker_of(config, given, schemas, client)
         rows = _content_rows(source["content"])
         while chunk := await asyncio.to_thread(_some, rows):
-            await asyncio.to_thread(checker.check, chunk)
+            await checker.check(chunk)
     except RowError as error:
         where = f"data_source.source.content.{error.position}.{error.path}"
         raise ApiError(400, str(error), param=where, code=error.code) from None
+    except SourceError as error:
+        raise ApiError(400, str(error), code=error.code) from None
+    except CheckFailed as failed:
+        raise not_checked("data_source.source.content", failed) from None
 
 
 def sampling(source: Mapping[str, Any]) -> SamplingSource | None:

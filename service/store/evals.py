@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     String,
     Text,
+    case,
     delete,
     or_,
     select,
@@ -32,6 +33,8 @@ from service.store.room import make_room
 from service.store.tables import Base
 
 UNFINISHED = ("queued", "in_progress")
+MAX_CLAIMS = 3
+"""Claims of a run after which no row more was finished: it stops each process that grades it."""
 
 
 class Eval(Base):
@@ -80,6 +83,8 @@ class EvalRun(Base):
     """The process that grades it."""
     leased_until: Mapped[float] = mapped_column(Double)
     """When another process may take it over."""
+    claims: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often it was claimed since it last got on; a claim that is given back does not count."""
 
 
 class OutputItem(Base):
@@ -244,7 +249,11 @@ class Evals:
             return found
 
     async def claim(self, owner: str, lease_s: float) -> EvalRun | None:
-        """Take the oldest run that nobody grades; None where there is none."""
+        """Take the oldest run that nobody grades; None where there is none.
+
+        A run that was claimed three times without a row more being finished has stopped each process that graded it. It fails
+        instead of being claimed again.
+        """
         free = (
             select(EvalRun.id)
             .where(EvalRun.status.in_(UNFINISHED))
@@ -256,15 +265,22 @@ class Evals:
             if await session.scalar(free) is None:
                 return None  # without keeping those waiting who write
         async with self._store.write() as session:
-            run_id = await session.scalar(free.with_for_update(skip_locked=True))
-            claimed = (
-                update(EvalRun)
-                .where(EvalRun.id == run_id)
-                .values(owner=owner, leased_until=clock_s() + lease_s, status="in_progress")
-                .returning(EvalRun)
-            )
-            found: EvalRun | None = None if run_id is None else await session.scalar(claimed)
-            return found
+            while (run_id := await session.scalar(free.with_for_update(skip_locked=True))) is not None:
+                this = update(EvalRun).where(EvalRun.id == run_id)
+                given_up = this.where(EvalRun.claims >= MAX_CLAIMS).values(
+                    status="failed", error=_STUCK, owner=None
+                )
+                if await session.scalar(given_up.returning(EvalRun.id)) is not None:
+                    continue
+                claimed = this.values(
+                    owner=owner,
+                    leased_until=clock_s() + lease_s,
+                    status="in_progress",
+                    claims=EvalRun.claims + 1,
+                )
+                found: EvalRun | None = await session.scalar(claimed.returning(EvalRun))
+                return found
+            return None
 
     async def renew(self, run_id: str, owner: str, lease_s: float) -> bool:
         """Keep a run for longer; False when it is not this owner's any more."""
@@ -272,17 +288,18 @@ class Evals:
 
     async def release(self, run_id: str, owner: str) -> None:
         """Let others have a run at once."""
-        await self._own(run_id, owner, owner=None)
+        await self._own(run_id, owner, owner=None, claims=_GIVEN_BACK)
 
     async def release_all(self, owner: str) -> None:
         """Let others have all runs of an owner that stops."""
-        left = update(EvalRun).where(EvalRun.owner == owner).values(owner=None)
+        left = update(EvalRun).where(EvalRun.owner == owner).values(owner=None, claims=_GIVEN_BACK)
         async with self._store.write() as session:
             await session.execute(left)
 
     async def begin(self, run_id: str, owner: str, total: int) -> bool:
         """Say how many rows there are; False when it is not this owner's any more."""
-        return await self._own(run_id, owner, total=total)
+        is_first = EvalRun.total == 0
+        return await self._own(run_id, owner, total=total, claims=case((is_first, 1), else_=EvalRun.claims))
 
     async def finish(self, run_id: str, owner: str, error: dict[str, str] | None) -> bool:
         """End a run, as failed where there is an error; False when it is not this owner's any more."""
@@ -297,7 +314,7 @@ class Evals:
                 return False
             if items and before == tally.plain():
                 return True  # an attempt that seemed to fail has written them
-            if await session.scalar(_owned(run_id, owner, tally=tally.plain())) is None:
+            if await session.scalar(_owned(run_id, owner, tally=tally.plain(), claims=1)) is None:
                 return False
             session.add_all(items)
             return True
@@ -311,6 +328,16 @@ class Evals:
     async def _own(self, run_id: str, mine: str, **values: Any) -> bool:
         async with self._store.write() as session:
             return await session.scalar(_owned(run_id, mine, **values)) is not None
+
+
+_GIVEN_BACK = case((EvalRun.claims > 0, EvalRun.claims - 1), else_=0)
+"""The claims of a run that its owner lets go in good order."""
+_STUCK = {
+    "code": "no_progress",
+    "message": f"the run was begun {MAX_CLAIMS} times, and each time the process that graded it stopped before it had finished "
+    "another row; the log of the service may say why",
+}
+"""Why a run fails that no process gets on with."""
 
 
 def item_id(run_id: str, position: int) -> str:

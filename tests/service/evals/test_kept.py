@@ -95,6 +95,54 @@ async def test_a_run_has_one_owner_until_its_lease_ends(evals: Evals) -> None:
     assert await evals.finished(run) == set()
 
 
+async def test_a_run_that_was_begun_three_times_without_getting_on_fails(evals: Evals) -> None:
+    of = await an_eval(evals)
+    stuck, next_one = await a_run(evals, of), await a_run(evals, of)
+    for number in range(3):
+        found = await evals.claim(f"owner {number}", -1.0)  # each process dies, and its lease has ended
+        assert found is not None
+        assert found.id == stuck
+    found = await evals.claim("another", 60)
+    assert found is not None
+    assert found.id == next_one
+    failed = await evals.find_run(of.id, stuck)
+    assert failed is not None
+    assert (failed.status, failed.owner) == ("failed", None)
+    assert failed.error is not None
+    assert failed.error["code"] == "no_progress"
+    assert "begun 3 times" in failed.error["message"]
+
+
+async def test_a_run_that_gets_on_is_claimed_again_however_often(evals: Evals) -> None:
+    of = await an_eval(evals)
+    run = await a_run(evals, of)
+    for number in range(8):
+        owner = f"owner {number}"
+        assert await evals.claim(owner, 60) is not None
+        assert await evals.begin(run, owner, 9)
+        assert await evals.record(run, owner, [item(run, number)], Tally({"pass": number + 1}))
+        assert await evals.renew(run, owner, -1.0)
+
+
+async def test_a_claim_that_is_given_back_does_not_count(evals: Evals) -> None:
+    run = await a_run(evals, await an_eval(evals))
+    for number in range(8):
+        owner = f"owner {number}"
+        assert await evals.claim(owner, 60) is not None
+        await (evals.release_all(owner) if number % 2 else evals.release(run, owner))
+
+
+async def test_counting_the_rows_is_progress_once(evals: Evals) -> None:
+    run = await a_run(evals, await an_eval(evals))
+    for number in range(4):
+        owner = f"owner {number}"
+        assert await evals.claim(owner, 60) is not None
+        assert number < 2 or await evals.begin(run, owner, 9)
+        assert await evals.renew(run, owner, -1.0)
+    assert await evals.claim("fifth", -1.0) is not None
+    assert await evals.claim("sixth", 60) is None
+
+
 async def test_rows_are_written_with_their_counts_or_not_at_all(evals: Evals) -> None:
     of = await an_eval(evals)
     run = await a_run(evals, of)
