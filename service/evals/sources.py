@@ -5,7 +5,7 @@ The sources of `service.evals.sampling` have rows as well, from the same places;
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -30,14 +30,15 @@ from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, S
 from service.evals.schemas import is_failure, parsed, validator
 from service.results import plain
 from service.store import Files
-from service.store.evals import Evals, OutputItem
+from service.store.evals import REGRADE, Evals, OutputItem
+from service.store.files import is_file_id
 
 CHUNK = 256
 """Rows that are read and checked before the event loop gets its turn."""
+_SAID = 500
+"""Characters of what a schema says of a row; it may quote the whole item."""
 _KEPT = "unreadable"
 """The field of a row that could not be stored as it was sent: it says why."""
-REGRADE = "stored_samples"
-"""The data source of a run over the samples of another one."""
 
 _SAMPLING: dict[str, type[CompletionsSource | ResponsesSource]] = {
     "completions": CompletionsSource,
@@ -46,28 +47,15 @@ _SAMPLING: dict[str, type[CompletionsSource | ResponsesSource]] = {
 
 
 class SourceError(Exception):
-    """The rows cannot be read, or one of them is wrong.
+    """The rows of a run cannot be read.
 
     Attributes:
         code: A word for programs.
-        path: From the row to the field, with dots.
     """
 
-    def __init__(self, code: str, message: str, path: str = "") -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.code, self.path = code, path
-
-
-class RowError(SourceError):
-    """One row is wrong.
-
-    Attributes:
-        position: Its, from 0.
-    """
-
-    def __init__(self, row: "Row", message: str, path: str) -> None:
-        super().__init__("invalid_row", f"{row.place}: {path}: {message}", path)
-        self.position = row.position
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +104,21 @@ class Checker:
         self._items = validator(schema["properties"]["item"])
         self._needs_sample = "sample" in schema["required"] and source["type"] not in _SAMPLING
 
-    def check(self, rows: Sequence[Row]) -> None:
-        """Look at those rows that can be read.
+    def checked(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """The rows, where one that is not what the eval says has a failure which names the field."""
+        return [row if row.failure is not None else self._checked(row) for row in rows]
 
-        Raises:
-            RowError: For the first that is not what the eval says.
-        """
-        for row in rows:
-            if row.failure is not None:
-                continue
-            try:
-                self._validate(row.item)
-            except jsonschema_rs.ValidationError as error:
-                path = ".".join(["item", *map(str, error.instance_path)])
-                raise RowError(row, encodable(error.message), encodable(path)) from None
-            if row.sample is None and self._needs_sample:
-                message = "this field is required, as the eval has include_sample_schema"
-                raise RowError(row, message, "sample")
+    def _checked(self, row: Row) -> Row:
+        try:
+            self._validate(row.item)
+        except jsonschema_rs.ValidationError as error:
+            path = ".".join(["item", *map(str, error.instance_path)])
+            message = error.message if len(error.message) <= _SAID else f"{error.message[:_SAID]}…"
+            return replace(row, failure=unreadable(path, message, place=row.place))
+        if row.sample is None and self._needs_sample:
+            message = "this field is required, as the eval has include_sample_schema"
+            return replace(row, failure=unreadable("sample", message, place=row.place))
+        return row
 
     def _validate(self, item: Item) -> None:
         try:
@@ -143,8 +129,8 @@ class Checker:
             self._items.validate(plain(item))
 
 
-async def accept(given: Mapping[str, Any], config: Mapping[str, Any], files: Files) -> None:
-    """Look at the data source of a request, and at its rows if they are in it.
+async def accept(given: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Look at the data source of a request, and at its rows if they are in it; whether a file is there is not looked at.
 
     Raises:
         ApiError: 400, naming the field, when something is wrong.
@@ -161,22 +147,27 @@ async def accept(given: Mapping[str, Any], config: Mapping[str, Any], files: Fil
         parsed(_Jsonl, given, "data_source")
     source = given["source"]
     if source["type"] == "file_id":
-        if await files.find(source["id"]) is None:
-            where = "data_source.source.id"
-            message = f"{where}: there is no file {encodable(source['id'])}"
-            raise ApiError(400, message, param=where, code="file_not_found")
+        if not is_file_id(source["id"]):
+            raise no_file(source["id"])
         return
     if not source["content"]:
         where = "data_source.source.content"
         raise ApiError(400, f"{where}: there is no row", param=where, code="invalid_body")
-    try:
-        checker = Checker(config, given)
-        rows = _content_rows(source["content"])
-        while chunk := await asyncio.to_thread(_some, rows):
-            await asyncio.to_thread(checker.check, chunk)
-    except RowError as error:
-        where = f"data_source.source.content.{error.position}.{error.path}"
-        raise ApiError(400, str(error), param=where, code=error.code) from None
+    checker, rows = Checker(config, given), _content_rows(source["content"])
+    while chunk := await asyncio.to_thread(_some, rows):
+        for row, checked in zip(chunk, await asyncio.to_thread(checker.checked, chunk), strict=True):
+            # a row that cannot be read at all is an output item; one that is not what the eval says is refused
+            if row.failure is None and checked.failure is not None:
+                field = checked.failure.failure.details["field"]
+                where = f"data_source.source.content.{row.position}.{field}"
+                raise ApiError(400, str(checked.failure), param=where, code="invalid_row")
+
+
+def no_file(file_id: str) -> ApiError:
+    """The answer to a run that would read a file which is not there."""
+    where = "data_source.source.id"
+    message = f"{where}: there is no file {encodable(file_id)}"
+    return ApiError(400, message, param=where, code="file_not_found")
 
 
 def sampling(source: Mapping[str, Any]) -> SamplingSource | None:
@@ -208,10 +199,7 @@ async def chunks(
     if source["source"]["type"] == "file_content":
         rows = _content_rows(source["source"]["content"])
     else:
-        file_id = source["source"]["id"]
-        if await files.find(file_id) is None:
-            raise SourceError("file_not_found", f"there is no file {file_id} any more")
-        rows = _file_rows(files, file_id)
+        rows = _file_rows(files, source["source"]["id"])
     while chunk := await asyncio.to_thread(_some, rows):
         yield chunk
 
@@ -302,6 +290,6 @@ def _file_rows(files: Files, file_id: str) -> Iterator[Row]:
             for position, row in enumerate(parse_rows(file)):
                 yield Row(position, f"line {row.line}", row.item, row.sample, row.failure)
     except FileNotFoundError as error:
-        raise SourceError("file_not_found", f"cannot read {file_id}: {error.strerror}") from None
+        raise SourceError("source_gone", f"cannot read {file_id}: {error.strerror}") from None
     except OSError as error:  # it says nothing of the rows
         raise files.failed(error) from error

@@ -16,7 +16,7 @@ import pytest
 from openai import OpenAI
 
 from runtime import Settings
-from service.store import Evals, Store
+from service.store import Claims, Evals, Store
 from tests.processes import descendants
 from tests.service.evals.conftest import PATIENCE_S, ended
 from tests.service.evals.tallying import Tally, tallying
@@ -45,7 +45,7 @@ def begun(client: OpenAI, tally: Tally, count: int) -> tuple[str, str]:
 def written(database: str, run: str) -> set[int]:
     async def read() -> set[int]:
         async with Store(database) as store:
-            return await Evals(store).finished(run)
+            return await Claims(store, "reader", 1).finished(run)
 
     return asyncio.run(read())
 

@@ -111,7 +111,7 @@ def test_processes_may_migrate_at_once(database: str) -> None:
     ]
     errors = [process.communicate(timeout=60)[1].decode() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, errors
-    assert asyncio.run(versions(database)) == ["0004"]
+    assert asyncio.run(versions(database)) == ["0005"]
 
 
 async def test_threads_of_one_process_may_migrate_at_once(tmp_path: Path) -> None:
