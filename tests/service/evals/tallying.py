@@ -36,6 +36,12 @@ class Tally:
             "pass_threshold": 1,
         }
 
+    def hold_again(self) -> None:
+        """Let the questions from now on wait for `go`, all of them."""
+        self.go.clear()
+        self.held.clear()
+        self._holds_after = 0
+
     def ask(self, number: int) -> None:
         """Count a question about a row; returns when it is to be answered."""
         with self._lock:

@@ -1,8 +1,6 @@
 """What the store keeps of evals, in SQLite and in PostgreSQL: a run has one owner, and a row is written once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,87 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from service.store import Claims, Evals, Store
 from service.store.claims import Tally
-from service.store.evals import Eval, EvalRun, OutputItem, item_id
-from service.store.paging import new_id
+from service.store.evals import Eval
 from service.store.room import Full
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty database of each kind."""
-    database = (
-        str(tmp_path / "service.sqlite")
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgresql")
-    )
-    async with Store(database) as opened:
-        yield opened
-
-
-@pytest.fixture
-def evals(store: Store) -> Evals:
-    return Evals(store)
-
-
-@pytest.fixture
-def me(store: Store) -> Claims:
-    return Claims(store, "me", 60)
-
-
-@pytest.fixture
-def other(store: Store) -> Claims:
-    return Claims(store, "other", 60)
-
-
-async def an_eval(evals: Evals, **values: Any) -> Eval:
-    row = Eval(
-        **{
-            "id": new_id("eval_"),
-            "name": "e",
-            "labels": None,
-            "data_source_config": {},
-            "criteria": [],
-            "created_at": 1,
-            "updated_at": 1,
-            **values,
-        }
-    )
-    await evals.add(row)
-    return row
-
-
-async def a_run(evals: Evals, of: Eval, most: int | None = None) -> str:
-    row = EvalRun(
-        id=new_id("evalrun_"),
-        eval_id=of.id,
-        name="r",
-        labels=None,
-        data_source={"text": "\0 \N{SNOWMAN}"},
-        criteria=[],
-        client="",
-        status="queued",
-        error=None,
-        total=0,
-        tally={},
-        created_at=1,
-        owner=None,
-        leased_until=0.0,
-    )
-    await evals.add_run(row, most=most)
-    return row.id
-
-
-def item(run: str, position: int, status: str = "pass") -> OutputItem:
-    return OutputItem(
-        id=item_id(run, position),
-        run_id=run,
-        position=position,
-        status=status,
-        item={},
-        sample=None,
-        results=[],
-        created_at=1,
-    )
+from tests.service.evals.stored import a_run, an_eval, item
 
 
 async def test_a_run_has_one_owner_until_its_lease_ends(store: Store, evals: Evals) -> None:
