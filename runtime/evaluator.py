@@ -40,6 +40,7 @@ from runtime.world import World, may_run_here, runs_inline
 if TYPE_CHECKING:
     from runtime.embeddings import Embeddings
     from runtime.http import GuardedHttp
+    from runtime.json_schema import SchemaChecker
     from runtime.judge.judges import Judges
     from runtime.judge.statistics import ModelStatistics
 
@@ -84,6 +85,7 @@ class Evaluator:
         self._pool = WorkerPool(self.registry, self.settings)
         self._compiled = CompiledGraders(self.registry, self.settings.cache_bytes("graders"))
         self._prepared: WeakSet[Grader] = WeakSet()
+        self._schemas: SchemaChecker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
@@ -96,7 +98,7 @@ class Evaluator:
         """Stop the worker processes and the sandbox, and take leave of the judges."""
         await self._pool.aclose()
         await self.sandbox.aclose()
-        for service in (self._embedder, self._http, self._judges):
+        for service in (self._embedder, self._http, self._judges, self._schemas):
             if service is not None:
                 await service.aclose()
 
@@ -121,6 +123,15 @@ class Evaluator:
     def sandbox_of(self, client: str) -> Sandbox:
         """Where foreign code runs, as one client uses it."""
         return self.sandbox.seen_by(client)
+
+    @property
+    def schemas(self) -> "SchemaChecker":
+        """What checks values against JSON schemas of strangers."""
+        if self._schemas is None:
+            from runtime.json_schema import SchemaChecker  # noqa: PLC0415  # the same
+
+            self._schemas = SchemaChecker()
+        return self._schemas
 
     @property
     def embedder(self) -> Embedder:

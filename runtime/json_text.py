@@ -6,7 +6,6 @@ too large for a float) becomes an `Unreadable` in its place, so that the reader 
 """
 
 import asyncio
-import gc
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -17,13 +16,12 @@ from typing import Any
 import re2
 from pydantic_core import from_json
 
+from runtime.json_weight import QUICK_BYTES, collector_paused
+
 MAX_DEPTH = 200
 """Levels of lists and objects inside one another."""
 MAX_DIGITS = 4_300
 """Digits of an integer: more of them take a time that grows with their square."""
-QUICK_BYTES = 100_000
-"""A text of more bytes takes some milliseconds to read again, or to find a place in."""
-
 _MAYBE_INFINITE = re2.compile(rb"\d[eE]\+?0*[1-9]\d\d|\d{200}")
 """Whether some number may be too large for a float. RE2, since it looks at every byte of every body."""
 _TOLERABLE = ("hex escape", "recursion limit exceeded", "number out of range", "invalid unicode code point")
@@ -134,17 +132,11 @@ def _members(value: object) -> Iterator[tuple[str | int, object]]:
 
 def _read_quickly(text: bytes) -> tuple[Any, str | None]:
     """The value, and None; or what keeps the fast parser from it."""
-    # a text of many small lists makes the collector look at them again and again, most of the time that it takes to read
-    is_collecting = len(text) > QUICK_BYTES and gc.isenabled()
-    if is_collecting:
-        gc.disable()
     try:
-        value = from_json(text, allow_inf_nan=False)
+        with collector_paused(text):
+            value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         return None, str(error)
-    finally:
-        if is_collecting:
-            gc.enable()
     if _MAYBE_INFINITE.search(text):  # 1e999 is infinity to the fast parser
         return None, "number out of range"
     return value, None

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from graders.pattern import encodable
+from runtime.json_weight import check_values, weigh
 
 MAX_DEPTH = 64
 """Levels of nesting."""
+MAX_VALUES = 20_000
+"""Objects, lists, texts, numbers, constants and keys; each takes about a microsecond."""
 
 
 def read_json(content: str | bytes) -> Any:
@@ -17,8 +20,11 @@ def read_json(content: str | bytes) -> Any:
     An escape that stands for a lone surrogate becomes U+FFFD.
 
     Raises:
-        ValueError: When it is anything else, or nested more than 64 levels deep, saying why.
+        ValueError: When it is anything else, has more than 20,000 values, or is nested more than 64 levels deep, saying why.
     """
+    if len(content) > MAX_VALUES:
+        encoded = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+        check_values(weigh(encoded), MAX_VALUES)
     try:
         text = content if isinstance(content, str) else content.decode()
         value = json.loads(text, object_pairs_hook=_object, parse_float=_number, parse_constant=_no_number)

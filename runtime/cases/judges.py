@@ -26,7 +26,8 @@ from graders.contract import brief
 from runtime.cases.model import Answers
 from runtime.embeddings import Embeddings
 from runtime.evaluator import Evaluator
-from runtime.judge.answers import NotAnAnswer, Shape
+from runtime.json_schema import CheckFailed, SchemaError, check_once
+from runtime.judge.answers import NotAnAnswer, required
 from runtime.judge.failures import NoVerdict
 from runtime.output_files import write_file
 from runtime.settings import Settings
@@ -229,8 +230,8 @@ class ScriptedJudge:
             raise self._failure(model, answer["failure"])
         output = completed(answer, schema)
         try:
-            Shape(schema).check(output)
-        except NotAnAnswer as error:
+            required(await check_once(schema, output))
+        except (NotAnAnswer, SchemaError, CheckFailed) as error:
             _refuse(
                 self._tell,
                 f"the scripted answer {brief(answer)} is not what the judge {model!r} is asked for: {error}; expected "

@@ -1,6 +1,5 @@
 """A model that embeds, on a server that speaks OpenAI's `/v1/embeddings`."""
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -11,10 +10,13 @@ from openai import APIStatusError, AsyncOpenAI, OpenAIError
 from graders import FailureKind, GradingError
 from graders.pattern import encodable
 from graders.text_similarity import TOO_LARGE
+from runtime.json_weight import TooManyValues, read_weighed
 from runtime.retrying import may_pass
 
-BATCH = 256
+BATCH = 64
 """Texts of one request."""
+MAX_VALUES = 300_000
+"""JSON values of an answer: 64 vectors of 4,096 numbers, and what is beside them."""
 _REFUSES = frozenset({400, 413, 422})
 """Statuses by which servers refuse what they are sent."""
 _TOO_LONG = re.compile(
@@ -41,7 +43,7 @@ class ServerEmbedder:
         """One vector for each text; see `graders.Embedder.embed`.
 
         Args:
-            texts: Up to 256 of them are sent in one request.
+            texts: Up to 64 of them are sent in one request.
             model: Without meaning: there is one.
 
         Raises:
@@ -75,8 +77,10 @@ class ServerEmbedder:
         except OpenAIError as error:
             raise self._failed(f"did not answer: {error}", "no_answer", retryable=True) from error
         try:
-            answer: Any = json.loads(response.content)
-        except (ValueError, RecursionError):
+            answer: Any = await read_weighed(response.content, MAX_VALUES)
+        except TooManyValues as error:
+            raise self._malformed(f"an answer that is too large: {error}") from None
+        except ValueError:
             raise self._malformed("no JSON") from None
         rows = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -4,23 +4,18 @@ Prose is never searched for something that looks like a verdict. What is taken i
 one code fence with JSON that is the whole answer, after a block of thoughts where a model shows them.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema_rs
-
 from graders.judging import ASKED
 from runtime.bounded_cache import BoundedCache
+from runtime.json_schema import PATTERN_BYTES, JsonSchema, Mismatch, SchemaChecker, measured
 from runtime.strict_json import read_json
 
 MAX_ANSWER = 1_000_000
 """Characters of an answer."""
 BYTES_A_CHARACTER = 100
 """Memory of a compiled schema for each character of its text (measured: up to 40)."""
-PATTERN_BYTES = 10 << 20
-"""Memory that one regular expression of a schema may take."""
-
 _THOUGHTS = ("<think>", "</think>")
 
 
@@ -62,45 +57,57 @@ def _unfenced(text: str) -> str:
 
 
 class Shape:
-    """A JSON schema, compiled.
+    """A JSON schema that answers are asked for and checked against.
 
     Attributes:
-        schema: The schema, which an answer is checked against.
+        checked: The schema, bounded; compiled where that costs little.
         text: The schema as text, equal for equal schemas whose fields stand in the same order.
         asked: The schema that a server is sent.
         unbounded: The same without bounds of numbers that some servers do not take; None where it has no such bounds.
     """
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
-        self.schema = schema
+    def __init__(self, schema: Mapping[str, Any], checked: JsonSchema | None = None) -> None:
+        """A shape.
+
+        Args:
+            schema: Plain data.
+            checked: What a `SchemaChecker` has made of it; None to make it here, as is safe for our own schemas.
+
+        Raises:
+            SchemaError: When it is not a schema, or beyond a bound.
+        """
+        self.checked = checked or measured(schema, "2020-12")
         self.asked: Mapping[str, Any] = _asked(schema, bounded=True)
         unbounded = _asked(schema, bounded=False)
         self.unbounded: Mapping[str, Any] | None = None if unbounded == self.asked else unbounded
-        self.text = json.dumps(schema, separators=(",", ":"))
-        self._validator = jsonschema_rs.Draft202012Validator(dict(schema))
+        self.text = self.checked.text
 
     @property
     def size(self) -> int:
         """Bytes that it holds at most, about."""
-        return BYTES_A_CHARACTER * len(self.text) + PATTERN_BYTES * self.text.count('"pattern')
+        patterns = len(self.checked.measure.patterns)
+        return BYTES_A_CHARACTER * len(self.text) + (PATTERN_BYTES * patterns if self.checked.compiled else 0)
 
-    def check(self, answer: object) -> None:
-        """See that an answer has this shape.
 
-        Raises:
-            NotAnAnswer: When not, saying where.
-        """
-        if self._validator.is_valid(answer):
-            return
-        error = next(iter(self._validator.iter_errors(answer)))
-        where = ".".join(map(str, error.instance_path))
-        raise NotAnAnswer(f"{where}: {error.message[:300]}" if where else error.message[:300])
+def required(mismatch: Mismatch | None) -> None:
+    """See that an answer has its shape.
+
+    Args:
+        mismatch: What is wrong with it.
+
+    Raises:
+        NotAnAnswer: When something is, saying where.
+    """
+    if mismatch is None:
+        return
+    where, message = ".".join(map(str, mismatch.path)), mismatch.message[:300]
+    raise NotAnAnswer(f"{where}: {message}" if where else message)
 
 
 def _asked(schema: Any, *, bounded: bool) -> Any:
     """A schema as a server is sent it: with what a number is asked to be, or without, in place of what is taken."""
     if isinstance(schema, Mapping):
-        if ASKED in schema:
+        if isinstance(schema.get(ASKED), Mapping) and "type" in schema:
             return {"type": schema["type"], **(schema[ASKED] if bounded else {})}
         return {key: _asked(inner, bounded=bounded) for key, inner in schema.items()}
     return schema
@@ -114,20 +121,32 @@ class Shapes:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._known: BoundedCache[int, Shape] = BoundedCache(max_bytes)
+        self._known: BoundedCache[int, tuple[Mapping[str, Any], Shape]] = BoundedCache(max_bytes)
+        self._checker = SchemaChecker()
 
-    def of(self, schema: Mapping[str, Any]) -> Shape:
+    async def of(self, schema: Mapping[str, Any], *, client: str = "") -> Shape:
         """The shape of a schema.
 
         Raises:
-            NotAnAnswer: When the schema is none, which is its author's mistake.
+            SchemaError: When it is not a schema, or beyond a bound: its author's mistake.
+            CheckFailed: When the machine failed.
         """
         known = self._known.get(id(schema))
-        if known is not None and known.schema is schema:  # and not another that has its address now
-            return known
-        try:
-            shape = Shape(schema)
-        except (ValueError, TypeError) as error:
-            raise NotAnAnswer(f"the schema that was to be asked for is none: {error}") from None
-        self._known.put(id(schema), shape, shape.size)
+        if known is not None and known[0] is schema:  # and not another that has its address now
+            return known[1]
+        shape = Shape(schema, await self._checker.load(schema, client=client))
+        self._known.put(id(schema), (schema, shape), shape.size)
         return shape
+
+    async def check(self, shape: Shape, answer: object, *, client: str = "") -> None:
+        """See that an answer has a shape.
+
+        Raises:
+            NotAnAnswer: When not, saying where.
+            CheckFailed: When checking it takes too much time or memory, or the machine failed.
+        """
+        required(await self._checker.check(shape.checked, answer, client=client))
+
+    async def aclose(self) -> None:
+        """End the processes that check."""
+        await self._checker.aclose()

@@ -13,8 +13,11 @@ from yarl import URL
 CONNECT_S = 10.0
 KEPT_S = 30.0
 """Seconds after which a connection that nobody used is closed."""
-MAX_BODY = 16 << 20
-"""Bytes of an answer."""
+MAX_BODY = 8 << 20
+"""Bytes of an answer: a million characters, each written as an escape, and what is beside them."""
+
+ERROR_BYTES = 64 << 10
+"""Of an answer with a status of 400 or more; what comes after them is not read."""
 
 
 class Connections(httpx2.AsyncBaseTransport):
@@ -46,6 +49,9 @@ class Connections(httpx2.AsyncBaseTransport):
                 body = bytearray()
                 async for chunk in response.content.iter_any():
                     body += chunk
+                    if response.status >= 400 and len(body) > ERROR_BYTES:
+                        del body[ERROR_BYTES:]
+                        break
                     if len(body) > MAX_BODY:
                         raise httpx2.ReadError(f"the answer is longer than {MAX_BODY:,} bytes")
         except aiohttp.ServerTimeoutError as error:

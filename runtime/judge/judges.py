@@ -11,6 +11,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 from graders import Embedder, GradingError, Judge, Verdict
 from graders.votes import summed
 from runtime.embeddings.server import ServerEmbedder
+from runtime.json_schema import CheckFailed, SchemaError
 from runtime.judge import failures
 from runtime.judge.answers import NotAnAnswer, Shape, Shapes, parse_answer
 from runtime.judge.bounds import ANSWER_TOKENS
@@ -108,6 +109,7 @@ class Judges:
         """Close every connection, once all that was asked is paid."""
         await self._budgets.aclose()
         self._cache.close()
+        await self._shapes.aclose()
         await self._meeting.aclose()
         if self._transport is not None:
             await self._transport.aclose()
@@ -128,10 +130,7 @@ class Judges:
         statistics = server.statistics
         statistics.judgements += 1
         try:
-            try:
-                shape = self._shapes.of(schema)
-            except NotAnAnswer as error:
-                raise GradingError(str(error)) from None
+            shape = await self._shape(schema, client)
             sampling = _sampling(server, sampling, vote)
             question = Question(server.name, messages, shape, name, sampling, server.configuration.api)
             key = _key(server, question, shape, vote)
@@ -213,9 +212,10 @@ class Judges:
                 retries += sent_again
                 if completion.usage:
                     usages.append({completion.model: completion.usage})
-                output = _output(server.name, completion, shape)
-            except NoVerdict as failure:
-                if not failure.is_misread or parse_retries == server.configuration.parse_retries:
+                output = await self._output(server.name, completion, shape, client)
+            except GradingError as failure:
+                is_misread = isinstance(failure, NoVerdict) and failure.is_misread
+                if not is_misread or parse_retries == server.configuration.parse_retries:
                     failure.usage = summed(usages)
                     raise
                 parse_retries += 1
@@ -223,6 +223,38 @@ class Judges:
             self._cache.put(key, output, completion.model)
             usage = summed(usages).get(completion.model, {})
             return _Answer(output, completion.model, usage, retries + parse_retries)
+
+    async def _shape(self, schema: Mapping[str, Any], client: str) -> Shape:
+        """The shape that an answer is asked for.
+
+        Raises:
+            GradingError: When there is none, by the schema's fault or the machine's.
+        """
+        try:
+            return await self._shapes.of(schema, client=client)
+        except SchemaError as error:
+            message = f"the schema that a judge's answer is to have cannot be used: {error}"
+            raise GradingError(message, details={"type": "invalid_schema"}) from None
+        except CheckFailed as failed:
+            raise _not_checked(failed) from None
+
+    async def _output(self, judge: str, completion: Completion, shape: Shape, client: str) -> Any:
+        """The verdict in an answer.
+
+        Raises:
+            NoVerdict: When there is none.
+            GradingError: When it cannot be checked, by the schema's fault or the machine's.
+        """
+        if completion.failure is not None:
+            raise completion.failure
+        try:
+            output = parse_answer(completion.text)
+            await self._shapes.check(shape, output, client=client)
+        except NotAnAnswer as error:
+            raise failures.unparseable(judge, str(error), completion.text) from None
+        except CheckFailed as failed:
+            raise _not_checked(failed) from None
+        return output
 
     async def _paid(
         self, server: ModelServer, question: Question, client: str, *, in_turn: bool = True
@@ -356,24 +388,19 @@ def _key(server: ModelServer, question: Question, shape: Shape, vote: int) -> by
     return digest.digest()
 
 
-def _output(judge: str, completion: Completion, shape: Shape) -> Any:
-    """The verdict in an answer.
-
-    Raises:
-        NoVerdict: When there is none.
-    """
-    if completion.failure is not None:
-        raise completion.failure
-    try:
-        output = parse_answer(completion.text)
-        shape.check(output)
-    except NotAnAnswer as error:
-        raise failures.unparseable(judge, str(error), completion.text) from None
-    return output
+def _not_checked(failed: CheckFailed) -> GradingError:
+    """The failure of an answer that cannot be checked: the grader's, whose schema is too costly, or the machine's."""
+    message = f"the answer of a judge cannot be checked against its schema: {failed}"
+    if failed.by_schema:
+        return GradingError(message, details={"type": "costly_schema"})
+    details = {"type": "schema_not_checked"}
+    return GradingError(message, caused_by="infrastructure", details=details, retryable=True)
 
 
 def _for_another(error: Exception) -> Exception | None:
     """The failure of a question, for one who waited for the same answer."""
     if isinstance(error, PurseIsFull):
         return None
-    return error.for_another() if isinstance(error, NoVerdict) else error
+    if isinstance(error, NoVerdict):
+        return error.for_another()
+    return GradingError.of(error.failure) if isinstance(error, GradingError) else error

@@ -10,10 +10,12 @@ import httpx2
 from openai import AsyncOpenAI
 
 from runtime.causes import cause_of
+from runtime.json_weight import TooManyValues, read_weighed
 from runtime.judge import failures
 from runtime.judge.bounds import most_tokens
 from runtime.judge.budgets import Payment
 from runtime.judge.configuration import JudgeModel
+from runtime.judge.connections import ERROR_BYTES
 from runtime.judge.dialects import REFUSALS, Dialect
 from runtime.judge.failures import NoVerdict
 from runtime.judge.limits import Rate
@@ -29,6 +31,8 @@ USUAL_ANSWER_TOKENS = 300.0
 """Of an answer, before there was any."""
 MAX_WORDS = 10_000
 """Characters of what a server says of an error."""
+MAX_VALUES = 100_000
+"""JSON values of an answer: a verdict's (`runtime.strict_json`), and what servers say beside it, such as probabilities."""
 UNCERTAIN = frozenset({408, 504, 524, 598, 599})
 """Statuses by which somebody between says that the server took too long: it may have answered, and it costs as much."""
 
@@ -62,10 +66,11 @@ class _StatusError(Exception):
 
     def __init__(self, response: httpx2.Response) -> None:
         self.status, self.headers = response.status_code, response.headers
+        content = response.content[:ERROR_BYTES]
         try:
-            body = response.json()
+            body: Any = json.loads(content)
         except (ValueError, RecursionError):
-            body = response.text
+            body = content.decode(errors="replace")
         found: Any = body.get("error", body) if isinstance(body, dict) else body
         said: Any = found.get("message") or found.get("detail") or found if isinstance(found, dict) else found
         self.words = (said if isinstance(said, str) else json.dumps(said))[:MAX_WORDS]
@@ -334,9 +339,12 @@ class ModelServer:
         if response.status_code >= 400:
             raise _StatusError(response)
         try:
-            return WIRES[question.api].read(response.json(), self.name)
-        except (ValueError, RecursionError):
+            body = await read_weighed(response.content, MAX_VALUES)
+        except TooManyValues as error:
+            raise failures.no_completion(self.name, str(error)) from None
+        except ValueError:
             raise failures.no_completion(self.name, "the body is not JSON") from None
+        return WIRES[question.api].read(body, self.name)
 
     def _failure(self, error: _StatusError) -> NoVerdict:
         if error.is_too_long:

@@ -13,10 +13,11 @@ from typing import Any
 from graders import ConfigurationError, GraderResult, GradingError, PluginError
 from graders.pattern import encodable
 from runtime import Evaluator, Settings
+from runtime.json_schema import CheckFailed
 from runtime.tracing import spanning
 from service.evals.criteria import Criterion, load, verdict
 from service.evals.sampling import Sampler, SamplingSource
-from service.evals.sources import Checker, Row, SourceError, chunks, sampling
+from service.evals.sources import TURN, Row, SourceError, checker_of, chunks, sampling
 from service.metrics import Metrics
 from service.results import written
 from service.store import Claims, Evals, Files
@@ -107,6 +108,8 @@ class RunGrading:
             error = {"code": reason.code, "message": str(reason)}
         except ConfigurationError as reason:
             error = {"code": "invalid_grader", "message": encodable(str(reason))}
+        except CheckFailed as reason:
+            error = {"code": "schema_not_checked", "message": f"item_schema could not be loaded: {reason}"}
         except PluginError as reason:
             error = {"code": "plugin_unavailable", "message": encodable(str(reason))}
         except StorageFailed:
@@ -218,10 +221,13 @@ class RunGrading:
         of = await self._services.evals.find(self.run.eval_id)
         if of is None:
             return  # it was deleted with this run
-        checker = Checker(of.data_source_config, self.run.data_source)
+        schemas, source = self._evaluator.schemas, self.run.data_source
+        checker = await checker_of(of.data_source_config, source, schemas, self.run.client)
         async for chunk in self._chunks():
-            for row in await asyncio.to_thread(checker.checked, chunk):
-                yield [row]
+            for row in chunk:
+                if row.position % TURN == 0:
+                    await asyncio.sleep(0)
+                yield [await checker.checked(row)]
 
     async def _groups(self) -> AsyncGenerator[Sequence[Row], None]:
         """Consecutive rows with equal items, which a criterion compares.

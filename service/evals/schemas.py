@@ -1,14 +1,14 @@
 """The bodies of the Evals API, and how evals, runs and output items are shown."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-import jsonschema_rs
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from graders import Sample
 from graders.pattern import encodable
+from runtime.json_schema import CheckFailed, SchemaChecker, SchemaError
 from service.errors import ApiError
 from service.schemas import json_of
 from service.store.evals import Eval, EvalRun, OutputItem
@@ -293,11 +293,16 @@ def parsed(model: type[Body], data: object, *where: str) -> Body:
         raise ApiError(400, message, param=path or None, code="invalid_body") from None
 
 
-def data_source_config(given: Mapping[str, Any]) -> dict[str, Any]:
+async def data_source_config(given: Mapping[str, Any], schemas: SchemaChecker, client: str) -> dict[str, Any]:
     """The data source configuration of a request as it is shown and kept.
 
+    Args:
+        given: As it was sent.
+        schemas: Loads its schema.
+        client: Who sent it.
+
     Raises:
-        ApiError: 400, when it is not `custom`, or its schema is none.
+        ApiError: 400, when it is not `custom`, or its schema cannot be used; 503 when the machine cannot load the schema.
     """
     if (kind := given.get("type")) in ("logs", "stored_completions"):
         message = (
@@ -306,14 +311,14 @@ def data_source_config(given: Mapping[str, Any]) -> dict[str, Any]:
         )
         raise ApiError(400, message, param="data_source_config.type", code="unsupported_data_source")
     config = parsed(_CustomConfig, given, "data_source_config")
+    where = "data_source_config.item_schema"
     try:
-        validator(config.item_schema)
-    except ValueError as error:
-        where = "data_source_config.item_schema"
-        reason = encodable(str(error).partition("\n")[0])
-        raise ApiError(
-            400, f"{where}: no JSON schema: {reason}", param=where, code="invalid_schema"
-        ) from None
+        await schemas.load(config.item_schema, draft="declared", client=client)
+    except SchemaError as error:
+        message = f"{where}: no JSON schema: {encodable(str(error))}"
+        raise ApiError(400, message, param=where, code="invalid_schema") from None
+    except CheckFailed as failed:
+        raise not_checked(where, failed) from None
     properties, required = {"item": config.item_schema}, ["item"]
     if config.include_sample_schema:
         properties["sample"] = SAMPLE_SCHEMA
@@ -322,15 +327,9 @@ def data_source_config(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "custom", "schema": schema}
 
 
-def validator(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
-    """What checks items; it fetches nothing, and its patterns take linear time.
-
-    Raises:
-        ValueError: When it is no schema.
-    """
-    return jsonschema_rs.validator_for(
-        dict(schema), retriever=_fetch_nothing, pattern_options=jsonschema_rs.RegexOptions()
-    )
+def not_checked(where: str, failed: CheckFailed) -> ApiError:
+    """The answer when the machine could not load a schema, or check a row against one."""
+    return ApiError(503, f"{where}: it could not be checked: {failed}; try again", code="schema_not_checked")
 
 
 def shown_eval(row: Eval) -> dict[str, Any]:
@@ -419,7 +418,3 @@ def _shown_sample(stored: Any) -> dict[str, Any] | None:
         "finish_reason": first.get("finish_reason") or "stop",
         "model": sample.model or "",
     }
-
-
-def _fetch_nothing(uri: str) -> NoReturn:
-    raise ValueError(f"a schema here refers only to itself, not to {uri}")

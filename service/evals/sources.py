@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Annotated, Any, Literal
 
-import jsonschema_rs
 from pydantic import BaseModel, ConfigDict, Field
 
 from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
 from runtime.datasets import parse_rows
+from runtime.json_schema import CheckFailed, JsonSchema, SchemaChecker, SchemaError
 from runtime.json_text import unreadable_parts
 from runtime.rows import (
     item_or_failure,
@@ -27,14 +27,15 @@ from runtime.rows import (
 )
 from service.errors import ApiError
 from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, SamplingSource
-from service.evals.schemas import is_failure, parsed, validator
-from service.results import plain
+from service.evals.schemas import is_failure, not_checked, parsed
 from service.store import Files
 from service.store.evals import REGRADE, Evals, OutputItem
 from service.store.files import is_file_id
 
 CHUNK = 256
 """Rows that are read and checked before the event loop gets its turn."""
+TURN = 16
+"""Rows that are checked before the event loop gets its turn."""
 _SAID = 500
 """Characters of what a schema says of a row; it may quote the whole item."""
 _KEPT = "unreadable"
@@ -56,6 +57,19 @@ class SourceError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class RowError(Exception):
+    """One row is not what its eval says.
+
+    Attributes:
+        path: From the row to the field, with dots.
+        code: A word for programs.
+    """
+
+    def __init__(self, path: str, message: str, *, code: str = "invalid_row") -> None:
+        super().__init__(message if len(message) <= _SAID else f"{message[:_SAID]}…")
+        self.path, self.code = path, code
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,48 +106,81 @@ class _Jsonl(BaseModel):
 
 
 class Checker:
-    """Checks rows against the schema of an eval.
+    """Checks rows against the schema of an eval; see `checker_of`."""
+
+    def __init__(self, schemas: SchemaChecker, items: JsonSchema, client: str, *, needs_sample: bool) -> None:
+        self._schemas, self._items, self._client = schemas, items, client
+        self._needs_sample = needs_sample
+
+    async def check(self, row: Row) -> None:
+        """Look at a row that can be read.
+
+        Raises:
+            RowError: When it is not what the eval says.
+            CheckFailed: When the machine failed.
+        """
+        try:
+            mismatch = await self._schemas.check(self._items, row.item, client=self._client)
+        except CheckFailed as failed:
+            if not failed.by_schema:
+                raise
+            message = f"it cannot be checked against item_schema: {failed}; simplify the schema"
+            raise RowError("item", message, code="costly_schema") from None
+        if mismatch is not None:
+            raise RowError(".".join(["item", *map(str, mismatch.path)]), mismatch.message)
+        if row.sample is None and self._needs_sample:
+            message = "this field is required, as the eval has include_sample_schema"
+            raise RowError("sample", message)
+
+    async def checked(self, row: Row) -> Row:
+        """A row; with a failure, where it is not what the eval says, or could not be checked."""
+        if row.failure is not None:
+            return row
+        try:
+            await self.check(row)
+        except RowError as error:
+            return replace(row, failure=unreadable(error.path, str(error), place=row.place))
+        except CheckFailed as failed:
+            details = {"type": "schema_not_checked", "row": row.place}
+            message = f"{row.place}: item: it could not be checked against item_schema: {failed}"
+            failure = GradingError(message, caused_by="infrastructure", details=details, retryable=True)
+            return replace(row, failure=failure)
+        return row
+
+
+async def checker_of(
+    config: Mapping[str, Any], source: Mapping[str, Any], schemas: SchemaChecker, client: str
+) -> Checker:
+    """What checks the rows of a run.
 
     Args:
         config: The data source configuration, as it is shown.
         source: The data source; where it samples, rows need no sample.
+        schemas: Loads the schema, and checks.
+        client: Whose run it is.
+
+    Raises:
+        SourceError: When the schema cannot be used, as one that was stored before it would have been refused.
+        CheckFailed: When the machine failed.
     """
-
-    def __init__(self, config: Mapping[str, Any], source: Mapping[str, Any]) -> None:
-        schema = config["schema"]
-        self._items = validator(schema["properties"]["item"])
-        self._needs_sample = "sample" in schema["required"] and source["type"] not in _SAMPLING
-
-    def checked(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """The rows, where one that is not what the eval says has a failure which names the field."""
-        return [row if row.failure is not None else self._checked(row) for row in rows]
-
-    def _checked(self, row: Row) -> Row:
-        try:
-            self._validate(row.item)
-        except jsonschema_rs.ValidationError as error:
-            path = ".".join(["item", *map(str, error.instance_path)])
-            message = error.message if len(error.message) <= _SAID else f"{error.message[:_SAID]}…"
-            return replace(row, failure=unreadable(path, message, place=row.place))
-        if row.sample is None and self._needs_sample:
-            message = "this field is required, as the eval has include_sample_schema"
-            return replace(row, failure=unreadable("sample", message, place=row.place))
-        return row
-
-    def _validate(self, item: Item) -> None:
-        try:
-            self._items.validate(item)
-        except jsonschema_rs.ValidationError:
-            raise
-        except (ValueError, TypeError):  # it takes no lone surrogate
-            self._items.validate(plain(item))
+    schema = config["schema"]
+    try:
+        items = await schemas.load(schema["properties"]["item"], draft="declared", client=client)
+    except SchemaError as error:
+        raise SourceError(
+            "invalid_schema", f"data_source_config.item_schema: {encodable(str(error))}"
+        ) from None
+    needs_sample = "sample" in schema["required"] and source["type"] not in _SAMPLING
+    return Checker(schemas, items, client, needs_sample=needs_sample)
 
 
-async def accept(given: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+async def accept(
+    given: Mapping[str, Any], config: Mapping[str, Any], schemas: SchemaChecker, client: str
+) -> None:
     """Look at the data source of a request, and at its rows if they are in it; whether a file is there is not looked at.
 
     Raises:
-        ApiError: 400, naming the field, when something is wrong.
+        ApiError: 400, naming the field, when something is wrong; 503 when the machine could not check it.
     """
     kind = given.get("type")
     if isinstance(kind, str) and kind in _SAMPLING:
@@ -153,14 +200,34 @@ async def accept(given: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     if not source["content"]:
         where = "data_source.source.content"
         raise ApiError(400, f"{where}: there is no row", param=where, code="invalid_body")
-    checker, rows = Checker(config, given), _content_rows(source["content"])
+    try:
+        checker = await checker_of(config, given, schemas, client)
+        await _check_content(checker, source["content"])
+    except SourceError as error:
+        raise ApiError(400, str(error), code=error.code) from None
+    except CheckFailed as failed:
+        raise not_checked("data_source.source.content", failed) from None
+
+
+async def _check_content(checker: Checker, content: Sequence[Any]) -> None:
+    """Look at the rows of a request that can be read; the others become output items which say why they cannot.
+
+    Raises:
+        ApiError: 400, naming the first that is not what the eval says.
+        CheckFailed: When the machine failed.
+    """
+    rows = _content_rows(content)
     while chunk := await asyncio.to_thread(_some, rows):
-        for row, checked in zip(chunk, await asyncio.to_thread(checker.checked, chunk), strict=True):
-            # a row that cannot be read at all is an output item; one that is not what the eval says is refused
-            if row.failure is None and checked.failure is not None:
-                field = checked.failure.failure.details["field"]
-                where = f"data_source.source.content.{row.position}.{field}"
-                raise ApiError(400, str(checked.failure), param=where, code="invalid_row")
+        for row in chunk:
+            try:
+                if row.failure is None:
+                    await checker.check(row)
+            except RowError as error:
+                where = f"data_source.source.content.{row.position}.{error.path}"
+                message = f"{row.place}: {error.path}: {error}"
+                raise ApiError(400, message, param=where, code=error.code) from None
+            if row.position % TURN == TURN - 1:
+                await asyncio.sleep(0)
 
 
 def no_file(file_id: str) -> ApiError:

@@ -86,7 +86,8 @@ def _parameters(name: str, values: Sequence[str]) -> dict[str, Any]:
 async def create(request: Request) -> Response:
     """Make an eval."""
     body = await read(request, CreateEval)
-    config = data_source_config(body.data_source_config)
+    schemas = evaluator_of(request).schemas
+    config = await data_source_config(body.data_source_config, schemas, request.state.client)
     accepted = await criteria.accept(evaluator_of(request), body.testing_criteria)
     now = int(time.time())
     made = Eval(
@@ -167,7 +168,8 @@ async def create_run(request: Request, eval_id: str) -> Response:
         await asyncio.to_thread(sources.keep_unreadable, data)
         await asyncio.to_thread(refuse_unreadable, data)
     body = parsed(CreateRun, data)
-    await sources.accept(body.data_source, of.data_source_config)
+    schemas, client = evaluator_of(request).schemas, request.state.client
+    await sources.accept(body.data_source, of.data_source_config, schemas, client)
     return await _begun(request, of, body, body.data_source, of.criteria)
 
 

@@ -506,7 +506,7 @@ async def test_without_settings_the_clients_own_environment_counts(
 
 async def test_a_schema_that_is_none_is_its_authors_mistake(tmp_path: Path) -> None:
     async with judging(Script(chat()), tmp_path) as judges:
-        with pytest.raises(GradingError, match="the schema that was to be asked for is none"):
+        with pytest.raises(GradingError, match="the schema that a judge's answer is to have cannot be used"):
             await ask(judges, schema={"type": "nothing"})
         with pytest.raises(GradingError, match="plain data"):
             await ask(judges, messages=[{"role": "user", "content": object()}])
