@@ -33,6 +33,7 @@ from service.evals.schemas import (
     shown_run,
 )
 from service.idempotency import PARAMETER, repeatable
+from service.openapi import declared
 from service.results import written
 from service.routes.graders import evaluator_of
 from service.routes.lists import (
@@ -218,7 +219,11 @@ async def cancel(request: Request, eval_id: str, run_id: str) -> Response:
     return _shown(request, canceled)
 
 
-@router.delete("/{eval_id}/runs/{run_id}", response_model=RunDeleted)
+@router.delete(
+    "/{eval_id}/runs/{run_id}",
+    response_model=RunDeleted,
+    responses={409: declared("Runs that have not ended grade the samples of this one again.")},
+)
 async def delete_run(request: Request, eval_id: str, run_id: str) -> Response:
     """Delete a run with its output items, unless a run that has not ended grades its samples again."""
     try:

@@ -195,7 +195,11 @@ async def content(request: Request, file_id: str) -> Response:
     )
 
 
-@router.delete("/{file_id}", response_model=FileDeleted)
+@router.delete(
+    "/{file_id}",
+    response_model=FileDeleted,
+    responses={409: declared("Runs of evals that have not ended read the file; the message names them.")},
+)
 async def delete(request: Request, file_id: str) -> Response:
     """Delete a file, unless a run of an eval that has not ended reads it."""
     try:

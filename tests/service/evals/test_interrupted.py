@@ -123,7 +123,7 @@ def test_what_an_interrupted_service_has_begun_is_finished(
         tally.go.set()
         client = stack.enter_context(OpenAI(base_url=f"{served.url}/v1", api_key="any"))
         done = ended(client, eval_id, run, MANY_S)
-        assert done.status == "completed"
+        assert done.status == "completed", done.error
         assert done.result_counts.to_dict() == {"total": rows, "errored": 0, "failed": 0, "passed": rows}
         assert done.per_testing_criteria_results[0].passed == rows
         items = client.evals.runs.output_items.list(run, eval_id=eval_id, limit=400)
@@ -192,3 +192,30 @@ def test_a_service_that_stops_leaves_its_runs_to_the_next(own: Settings, serve: 
         tally.go.set()
         with serve(settings) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
             assert ended(client, eval_id, run).result_counts.passed == 100
+
+
+def test_a_run_that_ends_its_process_each_time_is_failed_and_no_other_is(tmp_path: Path) -> None:
+    """The process is killed whenever the run has begun, as by code that takes all memory; another run of it completes."""
+    with tallying(0) as tally:
+        settings = {
+            "GRADERS_DATABASE": str(tmp_path / "service.sqlite"),
+            "GRADERS_FILES_DIR": str(tmp_path / "files"),
+            "GRADERS_ENDPOINT_HOSTS": json.dumps([tally.address]),
+            "GRADERS_EVAL_LEASE_S": "1",
+        }
+        runs: list[tuple[str, str]] = []
+        for _ in range(3):
+            tally.hold_again()
+            with serving(settings) as served:
+                if not runs:
+                    with OpenAI(base_url=f"{served.url}/v1", api_key="any") as client:
+                        runs = [begun(client, tally, 3)]
+                assert tally.held.wait(PATIENCE_S)
+                served.process.kill()
+        with serving(settings) as served, OpenAI(base_url=f"{served.url}/v1", api_key="any") as client:
+            tally.go.set()
+            runs.append(begun(client, tally, 3))
+            failed, done = (ended(client, *run) for run in runs)
+    assert (failed.status, failed.error.code) == ("failed", "no_progress")
+    assert (failed.result_counts.total, failed.result_counts.passed) == (3, 0)
+    assert (done.status, done.result_counts.passed) == ("completed", 3)
