@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """How often a process looks for runs of others, and whether its own were cancelled elsewhere."""
+HUNG_S = 10.0
+"""Seconds without a renewal after which a process that loses a run has hung, and was not only slow."""
 
 
 class Engine:
@@ -135,13 +137,20 @@ class Engine:
 
     async def _keep(self, grading: RunGrading) -> None:
         """Grade a run, and renew its lease meanwhile."""
-        run_id = grading.run.id
+        run_id, renewed_at = grading.run.id, time.monotonic()
         finishing = asyncio.create_task(grading.finish())
         try:
-            while not finishing.done():
+            while True:
                 await asyncio.wait({finishing}, timeout=min(LOOK_S, self._settings.eval_lease_s / 3))
-                if not finishing.done() and not await self._renewed(run_id):
-                    return
+                if finishing.done():
+                    break
+                if not await self._renewed(run_id):
+                    grading.is_lost = True
+                    break
+                renewed_at = time.monotonic()
+            if grading.is_lost and time.monotonic() - renewed_at < HUNG_S:
+                with suppress(StorageFailed):
+                    await self._claims.excuse(run_id)
         finally:
             finishing.cancel()
             await asyncio.gather(finishing, return_exceptions=True)

@@ -82,12 +82,13 @@ class RunGrading:
         gives_way: Whether it begins no more rows, since another client has its turn.
         began_at: When its first row was begun, in seconds of `time.monotonic`; None: none was.
         has_written: Whether a row was written since it was claimed.
+        is_lost: Whether it is not this process's any more: it was cancelled or deleted, or another process has taken it over.
     """
 
     def __init__(self, run: EvalRun, services: Services) -> None:
         self.run, self._services = run, services
         self._evaluator, self._claims = services.evaluator, services.claims
-        self.gives_way, self.has_written = False, False
+        self.gives_way, self.has_written, self.is_lost = False, False, False
         self.began_at: float | None = None
 
     async def finish(self) -> None:
@@ -130,6 +131,7 @@ class RunGrading:
         criteria, source = await load(self._evaluator, run.criteria), sampling(run.data_source)
         # counted once: a source that has fewer rows later has lost them
         if not run.total and not await self._claims.begin(run.id, await self._count()):
+            self.is_lost = True
             return False
         done, tally = await self._claims.finished(run.id), Tally(**run.tally)
         groups = self._groups() if any(criterion.compares for criterion in criteria) else self._single()
@@ -161,6 +163,7 @@ class RunGrading:
                 items = [_counted(self.run, graded, tally) for task in finished for graded in task.result()]
                 # held until they are written: judges may have been paid for them
                 if not await _until_stored(partial(self._claims.record, self.run.id, items, tally)):
+                    self.is_lost = True
                     return False
                 self.has_written = True
         finally:

@@ -137,6 +137,12 @@ class Claims:
         """Let others have a run at once; it was no fault of the run, so that this claim does not count."""
         await self._own(run_id, owner=None, claims=_claim_undone())
 
+    async def excuse(self, run_id: str) -> None:
+        """Say that a run which another process has taken over did not stop this one, which was only slow."""
+        others = EvalRun.id == run_id, EvalRun.owner != self._owner, EvalRun.status == "in_progress"
+        async with self._store.write() as session:
+            await session.execute(update(EvalRun).where(*others).values(claims=_claim_undone()))
+
     async def release_all(self) -> None:
         """Let others have all runs of this owner, which stops."""
         left = update(EvalRun).where(EvalRun.owner == self._owner).values(owner=None, claims=_claim_undone())

@@ -118,6 +118,22 @@ async def test_a_claim_that_is_given_back_does_not_count(store: Store, evals: Ev
     assert (await found(evals, of, run)).claims == 0
 
 
+async def test_processes_that_are_slow_and_not_dead_do_not_fail_a_run(store: Store, evals: Evals) -> None:
+    """Two of them take it from each other, as on a machine that is short of time."""
+    of = await an_eval(evals)
+    run = await a_run(evals, of)
+    slow = [Claims(store, f"slow {number}", -1.0) for number in range(2)]
+    assert await slow[1].claim() is not None
+    for number in range(3 * MOST_CLAIMS):
+        assert await slow[number % 2].claim() is not None
+        await slow[1 - number % 2].excuse(run)
+    assert (await found(evals, of, run)).claims == 1
+    await slow[0].excuse(run)
+    assert await evals.cancel(of.id, run) is not None
+    await slow[1].excuse(run)
+    assert (await found(evals, of, run)).claims == 1
+
+
 async def test_a_process_that_claims_its_own_run_again_has_survived_it(store: Store, evals: Evals) -> None:
     of = await an_eval(evals)
     await a_run(evals, of)

@@ -151,7 +151,7 @@ async def test_runs_of_an_older_version_go_on_and_keep_what_they_read(database: 
         old = await a_run(evals, of, source=of_file(unread))
         await evals.cancel(of.id, old)
         inline: dict[str, Any] = {"type": "jsonl", "source": {"type": "file_content", "content": []}}
-        sources = (of_file(read), of_run(old), inline, {})
+        sources: list[dict[str, Any]] = [of_file(read), of_run(old), inline, {}]
         runs = [await a_run(evals, of, source=source) for source in sources]
         async with store.write() as session:
             for statement in VERSION_4.split(";"):
