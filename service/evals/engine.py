@@ -98,7 +98,7 @@ class Engine:
     async def _take(self) -> None:
         while await self._has_room():
             held = Counter(grading.run.client for grading in self._holding())
-            run = await self._claims.claim(held, retries=not self._retries_one())
+            run = await self._claims.claim(held, retries=not self._retries_one(), besides=self._running)
             if run is None:
                 return
             grading = RunGrading(run, self._services)
@@ -123,7 +123,7 @@ class Engine:
             return True
         if len(self._running) - len(holding) >= self._settings.eval_runs:
             return False  # so many finish their rows that there would be too many
-        waiting = await self._claims.waiting(retries=not self._retries_one())
+        waiting = await self._claims.waiting(retries=not self._retries_one(), besides=self._running)
         running = [Running(each.run.id, each.run.client, each.began_at) for each in self._holding()]
         run_id = to_give_way(running, waiting, time.monotonic())
         if run_id is None:

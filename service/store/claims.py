@@ -7,7 +7,7 @@ Runs are claimed in turn by client, so that one with many runs does not keep the
 `MOST_CLAIMS` times, by processes that ended or hung each time before another row of it was written, is failed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,13 @@ class Claims:
     def __init__(self, store: Store, owner: str, lease_s: float) -> None:
         self._store, self._owner, self._lease_s = store, owner, lease_s
 
-    async def claim(self, held: Mapping[str, int] | None = None, *, retries: bool = True) -> EvalRun | None:
+    async def claim(
+        self,
+        held: Mapping[str, int] | None = None,
+        *,
+        retries: bool = True,
+        besides: Collection[str] = (),
+    ) -> EvalRun | None:
         """Take a run that nobody grades; None where there is none.
 
         Of the clients with such runs the one with the fewest in `held` comes first, then the one whose turn was longest
@@ -93,8 +99,9 @@ class Claims:
         Args:
             held: How many runs of each client this process grades.
             retries: Also runs that were claimed by processes which ended or hung before a row was written.
+            besides: Not these, which this process still grades, though it may be late in renewing their leases.
         """
-        free = select(EvalRun.id).where(*_free(retries=retries))
+        free = select(EvalRun.id).where(*_free(besides, retries=retries))
         async with self._store.read() as session:
             if await session.scalar(free.limit(1)) is None:
                 return None  # without keeping those waiting who write
@@ -102,7 +109,7 @@ class Claims:
             await one_at_a_time(session, EvalTurn)
             await session.execute(
                 update(EvalRun)
-                .where(*_free(), EvalRun.claims >= MOST_CLAIMS)
+                .where(*_free(besides), EvalRun.claims >= MOST_CLAIMS)
                 .values(status="failed", error=NO_PROGRESS, owner=None)
             )
             first = free.order_by(*_turns(held or {})).limit(1)
@@ -123,10 +130,10 @@ class Claims:
                 await session.execute(turn.on_conflict_do_update(index_elements=["client"], set_=served))
             return found
 
-    async def waiting(self, *, retries: bool = True) -> set[str]:
-        """The clients with runs that could be claimed."""
+    async def waiting(self, *, retries: bool = True, besides: Collection[str] = ()) -> set[str]:
+        """The clients with runs that `claim` could give."""
         async with self._store.read() as session:
-            free = select(EvalRun.client).where(*_free(retries=retries))
+            free = select(EvalRun.client).where(*_free(besides, retries=retries))
             return set((await session.scalars(free.distinct())).all())
 
     async def renew(self, run_id: str) -> bool:
@@ -204,10 +211,12 @@ class Claims:
         return EvalRun.id == run_id, EvalRun.owner == self._owner, EvalRun.status == "in_progress"
 
 
-def _free(*, retries: bool = True) -> Sequence[ColumnElement[bool]]:
+def _free(besides: Collection[str], *, retries: bool = True) -> Sequence[ColumnElement[bool]]:
     """Of runs that may be claimed."""
     left = or_(EvalRun.owner.is_(None), EvalRun.leased_until < clock_s())
-    return (EvalRun.status.in_(UNFINISHED), left, *(() if retries else (EvalRun.claims == 0,)))
+    others = [EvalRun.id.not_in(besides)] if besides else []
+    fresh = [] if retries else [EvalRun.claims == 0]
+    return [EvalRun.status.in_(UNFINISHED), left, *others, *fresh]
 
 
 def _turns(held: Mapping[str, int]) -> Sequence[SQLColumnExpression[Any]]:

@@ -14,9 +14,11 @@ from typing import Any, Literal, get_args
 import openai
 import pytest
 from openai import OpenAI
+from sqlalchemy import update
 
 from runtime import Settings
 from service.store import Claims, Evals, Store
+from service.store.evals import EvalRun
 from tests.processes import descendants
 from tests.service.evals.conftest import PATIENCE_S, ended
 from tests.service.evals.tallying import Tally, tallying
@@ -219,3 +221,27 @@ def test_a_run_that_ends_its_process_each_time_is_failed_and_no_other_is(tmp_pat
     assert (failed.status, failed.error.code) == ("failed", "no_progress")
     assert (failed.result_counts.total, failed.result_counts.passed) == (3, 0)
     assert (done.status, done.result_counts.passed) == ("completed", 3)
+
+
+async def end_leases(database: str) -> None:
+    """Do what happens when no process has had the time to renew its leases."""
+    async with Store(database) as store, store.write() as session:
+        await session.execute(update(EvalRun).values(leased_until=0.0))
+
+
+def test_a_process_that_is_late_does_not_claim_what_it_still_grades(own: Settings, serve: Serve) -> None:
+    with tallying(0) as tally:
+        settings = own.model_copy(update={"endpoint_hosts": (tally.address,), "eval_lease_s": 3600.0})
+        with serve(settings) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
+            eval_id, run = begun(client, tally, 20)
+            assert tally.held.wait(PATIENCE_S)
+            asyncio.run(end_leases(own.database))
+            # it looks for runs when there is another, which shows that it has looked
+            after, other = begun(client, tally, 1)
+            while client.evals.runs.retrieve(other, eval_id=after).status == "queued":
+                time.sleep(0.02)
+            tally.go.set()
+            done = ended(client, eval_id, run)
+            assert (done.status, done.result_counts.passed) == ("completed", 20)
+            assert ended(client, after, other).status == "completed"
+    assert tally.asked == {0: 2, **dict.fromkeys(range(1, 20), 1)}
