@@ -87,7 +87,7 @@ def _is_value(value: object) -> bool:
 Headers = Annotated[dict[str, SecretStr] | None, BeforeValidator(_headers)]
 
 
-@grader("endpoint", range=UNBOUNDED)
+@grader("endpoint", range=UNBOUNDED, needs={"network"})
 class Endpoint:
     """Reward: the finite number `score` that an HTTP service answers with.
 

@@ -67,7 +67,8 @@ class GraderType(Generic[P, R]):
         name: What a grader's JSON says under `type`.
         range: Lowest and highest reward, unless the prepared function has a `range` of its own.
         libraries: Distributions whose versions decide the number; they enter the signature.
-        needs: What it must reach outside its locked process: "files", "network".
+        needs: What it must reach outside its locked process: "files", "network". A built-in type is in no such process; a plugin
+            can have it graded only if it needs as much itself.
         options: The pydantic model of its options.
         form: `single`, or `group` when it scores the samples of one prompt together.
         is_async: Whether it asks the world through a `Context`.

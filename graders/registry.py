@@ -16,7 +16,7 @@ from graders.bound import Grader
 from graders.contract import brief
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem, UnknownGraderType
 from graders.options import RESERVED, validate_options
-from graders.plugin import GraderType, find_type, type_of
+from graders.plugin import GraderType, Need, find_type, type_of
 from graders.votes import Votes
 
 GROUP = "graders"
@@ -84,8 +84,9 @@ class Registry(Mapping[str, Entry]):
         PluginError: When two distributions bring a type of the same name; names both.
     """
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry] = (), *, allowed: frozenset[Need] | None = None) -> None:
         self._entries: dict[str, Entry] = {}
+        self._allowed = allowed
         for entry in entries:
             other = self._entries.setdefault(entry.name, entry)
             if other is not entry:
@@ -101,7 +102,12 @@ class Registry(Mapping[str, Entry]):
 
     def including(self, *decorated: object) -> "Registry":
         """This registry and more types: functions or classes decorated with `@grader`."""
-        return Registry([*self._entries.values(), *(_given(type_of(found)) for found in decorated)])
+        added = (_given(type_of(found)) for found in decorated)
+        return Registry([*self._entries.values(), *added], allowed=self._allowed)
+
+    def restricted(self, allowed: frozenset[Need]) -> "Registry":
+        """This registry, of which only graders are loaded that need no more than that, those inside them included."""
+        return Registry(self._entries.values(), allowed=allowed)
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]
@@ -139,6 +145,7 @@ class Registry(Mapping[str, Entry]):
             problems.append(Problem(("votes",), str(error)))
         values = {key: value for key, value in config.items() if key not in RESERVED}
         grader_type = entry.type
+        self._refuse_needs(grader_type)
         try:
             options = validate_options(grader_type.options, values, context=self)
             if not problems:
@@ -164,6 +171,18 @@ class Registry(Mapping[str, Entry]):
                 f"{type(error).__name__}: {error}"
             ) from error
         raise InvalidOptions(problems)
+
+    def _refuse_needs(self, grader_type: GraderType[..., Any]) -> None:
+        """See that a type needs no more than is allowed, before anything of it is made.
+
+        Raises:
+            InvalidOptions: When it does.
+        """
+        lacking = frozenset[Need]() if self._allowed is None else grader_type.needs - self._allowed
+        if lacking:
+            needed = " and ".join(sorted(lacking))
+            message = f"{grader_type.name!r} needs {needed}, and the grader that has it graded does not"
+            raise InvalidOptions([Problem(("type",), message)])
 
     def _entry_of(self, config: Mapping[str, Any]) -> Entry:
         name = config.get("type")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from graders import ConfigurationError, GradingError, Item, Sample
-from runtime.json_text import NotJson, named_path, read_text, unreadable_parts
+from runtime.json_text import LONG_NUMBER, NotJson, named_path, read_text, unreadable_parts
+from runtime.json_weight import INLINE_BYTES, weigh
 from runtime.rows import (
     item_or_failure,
     not_an_object,
@@ -19,6 +20,10 @@ from runtime.rows import (
 )
 
 STDIN = Path("-")
+MAX_VALUES = 200_000
+"""JSON values of one row; they take some 40 ms to parse."""
+NUMBERS_BYTES = 1_000_000
+"""Of a row that has numbers of 200 digits: these take longer to parse than other values."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 READ_WHOLE = 32 << 20
 """Bytes of a file that is held in memory as a whole."""
@@ -124,6 +129,8 @@ def _row(number: int, text: bytes) -> Row:
     place = f"line {number}"
     if len(text) > MAX_LINE:
         return Row(number, {}, None, key, unreadable("", f"more than {MAX_LINE >> 20} MB", place=place))
+    if (too_much := _too_much(text)) is not None:
+        return Row(number, {}, None, key, unreadable("", too_much, place=place))
     try:
         data, has_unreadable = read_text(text)
     except NotJson as error:
@@ -145,3 +152,15 @@ def _row(number: int, text: bytes) -> Row:
     if isinstance(sample, GradingError):
         return Row(number, item, None, key, sample)
     return Row(number, item, sample, key)
+
+
+def _too_much(text: bytes) -> str | None:
+    """What of a line would keep others waiting while it is read; None for nothing."""
+    if len(text) <= INLINE_BYTES:
+        return None
+    values = weigh(text).values
+    if values > MAX_VALUES:
+        return f"it has {values:,} JSON values, more than {MAX_VALUES:,}"
+    if len(text) > NUMBERS_BYTES and LONG_NUMBER.search(text):
+        return f"it has numbers of 200 digits in more than {NUMBERS_BYTES:,} bytes"
+    return None

@@ -8,15 +8,15 @@ and checked in a process that is ended after 2 s of processor time.
 import asyncio
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from runtime.helper_process import HelperFailed, HelperPool, HelperProcess
 from runtime.schema_bounds import Measure, SchemaError, measure
 from runtime.schema_compiler import PATTERN_BYTES, CompiledSchema, Draft, Mismatch, compile_schema
-from runtime.schema_process import FORGOTTEN, ProcessFailed, SchemaProcess
+from runtime.schema_process import FORGOTTEN, KIND, MAX_REPLY
 
 __all__ = [
     "PATTERN_BYTES",
@@ -40,10 +40,6 @@ INLINE_SCHEMA = 2_000
 INLINE_PATTERNS = 200
 """Characters of all regular expressions of a schema that is compiled on the event loop; none of them counts (`a{100}`), and
 none names a class of characters by its property (`\\p{L}`)."""
-PROCESSES = 2
-ATTEMPTS = 2
-"""A process may be killed by somebody else."""
-IDLE_SECONDS = 60.0
 
 
 class CheckFailed(Exception):
@@ -105,18 +101,10 @@ def measured(schema: object, draft: Draft) -> JsonSchema:
 
 
 class SchemaChecker:
-    """Loads schemas and checks values; belongs to one event loop, and starts processes when costly ones come.
+    """Loads schemas and checks values; belongs to one event loop, and starts processes when costly ones come."""
 
-    Each client has one of the processes at a time, so that none is kept waiting by another's costly schemas alone.
-    """
-
-    def __init__(self, processes: int = PROCESSES) -> None:
-        self._slots = asyncio.Semaphore(processes)
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._waiting: defaultdict[str, int] = defaultdict(int)
-        self._idle: list[SchemaProcess] = []
-        self._sweeper: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+    def __init__(self) -> None:
+        self._pool = HelperPool(KIND)
 
     async def load(self, schema: object, *, draft: Draft = "2020-12", client: str = "") -> JsonSchema:
         """A schema, ready for checks.
@@ -162,10 +150,7 @@ class SchemaChecker:
 
     async def aclose(self) -> None:
         """End the processes."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        self._sweep()
-        await asyncio.gather(*self._ending)
+        await self._pool.aclose()
 
     async def _asked(self, schema: JsonSchema, check: bytes | None, client: str) -> Any:
         """The reply of a process to a check, or to the schema where there is none to do.
@@ -173,52 +158,10 @@ class SchemaChecker:
         Raises:
             CheckFailed: When there is no reply.
         """
-        failed: ProcessFailed | None = None
-        for _ in range(ATTEMPTS):
-            async with self._turn(client):
-                process: SchemaProcess | None = None
-                try:
-                    process = (
-                        self._idle.pop() if self._idle and failed is None else await SchemaProcess.start()
-                    )
-                    reply = await _reply(process, schema, check)
-                except BaseException as error:
-                    if process is not None:
-                        await process.kill()
-                    if not isinstance(error, ProcessFailed):
-                        raise
-                    failed = error
-                    if failed.by_schema:
-                        break
-                else:
-                    self._keep(process)
-                    return reply
-        raise CheckFailed(str(failed), by_schema=failed is not None and failed.by_schema)
-
-    @asynccontextmanager
-    async def _turn(self, client: str) -> AsyncGenerator[None, None]:
-        """Wait until a client may use a process."""
-        self._waiting[client] += 1
         try:
-            async with self._turns[client], self._slots:
-                yield
-        finally:
-            self._waiting[client] -= 1
-            if not self._waiting[client]:
-                del self._waiting[client], self._turns[client]
-
-    def _keep(self, process: SchemaProcess) -> None:
-        """Keep a process for the next check, and end all that are idle when there was none for long."""
-        self._idle.append(process)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        self._sweeper = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._sweep)
-
-    def _sweep(self) -> None:
-        while self._idle:
-            task = asyncio.ensure_future(self._idle.pop().kill())
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            return await self._pool.run(client, partial(_reply, schema, check))
+        except HelperFailed as failed:
+            raise CheckFailed(str(failed), by_schema=failed.by_request) from None
 
 
 async def check_once(schema: object, value: object) -> Mismatch | None:
@@ -235,14 +178,14 @@ async def check_once(schema: object, value: object) -> Mismatch | None:
         await checker.aclose()
 
 
-async def _reply(process: SchemaProcess, schema: JsonSchema, check: bytes | None) -> Any:
+async def _reply(schema: JsonSchema, check: bytes | None, process: HelperProcess) -> Any:
     """The reply of one process, which is sent the schema first where it does not have it.
 
     Raises:
-        ProcessFailed: When there is none.
+        HelperFailed: When there is none.
     """
     if check is not None:
-        reply = await process.ask(check)
+        reply = json.loads(await process.ask(check, MAX_REPLY))
         if reply != FORGOTTEN:
             return reply
     loading = b'{"key":"%b","draft":"%b","schema":%b}' % (
@@ -250,8 +193,10 @@ async def _reply(process: SchemaProcess, schema: JsonSchema, check: bytes | None
         schema.draft.encode(),
         schema.text.encode(),
     )
-    problem = await process.ask(loading)
-    return problem if check is None or problem is not None else await process.ask(check)
+    problem = json.loads(await process.ask(loading, MAX_REPLY))
+    if check is None or problem is not None:
+        return problem
+    return json.loads(await process.ask(check, MAX_REPLY))
 
 
 def _compiles_quickly(found: Measure) -> bool:

@@ -24,6 +24,8 @@ MAX_DIGITS = 4_300
 """Digits of an integer: more of them take a time that grows with their square."""
 _MAYBE_INFINITE = re2.compile(rb"\d[eE]\+?0*[1-9]\d\d|\d{200}")
 """Whether some number may be too large for a float. RE2, since it looks at every byte of every body."""
+LONG_NUMBER = re2.compile(rb"\d{200}")
+"""What takes more time to read than other values do."""
 _TOLERABLE = ("hex escape", "recursion limit exceeded", "number out of range", "invalid unicode code point")
 """What the fast parser says of a text that may be JSON all the same."""
 _AT = re.compile(r" at line (\d+) column (\d+)$")

@@ -21,9 +21,13 @@ INLINE_BYTES = 256 << 10
 QUICK_BYTES = 100_000
 """A text of more bytes takes some milliseconds to parse."""
 _CHUNK = 1 << 20
+"""Bytes that are looked at together."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Places: TypeAlias = npt.NDArray[np.bool_]
+
+_paused: list[bytes] = []
+"""One for each text that is parsed without garbage collection."""
 
 
 class TooManyValues(ValueError):
@@ -37,21 +41,27 @@ class Weight:
     Attributes:
         values: Objects, lists, texts, numbers, constants and keys; of a text that is not JSON, about as many as a parser sees.
         depth: Levels of objects and lists inside one another.
+        containers: Objects and lists among the values.
     """
 
     values: int
     depth: int
+    containers: int
 
 
-def weigh(text: bytes) -> Weight:
+def weigh(text: bytes, *, chunk: int = _CHUNK) -> Weight:
     """Count the values of a JSON text in UTF-8, which need not be valid.
 
     Takes some milliseconds for each megabyte, whatever is in it.
+
+    Args:
+        text: The text.
+        chunk: Bytes that are looked at together.
     """
-    values, depth, deepest = 1, 0, 0
+    between, depth, deepest, containers = 0, 0, 0, 0
     is_inside = is_escaped = False
-    for start in range(0, len(text), _CHUNK):
-        part = np.frombuffer(text, np.uint8, min(_CHUNK, len(text) - start), start)
+    for start in range(0, len(text), chunk):
+        part = np.frombuffer(text, np.uint8, min(chunk, len(text) - start), start)
         quotes = part == ord('"')
         escapes = part == ord("\\")
         if is_escaped or escapes.any():
@@ -63,12 +73,12 @@ def weigh(text: bytes) -> Weight:
         outside = ~inside
         opens = ((part == ord("[")) | (part == ord("{"))) & outside
         closes = ((part == ord("]")) | (part == ord("}"))) & outside
-        between = ((part == ord(",")) | (part == ord(":"))) & outside
-        values += int(np.count_nonzero(opens)) + int(np.count_nonzero(between))
+        containers += int(np.count_nonzero(opens))
+        between += int(np.count_nonzero(((part == ord(",")) | (part == ord(":"))) & outside))
         levels = np.cumsum(opens.view(np.int8) - closes.view(np.int8), dtype=np.int32)
         deepest = max(deepest, depth + int(levels.max()))
         depth += int(levels[-1])
-    return Weight(values, deepest)
+    return Weight(1 + containers + between, deepest, containers)
 
 
 async def weigh_aside(text: bytes) -> Weight:
@@ -108,15 +118,21 @@ def check_values(weight: Weight, most: int) -> None:
 
 @contextmanager
 def collector_paused(text: bytes) -> Iterator[None]:
-    """Parse a long text without garbage collection, which would look at its many small lists again and again."""
-    is_collecting = len(text) > QUICK_BYTES and gc.isenabled()
-    if is_collecting:
+    """Parse a long text without garbage collection, which would look at its many small lists again and again.
+
+    It goes on when the last of those who have paused it at the same time is done; what somebody else has stopped stays so.
+    """
+    is_pausing = len(text) > QUICK_BYTES and (bool(_paused) or gc.isenabled())
+    if is_pausing:
         gc.disable()
+        _paused.append(text)
     try:
         yield
     finally:
-        if is_collecting:
-            gc.enable()
+        if is_pausing:
+            _paused.pop()
+            if not _paused:
+                gc.enable()
 
 
 def _may_have(text: bytes, most: int) -> bool:

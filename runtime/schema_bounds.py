@@ -368,9 +368,9 @@ def _joined(base: str, reference: str, pointer: str) -> str:
     try:
         joined = urljoin(base, reference)
         urldefrag(joined)  # it refuses some addresses that joining takes
-        return joined
     except ValueError as error:
         raise SchemaError(f"{_shown(pointer)}: {reference[:200]!r} is not a URI reference: {error}") from None
+    return joined
 
 
 def _escaped(key: str) -> str:

@@ -19,6 +19,7 @@ from graders import Registry
 from graders.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
 from runtime.causes import OTHER
+from runtime.json_reader import JsonReader
 from service import descriptors, errors, http_protocol, openapi
 from service.compression import Compression
 from service.connections import Connections
@@ -93,6 +94,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
         async with (
             aclosing(tracing),
             Evaluator(registry, settings, tracer=tracing.tracer) as evaluator,
+            aclosing(JsonReader()) as app.state.json_reader,
             Store(
                 settings.database,
                 wait_s=settings.database_wait_s,

@@ -10,7 +10,10 @@ from pydantic_core import to_json
 
 from graders import Failure, FailureKind, GraderResult
 from graders.pattern import encodable
-from runtime.json_text import NotJson, named_path, read_aside, unreadable_parts
+from runtime.json_process import TooMuch
+from runtime.json_reader import JsonReader, ReadFailed
+from runtime.json_text import NotJson, named_path, unreadable_parts
+from service.draining import Refusal
 from service.errors import ApiError
 from service.results import plain, written
 
@@ -94,10 +97,15 @@ async def json_with_rows(request: Request, *, empty: bytes = b"") -> tuple[Any, 
         The value, in which an `Unreadable` stands for each part that cannot be held; and whether there is one.
 
     Raises:
-        ApiError: 400, when it is not JSON.
+        ApiError: 400, when it is not JSON; 413, when it has too many values; 503, when the machine could not read it.
     """
+    reader: JsonReader = request.app.state.json_reader
     try:
-        return await read_aside(await request.body() or empty)
+        return await reader.read(await request.body() or empty, client=request.state.client)
+    except TooMuch as error:
+        raise ApiError(413, f"the body cannot be read: {error}", code="body_too_large") from None
+    except ReadFailed as error:
+        raise Refusal(503, f"the body could not be read: {error}", code="body_not_read", after_s=1) from None
     except NotJson as error:
         message = f"the body is not JSON: {str(error).removeprefix('not JSON: ')}"
         raise ApiError(400, encodable(message), code="invalid_json") from None

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeAlias
 
 from graders import GradingError
+from runtime.json_weight import weigh
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.programs import Program
 from runtime.sandbox.session import Session, SessionEnded
@@ -30,6 +31,8 @@ ONE_ANSWER = 192 << 10
 """Bytes of one row's answer: an exception's message and traceback, each character escaped."""
 MAX_ANSWERS = 1 << 20
 """Bytes of one frame of answers; it is read where other gradings wait meanwhile."""
+ANSWER_VALUES = 100
+"""JSON values of one row's answer: a number, or an error with what belongs to it."""
 IDLE_SECONDS = 60.0
 WORKER_GRADINGS = 1_000
 """After so many a worker is replaced."""
@@ -115,7 +118,7 @@ async def ask(
     try:
         while len(answers) < len(rows):
             body = await session.within(job.timeout_s, receive, pause=pause, look=look)
-            told = _answers(body, number, len(rows) - len(answers))
+            told = answers_of(body, number, len(rows) - len(answers))
             if told is None:
                 session.kill()
                 return answers, failure("protocol", "it answered what it was not asked", session.streams)
@@ -127,8 +130,16 @@ async def ask(
     return answers, None
 
 
-def _answers(body: bytes, number: int, most: int) -> list[object] | None:
-    """The answers in a frame; None when it is not what was asked for."""
+def answers_of(body: bytes, number: int, most: int) -> list[object] | None:
+    """The answers in a frame; None when it is not what was asked for, which a frame of too many values cannot be.
+
+    Args:
+        body: The frame's body, which a stranger may have made.
+        number: The number of the question.
+        most: How many answers there may be.
+    """
+    if len(body) > ANSWER_VALUES and weigh(body).values > ANSWER_VALUES * (most + 1):
+        return None
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):

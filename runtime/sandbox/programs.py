@@ -14,7 +14,7 @@ from runtime.sandbox.session import Session, SessionEnded
 from runtime.sandbox.verdicts import ended, out_of_time
 
 COMPILE_SECONDS = 30.0
-MAX_ANSWER = 1 << 20
+MAX_ANSWER = 256 << 10
 MAX_CODE = 16 << 20
 
 

@@ -4,8 +4,10 @@ The worker's side is `RemoteContext`, the evaluator's `answer_call`. Both sides 
 read as if it were a stranger's, since a plugin may have made it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -18,6 +20,7 @@ from graders import (
     GraderError,
     GraderResult,
     GradingError,
+    InvalidOptions,
     Item,
     Judge,
     Registry,
@@ -27,8 +30,30 @@ from graders import (
 from runtime.workers.frames import FrameError, Message, results_from_plain, results_to_plain
 from runtime.world import Unconfigured
 
+MAX_DEPTH = 8
+"""Graders in workers that have one another graded, the first one included."""
+MAX_GRADERS = 256
+"""Graders of one call."""
+ASIDE_CHARACTERS = 20_000
+"""Of graders' JSON that is loaded beside the event loop."""
+
 _FAILURE = TypeAdapter(Failure)
 _VERDICT = TypeAdapter(Verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        grader: The grader in the worker.
+        context: The world that it asks.
+        depth: How many graders in workers have one another graded, this one included.
+    """
+
+    grader: Grader
+    context: Context
+    depth: int
 
 
 class _Question(BaseModel):
@@ -127,24 +152,25 @@ def _value(reply: Message) -> Any:
     raise error
 
 
-async def answer_call(message: Message, context: Context, registry: Registry) -> Message:
+async def answer_call(message: Message, caller: Caller, registry: Registry) -> Message:
     """Do what a worker asks for, and give the reply.
 
     Raises:
         FrameError: When it asks for something that there is not.
     """
     try:
-        return {"value": await _answer(message, context, registry)}
+        return {"value": await _answer(message, caller, registry)}
     except GradingError as error:
         return {"failure": asdict(error.failure), "usage": error.usage}
     except (KeyError, TypeError, ValueError, GraderError) as error:
         raise FrameError(f"the worker asked for what there is not: {error}") from error
 
 
-async def _answer(message: Message, context: Context, registry: Registry) -> Any:
+async def _answer(message: Message, caller: Caller, registry: Registry) -> Any:
+    context = caller.context
     match message.get("call"):
         case "grade_all":
-            inner = {str(n): registry.load(config) for n, config in enumerate(message["graders"])}
+            inner = await _loaded(message["graders"], caller, registry)
             sample, item = Sample.load(message["sample"]), dict(message["item"])
             return results_to_plain(list((await context.grade_all(inner, sample, item)).values()))
         case "ask":
@@ -163,3 +189,45 @@ async def _answer(message: Message, context: Context, registry: Registry) -> Any
             return [[float(number) for number in vector] for vector in vectors]
         case other:
             raise FrameError(f"there is no call {str(other)[:60]!r}")
+
+
+async def _loaded(configs: object, caller: Caller, registry: Registry) -> dict[str, Grader]:
+    """The graders that a grader in a worker has graded.
+
+    What stands in its own options may need whatever it needs: that is its author's word. Anything else may need no more than the
+    grader that asks, or it would reach through others what it is locked from.
+
+    Raises:
+        GradingError: When there are too many, too deep, or one of them is wrong or needs more.
+        TypeError: When they are no list.
+    """
+    if not isinstance(configs, list):
+        raise TypeError("graders are a list")
+    if caller.depth >= MAX_DEPTH:
+        raise GradingError(
+            f"context.grade: graders have one another graded more than {MAX_DEPTH} levels deep"
+        )
+    if len(configs) > MAX_GRADERS:
+        raise GradingError(f"context.grade: {len(configs):,} graders at once, more than {MAX_GRADERS}")
+    own = list(_inside(caller.grader))
+    restricted = registry.restricted(caller.grader.type.needs)
+
+    def load() -> dict[str, Grader]:
+        known = (next((each for each in own if each.config == config), None) for config in configs)
+        return {
+            str(n): grader or restricted.load(config)
+            for n, (grader, config) in enumerate(zip(known, configs, strict=True))
+        }
+
+    try:
+        is_long = len(json.dumps(configs)) > ASIDE_CHARACTERS
+        return await asyncio.to_thread(load) if is_long else load()
+    except InvalidOptions as error:
+        raise GradingError(f"context.grade: {error}") from None
+
+
+def _inside(grader: Grader) -> Iterator[Grader]:
+    """The graders in the options of a grader, and in theirs."""
+    for _, inner in grader.inner():
+        yield inner
+        yield from _inside(inner)

@@ -12,10 +12,14 @@ from collections import deque
 from graders import FailureKind, Grader, GraderResult, GradingError, Registry, Sample
 from graders.registry import Entry
 from runtime.execute import execute
+from runtime.json_weight import INLINE_BYTES, weigh
 from runtime.workers.calls import RemoteContext
 from runtime.workers.frames import (
     HEADER,
-    MAX_FRAME,
+    MAX_ANSWER,
+    MAX_RESULT,
+    MAX_VALUES,
+    RESULT_VALUES,
     FrameError,
     Message,
     encode,
@@ -24,6 +28,9 @@ from runtime.workers.frames import (
     results_to_plain,
     unpack,
 )
+
+ENVELOPE = 1_024
+"""Bytes of a message around its results, and what is beside them, at most."""
 
 
 class Channel:
@@ -40,7 +47,11 @@ class Channel:
         Raises:
             FrameError: When it is too long or not plain data.
         """
-        self._socket.sendall(frame(encode(message)))
+        self.send_body(encode(message))
+
+    def send_body(self, body: bytes) -> None:
+        """Send one message that is encoded."""
+        self._socket.sendall(frame(body))
 
     def receive(self) -> Message | None:
         """The next message; None when the evaluator is gone."""
@@ -123,24 +134,40 @@ def answer(channel: Channel, number: int, grader: Grader, results: list[GraderRe
         channel.send({"done": number, "rewards": [result.reward for result in results], "seconds": seconds})
         return
     try:
-        channel.send({"done": number, "results": results_to_plain(results), "seconds": seconds})
+        body = encode({"done": number, "results": results_to_plain(results), "seconds": seconds})
+        is_short = len(body) <= INLINE_BYTES
     except FrameError:
-        limit = MAX_FRAME // 2 // len(results)
-        sendable = [_sendable(grader, result, limit) for result in results]
-        channel.send({"done": number, "results": results_to_plain(sendable), "seconds": seconds})
+        is_short = False
+    if not is_short:
+        sendable = [_sendable(grader, result, len(results)) for result in results]
+        body = encode({"done": number, "results": results_to_plain(sendable), "seconds": seconds})
+    channel.send_body(body)
 
 
-def _sendable(grader: Grader, result: GraderResult, limit: int) -> GraderResult:
-    """A result, or the grader's failure where it is not plain data or longer than so many bytes."""
+def _sendable(grader: Grader, result: GraderResult, count: int) -> GraderResult:
+    """One of so many results, or the grader's failure where it is not plain data, or more than a message has room for."""
     try:
-        size = len(encode(results_to_plain([result])))
-        why = f"{size} bytes, more than the {limit} that a message has for it" if size > limit else None
+        body = encode(results_to_plain([result]))
+        why = _too_much(body, count)
     except FrameError as error:
         why = str(error)
     if why is None:
         return result
     message = f"{grader.info.type}: the result is {why}"
     return grader.failed(GradingError(message, kind=FailureKind.PYTHON_GRADER_RUNTIME))
+
+
+def _too_much(body: bytes, count: int) -> str | None:
+    """What is too much of one of so many results; None for nothing."""
+    limit = min(MAX_RESULT, MAX_ANSWER // count) - ENVELOPE
+    if len(body) > limit:
+        return f"{len(body):,} bytes long, more than the {limit:,} that a message has for it"
+    values, most = weigh(body).values, max(RESULT_VALUES, MAX_VALUES // count)
+    return (
+        f"of {values:,} JSON values, more than the {most:,} that a message has for it"
+        if values > most
+        else None
+    )
 
 
 def is_bare(result: GraderResult) -> bool:

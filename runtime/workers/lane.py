@@ -25,6 +25,7 @@ class Job:
         context: The world, which the grader in the worker asks.
         client: Who asks: a digest of an API key; empty where there are no keys.
         done: Where its results are awaited.
+        depth: How many workers wait for it.
         attempts: How often a worker died with it.
     """
 
@@ -35,6 +36,7 @@ class Job:
     context: Context
     client: str
     done: "asyncio.Future[list[GraderResult]]"
+    depth: int = 0
     attempts: int = 0
 
     def finish(self, results: list[GraderResult]) -> None:

@@ -27,8 +27,15 @@ from graders import (
 from runtime.execute import deadline_passed
 from runtime.sandbox.layers import Level
 from runtime.settings import Settings
-from runtime.workers.calls import answer_call
-from runtime.workers.frames import FrameError, FrameTooLong, Message, encode, results_from_plain
+from runtime.workers.calls import Caller, answer_call
+from runtime.workers.frames import (
+    MAX_RESULT,
+    FrameError,
+    FrameTooLong,
+    Message,
+    encode,
+    results_from_plain,
+)
 from runtime.workers.lane import Job, Lane
 from runtime.workers.process import WorkerDied, WorkerProcess, WorkerUnavailable
 from runtime.workers.starter import HIGHEST, Starter
@@ -144,7 +151,7 @@ class WorkerPool:
             row = encode([[sample.to_stored() for sample in samples], dict(item), context.trace_id])
         except FrameError as error:
             return [grader.failed(_not_sent(error, item))] * len(samples)
-        job = Job(grader, len(samples), row, deadline, context, client, loop.create_future())
+        job = Job(grader, len(samples), row, deadline, context, client, loop.create_future(), depth)
         lane = self._lane(grader, depth)
         lane.put(job)
         self._hire(lane, grader)
@@ -262,7 +269,7 @@ class WorkerPool:
         limit = self._settings.grading_timeout_s
         until = started + limit
         try:
-            while "done" not in (message := await _receive_by(worker, _earlier(until, job.deadline))):
+            while "done" not in (message := await _receive_by(worker, job, _earlier(until, job.deadline))):
                 called = loop.time()
                 async with asyncio.timeout_at(
                     job.deadline
@@ -277,6 +284,8 @@ class WorkerPool:
                 why = f"no reward within {limit:g} s"
                 job.fail(why, kind=FailureKind.UNRESPONSIVE_REWARD, details={"type": "timeout"})
             return False
+        if worker.received_bytes > MAX_RESULT * job.size:
+            raise FrameError(f"{worker.received_bytes} bytes are more than the {MAX_RESULT} of a result")
         results = _results(job, number, message)
         rest.popleft()
         lane.seconds += 0.2 * (loop.time() - started - lane.seconds)
@@ -289,10 +298,11 @@ class WorkerPool:
         Raises:
             FrameError: When the worker asks for something else.
         """
-        worker.send({"reply": await answer_call(message, job.context, self._registry)})
+        caller = Caller(job.grader, job.context, job.depth + 1)
+        worker.send({"reply": await answer_call(message, caller, self._registry)})
 
 
-async def _receive_by(worker: WorkerProcess, until: float) -> Message:
+async def _receive_by(worker: WorkerProcess, job: Job, until: float) -> Message:
     """The next message of a worker; one that had come before the timer was noticed is in time.
 
     Raises:
@@ -300,10 +310,10 @@ async def _receive_by(worker: WorkerProcess, until: float) -> Message:
     """
     try:
         async with asyncio.timeout_at(until):
-            return await worker.receive()
+            return await worker.receive(samples=job.size)
     except TimeoutError:
         async with asyncio.timeout(0):
-            return await worker.receive()
+            return await worker.receive(samples=job.size)
 
 
 def _not_sent(error: FrameError, item: Item) -> GradingError:

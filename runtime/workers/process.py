@@ -14,7 +14,7 @@ from graders import Grader, PluginError, Registry
 from runtime.frame_stream import FrameStream, FrameTooLong, StreamEnded
 from runtime.settings import Settings
 from runtime.shortage import SHORTAGES, is_shortage
-from runtime.workers.frames import MAX_FRAME, FrameError, Message, encode, too_long, unpack
+from runtime.workers.frames import MAX_ANSWER, FrameError, Message, encode, unpack_weighed
 
 OUTPUT_KEPT = 8_192
 """Bytes of a worker's last output that are kept, to say why it died."""
@@ -62,7 +62,11 @@ class WorkerDied(Exception):  # it says what happened
 
 
 class WorkerProcess:
-    """A started worker that has passed its self-test: its plugin imports and its grader loads."""
+    """A started worker that has passed its self-test: its plugin imports and its grader loads.
+
+    Attributes:
+        received_bytes: Length of the last message that it sent.
+    """
 
     def __init__(
         self,
@@ -76,6 +80,8 @@ class WorkerProcess:
         self._loaded: dict[Grader, int] = {}
         self._loaded_bytes = 0
         self._numbers = count()
+        self._received: bytes | None = None
+        self.received_bytes = 0
 
     @classmethod
     async def start(
@@ -173,19 +179,28 @@ class WorkerProcess:
         """
         self._stream.send(body)
 
-    async def receive(self) -> Message:
+    async def receive(self, *, samples: int = 1) -> Message:
         """The next message; a wait that is given up loses nothing.
+
+        Args:
+            samples: How many samples the worker grades at the moment.
 
         Raises:
             FrameError: When it is no message; the worker cannot be trusted any more.
             WorkerDied: When the process has ended.
         """
-        try:
-            return unpack(await self._stream.receive(MAX_FRAME))
-        except FrameTooLong as error:
-            raise FrameError(too_long(error.length)) from None
-        except StreamEnded:
-            raise await self._death() from None
+        if self._received is None:
+            try:
+                self._received = await self._stream.receive(MAX_ANSWER)
+            except FrameTooLong as error:
+                why = f"{error.length} bytes are more than the {MAX_ANSWER} that an answer may have"
+                raise FrameError(why) from None
+            except StreamEnded:
+                raise await self._death() from None
+        self.received_bytes = len(self._received)
+        message = await unpack_weighed(self._received, samples=samples)
+        self._received = None
+        return message
 
     async def _death(self) -> WorkerDied:
         how = await self.epitaph()

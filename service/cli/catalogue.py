@@ -41,6 +41,7 @@ def _describe(registry: Registry, name: str) -> dict[str, Any]:
         "summary": found.summary,
         "form": found.form,
         "asks_the_world": found.is_async,
+        "built_in": entry.built_in,
         "needs": sorted(found.needs),
         "range": [str(bound) if abs(bound) == float("inf") else bound for bound in found.range],
         "options": {
@@ -84,6 +85,8 @@ def _show_needs(found: dict[str, Any], console: Console) -> None:
         return
     for need in found["needs"]:
         console.print(f"needs {need}: it {_NEEDS[need]}", highlight=False)
+    if found["built_in"]:
+        return
     env, toml = allowances({found["name"]: frozenset(found["needs"])})
     console.print(f"it runs where {env} is set, or graders.toml says {toml}", markup=False, highlight=False)
 

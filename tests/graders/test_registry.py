@@ -273,6 +273,41 @@ def test_deep_json_anywhere_is_refused() -> None:
         INSTALLED.load({"type": value})
 
 
+ENDPOINT = {"type": "endpoint", "url": "https://example.com/x"}
+
+
+def test_a_restricted_registry_loads_what_needs_no_more_at_any_depth() -> None:
+    inside = {"type": "multi", "graders": {"a": CHECK, "b": ENDPOINT}, "calculate_output": "a + b"}
+    restricted = INSTALLED.restricted(frozenset())
+    assert restricted.load(CHECK).info.type == "string_check"
+    for config, path in ((ENDPOINT, "type"), (inside, "graders.b.type")):
+        with pytest.raises(InvalidOptions, match="'endpoint' needs network") as caught:
+            restricted.load(config)
+        assert [problem.where for problem in caught.value.problems] == [path]
+        for registry in (INSTALLED, INSTALLED.restricted(frozenset({"network", "files"}))):
+            assert registry.load(config).info.type == config["type"]
+
+
+def test_a_restricted_registry_stays_so_with_more_types() -> None:
+    made = 0
+
+    @grader("secretive", needs={"files"})
+    class Secretive:
+        """Count how often it is made."""
+
+        def __init__(self) -> None:
+            nonlocal made
+            made += 1
+
+        def __call__(self, sample: Sample, item: Item) -> float:
+            return 1.0
+
+    with pytest.raises(InvalidOptions, match="'secretive' needs files"):
+        INSTALLED.restricted(frozenset({"network"})).including(Secretive).load({"type": "secretive"})
+    assert made == 0
+    assert INSTALLED.including(Secretive).load({"type": "secretive"}).type.needs == {"files"}
+
+
 FIELDS = [
     "type", "name", "pass_threshold", "input", "reference", "operation", "evaluation_metric", "pattern", "groups", "match",
     "graders", "calculate_output", "invalid_grade", "words", "answer", "tolerance", "extract",

@@ -81,3 +81,35 @@ def test_a_forged_result_that_breaks_the_rules_is_refused() -> None:
     for forged in ({"reward": None}, {"reward": float("nan")}, {"reward": 1.0, "substituted": True}):
         with pytest.raises(FrameError, match="not results"):
             frames.results_from_plain([forged])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"done":0,"rewards":[' + b"[]," * 300_000 + b"1]}",
+        b'{"a":' + b"[" * 300_000,
+        b'{"done":0,"results":[{"metadata":{"a":[' + b"{}," * 150_000 + b"{}]}}]}",
+        b'{"call":"ask","\\\\\\"":"\\"","b":[' + b"0," * 300_000 + b"0]}",
+    ],
+)
+async def test_a_message_of_many_values_is_refused_before_it_is_parsed(body: bytes) -> None:
+    with pytest.raises(FrameError, match="JSON values, more than 200,100"):
+        await frames.unpack_weighed(body)
+
+
+async def test_a_long_text_and_a_large_group_are_messages() -> None:
+    assert await frames.unpack_weighed(frames.encode({"a": '[{,:"\\' * 1_000_000})) != {}
+    results = [GraderResult(0.5, metrics={"a": 1.0})] * 8_000
+    body = frames.encode({"results": frames.results_to_plain(results)})
+    message = await frames.unpack_weighed(body, samples=len(results))
+    assert len(frames.results_from_plain(message["results"])) == len(results)
+
+
+def test_a_result_has_a_bounded_number_of_results_inside() -> None:
+    parts = {f"{n}": {"reward": 0.5} for n in range(1_001)}
+    with pytest.raises(FrameError, match="more than 1,000 of them are parts of one"):
+        frames.results_from_plain([{"reward": 1.0, "parts": parts}])
+    chain: dict[str, object] = {"reward": 0.5}
+    for _ in range(40):
+        chain = {"reward": 0.5, "parts": {"a": chain, "b": {"reward": 0.1}}}
+    assert frames.results_from_plain([chain])[0].reward == 0.5

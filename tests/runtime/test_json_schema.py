@@ -129,14 +129,14 @@ ELSEWHERE = [
 @pytest.mark.parametrize("place", ["top", "member", "branch", "definition in use"])
 async def test_nothing_is_fetched(checker: SchemaChecker, reference: str, keyword: str, place: str) -> None:
     there = {keyword: reference}
-    schema: dict[str, Any] = {
+    schemas_by_place: dict[str, dict[str, Any]] = {
         "top": there,
         "member": {"properties": {"a": there}},
         "branch": {"anyOf": [{"type": "string"}, there]},
         "definition in use": {"$defs": {"a": there}, "$ref": "#/$defs/a"},
-    }[place]
+    }
     with pytest.raises(SchemaError, match="leads out of the schema, and nothing is fetched"):
-        await checker.load(schema)
+        await checker.load(schemas_by_place[place])
 
 
 @pytest.mark.parametrize("base", ["file:///etc/", "http://127.0.0.1:9/a/"])

@@ -41,3 +41,29 @@ async def ask_badly(sample: Sample, item: Item, context: Context) -> float:
     """Ask what no plugin can ask, past the context that it was given."""
     call = context._call  # type: ignore[attr-defined]  # what a hostile plugin finds
     return float(call(item["call"])["value"])
+
+
+@grader("have_graded")
+async def have_graded(sample: Sample, item: Item, context: Context) -> GraderResult:
+    """Have the graders of the item graded, and give the whole reply."""
+    call = context._call  # type: ignore[attr-defined]  # as a hostile plugin would
+    called = {"graders": item["graders"], "sample": sample.to_stored(), "item": dict(item)}
+    return GraderResult(1.0, metadata={"reply": call({"call": "grade_all", **called})})
+
+
+@grader("ask_shaped")
+async def ask_shaped(sample: Sample, item: Item, context: Context) -> GraderResult:
+    """Ask a judge for an answer of the item's schema."""
+    verdict = await context.judge.ask(
+        model="judge", messages=[{"role": "user", "content": "?"}], schema=item["schema"], sampling={}
+    )
+    return GraderResult(1.0, metadata={"output": verdict.output})
+
+
+@grader("send_much")
+def send_much(sample: Sample, item: Item) -> GraderResult:
+    """Give a long text, or many values."""
+    metadata = (
+        {"text": "a" * item["characters"]} if "characters" in item else {"values": [[]] * item["values"]}
+    )
+    return GraderResult(0.5, metadata=metadata)

@@ -238,6 +238,48 @@ def test_what_is_no_schema_is_refused(client: OpenAI, schema: dict[str, Any]) ->
     assert refused(client, EQUAL, item_schema=schema)["param"] == "data_source_config.item_schema"
 
 
+def chained(keyword: str) -> dict[str, Any]:
+    """2.7 kB that expand to 4 to the power of 22 subschemas for one value."""
+    defined = {f"d{n}": {keyword: [{"$ref": f"#/$defs/d{n + 1}"}] * 4} for n in range(22)}
+    return {"$defs": {**defined, "d22": {"type": "object"}}, "$ref": "#/$defs/d0"}
+
+
+@pytest.mark.parametrize("schema", [chained("allOf"), chained("anyOf"), {"$ref": "#"}, {"$ref": "item.json"}])
+def test_a_schema_that_stops_the_service_is_refused_with_its_place(
+    client: OpenAI, schema: dict[str, Any]
+) -> None:
+    message = refused(client, EQUAL, item_schema=schema)["message"]
+    assert message.startswith("data_source_config.item_schema: no JSON schema: #")
+
+
+DOUBLING = {
+    "$defs": {"n": {"properties": {"c": {"allOf": [{"$ref": "#/$defs/n"}, {"$ref": "#/$defs/n"}]}}}},
+    "$ref": "#/$defs/n",
+}
+
+
+def test_a_row_that_makes_a_schema_costly_is_refused_or_an_error(client: OpenAI) -> None:
+    deep: Any = "leaf"
+    for _ in range(60):
+        deep = {"c": deep}
+    of = made(client, EQUAL, item_schema=DOUBLING)
+    source: Any = rows(("a", "a"))
+    source["source"]["content"][0]["item"] = {"answer": "a", "c": {"c": "leaf"}}
+    assert ended(client, of.id, client.evals.runs.create(of.id, data_source=source).id).status == "completed"
+    source["source"]["content"][0]["item"] = deep
+    with pytest.raises(openai.BadRequestError, match=r"more than 2 s of processor time") as raised:
+        client.evals.runs.create(of.id, data_source=source)
+    assert (raised.value.param, raised.value.code) == ("data_source.source.content.0.item", "costly_schema")
+    row = json.dumps({"item": deep, "sample": "a"}).encode()
+    file = client.files.create(file=("rows.jsonl", row), purpose="evals")
+    from_file: Any = {"type": "jsonl", "source": {"type": "file_id", "id": file.id}}
+    run = ended(client, of.id, client.evals.runs.create(of.id, data_source=from_file).id)
+    assert (run.status, run.result_counts.errored) == ("completed", 1)
+    (item,) = client.evals.runs.output_items.list(run.id, eval_id=of.id)
+    result: Any = item.results[0].to_dict()
+    assert "line 1: item: it cannot be checked" in result["sample"]["failure"]["message"]
+
+
 def test_every_row_of_a_request_is_checked_before_the_first_is_graded(client: OpenAI) -> None:
     of = made(client, EQUAL)
     wrong: Any = rows(("a", "a"), ("b", "b"))
