@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
-from runtime.datasets import parse_rows
+from runtime.datasets import bounded_lines, parse_rows
 from runtime.json_schema import CheckFailed, JsonSchema, SchemaChecker, SchemaError
 from runtime.json_text import unreadable_parts
 from runtime.rows import (
@@ -354,7 +354,7 @@ def _kept_failure(row: Mapping[str, Any], place: str) -> GradingError | None:
 def _file_rows(files: Files, file_id: str) -> Iterator[Row]:
     try:
         with files.path(file_id).open("rb") as file:
-            for position, row in enumerate(parse_rows(file)):
+            for position, row in enumerate(parse_rows(bounded_lines(file))):
                 yield Row(position, f"line {row.line}", row.item, row.sample, row.failure)
     except FileNotFoundError as error:
         raise SourceError("source_gone", f"cannot read {file_id}: {error.strerror}") from None
