@@ -104,10 +104,10 @@ def read_rows(path: Path) -> Iterator[Row]:
         ConfigurationError: When the file cannot be read.
     """
     with opened(path) as file:
-        yield from parse_rows(_lines(file))
+        yield from parse_rows(bounded_lines(file))
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def bounded_lines(file: BinaryIO) -> Iterator[bytes]:
     """The lines of a file; of one that is too long, the beginning."""
     while line := file.readline(MAX_LINE + 1):
         rest = line

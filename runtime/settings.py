@@ -159,13 +159,13 @@ class Settings(BaseSettings):
     queue_judge: int = Field(default=20_000, ge=1)
     """The same of models that grade or embed, and of endpoints."""
     eval_runs: int = Field(default=4, ge=1, le=256)
-    """Runs of evals that one process of the service grades at once; further ones are queued."""
+    """Runs of evals that one process of the service grades at once; further ones are queued, and graded in turn by key."""
     eval_concurrency: int = Field(default=64, ge=1, le=4096)
     """Rows of one run that are graded at once; groups of rows where a criterion compares samples."""
     eval_lease_s: float = Field(default=15.0, ge=1, le=3600)
     """Seconds without a sign of life after which another process goes on with a run."""
     eval_runs_queued: int = Field(default=1_000, ge=1)
-    """Runs of all evals that may be queued or in progress; a further one is refused until one has ended."""
+    """Runs of one API key that may be queued or in progress; a further one is refused until one has ended."""
     evals_kept: int = Field(default=10_000, ge=1)
     """Evals that there may be; a further one is refused until one is deleted."""
     files_kept: int = Field(default=10_000, ge=1)

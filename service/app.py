@@ -119,7 +119,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
             summed.open()
             repeats.open()
             app.state.evals = Evals(store)
-            app.state.eval_engine = Engine(evaluator, app.state.evals, app.state.files, settings, counted)
+            app.state.eval_engine = Engine(evaluator, store, stored_files, settings, counted)
             app.state.eval_engine.open()
             # what was loaded lives as long as the process: looking through it for garbage stops everything for 0.1 s
             gc.collect()

@@ -1,5 +1,7 @@
 """Errors of the HTTP API, in the published shape `{"error": {"message", "type", "param", "code"}}`."""
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -13,6 +15,8 @@ _HEADERS = {
     401: {"www-authenticate": "Bearer"},
     408: {"connection": "close"},  # the rest of the body may still come
 }
+_NAMED = 3
+"""Runs that a message names; it says how many more there are."""
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -43,6 +47,20 @@ def invalid_grader(error: ConfigurationError) -> ApiError:
     """A 400 that names every wrong field as the client sees it: `grader.graders.a.operation: …`."""
     problems = [problem.under("grader") for problem in error.problems]
     return ApiError(400, "; ".join(map(str, problems)), param=problems[0].where, code="invalid_grader")
+
+
+def in_use(what: str, deleted: str, runs: Sequence[str]) -> ApiError:
+    """The 409 to a request that deletes what runs read.
+
+    Args:
+        what: `file` or `run`.
+        deleted: Its id.
+        runs: The ids of the runs that have not ended and read it, at least one.
+    """
+    named = ", ".join(runs[:_NAMED])
+    more = f" and {len(runs) - _NAMED:,} more" if len(runs) > _NAMED else ""
+    message = f"the {what} {deleted} is read by runs that have not ended: {named}{more}; wait until they have, or cancel them"
+    return ApiError(409, message, param="id", code=f"{what}_in_use")
 
 
 def told(error: Exception) -> JSONResponse:

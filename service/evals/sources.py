@@ -5,7 +5,7 @@ The sources of `service.evals.sampling` have rows as well, from the same places;
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
-from runtime.datasets import parse_rows
+from runtime.datasets import bounded_lines, parse_rows
 from runtime.json_schema import CheckFailed, JsonSchema, SchemaChecker, SchemaError
 from runtime.json_text import unreadable_parts
 from runtime.rows import (
@@ -29,16 +29,17 @@ from service.errors import ApiError
 from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, SamplingSource
 from service.evals.schemas import is_failure, not_checked, parsed
 from service.store import Files
-from service.store.evals import Evals, OutputItem
+from service.store.evals import REGRADE, Evals, OutputItem
+from service.store.files import is_file_id
 
 CHUNK = 256
 """Rows that are read and checked before the event loop gets its turn."""
-_TURN = 16
+TURN = 16
 """Rows that are checked before the event loop gets its turn."""
+_SAID = 500
+"""Characters of what a schema says of a row; it may quote the whole item."""
 _KEPT = "unreadable"
 """The field of a row that could not be stored as it was sent: it says why."""
-REGRADE = "stored_samples"
-"""The data source of a run over the samples of another one."""
 
 _SAMPLING: dict[str, type[CompletionsSource | ResponsesSource]] = {
     "completions": CompletionsSource,
@@ -47,28 +48,28 @@ _SAMPLING: dict[str, type[CompletionsSource | ResponsesSource]] = {
 
 
 class SourceError(Exception):
-    """The rows cannot be read, or one of them is wrong.
+    """The rows of a run cannot be read.
 
     Attributes:
         code: A word for programs.
-        path: From the row to the field, with dots.
     """
 
-    def __init__(self, code: str, message: str, path: str = "") -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.code, self.path = code, path
+        self.code = code
 
 
-class RowError(SourceError):
-    """One row is wrong.
+class RowError(Exception):
+    """One row is not what its eval says.
 
     Attributes:
-        position: Its, from 0.
+        path: From the row to the field, with dots.
+        code: A word for programs.
     """
 
-    def __init__(self, row: "Row", message: str, path: str, *, code: str = "invalid_row") -> None:
-        super().__init__(code, f"{row.place}: {path}: {message}", path)
-        self.position = row.position
+    def __init__(self, path: str, message: str, *, code: str = "invalid_row") -> None:
+        super().__init__(message if len(message) <= _SAID else f"{message[:_SAID]}…")
+        self.path, self.code = path, code
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,31 +112,40 @@ class Checker:
         self._schemas, self._items, self._client = schemas, items, client
         self._needs_sample = needs_sample
 
-    async def check(self, rows: Sequence[Row]) -> None:
-        """Look at those rows that can be read.
+    async def check(self, row: Row) -> None:
+        """Look at a row that can be read.
 
         Raises:
-            RowError: For the first that is not what the eval says.
+            RowError: When it is not what the eval says.
             CheckFailed: When the machine failed.
         """
-        for number, row in enumerate(rows):
-            if row.failure is not None:
-                continue
-            try:
-                mismatch = await self._schemas.check(self._items, row.item, client=self._client)
-            except CheckFailed as failed:
-                if not failed.by_schema:
-                    raise
-                message = f"it cannot be checked against item_schema: {failed}; simplify the schema"
-                raise RowError(row, message, "item", code="costly_schema") from None
-            if mismatch is not None:
-                path = ".".join(["item", *map(str, mismatch.path)])
-                raise RowError(row, mismatch.message, path)
-            if row.sample is None and self._needs_sample:
-                message = "this field is required, as the eval has include_sample_schema"
-                raise RowError(row, message, "sample")
-            if number % _TURN == _TURN - 1:
-                await asyncio.sleep(0)
+        try:
+            mismatch = await self._schemas.check(self._items, row.item, client=self._client)
+        except CheckFailed as failed:
+            if not failed.by_schema:
+                raise
+            message = f"it cannot be checked against item_schema: {failed}; simplify the schema"
+            raise RowError("item", message, code="costly_schema") from None
+        if mismatch is not None:
+            raise RowError(".".join(["item", *map(str, mismatch.path)]), mismatch.message)
+        if row.sample is None and self._needs_sample:
+            message = "this field is required, as the eval has include_sample_schema"
+            raise RowError("sample", message)
+
+    async def checked(self, row: Row) -> Row:
+        """A row; with a failure, where it is not what the eval says, or could not be checked."""
+        if row.failure is not None:
+            return row
+        try:
+            await self.check(row)
+        except RowError as error:
+            return replace(row, failure=unreadable(error.path, str(error), place=row.place))
+        except CheckFailed as failed:
+            details = {"type": "schema_not_checked", "row": row.place}
+            message = f"{row.place}: item: it could not be checked against item_schema: {failed}"
+            failure = GradingError(message, caused_by="infrastructure", details=details, retryable=True)
+            return replace(row, failure=failure)
+        return row
 
 
 async def checker_of(
@@ -165,9 +175,9 @@ async def checker_of(
 
 
 async def accept(
-    given: Mapping[str, Any], config: Mapping[str, Any], files: Files, schemas: SchemaChecker, client: str
+    given: Mapping[str, Any], config: Mapping[str, Any], schemas: SchemaChecker, client: str
 ) -> None:
-    """Look at the data source of a request, and at its rows if they are in it.
+    """Look at the data source of a request, and at its rows if they are in it; whether a file is there is not looked at.
 
     Raises:
         ApiError: 400, naming the field, when something is wrong; 503 when the machine could not check it.
@@ -184,26 +194,47 @@ async def accept(
         parsed(_Jsonl, given, "data_source")
     source = given["source"]
     if source["type"] == "file_id":
-        if await files.find(source["id"]) is None:
-            where = "data_source.source.id"
-            message = f"{where}: there is no file {encodable(source['id'])}"
-            raise ApiError(400, message, param=where, code="file_not_found")
+        if not is_file_id(source["id"]):
+            raise no_file(source["id"])
         return
     if not source["content"]:
         where = "data_source.source.content"
         raise ApiError(400, f"{where}: there is no row", param=where, code="invalid_body")
     try:
         checker = await checker_of(config, given, schemas, client)
-        rows = _content_rows(source["content"])
-        while chunk := await asyncio.to_thread(_some, rows):
-            await checker.check(chunk)
-    except RowError as error:
-        where = f"data_source.source.content.{error.position}.{error.path}"
-        raise ApiError(400, str(error), param=where, code=error.code) from None
+        await _check_content(checker, source["content"])
     except SourceError as error:
         raise ApiError(400, str(error), code=error.code) from None
     except CheckFailed as failed:
         raise not_checked("data_source.source.content", failed) from None
+
+
+async def _check_content(checker: Checker, content: Sequence[Any]) -> None:
+    """Look at the rows of a request that can be read; the others become output items which say why they cannot.
+
+    Raises:
+        ApiError: 400, naming the first that is not what the eval says.
+        CheckFailed: When the machine failed.
+    """
+    rows = _content_rows(content)
+    while chunk := await asyncio.to_thread(_some, rows):
+        for row in chunk:
+            try:
+                if row.failure is None:
+                    await checker.check(row)
+            except RowError as error:
+                where = f"data_source.source.content.{row.position}.{error.path}"
+                message = f"{row.place}: {error.path}: {error}"
+                raise ApiError(400, message, param=where, code=error.code) from None
+            if row.position % TURN == TURN - 1:
+                await asyncio.sleep(0)
+
+
+def no_file(file_id: str) -> ApiError:
+    """The answer to a run that would read a file which is not there."""
+    where = "data_source.source.id"
+    message = f"{where}: there is no file {encodable(file_id)}"
+    return ApiError(400, message, param=where, code="file_not_found")
 
 
 def sampling(source: Mapping[str, Any]) -> SamplingSource | None:
@@ -235,10 +266,7 @@ async def chunks(
     if source["source"]["type"] == "file_content":
         rows = _content_rows(source["source"]["content"])
     else:
-        file_id = source["source"]["id"]
-        if await files.find(file_id) is None:
-            raise SourceError("file_not_found", f"there is no file {file_id} any more")
-        rows = _file_rows(files, file_id)
+        rows = _file_rows(files, source["source"]["id"])
     while chunk := await asyncio.to_thread(_some, rows):
         yield chunk
 
@@ -326,9 +354,9 @@ def _kept_failure(row: Mapping[str, Any], place: str) -> GradingError | None:
 def _file_rows(files: Files, file_id: str) -> Iterator[Row]:
     try:
         with files.path(file_id).open("rb") as file:
-            for position, row in enumerate(parse_rows(file)):
+            for position, row in enumerate(parse_rows(bounded_lines(file))):
                 yield Row(position, f"line {row.line}", row.item, row.sample, row.failure)
     except FileNotFoundError as error:
-        raise SourceError("file_not_found", f"cannot read {file_id}: {error.strerror}") from None
+        raise SourceError("source_gone", f"cannot read {file_id}: {error.strerror}") from None
     except OSError as error:  # it says nothing of the rows
         raise files.failed(error) from error

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from graders.pattern import encodable
 from service.draining import Refusal
-from service.errors import ApiError
+from service.errors import ApiError, in_use
 from service.evals import criteria, sources
 from service.evals.engine import Engine
 from service.evals.schemas import (
@@ -33,8 +33,8 @@ from service.evals.schemas import (
     shown_run,
 )
 from service.idempotency import PARAMETER, repeatable
+from service.openapi import declared
 from service.results import written
-from service.routes.files import files_of
 from service.routes.graders import evaluator_of
 from service.routes.lists import (
     invalid_query,
@@ -45,7 +45,8 @@ from service.routes.lists import (
     shown_page,
 )
 from service.schemas import documented, json_with_rows, refuse_unreadable
-from service.store.evals import UNFINISHED, Eval, EvalRun, Evals, OutputItem
+from service.store.evals import REGRADE, UNFINISHED, Eval, EvalRun, Evals, InUse, Missing, OutputItem
+from service.store.files import is_file_id
 from service.store.paging import new_id
 from service.store.room import Full
 
@@ -149,6 +150,7 @@ async def delete(request: Request, eval_id: str) -> Response:
     """Delete an eval with its runs."""
     if not await evals_of(request).delete(eval_id):
         raise _unknown("eval", eval_id)
+    engine_of(request).stop_all_of(eval_id)
     return _answered({"object": "eval.deleted", "deleted": True, "eval_id": eval_id})
 
 
@@ -168,7 +170,7 @@ async def create_run(request: Request, eval_id: str) -> Response:
         await asyncio.to_thread(refuse_unreadable, data)
     body = parsed(CreateRun, data)
     schemas, client = evaluator_of(request).schemas, request.state.client
-    await sources.accept(body.data_source, of.data_source_config, files_of(request), schemas, client)
+    await sources.accept(body.data_source, of.data_source_config, schemas, client)
     return await _begun(request, of, body, body.data_source, of.criteria)
 
 
@@ -185,7 +187,7 @@ async def regrade(request: Request, eval_id: str, run_id: str) -> Response:
     if old.status in UNFINISHED:
         raise ApiError(400, f"{run_id} is not finished", param="run_id", code="run_not_finished")
     accepted = await criteria.accept(evaluator_of(request), body.testing_criteria)
-    source = {"type": sources.REGRADE, "run_id": run_id}
+    source = {"type": REGRADE, "run_id": run_id}
     return await _begun(request, of, body, source, accepted)
 
 
@@ -217,10 +219,18 @@ async def cancel(request: Request, eval_id: str, run_id: str) -> Response:
     return _shown(request, canceled)
 
 
-@router.delete("/{eval_id}/runs/{run_id}", response_model=RunDeleted)
+@router.delete(
+    "/{eval_id}/runs/{run_id}",
+    response_model=RunDeleted,
+    responses={409: declared("Runs that have not ended grade the samples of this one again.")},
+)
 async def delete_run(request: Request, eval_id: str, run_id: str) -> Response:
-    """Delete a run with its output items."""
-    if not await evals_of(request).delete_run(eval_id, run_id):
+    """Delete a run with its output items, unless a run that has not ended grades its samples again."""
+    try:
+        found = await evals_of(request).delete_run(eval_id, run_id)
+    except InUse as use:
+        raise in_use("run", run_id, use.runs) from None
+    if not found:
         raise _unknown("run", run_id)
     engine_of(request).stop(run_id)
     return _answered({"object": "eval.run.deleted", "deleted": True, "run_id": run_id})
@@ -274,10 +284,14 @@ async def _begun(
         leased_until=0.0,
     )
     try:
-        await evals_of(request).add(run, most=request.app.state.settings.eval_runs_queued)
+        await evals_of(request).add_run(run, most=request.app.state.settings.eval_runs_queued)
+    except Missing as missing:
+        if is_file_id(missing.id):
+            raise sources.no_file(missing.id) from None
+        raise _unknown("eval" if missing.id == of.id else "run", missing.id) from None
     except Full as full:
         message = (
-            f"{full.most:,} runs are queued or in progress, as many as may be (eval_runs_queued): "
+            f"{full.most:,} of your runs are queued or in progress, as many as may be (eval_runs_queued): "
             "wait until some have ended, or cancel some"
         )
         raise Refusal(429, message, code="too_many_runs", after_s=RUNS_AGAIN_S) from None

@@ -12,10 +12,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from runtime import Settings
-from service.errors import ApiError
+from service.errors import ApiError, in_use
 from service.openapi import declared
 from service.routes.lists import invalid_query, one_of, one_of_parameter, page_parameters, paging
 from service.store import PURPOSES, File, Files
+from service.store.evals import InUse
 from service.store.files import is_file_id
 from service.store.room import Full
 from service.store.upload import Form
@@ -194,10 +195,18 @@ async def content(request: Request, file_id: str) -> Response:
     )
 
 
-@router.delete("/{file_id}", response_model=FileDeleted)
+@router.delete(
+    "/{file_id}",
+    response_model=FileDeleted,
+    responses={409: declared("Runs of evals that have not ended read the file; the message names them.")},
+)
 async def delete(request: Request, file_id: str) -> Response:
-    """Delete a file."""
-    if not await files_of(request).delete(file_id):
+    """Delete a file, unless a run of an eval that has not ended reads it."""
+    try:
+        found = await files_of(request).delete(file_id)
+    except InUse as use:
+        raise in_use("file", file_id, use.runs) from None
+    if not found:
         raise _unknown(file_id)
     return _answer(FileDeleted(id=file_id))
 

@@ -1,12 +1,10 @@
 """Evals in the database: what is measured, the runs, and one output item for each row that is graded.
 
-A run belongs to the process that has claimed it, until its lease ends. Whatever that process writes is written only as long
-as the run is still its own: a row is therefore kept once, and its counts with it.
+A run that has not ended keeps what it reads its rows from, an uploaded file or another run: that is not deleted before.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -15,26 +13,26 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     ForeignKey,
+    Index,
+    Select,
     String,
     Text,
-    case,
     delete,
-    or_,
     select,
     tuple_,
     update,
 )
-from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from service.store.database import Store, clock_s
+from service.store.database import Store
 from service.store.paging import Order, page_of
-from service.store.room import make_room
-from service.store.tables import Base
+from service.store.room import lock_for_writing, make_room
+from service.store.tables import Base, File, alive
 
 UNFINISHED = ("queued", "in_progress")
-MAX_CLAIMS = 3
-"""Claims of a run after which no row more was finished: it stops each process that grades it."""
+REGRADE = "stored_samples"
+"""The data source of a run over the samples of another one."""
 
 
 class Eval(Base):
@@ -67,11 +65,13 @@ class EvalRun(Base):
     labels: Mapped[dict[str, str] | None] = mapped_column("metadata", JSON(none_as_null=True))
     data_source: Mapped[dict[str, Any]] = mapped_column(JSON)
     """Where the rows are, or the rows themselves."""
+    reads: Mapped[str | None] = mapped_column(String(32), index=True)
+    """The id of the file or run that has the rows; None where they are in `data_source`."""
     criteria: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     """Those of its eval, or others when the samples of another run are graded again."""
     client: Mapped[str] = mapped_column(String(64))
-    """Who pays for judges."""
-    status: Mapped[str] = mapped_column(String(16), index=True)
+    """A digest of the API key that began it, which pays for judges; empty where there are no keys."""
+    status: Mapped[str] = mapped_column(String(16))
     error: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     """Why it failed: `code` and `message`."""
     total: Mapped[int]
@@ -83,8 +83,13 @@ class EvalRun(Base):
     """The process that grades it."""
     leased_until: Mapped[float] = mapped_column(Double)
     """When another process may take it over."""
-    claims: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How often it was claimed since it last got on; a claim that is given back does not count."""
+    claims: Mapped[int] = mapped_column(default=0)
+    """How many processes have claimed it since a row was last written, and ended or hung without releasing it."""
+
+    # all that is looked at every second, so that it is read without the documents
+    __table_args__ = (
+        Index("ix_eval_runs_unfinished", "status", "client", "owner", "leased_until", "claims", "id"),
+    )
 
 
 class OutputItem(Base):
@@ -106,23 +111,57 @@ class OutputItem(Base):
     created_at: Mapped[int] = mapped_column(BigInteger)
 
 
-@dataclass(slots=True)
-class Tally:
-    """The counts of a run.
+class Missing(Exception):
+    """Something that a run needs is not there, or not any more: its eval, or what it reads its rows from.
 
     Attributes:
-        items: Output items by status.
-        criteria: `[passed, failed]` by the id of the criterion; what is ungraded is in neither.
-        usage: Judge tokens, and `invocation_count`, by model.
+        id: Its id.
     """
 
-    items: dict[str, int] = field(default_factory=dict)
-    criteria: dict[str, list[int]] = field(default_factory=dict)
-    usage: dict[str, dict[str, int]] = field(default_factory=dict)
+    def __init__(self, missing: str) -> None:
+        super().__init__(missing)
+        self.id = missing
 
-    def plain(self) -> dict[str, Any]:
-        """As it is stored."""
-        return {"items": self.items, "criteria": self.criteria, "usage": self.usage}
+
+class InUse(Exception):
+    """Runs that have not ended read their rows from what was to be deleted.
+
+    Attributes:
+        runs: Their ids, the oldest first.
+    """
+
+    def __init__(self, runs: Sequence[str]) -> None:
+        super().__init__(*runs)
+        self.runs = runs
+
+
+def is_read(source_id: InstrumentedAttribute[str] | str) -> ColumnElement[bool]:
+    """Whether runs that have not ended read their rows from the file or run with an id."""
+    reading = select(EvalRun.id).where(EvalRun.reads == source_id, EvalRun.status.in_(UNFINISHED))
+    return reading.exists()
+
+
+async def refuse_if_read(session: AsyncSession, source_id: str) -> None:
+    """See that a file or a run may be deleted.
+
+    The caller's transaction must have locked its row before: who begins a run locks it too, and then either finds it
+    gone or is seen here.
+
+    Raises:
+        InUse: When runs that have not ended read from it.
+    """
+    reading = select(EvalRun.id).where(EvalRun.reads == source_id, EvalRun.status.in_(UNFINISHED))
+    if found := (await session.scalars(reading.order_by(EvalRun.id))).all():
+        raise InUse(found)
+
+
+def _read_by(data_source: Mapping[str, Any]) -> str | None:
+    """The id of the file or run from which a data source takes its rows; None where it has them."""
+    if data_source.get("type") == REGRADE:
+        found: str = data_source["run_id"]
+        return found
+    source = data_source.get("source", {})
+    return source["id"] if source.get("type") == "file_id" else None
 
 
 class Evals:
@@ -131,21 +170,45 @@ class Evals:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def add(self, row: Eval | EvalRun, *, most: int | None = None) -> None:
-        """Keep a new eval or run.
+    async def add(self, row: Eval, *, most: int | None = None) -> None:
+        """Keep a new eval.
 
         Args:
             row: It.
-            most: Evals that there may be, or runs that have not ended, with the new one; None: any number.
+            most: Evals that there may be, with the new one; None: any number.
 
         Raises:
             Full: When there are so many already.
         """
         async with self._store.write() as session:
             if most is not None:
-                counted = [EvalRun.status.in_(UNFINISHED)] if isinstance(row, EvalRun) else []
-                await make_room(session, type(row), *counted, most=most)
+                await make_room(session, Eval, most=most)
             session.add(row)
+
+    async def add_run(self, row: EvalRun, *, most: int | None = None) -> None:
+        """Keep a new run; what it reads is not deleted from then on until it has ended.
+
+        Args:
+            row: It; `reads` is set here.
+            most: Runs of its client that may not have ended, with the new one; None: any number.
+
+        Raises:
+            Full: When there are so many already.
+            Missing: When its eval, or the file or run that it reads, is not there.
+        """
+        row.reads = _read_by(row.data_source)
+        async with self._store.write() as session:
+            if most is not None:
+                counted = (EvalRun.status.in_(UNFINISHED), EvalRun.client == row.client)
+                await make_room(session, EvalRun, *counted, most=most)
+            eval_there = select(Eval.id).where(Eval.id == row.eval_id)
+            if await session.scalar(eval_there.with_for_update(read=True, key_share=True)) is None:
+                raise Missing(row.eval_id)
+            # before what it reads is locked: whoever prunes keeps out new runs first, and then removes files
+            session.add(row)
+            await session.flush()
+            if row.reads is not None and await session.scalar(_locked_source(row)) is None:
+                raise Missing(row.reads)
 
     async def find(self, eval_id: str) -> Eval | None:
         """The eval with an id; None where there is none."""
@@ -225,8 +288,15 @@ class Evals:
             return found
 
     async def delete_run(self, eval_id: str, run_id: str) -> bool:
-        """Delete a run and its output items; False where there is none."""
+        """Delete a run and its output items; False where there is none.
+
+        Raises:
+            InUse: When runs that have not ended grade its samples again.
+        """
         async with self._store.write() as session:
+            await lock_for_writing(session, EvalRun)
+            await session.execute(select(EvalRun.id).where(*_is(eval_id, run_id)).with_for_update())
+            await refuse_if_read(session, _text(run_id))
             gone = await session.scalars(delete(EvalRun).where(*_is(eval_id, run_id)).returning(EvalRun.id))
             return bool(gone.all())
 
@@ -248,109 +318,17 @@ class Evals:
             found: OutputItem | None = await session.scalar(chosen)
             return found
 
-    async def claim(self, owner: str, lease_s: float) -> EvalRun | None:
-        """Take the oldest run that nobody grades; None where there is none.
-
-        A run that was claimed three times without a row more being finished has stopped each process that graded it. It fails
-        instead of being claimed again.
-        """
-        free = (
-            select(EvalRun.id)
-            .where(EvalRun.status.in_(UNFINISHED))
-            .where(or_(EvalRun.owner.is_(None), EvalRun.leased_until < clock_s()))
-            .order_by(EvalRun.id)
-            .limit(1)
-        )
-        async with self._store.read() as session:
-            if await session.scalar(free) is None:
-                return None  # without keeping those waiting who write
-        async with self._store.write() as session:
-            while (run_id := await session.scalar(free.with_for_update(skip_locked=True))) is not None:
-                this = update(EvalRun).where(EvalRun.id == run_id)
-                given_up = this.where(EvalRun.claims >= MAX_CLAIMS).values(
-                    status="failed", error=_STUCK, owner=None
-                )
-                if await session.scalar(given_up.returning(EvalRun.id)) is not None:
-                    continue
-                claimed = this.values(
-                    owner=owner,
-                    leased_until=clock_s() + lease_s,
-                    status="in_progress",
-                    claims=EvalRun.claims + 1,
-                )
-                found: EvalRun | None = await session.scalar(claimed.returning(EvalRun))
-                return found
-            return None
-
-    async def renew(self, run_id: str, owner: str, lease_s: float) -> bool:
-        """Keep a run for longer; False when it is not this owner's any more."""
-        return await self._own(run_id, owner, leased_until=clock_s() + lease_s)
-
-    async def release(self, run_id: str, owner: str) -> None:
-        """Let others have a run at once."""
-        await self._own(run_id, owner, owner=None, claims=_GIVEN_BACK)
-
-    async def release_all(self, owner: str) -> None:
-        """Let others have all runs of an owner that stops."""
-        left = update(EvalRun).where(EvalRun.owner == owner).values(owner=None, claims=_GIVEN_BACK)
-        async with self._store.write() as session:
-            await session.execute(left)
-
-    async def begin(self, run_id: str, owner: str, total: int) -> bool:
-        """Say how many rows there are; False when it is not this owner's any more."""
-        is_first = EvalRun.total == 0
-        return await self._own(run_id, owner, total=total, claims=case((is_first, 1), else_=EvalRun.claims))
-
-    async def finish(self, run_id: str, owner: str, error: dict[str, str] | None) -> bool:
-        """End a run, as failed where there is an error; False when it is not this owner's any more."""
-        status = "completed" if error is None else "failed"
-        return await self._own(run_id, owner, status=status, error=error, owner=None)
-
-    async def record(self, run_id: str, owner: str, items: Sequence[OutputItem], tally: Tally) -> bool:
-        """Write finished rows and the counts with them; False, and nothing is written, when it is not its any more."""
-        async with self._store.write() as session:
-            before = await session.scalar(select(EvalRun.tally).where(*_mine(run_id, owner)))
-            if before is None:
-                return False
-            if items and before == tally.plain():
-                return True  # an attempt that seemed to fail has written them
-            if await session.scalar(_owned(run_id, owner, tally=tally.plain(), claims=1)) is None:
-                return False
-            session.add_all(items)
-            return True
-
-    async def finished(self, run_id: str) -> set[int]:
-        """The positions of the rows that are written."""
-        async with self._store.read() as session:
-            found = await session.scalars(select(OutputItem.position).where(OutputItem.run_id == run_id))
-            return set(found.all())
-
-    async def _own(self, run_id: str, mine: str, **values: Any) -> bool:
-        async with self._store.write() as session:
-            return await session.scalar(_owned(run_id, mine, **values)) is not None
-
-
-_GIVEN_BACK = case((EvalRun.claims > 0, EvalRun.claims - 1), else_=0)
-"""The claims of a run that its owner lets go in good order."""
-_STUCK = {
-    "code": "no_progress",
-    "message": f"the run was begun {MAX_CLAIMS} times, and each time the process that graded it stopped before it had finished "
-    "another row; the log of the service may say why",
-}
-"""Why a run fails that no process gets on with."""
-
 
 def item_id(run_id: str, position: int) -> str:
     """The id of a row's output item."""
     return f"outputitem_{run_id.removeprefix('evalrun_')}{position:08x}"
 
 
-def _owned(run_id: str, mine: str, **values: Any) -> ReturningUpdate[tuple[str]]:
-    return update(EvalRun).where(*_mine(run_id, mine)).values(**values).returning(EvalRun.id)
-
-
-def _mine(run_id: str, mine: str) -> tuple[ColumnElement[bool], ...]:
-    return EvalRun.id == run_id, EvalRun.owner == mine, EvalRun.status == "in_progress"
+def _locked_source(run: EvalRun) -> Select[str]:
+    """Find what a run reads, and keep it from being deleted until the transaction ends."""
+    if run.data_source.get("type") == REGRADE:
+        return select(EvalRun.id).where(EvalRun.id == run.reads).with_for_update(read=True)
+    return select(File.id).where(File.id == run.reads, alive()).with_for_update(read=True)
 
 
 def _is(eval_id: str, run_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

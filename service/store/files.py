@@ -11,16 +11,17 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graders import ConfigurationError
 from service.store.database import Store
+from service.store.evals import is_read, refuse_if_read
 from service.store.failures import StorageFailed, files_failure, why_not_written
 from service.store.health import StorageHealth
 from service.store.paging import new_id, page_of
-from service.store.room import make_room
-from service.store.tables import File
+from service.store.room import lock_for_writing, make_room
+from service.store.tables import File, alive
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 """What a file may be for, after the official client's `FilePurpose`."""
@@ -186,7 +187,7 @@ class Files:
         await self.attempt(lambda: part.path.replace(path))
         try:
             async with self._store.write() as session:
-                expired = await self._forget(session, File.expires_at <= int(now))
+                expired = await forget_expired(session, now)
                 if most is not None:
                     await make_room(session, File, most=most)
                 session.add(file)
@@ -201,7 +202,7 @@ class Files:
         if not _ID.fullmatch(file_id):
             return None
         async with self._store.read() as session:
-            found: File | None = await session.scalar(select(File).where(File.id == file_id, _alive()))
+            found: File | None = await session.scalar(select(File).where(File.id == file_id, alive()))
             return found
 
     async def page(
@@ -215,18 +216,25 @@ class Files:
             order: `desc`: newest first.
             purpose: Only those for this.
         """
-        query = select(File).where(_alive())
+        query = select(File).where(alive())
         if purpose is not None:
             query = query.where(File.purpose == purpose)
         async with self._store.read() as session:
             return await page_of(session, query, File.id, after=after, limit=limit, order=order)
 
     async def delete(self, file_id: str) -> bool:
-        """Delete a file; False where there is none."""
+        """Delete a file; False where there is none.
+
+        Raises:
+            InUse: When runs of evals that have not ended read it.
+        """
         if not _ID.fullmatch(file_id):
             return False
         async with self._store.write() as session:
-            gone = await self._forget(session, File.id == file_id)
+            await lock_for_writing(session, File)
+            await session.execute(select(File.id).where(File.id == file_id).with_for_update())
+            await refuse_if_read(session, file_id)
+            gone = (await session.scalars(delete(File).where(File.id == file_id).returning(File.id))).all()
         await self._remove(gone)
         return bool(gone)
 
@@ -270,9 +278,6 @@ class Files:
         for name in names:
             await asyncio.to_thread(self._unlink, self._directory / name)
 
-    async def _forget(self, session: AsyncSession, which: ColumnElement[bool]) -> Sequence[str]:
-        return (await session.scalars(delete(File).where(which).returning(File.id))).all()
-
     async def _remove(self, file_ids: Sequence[str]) -> None:
         for file_id in file_ids:
             await asyncio.to_thread(self._unlink, self.path(file_id))
@@ -299,5 +304,16 @@ def is_file_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def _alive() -> ColumnElement[bool]:
-    return or_(File.expires_at.is_(None), File.expires_at > int(time.time()))
+async def forget_expired(session: AsyncSession, now: float) -> Sequence[str]:
+    """Delete the rows of files that have expired, but for those that runs of evals still read; gives their ids.
+
+    Args:
+        session: Writes.
+        now: Seconds since 1970.
+    """
+    await lock_for_writing(session, File)
+    expired = select(File.id).where(File.expires_at <= int(now))
+    # locked before readers are looked for, as a run that is being added locks what it reads
+    found = (await session.scalars(expired.with_for_update(skip_locked=True))).all()
+    unread = delete(File).where(File.id.in_(found), ~is_read(File.id))
+    return (await session.scalars(unread.returning(File.id))).all()

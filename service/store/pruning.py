@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.store.answers import KEPT_S, KeptAnswer
 from service.store.database import Store
-from service.store.evals import UNFINISHED, Eval, EvalRun, OutputItem
+from service.store.evals import UNFINISHED, Eval, EvalRun, OutputItem, is_read
 from service.store.files import Files
 from service.store.graders import GraderVersion
 from service.store.tables import File
 
-_IDS = re.compile(r"\b(?:file-|evalrun_)[0-9a-f]{24}\b", re.ASCII)
+_IDS = re.compile(r"\bfile-[0-9a-f]{24}\b", re.ASCII)
 _VACUUMED_PAGES = 2_000
 """Pages that are given back to the disk at once, while others wait."""
 
@@ -103,8 +103,7 @@ async def _remove_run(store: Store, run_id: str, gone: set[str], *, dry_run: boo
     """Remove a run, unless one that has not ended reads from it; gives how many output items it had."""
     async with store.read() if dry_run else store.write() as session:
         await _keep_others_out(session, dry_run=dry_run)
-        reading = await session.scalars(select(EvalRun.data_source).where(EvalRun.status.in_(UNFINISHED)))
-        if run_id in _mentioned(reading.all()):
+        if await session.scalar(select(is_read(run_id))):
             return None
         items = await session.scalar(
             select(func.count()).select_from(OutputItem).where(OutputItem.run_id == run_id)
@@ -121,7 +120,8 @@ async def _remove_files(store: Store, files: Files, before: int, done: Pruned, *
         await _keep_others_out(session, dry_run=dry_run)
         mentioned = await _mentioned_in_all(session, set(done.runs))
         expired: ColumnElement[bool] = File.expires_at <= int(time.time())
-        found = (await session.scalars(select(File).where(or_(File.created_at < before, expired)))).all()
+        removable = or_(File.created_at < before, expired), ~is_read(File.id)
+        found = (await session.scalars(select(File).where(*removable))).all()
         old = [file for file in found if _has_expired(file) or file.id not in mentioned]
         done.files = [file.id for file in old]
         done.file_bytes = sum(file.bytes for file in old)
@@ -187,5 +187,5 @@ async def _give_back(store: Store) -> int:
 
 
 def _mentioned(documents: Iterable[Any]) -> set[str]:
-    """The ids that stand anywhere in some JSON."""
+    """The ids of files that stand anywhere in some JSON."""
     return {found for document in documents for found in _IDS.findall(json.dumps(document))}

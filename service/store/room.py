@@ -33,10 +33,21 @@ async def make_room(session: AsyncSession, kind: type[Base], *which: ColumnEleme
     Raises:
         Full: When there are so many already.
     """
-    # SQLite has only one writer by itself; elsewhere two that count at the same time would both find room
-    if session.get_bind().dialect.name == "postgresql":
-        lock = text("SELECT pg_advisory_xact_lock(:locks, hashtext(:name))")
-        await session.execute(lock, {"locks": _LOCKS, "name": kind.__tablename__})
+    # otherwise two that count at the same time would both find room
+    await one_at_a_time(session, kind)
     count = await session.scalar(select(func.count()).select_from(kind).where(*which))
     if count is not None and count >= most:
         raise Full(most)
+
+
+async def one_at_a_time(session: AsyncSession, kind: type[Base]) -> None:
+    """Wait for other transactions that have called this for the same table; SQLite has only one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(:locks, hashtext(:name))")
+        await session.execute(lock, {"locks": _LOCKS, "name": kind.__tablename__})
+
+
+async def lock_for_writing(session: AsyncSession, kind: type[Base]) -> None:
+    """Wait until nobody locks a whole table; to be called before rows of it are locked, so that none waits for the other."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text(f"LOCK TABLE {kind.__tablename__} IN ROW EXCLUSIVE MODE"))

@@ -1,6 +1,8 @@
 """The tables. A change here needs a step in `migrations/versions`; a test compares the two."""
 
-from sqlalchemy import BigInteger, Integer, String, Text
+import time
+
+from sqlalchemy import BigInteger, ColumnElement, Integer, String, Text, or_
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -26,6 +28,11 @@ class File(Base):
     status: Mapped[str] = mapped_column(String(16))
     """`processed`: nothing is left to do once it is stored."""
     sha256: Mapped[str] = mapped_column(String(64))
+
+
+def alive() -> ColumnElement[bool]:
+    """Whether a file has not expired."""
+    return or_(File.expires_at.is_(None), File.expires_at > int(time.time()))
 
 
 class ApiKey(Base):

@@ -69,7 +69,7 @@ async def a_run(evals: Evals, *, status: str, age_s: float, source: dict[str, ob
         owner=None,
         leased_until=0.0,
     )
-    await evals.add(run)
+    await evals.add_run(run)
     async with evals._store.write() as session:
         session.add_all(
             OutputItem(
@@ -112,7 +112,7 @@ async def test_what_is_old_goes_and_what_is_needed_stays(
         regraded = await a_run(evals, status="completed", age_s=40 * DAY, source=of_file(read))
         young = await a_run(evals, status="completed", age_s=DAY, source=of_file(used))
         going = await a_run(
-            evals, status="in_progress", age_s=40 * DAY, source={"type": "regrade", "run_id": regraded}
+            evals, status="in_progress", age_s=40 * DAY, source={"type": "stored_samples", "run_id": regraded}
         )
         lost = tmp_path / "files" / new_id("file-")
         lost.write_text("x")

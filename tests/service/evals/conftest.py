@@ -1,7 +1,7 @@
 """A service whose evals are its own, and the official client for it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from openai import OpenAI
 from openai.types.evals import RunRetrieveResponse
 
 from runtime import Settings
+from service.store import Claims, Evals, Store
 
 PATIENCE_S = 60.0
 ITEMS = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
@@ -61,3 +62,37 @@ def client(url: str) -> Iterator[OpenAI]:
     """The unmodified official client."""
     with OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as official:
         yield official
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "service.sqlite")
+    url: str = request.getfixturevalue("postgresql")
+    return url
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    """It, open."""
+    async with Store(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def evals(store: Store) -> Evals:
+    """Its evals."""
+    return Evals(store)
+
+
+@pytest.fixture
+def me(store: Store) -> Claims:
+    """What one process has claimed of them."""
+    return Claims(store, "me", 60)
+
+
+@pytest.fixture
+def other(store: Store) -> Claims:
+    """What another has."""
+    return Claims(store, "other", 60)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,13 +17,15 @@ class Tally:
 
     Args:
         holds_after: Questions that are answered at once; the others wait for `go`.
+        takes_s: Seconds after which each of those is answered.
     """
 
-    def __init__(self, holds_after: int) -> None:
+    def __init__(self, holds_after: int, takes_s: float = 0.0) -> None:
         self.asked: Counter[int] = Counter()
         self.go = threading.Event()
         self.held = threading.Event()
-        self._holds_after, self._lock = holds_after, threading.Lock()
+        self._holds_after, self._takes_s = holds_after, takes_s
+        self._lock = threading.Lock()
         self.address = ""
 
     @property
@@ -36,20 +39,27 @@ class Tally:
             "pass_threshold": 1,
         }
 
+    def hold_again(self) -> None:
+        """Let the questions from now on wait for `go`, all of them."""
+        self.go.clear()
+        self.held.clear()
+        self._holds_after = 0
+
     def ask(self, number: int) -> None:
         """Count a question about a row; returns when it is to be answered."""
         with self._lock:
             self.asked[number] += 1
             holds = self.asked.total() > self._holds_after
+        time.sleep(self._takes_s)
         if holds:
             self.held.set()
             self.go.wait(HOLDS_S)
 
 
 @contextmanager
-def tallying(holds_after: int) -> Iterator[Tally]:
+def tallying(holds_after: int, takes_s: float = 0.0) -> Iterator[Tally]:
     """Serve on a free port."""
-    tally = Tally(holds_after)
+    tally = Tally(holds_after, takes_s)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

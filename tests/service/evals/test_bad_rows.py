@@ -1,14 +1,22 @@
 """A row that cannot be read is an error of that row: the run completes, and the other rows are graded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx2
 import pytest
 from openai import OpenAI
 
+from runtime import Settings
+from runtime.judge.configuration import JudgeModel
+from tests.judge_server import JudgeServer, Reply, Request, chat
 from tests.service.evals.conftest import CUSTOM, EQUAL, ended
+
+Serve = Callable[[Settings], AbstractContextManager[str]]
+
+LONGEST: dict[str, Any] = {"type": "longest", "name": "longest"}
 
 
 def made(client: OpenAI) -> Any:
@@ -70,3 +78,68 @@ def test_half_a_surrogate_pair_is_graded_and_stored(client: OpenAI) -> None:
         assert (done.result_counts.passed, done.result_counts.failed) == (1, 1)
         items = list(client.evals.runs.output_items.list(done.id, eval_id=of.id))
         assert items[0].datasource_item["answer"] == "\ufffd"
+
+
+NOT_WHAT_THE_EVAL_SAYS: Sequence[tuple[str, str]] = (
+    ('{"item": {"answer": 4}, "sample": "a"}', "item.answer: 4 is not of type"),
+    ('{"item": {}, "sample": "a"}', 'item: "answer" is a required property'),
+    ('{"item": {"answer": ["%s"]}, "sample": "a"}' % ("x" * 5000), "x…"),
+    ('{"item": {"answer": "a"}}', "sample: this field is required"),
+    ('{"item": {"answer": "a"}, "sample": null}', "sample: this field is required"),
+)
+
+
+@pytest.mark.parametrize("criteria", [(EQUAL,), (EQUAL, LONGEST)], ids=["alone", "compared"])
+def test_a_row_of_a_file_that_is_not_what_the_eval_says_is_an_error_and_the_others_are_graded(
+    client: OpenAI, criteria: Sequence[Any]
+) -> None:
+    of = client.evals.create(data_source_config=CUSTOM, testing_criteria=criteria)  # type: ignore[arg-type]
+    good = '{"item": {"answer": "bb"}, "sample": "bb"}', '{"item": {"answer": "c"}, "sample": "b"}'
+    lines = [good[0], *(row for row, _ in NOT_WHAT_THE_EVAL_SAYS), good[1]]
+    file = client.files.create(file=("r.jsonl", "\n".join(lines).encode()), purpose="evals")
+    in_file: Any = {"type": "jsonl", "source": {"type": "file_id", "id": file.id}}
+    done = ended(client, of.id, client.evals.runs.create(of.id, data_source=in_file).id)
+    assert done.status == "completed"
+    assert done.result_counts.to_dict() == {"total": 7, "passed": 1, "failed": 1, "errored": 5}
+    first, *wrong, last = client.evals.runs.output_items.list(done.id, eval_id=of.id)
+    assert (first.status, last.status) == ("pass", "fail")
+    for place, (item, (_, message)) in enumerate(zip(wrong, NOT_WHAT_THE_EVAL_SAYS, strict=True), 2):
+        results: Any = item.to_dict()["results"]
+        assert len(results) == len(criteria)
+        for result in results:
+            failure = result["sample"]["failure"]
+            assert (result["score"], result["passed"]) == (None, None)
+            assert failure["caused_by"] == "infrastructure"
+            assert failure["message"].startswith(f"line {place}: ")
+            assert message in failure["message"]
+            assert len(failure["message"]) < 600
+    # what could not be graded cannot be graded again
+    path = f"/evals/{of.id}/runs/{done.id}/regrade"
+    again: Any = client.post(path, body={"testing_criteria": [EQUAL]}, cast_to=object)
+    assert ended(client, of.id, again["id"]).result_counts.errored == 5
+
+
+def test_a_row_without_what_the_eval_wants_asks_no_model(own: Settings, serve: Serve) -> None:
+    prompts: list[Any] = []
+
+    def say(request: Request, _: int) -> Reply:
+        prompts.append(request.body["messages"][0]["content"])
+        return chat("a")
+
+    with JudgeServer(say) as server:
+        settings = own.model_copy(update={"judges": {"*": JudgeModel(base_url=server.url)}})
+        with serve(settings) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
+            of = made(client)
+            lines = b'{"item": {"answer": "a"}}\n{"item": {"answer": 4}}\n{"item": {"answer": "b"}}'
+            file = client.files.create(file=("r.jsonl", lines), purpose="evals")
+            template = [{"role": "user", "content": "{{item.answer}}"}]
+            source: Any = {
+                "type": "completions",
+                "model": "m",
+                "source": {"type": "file_id", "id": file.id},
+                "input_messages": {"type": "template", "template": template},
+            }
+            run = client.evals.runs.create(of.id, data_source=source)
+            counts = ended(client, of.id, run.id).result_counts.to_dict()
+            assert counts == {"total": 3, "passed": 1, "failed": 1, "errored": 1}
+    assert sorted(prompts) == ["a", "b"]

@@ -14,9 +14,11 @@ from typing import Any, Literal, get_args
 import openai
 import pytest
 from openai import OpenAI
+from sqlalchemy import update
 
 from runtime import Settings
-from service.store import Evals, Store
+from service.store import Claims, Evals, Store
+from service.store.evals import EvalRun
 from tests.processes import descendants
 from tests.service.evals.conftest import PATIENCE_S, ended
 from tests.service.evals.tallying import Tally, tallying
@@ -45,7 +47,7 @@ def begun(client: OpenAI, tally: Tally, count: int) -> tuple[str, str]:
 def written(database: str, run: str) -> set[int]:
     async def read() -> set[int]:
         async with Store(database) as store:
-            return await Evals(store).finished(run)
+            return await Claims(store, "reader", 1).finished(run)
 
     return asyncio.run(read())
 
@@ -123,7 +125,7 @@ def test_what_an_interrupted_service_has_begun_is_finished(
         tally.go.set()
         client = stack.enter_context(OpenAI(base_url=f"{served.url}/v1", api_key="any"))
         done = ended(client, eval_id, run, MANY_S)
-        assert done.status == "completed"
+        assert done.status == "completed", done.error
         assert done.result_counts.to_dict() == {"total": rows, "errored": 0, "failed": 0, "passed": rows}
         assert done.per_testing_criteria_results[0].passed == rows
         items = client.evals.runs.output_items.list(run, eval_id=eval_id, limit=400)
@@ -192,3 +194,54 @@ def test_a_service_that_stops_leaves_its_runs_to_the_next(own: Settings, serve: 
         tally.go.set()
         with serve(settings) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
             assert ended(client, eval_id, run).result_counts.passed == 100
+
+
+def test_a_run_that_ends_its_process_each_time_is_failed_and_no_other_is(tmp_path: Path) -> None:
+    """The process is killed whenever the run has begun, as by code that takes all memory; another run of it completes."""
+    with tallying(0) as tally:
+        settings = {
+            "GRADERS_DATABASE": str(tmp_path / "service.sqlite"),
+            "GRADERS_FILES_DIR": str(tmp_path / "files"),
+            "GRADERS_ENDPOINT_HOSTS": json.dumps([tally.address]),
+            "GRADERS_EVAL_LEASE_S": "1",
+        }
+        runs: list[tuple[str, str]] = []
+        for _ in range(3):
+            tally.hold_again()
+            with serving(settings) as served:
+                if not runs:
+                    with OpenAI(base_url=f"{served.url}/v1", api_key="any") as client:
+                        runs = [begun(client, tally, 3)]
+                assert tally.held.wait(PATIENCE_S)
+                served.process.kill()
+        with serving(settings) as served, OpenAI(base_url=f"{served.url}/v1", api_key="any") as client:
+            tally.go.set()
+            runs.append(begun(client, tally, 3))
+            failed, done = (ended(client, *run) for run in runs)
+    assert (failed.status, failed.error.code) == ("failed", "no_progress")
+    assert (failed.result_counts.total, failed.result_counts.passed) == (3, 0)
+    assert (done.status, done.result_counts.passed) == ("completed", 3)
+
+
+async def end_leases(database: str) -> None:
+    """Do what happens when no process has had the time to renew its leases."""
+    async with Store(database) as store, store.write() as session:
+        await session.execute(update(EvalRun).values(leased_until=0.0))
+
+
+def test_a_process_that_is_late_does_not_claim_what_it_still_grades(own: Settings, serve: Serve) -> None:
+    with tallying(0) as tally:
+        settings = own.model_copy(update={"endpoint_hosts": (tally.address,), "eval_lease_s": 3600.0})
+        with serve(settings) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
+            eval_id, run = begun(client, tally, 20)
+            assert tally.held.wait(PATIENCE_S)
+            asyncio.run(end_leases(own.database))
+            # it looks for runs when there is another, which shows that it has looked
+            after, other = begun(client, tally, 1)
+            while client.evals.runs.retrieve(other, eval_id=after).status == "queued":
+                time.sleep(0.02)
+            tally.go.set()
+            done = ended(client, eval_id, run)
+            assert (done.status, done.result_counts.passed) == ("completed", 20)
+            assert ended(client, after, other).status == "completed"
+    assert tally.asked == {0: 2, **dict.fromkeys(range(1, 20), 1)}

@@ -1,213 +1,101 @@
 """What the store keeps of evals, in SQLite and in PostgreSQL: a run has one owner, and a row is written once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from service.store import Evals, Store
-from service.store.evals import Eval, EvalRun, OutputItem, Tally, item_id
-from service.store.paging import new_id
+from service.store import Claims, Evals, Store
+from service.store.claims import Tally
+from service.store.evals import Eval
 from service.store.room import Full
+from tests.service.evals.stored import a_run, an_eval, item
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def evals(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Evals]:
-    """Those of an empty database of each kind."""
-    database = (
-        str(tmp_path / "service.sqlite")
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgresql")
-    )
-    async with Store(database) as store:
-        yield Evals(store)
-
-
-async def an_eval(evals: Evals, **values: Any) -> Eval:
-    row = Eval(
-        **{
-            "id": new_id("eval_"),
-            "name": "e",
-            "labels": None,
-            "data_source_config": {},
-            "criteria": [],
-            "created_at": 1,
-            "updated_at": 1,
-            **values,
-        }
-    )
-    await evals.add(row)
-    return row
-
-
-async def a_run(evals: Evals, of: Eval, most: int | None = None) -> str:
-    row = EvalRun(
-        id=new_id("evalrun_"),
-        eval_id=of.id,
-        name="r",
-        labels=None,
-        data_source={"text": "\0 \N{SNOWMAN}"},
-        criteria=[],
-        client="",
-        status="queued",
-        error=None,
-        total=0,
-        tally={},
-        created_at=1,
-        owner=None,
-        leased_until=0.0,
-    )
-    await evals.add(row, most=most)
-    return row.id
-
-
-def item(run: str, position: int, status: str = "pass") -> OutputItem:
-    return OutputItem(
-        id=item_id(run, position),
-        run_id=run,
-        position=position,
-        status=status,
-        item={},
-        sample=None,
-        results=[],
-        created_at=1,
-    )
-
-
-async def test_a_run_has_one_owner_until_its_lease_ends(evals: Evals) -> None:
+async def test_a_run_has_one_owner_until_its_lease_ends(store: Store, evals: Evals) -> None:
     run = await a_run(evals, await an_eval(evals))
-    claims = await asyncio.gather(*(evals.claim(f"owner {number}", 60) for number in range(8)))
+    everyone = [Claims(store, f"owner {number}", 60) for number in range(8)]
+    claims = await asyncio.gather(*(each.claim() for each in everyone))
     owners = [found.owner for found in claims if found is not None]
     assert len(owners) == 1
     first = owners[0]
     assert first is not None
-    assert await evals.renew(run, first, -1.0)
-    taken = await evals.claim("second", 60)
+    assert await Claims(store, first, -1.0).renew(run)
+    taken = await Claims(store, "second", 60).claim()
     assert taken is not None
     assert (taken.id, taken.owner, taken.status) == (run, "second", "in_progress")
     assert taken.data_source == {"text": "\0 \N{SNOWMAN}"}
-    assert not await evals.renew(run, first, 60)
-    assert not await evals.record(run, first, [item(run, 0)], Tally({"pass": 1}))
-    assert not await evals.finish(run, first, None)
-    assert await evals.finished(run) == set()
+    late = Claims(store, first, 60)
+    assert not await late.renew(run)
+    assert not await late.record(run, [item(run, 0)], Tally({"pass": 1}))
+    assert not await late.finish(run, None)
+    assert await late.finished(run) == set()
 
 
-async def test_a_run_that_was_begun_three_times_without_getting_on_fails(evals: Evals) -> None:
-    of = await an_eval(evals)
-    stuck, next_one = await a_run(evals, of), await a_run(evals, of)
-    for number in range(3):
-        found = await evals.claim(f"owner {number}", -1.0)  # each process dies, and its lease has ended
-        assert found is not None
-        assert found.id == stuck
-    found = await evals.claim("another", 60)
-    assert found is not None
-    assert found.id == next_one
-    failed = await evals.find_run(of.id, stuck)
-    assert failed is not None
-    assert (failed.status, failed.owner) == ("failed", None)
-    assert failed.error is not None
-    assert failed.error["code"] == "no_progress"
-    assert "begun 3 times" in failed.error["message"]
-
-
-async def test_a_run_that_gets_on_is_claimed_again_however_often(evals: Evals) -> None:
+async def test_rows_are_written_with_their_counts_or_not_at_all(evals: Evals, me: Claims) -> None:
     of = await an_eval(evals)
     run = await a_run(evals, of)
-    for number in range(8):
-        owner = f"owner {number}"
-        assert await evals.claim(owner, 60) is not None
-        assert await evals.begin(run, owner, 9)
-        assert await evals.record(run, owner, [item(run, number)], Tally({"pass": number + 1}))
-        assert await evals.renew(run, owner, -1.0)
-
-
-async def test_a_claim_that_is_given_back_does_not_count(evals: Evals) -> None:
-    run = await a_run(evals, await an_eval(evals))
-    for number in range(8):
-        owner = f"owner {number}"
-        assert await evals.claim(owner, 60) is not None
-        await (evals.release_all(owner) if number % 2 else evals.release(run, owner))
-
-
-async def test_counting_the_rows_is_progress_once(evals: Evals) -> None:
-    run = await a_run(evals, await an_eval(evals))
-    for number in range(4):
-        owner = f"owner {number}"
-        assert await evals.claim(owner, 60) is not None
-        assert number < 2 or await evals.begin(run, owner, 9)
-        assert await evals.renew(run, owner, -1.0)
-    assert await evals.claim("fifth", -1.0) is not None
-    assert await evals.claim("sixth", 60) is None
-
-
-async def test_rows_are_written_with_their_counts_or_not_at_all(evals: Evals) -> None:
-    of = await an_eval(evals)
-    run = await a_run(evals, of)
-    await evals.claim("me", 60)
-    assert await evals.record(
-        run, "me", [item(run, 0), item(run, 2, "error")], Tally({"pass": 1, "error": 1})
-    )
+    await me.claim()
+    assert await me.record(run, [item(run, 0), item(run, 2, "error")], Tally({"pass": 1, "error": 1}))
     with pytest.raises(IntegrityError):
-        await evals.record(run, "me", [item(run, 1), item(run, 2)], Tally({"pass": 9}))
-    assert await evals.finished(run) == {0, 2}
+        await me.record(run, [item(run, 1), item(run, 2)], Tally({"pass": 9}))
+    assert await me.finished(run) == {0, 2}
     found = await evals.find_run(of.id, run)
     assert found is not None
     assert found.tally["items"] == {"pass": 1, "error": 1}
     # the same again, as after an answer of the database that was lost
-    assert await evals.record(
-        run, "me", [item(run, 0), item(run, 2, "error")], Tally({"pass": 1, "error": 1})
-    )
-    assert await evals.finished(run) == {0, 2}
+    assert await me.record(run, [item(run, 0), item(run, 2, "error")], Tally({"pass": 1, "error": 1}))
+    assert await me.finished(run) == {0, 2}
 
 
-async def test_after_a_cancellation_nothing_is_written(evals: Evals) -> None:
+async def test_after_a_cancellation_nothing_is_written(evals: Evals, me: Claims, other: Claims) -> None:
     of = await an_eval(evals)
     run = await a_run(evals, of)
-    await evals.claim("me", 60)
+    await me.claim()
     canceled = await evals.cancel(of.id, run)
     assert canceled is not None
     assert canceled.status == "canceled"
-    assert not await evals.record(run, "me", [item(run, 0)], Tally())
-    assert not await evals.finish(run, "me", None)
-    assert await evals.claim("other", 60) is None
+    assert not await me.record(run, [item(run, 0)], Tally())
+    assert not await me.finish(run, None)
+    assert await other.claim() is None
     again = await evals.cancel(of.id, run)
     assert again is not None
     assert again.status == "canceled"
 
 
-async def test_a_run_that_has_ended_stays_as_it_is(evals: Evals) -> None:
+async def test_a_run_that_has_ended_stays_as_it_is(evals: Evals, me: Claims, other: Claims) -> None:
     of = await an_eval(evals)
     run = await a_run(evals, of)
-    await evals.claim("me", 60)
-    assert await evals.finish(run, "me", {"code": "c", "message": "m"})
+    await me.claim()
+    assert await me.finish(run, {"code": "c", "message": "m"})
     found = await evals.cancel(of.id, run)
     assert found is not None
     assert (found.status, found.error) == ("failed", {"code": "c", "message": "m"})
-    assert await evals.claim("other", 60) is None
+    assert await other.claim() is None
 
 
-async def test_an_owner_that_stops_lets_others_go_on_at_once(evals: Evals) -> None:
+async def test_an_owner_that_stops_lets_others_go_on_at_once(
+    evals: Evals, me: Claims, other: Claims, store: Store
+) -> None:
     of = await an_eval(evals)
     runs = [await a_run(evals, of) for _ in range(3)]
-    for owner in ("me", "me", "you"):
-        await evals.claim(owner, 3600)
-    await evals.release_all("me")
-    claims = [await evals.claim("other", 3600) for _ in range(3)]
+    for owner in (me, me, Claims(store, "you", 3600)):
+        await owner.claim()
+    await me.release_all()
+    claims = [await other.claim() for _ in range(3)]
     assert [found and found.id for found in claims] == [runs[0], runs[1], None]
 
 
-async def test_deleting_an_eval_deletes_its_items(evals: Evals) -> None:
+async def test_deleting_an_eval_deletes_its_items(evals: Evals, me: Claims) -> None:
     of = await an_eval(evals)
     run = await a_run(evals, of)
-    await evals.claim("me", 60)
-    await evals.record(run, "me", [item(run, 0)], Tally())
+    await me.claim()
+    await me.record(run, [item(run, 0)], Tally())
     assert await evals.delete(of.id)
     assert await evals.find_run(of.id, run) is None
     assert await evals.items(run, after=None, limit=5) == ([], False)
-    assert not await evals.record(run, "me", [item(run, 1)], Tally())
+    assert not await me.record(run, [item(run, 1)], Tally())
 
 
 async def test_evals_come_in_the_order_of_their_last_change(evals: Evals) -> None:
@@ -249,14 +137,14 @@ async def test_there_is_room_for_so_many_evals_and_no_more(evals: Evals) -> None
         await evals.add(row(9), most=3)
 
 
-async def test_a_run_that_has_ended_makes_room_for_another(evals: Evals) -> None:
+async def test_a_run_that_has_ended_makes_room_for_another(evals: Evals, me: Claims) -> None:
     of = await an_eval(evals)
     first = await a_run(evals, of, most=2)
     second = await a_run(evals, of, most=2)
-    await evals.claim("me", 60)
+    await me.claim()
     with pytest.raises(Full):  # one is in progress, one is queued
         await a_run(evals, of, most=2)
-    assert await evals.finish(first, "me", None)
+    assert await me.finish(first, None)
     await a_run(evals, of, most=2)
     with pytest.raises(Full):
         await a_run(evals, of, most=2)

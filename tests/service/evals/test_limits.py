@@ -36,7 +36,7 @@ def test_too_many_runs_are_to_come_again_later(own: Settings, serve: Serve) -> N
             with pytest.raises(openai.RateLimitError) as raised:
                 client.evals.runs.create(of.id, data_source=source)
             assert raised.value.code == "too_many_runs"
-            assert "2 runs are queued or in progress, as many as may be (eval_runs_queued)" in str(
+            assert "2 of your runs are queued or in progress, as many as may be (eval_runs_queued)" in str(
                 raised.value
             )
             assert raised.value.response.headers["retry-after"] == "10"

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,8 +15,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 
 from graders import ConfigurationError
-from service.store import Base, File, Files, Store
+from service.store import Base, Claims, Evals, File, Files, Store
+from service.store.evals import InUse
 from service.store.failures import StorageFailed
+from tests.service.evals.stored import a_run, an_eval, of_file, of_run
 
 OPENER = """
 import asyncio, sys, time
@@ -139,6 +142,44 @@ async def test_a_store_of_a_newer_version_is_not_opened(database: str) -> None:
         await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigurationError, match=r"another version of rft-graders.*9999"):
         await Store(database).open()
+
+
+VERSION_4 = """
+    DROP INDEX ix_eval_runs_unfinished;
+    DROP INDEX ix_eval_runs_reads;
+    ALTER TABLE eval_runs DROP COLUMN reads;
+    ALTER TABLE eval_runs DROP COLUMN claims;
+    DROP TABLE eval_turns;
+    CREATE INDEX ix_eval_runs_status ON eval_runs (status);
+    UPDATE alembic_version SET version_num = '0004'
+"""
+"""What makes the tables of version 4 of those that the service has now."""
+
+
+async def test_runs_of_an_older_version_go_on_and_keep_what_they_read(database: str, tmp_path: Path) -> None:
+    async with Store(database) as store:
+        files, evals = Files(store, tmp_path / "files"), Evals(store)
+        await files.open()
+        of, read, unread = await an_eval(evals), (await kept(files)).id, (await kept(files)).id
+        old = await a_run(evals, of, source=of_file(unread))
+        await evals.cancel(of.id, old)
+        inline: dict[str, Any] = {"type": "jsonl", "source": {"type": "file_content", "content": []}}
+        sources: list[dict[str, Any]] = [of_file(read), of_run(old), inline, {}]
+        runs = [await a_run(evals, of, source=source) for source in sources]
+        async with store.write() as session:
+            for statement in VERSION_4.split(";"):
+                await session.execute(text(statement))
+    async with Store(database) as store:
+        files, evals, claims = Files(store, tmp_path / "files"), Evals(store), Claims(store, "me", 60)
+        found = await evals.runs(of.id, after=None, limit=9, order="asc", status=None)
+        assert [run.reads for run in found[0]] == [None, read, old, None, None]
+        with pytest.raises(InUse):
+            await files.delete(read)
+        with pytest.raises(InUse):
+            await evals.delete_run(of.id, old)
+        assert await files.delete(unread)
+        claimed = [await claims.claim() for _ in runs]
+        assert [run and run.id for run in claimed] == runs
 
 
 async def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
