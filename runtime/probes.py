@@ -61,9 +61,7 @@ def probe_workers(settings: Settings, level: Level) -> list[Probe]:
     return [*probes, _files(trial), _network(trial)] if level >= FOREIGN else probes
 
 
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from inside.worker import lock; lock(int(sys.argv[2]))\n"
-)
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from inside.worker import lock; lock(int(sys.argv[2])).seal(forked=False)\n"
 _TRY = """
 try:
     {act}
