@@ -33,7 +33,16 @@ def _print_much() -> None:
         print("x" * 65_536)
 
 
+def _number() -> int:
+    """The number of the grading that this process is at, which its own frames know."""
+    frame = sys._getframe()  # noqa: SLF001  # what a hostile plugin finds
+    while frame is not None and "number" not in frame.f_locals:
+        frame = frame.f_back  # type: ignore[assignment]  # the loop ends there
+    return int(frame.f_locals["number"])
+
+
 def _forge(text: str) -> None:
+    text = text.replace("NUMBER", str(_number()))
     for descriptor in range(3, 1024):
         try:
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
