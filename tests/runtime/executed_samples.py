@@ -18,7 +18,7 @@ def everything():
 def channels():
     return [value for _, value in everything() if isinstance(value, child.Channel)]
 def number():
-    return next((value for name, value in everything() if name == "number"), 0)
+    return next((value for name, value in everything() if name == "number" and type(value) is int), 0)
 def raw(body, to):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     os.write(to, len(body).to_bytes(4, "big") + body)
