@@ -1,8 +1,26 @@
 """The runtime of rft-graders: evaluator, worker processes, journal, settings."""
 
-from runtime.evaluator import Evaluator
-from runtime.gradings import Gradings
-from runtime.settings import Settings
-from runtime.sync import SyncEvaluator
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.evaluator import Evaluator
+    from runtime.gradings import Gradings
+    from runtime.settings import Settings
+    from runtime.sync import SyncEvaluator
 
 __all__ = ["Evaluator", "Gradings", "Settings", "SyncEvaluator"]
+
+_PLACES = {
+    "Evaluator": "runtime.evaluator",
+    "Gradings": "runtime.gradings",
+    "Settings": "runtime.settings",
+    "SyncEvaluator": "runtime.sync",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: a worker process needs none of it, and each of its forks pays for what it has loaded."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

@@ -13,10 +13,10 @@ import socket
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from graders import FailureKind, Grader, GraderResult, GradingError, Registry, Sample
 from graders.registry import Entry
@@ -106,15 +106,17 @@ def main(locked: "Locked") -> None:
     registry = Registry(Entry(*entry) for entry in setup["entries"])
     try:
         grader_type = registry[setup["config"]["type"]].type
-        # a class may take long to prepare; a function is bound to its options where it sees samples
-        grader = registry.load(setup["config"]) if setup["prepare"] else None
+        executes = executed_text(grader_type.reference.partition(":")[0]) if setup["examine"] else None
+        # a class may take long to prepare; a function is bound to its options by the process that grades, unless that
+        # is one for each grading
+        prepares = setup["prepare"] or executes is not None
+        grader = registry.load(setup["config"]) if prepares else None
     except BaseException as error:  # noqa: BLE001  # the self-test: whatever the plugin does at import is reported
         channel.send({"failed": _described(error)})
         return
-    executes = executed_text(grader_type.reference.partition(":")[0]) if setup["examine"] else None
     gc.collect()
     unforkable = _why_not_forked(locked, before)
-    channel.send({"ready": True, "executes": executes, "unforkable": unforkable})
+    channel.send({"ready": True, "executes": executes, "unforkable": unforkable, "prepared": prepares})
     gc.freeze()
     sessions = _Sessions(locked, registry, grader)
     if unforkable is None:
@@ -200,6 +202,7 @@ class _Sessions:
         try:
             channel.close()
             self._locked.seal(forked=True)
+            atexit._clear()  # noqa: SLF001  # those of the worker, which runs them itself
             self._serve(Channel(session))
             atexit._run_exitfuncs()  # noqa: SLF001  # `os._exit` runs none, and is the only end of a fork
             sys.stdout.flush()
@@ -223,7 +226,20 @@ class _Sessions:
             channel.send({"failed": _described(error)})
             return
         channel.send({"ready": True})
-        asyncio.run(serve(channel, grader))
+        serving = serve(channel, grader)
+        if grader.is_async:
+            asyncio.run(serving)
+        else:
+            _run_to_end(serving)
+
+
+def _run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing; an event loop would take as long to make as many a grading."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("a grading function without a context has waited")
 
 
 async def serve(channel: Channel, grader: Grader) -> None:

@@ -69,7 +69,7 @@ class WorkerPool:
         """
         lane = self._lane(grader, 0)
         async with lane.first:  # many may ask at once, and one worker answers them all
-            if grader not in lane.started and (grader.type.prepares or not lane.started):
+            if grader not in lane.started and (grader.type.prepares or lane.isolates or not lane.started):
                 try:
                     process = await self._starter.start(grader)
                 except WorkerUnavailable:

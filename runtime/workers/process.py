@@ -75,8 +75,8 @@ class WorkerProcess:
         """Start a worker for a grader's type and wait for its self-test.
 
         Args:
-            grader: What it will grade with. A class of a plugin's is prepared once, and its worker grades with nothing
-                else; any other worker grades with every grader of the type.
+            grader: What it will grade with. A plugin that is a class, or has a process for each grading, is prepared once,
+                and its worker grades with nothing else; any other worker grades with every grader of the type.
             registry: The types that it may be asked for.
             settings: Its limits and environment.
             lock: How it is to lock itself.
@@ -92,7 +92,7 @@ class WorkerProcess:
         setup = {
             "entries": entries,
             "config": grader.config,
-            "prepare": grader.type.prepares and not grader.built_in,
+            "prepare": not grader.built_in and (grader.type.prepares or grader.type.isolation == "grading"),
             "examine": grader.type.isolation is None and not grader.built_in,
         }
         try:
@@ -125,7 +125,7 @@ class WorkerProcess:
             raise PluginError(
                 f"grader type {grader.type.name!r} does not load in a worker: {hello['failed']}"
             )
-        worker._prepared = grader if setup["prepare"] else None
+        worker._prepared = grader if hello["prepared"] else None
         worker.executes, worker.unforkable = hello["executes"], hello["unforkable"]
         return worker
 
