@@ -1,9 +1,9 @@
 """The runtime of rft-graders: evaluator, worker processes, journal, settings."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import importlib
+import typing
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from runtime.evaluator import Evaluator
     from runtime.gradings import Gradings
     from runtime.settings import Settings
@@ -23,4 +23,6 @@ def __getattr__(name: str) -> object:
     """Import what is asked for: a worker process needs none of it, and each of its forks pays for what it has loaded."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    found: object = getattr(importlib.import_module(_PLACES[name]), name)
+    globals()[name] = found
+    return found

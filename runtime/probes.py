@@ -27,7 +27,7 @@ CANARY = "GRADERS_DOCTOR_CANARY"
 
 NOT_COVERED = (
     "a plugin may use what you allow it: the files and the network that its type says it needs",
-    "a plugin may keep state between gradings of one worker",
+    "a plugin may keep state between gradings of one client with one grader, unless each has a process of its own",
     "a plugin's module is imported in the service too, to read its options: what it does at import, it does there",
 )
 """What worker processes do not protect from; plugins are code that you have installed yourself."""
