@@ -48,7 +48,11 @@ class Slot:
             PluginError: When a worker cannot import the plugin or load the grader.
             WorkerUnavailable: When the machine is short of what a process takes.
         """
-        process, session = await self._session_for(jobs[0])
+        try:
+            process, session = await self._session_for(jobs[0])
+        except asyncio.CancelledError:
+            self._lane.put_back(jobs)
+            raise
         room = max(1, self._lane.room(process, session))
         self._lane.put_back(jobs[room:])
         is_well = False
