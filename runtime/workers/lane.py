@@ -151,8 +151,8 @@ class Lane:
         if process.executes is not None and not self.isolates:
             self.isolates = True
             logger.warning(
-                "each grading of type %s has a process of its own, since its source executes text (%s); "
-                "@grader(..., isolation='worker') says that no sample is executed",
+                "each grading of type %s runs in a process of its own because its source executes text (%s); if no sample "
+                "is executed, declare @grader(..., isolation='worker')",
                 grader.type.name,
                 process.executes,
             )

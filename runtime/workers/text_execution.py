@@ -97,7 +97,7 @@ def _problem(node: ast.AST, imported: set[str], *, calls_nothing: bool) -> str |
             return next((each.name for each in names if each.name in _ATTRIBUTES), None)
         case ast.Name(id=name) if name in _NAMES:
             return name
-        case ast.Attribute(attr=name) if not calls_nothing:  # `model.eval()` evaluates no text
+        case ast.Attribute(attr=name) if not (calls_nothing and name == "eval"):  # `model.eval()` is no such
             needed = _WITH_MODULE.get(name)
             return f".{name}" if name in _ATTRIBUTES or needed in imported else None
         case ast.keyword(arg="allow_pickle", value=value):

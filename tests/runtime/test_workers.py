@@ -262,7 +262,9 @@ async def test_a_lone_score_is_never_spread_over_a_group(evaluator: Evaluator) -
     assert "one score for each of the 2 samples" in (results[0].explanation or "")
 
 
-async def test_many_graders_of_a_function_share_two_workers_and_none_is_mixed_up(evaluator: Evaluator) -> None:
+async def test_many_graders_of_a_function_share_two_workers_and_none_is_mixed_up(
+    evaluator: Evaluator,
+) -> None:
     others = children(os.getpid())
     graders = [evaluator.load({"type": "keyword", "words": [f"{n}."]}) for n in range(200)]
     for shift, reward in [(0, 1.0), (1, 0.0)]:
@@ -273,7 +275,9 @@ async def test_many_graders_of_a_function_share_two_workers_and_none_is_mixed_up
     assert len(children(os.getpid()) - others) <= 2
 
 
-async def test_graders_of_a_class_have_workers_of_their_own_of_which_few_are_kept(evaluator: Evaluator) -> None:
+async def test_graders_of_a_class_have_workers_of_their_own_of_which_few_are_kept(
+    evaluator: Evaluator,
+) -> None:
     others = children(os.getpid())
     graders = [evaluator.load({"type": "starts_with", "prefix": f"{n}."}) for n in range(12)]
     for shift, reward in [(0, 1.0), (1, 0.0)]:

@@ -35,7 +35,7 @@ def _print_much() -> None:
 
 def _number() -> int:
     """The number of the grading that this process is at, which its own frames know."""
-    frame = sys._getframe()  # noqa: SLF001  # what a hostile plugin finds
+    frame = sys._getframe()  # what a hostile plugin finds
     while frame is not None and "number" not in frame.f_locals:
         frame = frame.f_back  # type: ignore[assignment]  # the loop ends there
     return int(frame.f_locals["number"])
