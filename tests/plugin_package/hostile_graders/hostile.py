@@ -4,6 +4,7 @@ import ctypes
 import os
 import stat
 import sys
+from types import FrameType
 from typing import Any
 
 from graders import FailureKind, GraderResult, GradingError, Item, Sample, grader
@@ -35,10 +36,12 @@ def _print_much() -> None:
 
 def _number() -> int:
     """The number of the grading that this process is at, which its own frames know."""
-    frame = sys._getframe()  # what a hostile plugin finds
-    while frame is not None and "number" not in frame.f_locals:
-        frame = frame.f_back  # type: ignore[assignment]  # the loop ends there
-    return int(frame.f_locals["number"])
+    frame: FrameType | None = sys._getframe()  # what a hostile plugin finds
+    while frame is not None:
+        if "number" in frame.f_locals:
+            return int(frame.f_locals["number"])
+        frame = frame.f_back
+    return 0
 
 
 def _forge(text: str) -> None:
