@@ -20,6 +20,10 @@ from runtime.rows import (
 
 STDIN = Path("-")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+READ_WHOLE = 32 << 20
+"""Bytes of a file that is held in memory as a whole."""
+MAX_LINE = 64 << 20
+"""Bytes of one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +62,26 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from None
 
 
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file that is held in memory as a whole: a grader's JSON, a case file, a source.
+
+    Raises:
+        ConfigurationError: When it cannot be read, or has more than `READ_WHOLE` bytes: a device never ends.
+    """
+    with opened(path) as file:
+        data = file.read(READ_WHOLE + 1)
+    if len(data) > READ_WHOLE:
+        raise ConfigurationError(f"{path}: more than {READ_WHOLE >> 20} MB; is this the right file?")
+    return data
+
+
 def read_json(path: Path) -> tuple[Any, str]:
     """A JSON file and its text.
 
     Raises:
         ConfigurationError: When it cannot be read or is not JSON; says the line and column.
     """
-    with opened(path) as file:
-        data = file.read()
-    data = data.removeprefix(BYTE_ORDER_MARK)
+    data = read_whole(path).removeprefix(BYTE_ORDER_MARK)
     try:
         value, has_unreadable = read_text(data)
     except NotJson as error:
@@ -84,7 +99,16 @@ def read_rows(path: Path) -> Iterator[Row]:
         ConfigurationError: When the file cannot be read.
     """
     with opened(path) as file:
-        yield from parse_rows(file)
+        yield from parse_rows(_lines(file))
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long, the beginning."""
+    while line := file.readline(MAX_LINE + 1):
+        rest = line
+        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_LINE + 1)
+        yield line
 
 
 def parse_rows(lines: Iterable[bytes]) -> Iterator[Row]:
@@ -98,6 +122,8 @@ def parse_rows(lines: Iterable[bytes]) -> Iterator[Row]:
 def _row(number: int, text: bytes) -> Row:
     key = hashlib.blake2b(text, digest_size=12).hexdigest()
     place = f"line {number}"
+    if len(text) > MAX_LINE:
+        return Row(number, {}, None, key, unreadable("", f"more than {MAX_LINE >> 20} MB", place=place))
     try:
         data, has_unreadable = read_text(text)
     except NotJson as error:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from graders import InvalidOptions, Problem
+from graders import ConfigurationError, InvalidOptions, Problem
 from graders.registry import MAX_DEPTH
+from runtime.datasets import read_whole
 
 Place: TypeAlias = tuple[str | int, ...]
 """Keys and indices from the root of a grader's JSON."""
@@ -74,11 +75,9 @@ def with_sources(config: Any, folder: Path) -> Any:
     problems: list[Problem] = []
     for place, path in references(config, folder).items():
         try:
-            texts[place] = path.read_bytes().decode(
-                "utf-8-sig"
-            )  # line ends as they are: pack changes nothing
-        except OSError as error:
-            problems.append(Problem(place, f"cannot read {path}: {error.strerror or error}"))
+            texts[place] = read_whole(path).decode("utf-8-sig")  # line ends as they are: pack changes nothing
+        except ConfigurationError as error:
+            problems.append(Problem(place, str(error)))
         except UnicodeDecodeError:
             problems.append(Problem(place, f"{path} is not UTF-8"))
     if problems:

@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from graders import ConfigurationError
 from runtime.cases.model import Steps
 from runtime.cases.plain_yaml import NotPlain, read_yaml
-from runtime.datasets import opened
+from runtime.datasets import read_whole
 from runtime.json_text import NotJson, named_path, read_text, unreadable_parts
 
 
@@ -41,8 +41,7 @@ def read_document(path: Path) -> Document:
         ConfigurationError: When it cannot be read, or is not YAML or JSONL; says the line.
     """
     try:
-        with opened(path) as file:
-            text = file.read().decode("utf-8-sig")
+        text = read_whole(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8: byte {error.start}; save it as UTF-8") from None
     return _jsonl(path, text) if path.suffix == ".jsonl" else _yaml(path, text)

@@ -24,6 +24,7 @@ from graders import (
 )
 from graders.contract import brief
 from runtime.cases.model import Answers
+from runtime.datasets import read_whole
 from runtime.embeddings import Embeddings
 from runtime.evaluator import Evaluator
 from runtime.judge.answers import NotAnAnswer, Shape
@@ -413,17 +414,15 @@ def _refuse(tell: Tell, reason: str) -> NoReturn:
     raise not_asked(reason)
 
 
-def _read_recorded(path: Path) -> Iterator[Recorded]:
+def _read_recorded(path: Path) -> list[Recorded]:
     hint = f"{path}: not what --record writes; delete it, and record the answers again"
+    data = read_whole(path)
     try:
-        content = from_json(path.read_bytes())
-        if content["version"] != VERSION:
-            raise ConfigurationError(f"{hint} (version {content['version']!r}, expected {VERSION})")
-        for entry in content["answers"]:
-            yield Recorded(**entry)
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from None
+        content = from_json(data)
+        version = content["version"]
+        found = [Recorded(**entry) for entry in content["answers"] if version == VERSION]
     except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, ConfigurationError):
-            raise
         raise ConfigurationError(f"{hint} ({type(error).__name__}: {error})") from None
+    if version != VERSION:
+        raise ConfigurationError(f"{hint} (version {version!r}, expected {VERSION})")
+    return found

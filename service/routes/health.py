@@ -19,12 +19,14 @@ _READY = _status("ready")
 _READY["properties"]["warnings"] = {"type": "array", "items": {"type": "string"}}
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", responses={200: {"content": {"application/json": {"schema": _status("ok")}}}})
 async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     responses={

@@ -25,6 +25,9 @@ def sqlite(engine: Engine, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        path.touch(
+            mode=0o600
+        )  # samples and the digests of keys; what SQLite writes beside it gets the same mode
         # while another changes it too, SQLite refuses this at once instead of waiting
         with closing(sqlite3.connect(path)) as plain:
             # counts only before the first table is made; otherwise a file never becomes shorter

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from graders import ConfigurationError
-from runtime.datasets import parse_rows, read_json, read_rows
+from runtime.datasets import MAX_LINE, parse_rows, read_json, read_rows, read_whole
 
 
 def test_a_stored_sample_and_its_item() -> None:
@@ -74,3 +74,21 @@ def test_a_json_file_that_is_none_says_where(tmp_path: Path) -> None:
     (tmp_path / "g.json").write_text('{\n  "a": }')
     with pytest.raises(ConfigurationError, match=r"g\.json: not JSON: expected value at line 2 column 8 "):
         read_json(tmp_path / "g.json")
+
+
+def test_a_device_that_never_ends_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"^/dev/zero: more than 32 MB; is this the right file"):
+        read_whole(Path("/dev/zero"))
+
+
+def test_a_row_without_end_is_that_rows_failure(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    with rows.open("wb") as file:
+        file.write(b'{"sample": "x"}\n')
+        file.truncate(2 * MAX_LINE + 100)
+        file.seek(0, 2)
+        file.write(b'\n{"sample": "y"}\n')
+    first, long, last = read_rows(rows)
+    assert [row.sample and row.sample.output_text for row in (first, long, last)] == ["x", None, "y"]
+    assert str(long.failure) == "line 2: more than 64 MB"
+    assert last.line == 3

@@ -40,6 +40,8 @@ def error(reply: httpx2.Response) -> dict[str, Any]:
 
 def test_health_and_readiness(http: httpx2.Client) -> None:
     assert http.get("/healthz").json() == {"status": "ok"}
+    head = http.head("/healthz")
+    assert (head.status_code, head.content) == (200, b"")
     assert http.get("/readyz").json() == {"status": "ready"}
 
 

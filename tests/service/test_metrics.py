@@ -275,7 +275,8 @@ def test_processes_of_one_service_count_together_and_lose_nothing_when_one_is_ki
         killed = min(workers)
         os.kill(killed, signal.SIGKILL)
         text = ""
-        for _ in range(200):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
             with contextlib.suppress(httpx2.TransportError):
                 text = httpx2.get(f"{served.url}/metrics").text
             if not (directory / f"gauge_livesum_{killed}.db").exists():

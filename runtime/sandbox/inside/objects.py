@@ -6,6 +6,7 @@ tell it the expected answer, and its answer would be a verdict.
 
 import operator
 import types
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -22,11 +23,16 @@ def _fill(value: object, fields: dict[str, Any]) -> None:
         object.__setattr__(value, name, inner)
 
 
+def _elements(value: Any) -> list[Any] | None:
+    return [type(value).__name__, list(value)] if type(value) in (deque, bytearray) else None
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "blank": lambda kind: kind.__new__(kind),
     "bool": bool,
     "call": lambda function, /, *args, **kwargs: function(*args, **kwargs),
     "delitem": operator.delitem,
+    "elements": _elements,
     "enter": lambda manager: type(manager).__enter__(manager),
     "exit": lambda manager: type(manager).__exit__(manager, None, None, None),
     "fill": _fill,

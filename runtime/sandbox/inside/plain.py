@@ -5,13 +5,16 @@ Plain are exact values of `None`, `bool`, `int`, `float`, `str`, `bytes`, `list`
 travel as what `tolist` makes of them. JSON's own values stand for themselves, anything else is an object with one key::
 
     {"t": […]} tuple    {"s": […]} set    {"f": […]} frozenset    {"d": [[k, v], …]} dict    {"o": {…}} dict of str keys
-    {"i": "hex"} a large int    {"b": "base64"} bytes    {"c": [re, im]} complex    {"r": n} what `foreign` numbered
+    {"i": "hex"} a large int    {"b": "base64"} bytes    {"c": [re, im]} complex
+    {"v": [name, parts]} a value of the standard library, and {"r": n} what `foreign` numbered: both only where there is a `foreign`
 """
 
 import base64
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from . import standard
 
 MAX_DEPTH = 100
 MAX_BYTES = 16 << 20
@@ -69,7 +72,15 @@ def decode(body: bytes, remote: Remote | None = None) -> Any:
         return _Reader(remote).read(json.loads(body.decode("utf-8", "surrogatepass")), 0)
     except NotPlain:
         raise
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        KeyError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise NotPlain(f"these bytes are no plain data: {type(error).__name__}") from None
 
 
@@ -95,6 +106,8 @@ class _Writer:
         if issubclass(kind, dict):
             return self._dict(list(dict.items(value)), depth)
         if issubclass(kind, tuple):
+            if kind is not tuple and self._foreign is not None and (known := standard.parts_of(value)):
+                return self._standard(*known, depth)
             return {"t": self._items(tuple.__iter__(value), tuple.__len__(value), depth)}
         if issubclass(kind, frozenset):
             return {"f": self._items(frozenset.__iter__(value), frozenset.__len__(value), depth)}
@@ -121,7 +134,12 @@ class _Writer:
                 return self.write(listed, depth)
         if self._foreign is None:
             raise NotPlain(f"a value of type {kind.__name__[:100]} is not plain data")
+        if known := standard.parts_of(value):
+            return self._standard(*known, depth)
         return {"r": self._foreign(value)}
+
+    def _standard(self, name: str, parts: list[Any], depth: int) -> object:
+        return {"v": [name, self._items(parts, len(parts), depth)]}
 
     def _dict(self, pairs: list[tuple[Any, Any]], depth: int) -> object:
         self._count(len(pairs))
@@ -210,6 +228,12 @@ class _Reader:
             raise TypeError
         return complex(real, imaginary)
 
+    def _standard(self, body: Any, depth: int) -> object:
+        if self._remote is None:
+            raise TypeError
+        name, parts = body
+        return standard.make(name, self._items(parts, depth))
+
     def _foreign(self, body: Any, depth: int) -> object:
         if self._remote is None or type(body) is not int:
             raise TypeError
@@ -226,6 +250,7 @@ _TAGS: dict[str, Callable[[_Reader, Any, int], Any]] = {
     "b": _Reader._bytes,  # noqa: SLF001
     "c": _Reader._complex,  # noqa: SLF001
     "r": _Reader._foreign,  # noqa: SLF001
+    "v": _Reader._standard,  # noqa: SLF001
 }
 
 

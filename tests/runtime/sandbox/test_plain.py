@@ -1,5 +1,6 @@
 """Plain data comes out as it went in, with its types, and no bytes at all can do more than be refused."""
 
+import datetime as dt
 import enum
 import inspect
 import math
@@ -7,7 +8,7 @@ import struct
 import sys
 from collections import Counter, OrderedDict, defaultdict, namedtuple
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -39,6 +40,35 @@ def test_what_goes_in_comes_out_with_its_types(value: Any) -> None:
     assert with_types(decode(encode(value))) == with_types(value)
 
 
+class Pair(NamedTuple):
+    first: int
+    second: object
+
+
+STANDARD = st.one_of(
+    st.decimals(),
+    st.fractions(),
+    st.dates(),
+    st.datetimes(timezones=st.none() | st.just(dt.UTC)),
+    st.times(),
+    st.timedeltas(),
+    st.uuids(),
+    st.builds(range, st.integers(), st.integers(), st.integers(1)),
+    st.builds(dt.timezone, st.timedeltas(dt.timedelta(-1, 1), dt.timedelta(1, -1))),
+    st.builds(Pair, st.integers(), st.decimals() | st.text()),
+)
+
+
+@given(st.recursive(STANDARD, lambda inner: st.lists(inner, max_size=3) | st.tuples(inner)))
+def test_values_of_the_standard_library_travel_where_objects_do(value: Any) -> None:
+    def refuse(value: object) -> int:
+        raise NotPlain("an object")
+
+    back = decode(encode(value, refuse), lambda number: number)
+    assert repr(back) == repr(value)
+    assert type(back) is type(value) or back._fields == value._fields
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_value_or_refused(body: bytes) -> None:
     with suppress(NotPlain):
@@ -46,7 +76,7 @@ def test_any_bytes_are_a_value_or_refused(body: bytes) -> None:
 
 
 JSON_PIECES = [
-    *(b'{"%b":' % tag for tag in (b"t", b"s", b"f", b"d", b"o", b"i", b"b", b"c", b"r", b"x")),
+    *(b'{"%b":' % tag for tag in (b"t", b"s", b"f", b"d", b"o", b"i", b"b", b"c", b"r", b"v", b"x")),
     *(
         b"[",
         b"]",
@@ -64,12 +94,18 @@ JSON_PIECES = [
         b"true",
         b"[[1,2]]",
     ),
+    *(
+        b'"%b",' % name
+        for name in (b"namedtuple", b"decimal.Decimal", b"fractions.Fraction", b"builtins.range")
+    ),
     *(b'"0x1f"', b'"YQ=="', b"\xff", b'"\xed\xa0\x80"', b"1e999", b"9" * 5000),
 ]
 
 
 @given(st.lists(st.sampled_from(JSON_PIECES), max_size=30).map(b"".join))
 def test_pieces_of_values_are_a_value_or_refused(body: bytes) -> None:
+    with suppress(NotPlain):
+        decode(body, lambda number: number)
     try:
         value = decode(body)
     except NotPlain:

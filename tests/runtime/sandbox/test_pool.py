@@ -103,5 +103,5 @@ async def test_zygotes_go_with_the_one_who_started_them() -> None:
     left = descendants(started.pid)
     assert len(left) >= 2
     started.kill()
-    await started.wait()
+    await started.communicate()
     assert not remaining(left)

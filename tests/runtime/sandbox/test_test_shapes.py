@@ -200,6 +200,52 @@ BLAME: dict[str, Row] = {
     "a name of the tests' own": (None, FOUR, "assert f(3) == 4\nassert other == 3", {"entry_point": "f"}),
     "a function for the code": (None, FOUR, f"{IMPORT}assert f(lambda: 0) == 4", {}),
 }
+STANDARD: dict[str, Row] = {
+    f"{code} {tests}": (reward, f"{imports}\ndef f(x=0): return {code}", f"{imports}\n{IMPORT}{tests}", {})
+    for imports in [
+        "import array, datetime, decimal, fractions, uuid\nfrom collections import deque, namedtuple\nP = namedtuple('P', 'x y')"
+    ]
+    for reward, code, tests in [
+        (1.0, "decimal.Decimal('0.5')", "assert f() == decimal.Decimal('0.50') and f() + 1 == 1.5"),
+        (0.0, "decimal.Decimal('0.6')", "assert f() == decimal.Decimal('0.50')"),
+        (0.0, "decimal.Decimal('sNaN')", "assert f() == decimal.Decimal('0.50')"),
+        (1.0, "decimal.Decimal(x) * 2", "assert f(decimal.Decimal('0.1')) == decimal.Decimal('0.2')"),
+        (1.0, "fractions.Fraction(1, 2)", "assert f() == fractions.Fraction(2, 4) == 0.5"),
+        (1.0, "[fractions.Fraction(1, 2)]", "assert f() == [fractions.Fraction(1, 2)]"),
+        (1.0, "datetime.date(2020, 1, 2)", "assert f() == datetime.date(2020, 1, 2) and f().year == 2020"),
+        (0.0, "datetime.date(2020, 1, 3)", "assert f() == datetime.date(2020, 1, 2)"),
+        (
+            1.0,
+            "datetime.datetime(2020, 1, 2, 3, tzinfo=datetime.timezone.utc)",
+            "assert f().isoformat() == '2020-01-02T03:00:00+00:00' and f().tzinfo is not None",
+        ),
+        (
+            1.0,
+            "x + datetime.timedelta(1)",
+            "assert f(datetime.date(2020, 1, 2)) < datetime.date(2020, 1, 4)",
+        ),
+        (1.0, "uuid.UUID(int=5)", "assert f() == uuid.UUID(int=5) and f().int == 5"),
+        (1.0, "range(3)", "assert f() == range(3) and len(f()) == 3"),
+        (0.0, "range(4)", "assert f() == range(3)"),
+        (1.0, "P(1, [2])", "assert f().x == 1 and f() == (1, [2]) == P(1, [2])"),
+        (1.0, "x.y", "assert f(P(1, 2)) == 2"),
+        (1.0, "deque([1, 2])", "assert f() == deque([1, 2]) and deque([1, 2]) == f()"),
+        (0.0, "deque([2, 1])", "assert f() == deque([1, 2])"),
+        (0.0, "[1, 2]", "assert f() == deque([1, 2])"),
+        (1.0, "bytearray(b'a')", "assert f() == bytearray(b'a')"),
+        (0.0, "type('D', (), {'__eq__': lambda *_: True})()", "assert f() == deque([1, 2])"),
+        (
+            0.0,
+            "type('Decimal', (), {'__module__': 'decimal', '__eq__': lambda *_: True})()",
+            "assert f() == decimal.Decimal(1)",
+        ),
+        (
+            0.0,
+            "type('Decimal', (decimal.Decimal,), {'__eq__': lambda *_: True, '__hash__': None})(2)",
+            "assert f() == decimal.Decimal(1)",
+        ),
+    ]
+}
 ROWS = {
     f"{table}: {name}": row
     for table, rows in {
@@ -208,6 +254,7 @@ ROWS = {
         "end": ENDS,
         "skip": SKIPS,
         "blame": BLAME,
+        "standard": STANDARD,
     }.items()
     for name, row in rows.items()
 }

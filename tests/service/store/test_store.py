@@ -96,6 +96,19 @@ async def test_the_migrations_make_the_tables_that_the_code_declares(store: Stor
         assert await (await session.connection()).run_sync(differences) == []
 
 
+def _modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.glob("*.sqlite*")}
+
+
+async def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    async with Store(str(tmp_path / "service.sqlite")) as store, store.write() as session:
+        await session.execute(text("CREATE TABLE more (id INTEGER)"))
+        modes = await asyncio.to_thread(_modes, tmp_path)
+    assert modes.pop("service.sqlite.lock") & 0o700 == 0o600
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 3
+
+
 async def test_opening_again_keeps_the_rows(database: str) -> None:
     async with Store(database) as store, store.write() as session:
         session.add(row(1))

@@ -1,0 +1,91 @@
+"""Values of the standard library that travel between tests and code: `Decimal`, `Fraction`, dates, `UUID`, ranges, named tuples.
+
+Only what cannot be changed is here: a copy of it is as good as the value. A value travels as the name of its type and
+parts of plain data, and is made anew from them on the other side, so that no class of the code's decides what it equals.
+"""
+
+import collections
+import functools
+import importlib
+import operator
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+NAMED = "namedtuple"
+MAX_FIELDS = 255
+
+
+class _Kind(NamedTuple):
+    """How values of one type travel.
+
+    Attributes:
+        parts: The arguments that make the value, plain data or values of this module.
+        make: Makes a value of the type and its parts.
+    """
+
+    parts: Callable[[Any], list[Any]]
+    make: Callable[[Any, list[Any]], object] = lambda kind, parts: kind(*parts)
+
+
+_DAY = ("year", "month", "day")
+_CLOCK = ("hour", "minute", "second", "microsecond", "tzinfo")
+
+
+def _attributes(*names: str) -> Callable[[Any], list[Any]]:
+    return lambda value: [getattr(value, name) for name in names]
+
+
+def _with_fold(kind: Any, parts: list[Any]) -> object:
+    *first, fold = parts
+    return kind(*first, fold=fold)
+
+
+KINDS: dict[tuple[str, str], _Kind] = {
+    ("builtins", "range"): _Kind(_attributes("start", "stop", "step")),
+    ("datetime", "date"): _Kind(_attributes(*_DAY)),
+    ("datetime", "datetime"): _Kind(_attributes(*_DAY, *_CLOCK, "fold"), _with_fold),
+    ("datetime", "time"): _Kind(_attributes(*_CLOCK, "fold"), _with_fold),
+    ("datetime", "timedelta"): _Kind(_attributes("days", "seconds", "microseconds")),
+    ("datetime", "timezone"): _Kind(lambda value: list(value.__getinitargs__())),
+    ("decimal", "Decimal"): _Kind(lambda value: [str(value)]),
+    ("fractions", "Fraction"): _Kind(_attributes("numerator", "denominator")),
+    ("uuid", "UUID"): _Kind(_attributes("int"), lambda kind, parts: kind(int=parts[0])),
+}
+
+
+def parts_of(value: Any) -> tuple[str, list[Any]] | None:
+    """The name of a value's type and its parts; None for a value that does not travel in this way."""
+    kind = type(value)
+    if issubclass(kind, tuple):
+        fields = getattr(kind, "_fields", None)
+        if type(fields) is not tuple or len(fields) != tuple.__len__(value):
+            return None
+        return NAMED, [kind.__name__, list(fields), list(tuple.__iter__(value))]
+    key = (kind.__module__, kind.__qualname__)
+    known = KINDS.get(key)
+    if known is None or getattr(sys.modules.get(key[0]), key[1], None) is not kind:
+        return None
+    return ".".join(key), known.parts(value)
+
+
+def make(name: str, parts: list[Any]) -> object:
+    """The value that `parts_of` took apart.
+
+    Raises:
+        Exception: When a stranger wrote what makes no value.
+    """
+    if name == NAMED:
+        kind_name, fields, values = parts
+        return _named_tuple(kind_name, tuple(fields))(*values)
+    key = tuple(name.split("."))
+    known = KINDS[key]  # type: ignore[index]  # another key is not there
+    module, kind = key
+    return known.make(operator.attrgetter(kind)(importlib.import_module(module)), parts)
+
+
+@functools.lru_cache(maxsize=256)
+def _named_tuple(name: str, fields: tuple[str, ...]) -> Any:
+    if len(fields) > MAX_FIELDS:
+        raise ValueError(f"more than {MAX_FIELDS} fields")
+    return collections.namedtuple(name, fields)  # noqa: PYI024  # the code's own fields
