@@ -386,7 +386,10 @@ def test_a_grader_says_how_its_gradings_are_isolated(isolation: Any) -> None:
     [
         ({"isolation": "batch"}, "grader 'x': isolation is 'grading' or 'worker', not 'batch'"),
         ({"isolation": ["grading"]}, r"isolation is 'grading' or 'worker', not \['grading'\]"),
-        ({"isolation": "grading", "needs": ["files"]}, "isolation='grading' cannot hold with needs={'files'}"),
+        (
+            {"isolation": "grading", "needs": ["files"]},
+            "isolation='grading' cannot hold with needs={'files'}",
+        ),
     ],
 )
 def test_an_isolation_that_there_is_not_or_that_cannot_hold_is_refused(declared: Any, message: str) -> None:

@@ -76,4 +76,3 @@ async def test_honest_graders_are_not_isolated(quick: Settings, caplog: pytest.L
         gradings = await evaluator.grade_many({"type": "keyword", "words": ["cat"]}, texts, [{}] * 1_500)
     assert gradings.rewards.tolist() == [0.0, 1.0] * 750
     assert caplog.text == ""
-
