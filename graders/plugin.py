@@ -17,7 +17,8 @@ Three forms, told apart by the language:
 Keyword-only parameters are the grader's options: their types and defaults are its JSON schema.
 
 A plugin runs in a locked process. One that must read files or use the network says so, `@grader("name", needs={"network"})`,
-and runs where the operator allows it.
+and runs where the operator allows it. One that executes its samples asks for a process for each grading,
+`@grader("name", isolation="grading")`, so that no sample can change how another one is graded.
 """
 
 import importlib
@@ -47,6 +48,7 @@ from graders.sample import Sample
 Score: TypeAlias = float | bool | GraderResult
 Form: TypeAlias = Literal["single", "group"]
 Need: TypeAlias = Literal["files", "network"]
+Isolation: TypeAlias = Literal["grading", "worker"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,6 +71,8 @@ class GraderType(Generic[P, R]):
         libraries: Distributions whose versions decide the number; they enter the signature.
         needs: What it must reach outside its locked process: "files", "network". A built-in type is in no such process; a plugin
             can have it graded only if it needs as much itself.
+        isolation: "grading" for a process for each grading, "worker" for one for many; None leaves it to the evaluator.
+        prepares: Whether it is a class, which may prepare something that takes long.
         options: The pydantic model of its options.
         form: `single`, or `group` when it scores the samples of one prompt together.
         is_async: Whether it asks the world through a `Context`.
@@ -84,6 +88,7 @@ class GraderType(Generic[P, R]):
         range: tuple[float, float] = (0.0, 1.0),  # noqa: A002  # the published word for it
         libraries: Iterable[str] = (),
         needs: Iterable[Need] = (),
+        isolation: Isolation | None = None,
     ) -> None:
         if not (inspect.isroutine(target) or inspect.isclass(target)):
             twice = ": it is decorated twice" if isinstance(target, GraderType) else ""
@@ -99,6 +104,8 @@ class GraderType(Generic[P, R]):
         self.name = name
         self.libraries = tuple(libraries)
         self.needs = _checked_needs(name, needs)
+        self.isolation = _checked_isolation(name, isolation, self.needs)
+        self.prepares = inspect.isclass(target)
         self.reference = f"{target.__module__}:{target.__qualname__}"
         self.summary = (inspect.getdoc(target) or "").partition("\n")[0]
         self.__doc__ = target.__doc__
@@ -208,6 +215,7 @@ def grader(
     range: tuple[float, float] = (0.0, 1.0),  # noqa: A002  # the published word for it
     libraries: Iterable[str] = (),
     needs: Iterable[Need] = (),
+    isolation: Isolation | None = None,
 ) -> _Decorator:
     """Make a grading function, or a class that prepares one, a grader type.
 
@@ -216,6 +224,9 @@ def grader(
         range: Lowest and highest reward; a score outside is a failure of the grader, not a reward.
         libraries: Distributions whose versions decide the number.
         needs: What it must reach outside its locked process, which the operator then has to allow: "files", "network".
+        isolation: "grading": each grading has a process of its own, which a grader needs whose samples can run code in
+            it, as with `eval`. "worker": many gradings share one. Without it, a grader whose source executes text has
+            a process for each grading, and every other one shares.
 
     Raises:
         PluginError: When the function has the wrong shape; the message shows the right one.
@@ -224,7 +235,7 @@ def grader(
         raise PluginError(
             f'a grader type has a name of letters, digits, _ - and ., as @grader("name"); got {brief(name)}'
         )
-    return _Decorator(name, range=range, libraries=libraries, needs=needs)
+    return _Decorator(name, range=range, libraries=libraries, needs=needs, isolation=isolation)
 
 
 def _checked_needs(name: str, needs: Iterable[Need]) -> frozenset[Need]:
@@ -239,6 +250,20 @@ def _checked_needs(name: str, needs: Iterable[Need]) -> frozenset[Need]:
                 f"{' and '.join(map(repr, known))}"
             )
     return frozenset(listed)
+
+
+def _checked_isolation(name: str, isolation: Isolation | None, needs: frozenset[Need]) -> Isolation | None:
+    known: tuple[Isolation, ...] = get_args(Isolation)
+    if isolation is not None and isolation not in known:
+        raise PluginError(
+            f"grader {name!r}: isolation is {' or '.join(map(repr, known))}, not {brief(isolation)}"
+        )
+    if isolation == "grading" and "files" in needs:
+        raise PluginError(
+            f"grader {name!r}: isolation='grading' cannot hold with needs={{'files'}}: a grading could change files "
+            "that the next one reads; leave one of the two out"
+        )
+    return isolation
 
 
 def _parameters(

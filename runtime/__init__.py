@@ -1,8 +1,28 @@
 """The runtime of rft-graders: evaluator, worker processes, journal, settings."""
 
-from runtime.evaluator import Evaluator
-from runtime.gradings import Gradings
-from runtime.settings import Settings
-from runtime.sync import SyncEvaluator
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from runtime.evaluator import Evaluator
+    from runtime.gradings import Gradings
+    from runtime.settings import Settings
+    from runtime.sync import SyncEvaluator
 
 __all__ = ["Evaluator", "Gradings", "Settings", "SyncEvaluator"]
+
+_PLACES = {
+    "Evaluator": "runtime.evaluator",
+    "Gradings": "runtime.gradings",
+    "Settings": "runtime.settings",
+    "SyncEvaluator": "runtime.sync",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: a worker process needs none of it, and each of its forks pays for what it has loaded."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(_PLACES[name]), name)
+    globals()[name] = found
+    return found

@@ -80,6 +80,17 @@ class FrameStream:
         self._outgoing.extend(memoryview(part) for part in sent if part)
         self._push()
 
+    def send_descriptor(self, descriptor: int) -> None:
+        """Send one byte that carries a descriptor, when all that was sent before has left.
+
+        Raises:
+            StreamEnded: When the other side is gone, or takes nothing.
+        """
+        try:
+            socket.send_fds(self._socket, [b"\0"], [descriptor])
+        except OSError as error:
+            raise StreamEnded(error) from error
+
     def write(self, data: bytes) -> None:
         """Send bytes as they are; otherwise like `send`."""
         self._outgoing.append(memoryview(data))

@@ -27,7 +27,7 @@ CANARY = "GRADERS_DOCTOR_CANARY"
 
 NOT_COVERED = (
     "a plugin may use what you allow it: the files and the network that its type says it needs",
-    "a plugin may keep state between gradings of one worker",
+    "a plugin may keep state between gradings of one client with one grader, unless each has a process of its own",
     "a plugin's module is imported in the service too, to read its options: what it does at import, it does there",
 )
 """What worker processes do not protect from; plugins are code that you have installed yourself."""
@@ -61,9 +61,7 @@ def probe_workers(settings: Settings, level: Level) -> list[Probe]:
     return [*probes, _files(trial), _network(trial)] if level >= FOREIGN else probes
 
 
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from inside.worker import lock; lock(int(sys.argv[2]))\n"
-)
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from inside.worker import lock; lock(int(sys.argv[2])).seal(forked=False)\n"
 _TRY = """
 try:
     {act}

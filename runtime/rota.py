@@ -1,7 +1,7 @@
 """A queue that serves clients in turn: whoever asks for one thing does not wait for all that another has asked for."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
@@ -41,6 +41,17 @@ class Rota(Generic[T]):
         heappush(self._clients.setdefault(client, []), (0, next(self._before), entry))
         self._clients.move_to_end(client, last=False)
         self._length += 1
+
+    def take_next(self, client: str, suits: Callable[[T], bool]) -> T | None:
+        """The first entry of a client, where it suits; None when it does not, or nothing of the client waits."""
+        entries = self._clients.get(client)
+        if not entries or not suits(entries[0][2]):
+            return None
+        _, _, entry = heappop(entries)
+        if not entries:
+            del self._clients[client]
+        self._length -= 1
+        return entry
 
     def take(self) -> T | None:
         """The first entry of the client that was served longest ago; None when nothing waits."""

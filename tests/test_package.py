@@ -48,6 +48,9 @@ def test_the_built_in_types_are_published_like_any_plugin() -> None:
 
 
 def test_the_runtime_publishes_what_it_lists() -> None:
+    assert all(
+        getattr(runtime, name).__name__ == name for name in runtime.__all__
+    )  # each is imported when it is asked for
     public = {
         name
         for name, value in vars(runtime).items()

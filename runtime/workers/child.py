@@ -1,13 +1,22 @@
-"""A worker process that has locked itself: it grades one sample after the other.
+"""A worker process that has locked itself. It imports its plugin, and forks a child for each session of gradings.
 
-It imports its plugin, says whether that worked, and then answers gradings until its socket closes.
+It sees no sample: a plugin that executes one would let the sample change how the next ones are graded. A session comes as a
+socket of its own, over which its child gets the gradings of one client's grader and answers them. A process that cannot be
+forked serves one session itself, and ends.
 """
 
 import asyncio
+import atexit
 import gc
+import os
 import socket
 import sys
+import traceback
 from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from graders import FailureKind, Grader, GraderResult, GradingError, Registry, Sample
 from graders.registry import Entry
@@ -28,13 +37,20 @@ from runtime.workers.frames import (
     results_to_plain,
     unpack,
 )
+from runtime.workers.text_execution import executed_text
+
+if TYPE_CHECKING:
+    from runtime.sandbox.inside.worker import Locked
+
+SCRATCH = Path("/tmp")  # noqa: S108  # its own, where it has one
+DESCRIPTORS = 256
 
 ENVELOPE = 1_024
 """Bytes of a message around its results, and what is beside them, at most."""
 
 
 class Channel:
-    """The socket to the evaluator."""
+    """The socket of a session, or the one over which sessions come."""
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
@@ -70,6 +86,16 @@ class Channel:
             self._early.append(reply)
         sys.exit(0)  # the evaluator is gone
 
+    def receive_session(self) -> int | None:
+        """The socket of the next session, as a descriptor; None when the evaluator is gone."""
+        received, descriptors, *_ = socket.recv_fds(self._socket, 1, 1)
+        return descriptors[0] if received and descriptors else None
+
+    def close(self) -> None:
+        """Close the socket in this process."""
+        self._reader.close()
+        self._socket.close()
+
     def _read(self) -> Message | None:
         header = self._reader.read(HEADER.size)
         if len(header) < HEADER.size:
@@ -77,26 +103,70 @@ class Channel:
         return unpack(self._reader.read(frame_length(header)))
 
 
-def main(descriptor: int) -> None:
-    """Serve gradings until the evaluator closes the socket.
+def main(locked: "Locked") -> None:
+    """Prepare, and serve sessions until the evaluator closes the socket.
 
     Args:
-        descriptor: The socket.
+        locked: This process, locked.
     """
-    channel = Channel(descriptor)
+    channel = Channel(locked.descriptor)
     setup = channel.receive()
     if setup is None:
         return
+    before = _descriptors()
     registry = Registry(Entry(*entry) for entry in setup["entries"])
     try:
-        registry.load(setup["config"])
+        grader_type = registry[setup["config"]["type"]].type
+        executes = executed_text(grader_type.reference.partition(":")[0]) if setup["examine"] else None
+        # a class may take long to prepare; a function is bound to its options by the process that grades, unless that
+        # is one for each grading
+        prepares = setup["prepare"] or executes is not None
+        grader = registry.load(setup["config"]) if prepares else None
     except BaseException as error:  # noqa: BLE001  # the self-test: whatever the plugin does at import is reported
-        channel.send({"failed": f"{type(error).__name__}: {error}{_hint(error)}"})
+        channel.send({"failed": _described(error)})
         return
-    channel.send({"ready": True})
     gc.collect()
+    unforkable = _why_not_forked(locked, before)
+    channel.send({"ready": True, "executes": executes, "unforkable": unforkable, "prepared": prepares})
     gc.freeze()
-    asyncio.run(serve(channel, registry))
+    sessions = _Sessions(locked, registry, grader)
+    if unforkable is None:
+        sessions.fork_each(channel)
+    else:
+        sessions.serve_one(channel)
+
+
+def _why_not_forked(locked: "Locked", before: set[int]) -> str | None:
+    """Why sessions cannot be forks of this process; None when they can.
+
+    A thread would be missing in a fork, and the offsets of open files and what comes over sockets would be shared by forks.
+    """
+    if sys.platform != "linux":
+        return "on this system no process is forked"
+    if not locked.is_single_threaded():
+        return "its plugin starts a thread when it is prepared"
+    if _descriptors() - before:
+        return "its plugin keeps a file or socket open when it is prepared"
+    return "its plugin leaves files in its scratch when it is prepared" if _is_used(locked) else None
+
+
+def _is_used(locked: "Locked") -> bool:
+    """Whether there is anything in the scratch directory of this process, which the next session would find."""
+    return locked.has_scratch and any(SCRATCH.iterdir())
+
+
+def _descriptors() -> set[int]:
+    """The descriptors that are open."""
+    found = set()
+    for descriptor in range(DESCRIPTORS):
+        with suppress(OSError):
+            os.fstat(descriptor)
+            found.add(descriptor)
+    return found
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}{_hint(error)}"
 
 
 def _hint(error: BaseException | None) -> str:
@@ -110,21 +180,91 @@ def _hint(error: BaseException | None) -> str:
     return ""
 
 
-async def serve(channel: Channel, registry: Registry) -> None:
+class _Sessions:
+    """What sessions are served with: the types, and the grader that is prepared, where there is one."""
+
+    def __init__(self, locked: "Locked", registry: Registry, grader: Grader | None) -> None:
+        self._locked, self._registry, self._grader = locked, registry, grader
+
+    def fork_each(self, channel: Channel) -> None:
+        """Fork a child for each session, one after the other: the last one's has ended before the next one's begins."""
+        while (session := channel.receive_session()) is not None:
+            try:
+                child = os.fork()
+            except OSError as error:
+                os.close(session)
+                channel.send({"refused": str(error)})
+                continue
+            if child == 0:
+                self._be_child(channel, session)
+            os.close(session)
+            _, status = os.waitpid(child, 0)
+            channel.send({"ended": os.waitstatus_to_exitcode(status), "used": _is_used(self._locked)})
+
+    def serve_one(self, channel: Channel) -> None:
+        """Serve one session in this process."""
+        session = channel.receive_session()
+        if session is not None:
+            self._locked.seal(forked=False)
+            self._serve(Channel(session))
+
+    def _be_child(self, channel: Channel, session: int) -> NoReturn:
+        status = 1
+        try:
+            channel.close()
+            self._locked.seal(forked=True)
+            atexit._clear()  # noqa: SLF001  # those of the worker, which runs them itself
+            self._serve(Channel(session))
+            atexit._run_exitfuncs()  # noqa: SLF001  # `os._exit` runs none, and is the only end of a fork
+            sys.stdout.flush()
+            status = 0
+        except BaseException:  # noqa: BLE001  # whatever happened: this process must not become a second worker
+            with suppress(BaseException):
+                traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def _serve(self, channel: Channel) -> None:
+        """Answer gradings until the evaluator closes the session."""
+        first = channel.receive()
+        if first is None:
+            return
+        grader = self._grader
+        try:
+            if grader is None:
+                grader = self._registry.load(first["config"])
+        except BaseException as error:  # noqa: BLE001  # as in `main`
+            channel.send({"failed": _described(error)})
+            return
+        channel.send({"ready": True})
+        serving = serve(channel, grader)
+        if grader.is_async:
+            asyncio.run(serving)
+        else:
+            _run_to_end(serving)
+
+
+def _run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing; an event loop would take as long to make as many a grading."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("a grading function without a context has waited")
+
+
+async def serve(channel: Channel, grader: Grader) -> None:
     """Answer gradings, one after the other."""
-    graders: dict[int, Grader] = {}
     while (message := channel.receive()) is not None:
-        if "forget" in message:
-            graders.clear()
-            continue
-        if "load" in message:
-            graders[message["load"]] = registry.load(message["config"])
-            continue
-        grader = graders[message["grader"]]
+        number = message["number"]
         samples, item, trace_id = message["row"]
-        context = RemoteContext(channel.call, trace_id)
+        context = RemoteContext(_numbered(channel.call, number), trace_id)
         results = await execute(grader, [Sample.load(sample) for sample in samples], item, context)
-        answer(channel, message["number"], grader, results)
+        answer(channel, number, grader, results)
+
+
+def _numbered(call: Callable[[Message], Message], number: int) -> Callable[[Message], Message]:
+    return lambda message: call({**message, "number": number})
 
 
 def answer(channel: Channel, number: int, grader: Grader, results: list[GraderResult]) -> None:

@@ -1,13 +1,7 @@
-"""The pool: lanes of worker processes, one lane for each plugin type.
-
-A worker gets several gradings in one message and answers them one by one, so the first that is unanswered is the one
-that runs: when it exceeds its time or kills its worker, it alone pays. The others go back to the head of the lane.
-"""
+"""The pool: lanes of worker processes, one lane for each plugin type."""
 
 import asyncio
 import logging
-import math
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -27,25 +21,17 @@ from graders import (
 from runtime.execute import deadline_passed
 from runtime.sandbox.layers import Level
 from runtime.settings import Settings
-from runtime.workers.calls import Caller, answer_call
-from runtime.workers.frames import (
-    MAX_RESULT,
-    FrameError,
-    FrameTooLong,
-    Message,
-    encode,
-    results_from_plain,
-)
+from runtime.workers.frames import FrameError, FrameTooLong, encode
 from runtime.workers.lane import Job, Lane
-from runtime.workers.process import WorkerDied, WorkerProcess, WorkerUnavailable
+from runtime.workers.process import WorkerUnavailable
+from runtime.workers.slot import Slot
 from runtime.workers.starter import HIGHEST, Starter
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 120.0
-ATTEMPTS = 2
-"""A worker may die of something else than the grading it was at; a grading that two workers died of is to blame."""
-
+CHECK_SECONDS = 1.0
+"""A worker without work for so long repeats the gradings that are to be repeated."""
 
 _TOO_MUCH = frozenset({"timeout", "memory_limit", "worker_exited"})
 """Failures of a worker that a long or hostile text brings about in a built-in type."""
@@ -72,10 +58,10 @@ class WorkerPool:
         self._closed = False
 
     async def prepare(self, grader: Grader) -> bool:
-        """Start a first worker for a grader's type, unless there is one.
+        """Start a first worker for a grader, unless there was one: for a function, one of its type will do.
 
         Returns:
-            Whether there is one; False when the machine is short of what it takes, which each grading will say.
+            Whether there was one; False when the machine is short of what it takes, which each grading will say.
 
         Raises:
             ConfigurationError: When the type needs what the operator does not allow.
@@ -83,16 +69,18 @@ class WorkerPool:
         """
         lane = self._lane(grader, 0)
         async with lane.first:  # many may ask at once, and one worker answers them all
-            if not lane.workers:
+            if grader not in lane.started and (grader.type.prepares or lane.isolates or not lane.started):
                 try:
-                    worker = await self._starter.start(grader)
+                    process = await self._starter.start(grader)
                 except WorkerUnavailable:
                     return False
                 if self._closed:
-                    await worker.kill()
-                self._employ(lane, grader, worker)
-                # a task that is cancelled before it has begun never ends its worker
-                await asyncio.sleep(0)
+                    await process.kill()
+                    self._refuse_when_closed()
+                lane.note_start(process, grader)
+                lane.keep(process)
+                if not lane.workers:
+                    self._employ(lane)
         return True
 
     async def grade(
@@ -154,7 +142,7 @@ class WorkerPool:
         job = Job(grader, len(samples), row, deadline, context, client, loop.create_future(), depth)
         lane = self._lane(grader, depth)
         lane.put(job)
-        self._hire(lane, grader)
+        self._hire(lane)
         if deadline is not None:
             timer = loop.call_at(deadline, job.fail_with, deadline_passed())
             job.done.add_done_callback(lambda _: timer.cancel())
@@ -168,152 +156,84 @@ class WorkerPool:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for lane in self._lanes.values():
+            await asyncio.gather(*(process.kill() for process in lane.spares))
             for job in lane.waiting:
                 job.done.cancel()
         self._lanes.clear()
 
     def _lane(self, grader: Grader, depth: int) -> Lane:
         self._refuse_when_closed()
-        return self._lanes.setdefault((grader.type.reference, depth), Lane())
+        key = grader.type.reference, depth
+        if key not in self._lanes:
+            self._lanes[key] = Lane(isolates=grader.type.isolation == "grading")
+        return self._lanes[key]
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise RuntimeError("the evaluator is closed; grade inside its `async with`")
 
-    def _hire(self, lane: Lane, grader: Grader) -> None:
+    def _hire(self, lane: Lane) -> None:
         """Add a worker where gradings wait and nobody is free."""
         if lane.waiting and not lane.idle and len(lane.workers) < self._settings.plugin_workers:
-            self._employ(lane, grader, None)
+            self._employ(lane)
 
-    def _employ(self, lane: Lane, grader: Grader, worker: WorkerProcess | None) -> None:
+    def _employ(self, lane: Lane) -> None:
         self._refuse_when_closed()
-        task = asyncio.create_task(self._work(lane, grader, worker))
+        task = asyncio.create_task(self._work(lane))
         lane.workers.add(task)
         task.add_done_callback(lane.forget)
 
-    async def _work(self, lane: Lane, grader: Grader, worker: WorkerProcess | None) -> None:
-        """One member of a lane: takes gradings, and replaces its process when that was killed or died."""
+    async def _work(self, lane: Lane) -> None:
+        """Take gradings of a lane, until there have been none for a long time."""
+        slot = Slot(lane, self._starter, self._registry, self._settings)
         try:
-            while await self._something_to_do(lane):
-                if worker is None:
-                    worker = await self._starter.start(grader)
+            while await self._something_to_do(lane, slot):
                 jobs = lane.take(self._settings.plugin_workers)
-                self._hire(lane, grader)
-                busy, worker = worker, None
-                try:
-                    if await self._grade_batch(lane, busy, jobs):
-                        worker = busy
-                finally:
-                    if worker is None:
-                        await busy.kill()
-        except Exception as error:
-            if isinstance(error, WorkerUnavailable):
-                logger.warning("no worker for %s can be started: %s", grader.type.name, error)
-            else:
-                logger.exception("a worker for %s was given up", grader.type.name)
-            lane.leave()
-            if not lane.workers:  # otherwise the others do what waits
-                _refuse_all(lane, error)
+                if jobs:
+                    self._hire(lane)
+                    await self._grade_in(slot, lane, jobs)
         finally:
             lane.leave()
-            if worker is not None:
-                await worker.stop()
+            await slot.close()
 
     @staticmethod
-    async def _something_to_do(lane: Lane) -> bool:
+    async def _grade_in(slot: Slot, lane: Lane, jobs: list[Job]) -> None:
+        """Grade, and repeat what is to be repeated; what no worker starts for is ungraded."""
+        try:
+            await slot.grade(jobs)
+            await slot.check(idle=False)
+        except Exception as error:
+            if isinstance(error, WorkerUnavailable):
+                logger.warning("no worker for %s can be started: %s", jobs[0].grader.type.name, error)
+            else:
+                logger.exception("a worker for %s was given up", jobs[0].grader.type.name)
+            _refuse([*jobs, *lane.take_all_like(jobs[0])], error)
+
+    @staticmethod
+    async def _something_to_do(lane: Lane, slot: Slot) -> bool:
         """Wait for work; False after a long time without any."""
-        lane.idle += 1
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                while not lane.waiting:
-                    lane.wake.clear()
-                    await lane.wake.wait()
-        except TimeoutError:
-            return False
-        finally:
-            lane.idle -= 1
-        return True
-
-    async def _grade_batch(self, lane: Lane, worker: WorkerProcess, jobs: list[Job]) -> bool:
-        """Have a worker do some gradings; False when the worker must be replaced."""
-        numbers = [worker.grade(job.grader, job.row) for job in jobs]
-        rest = deque(jobs)
-        try:
-            for number in numbers:
-                if not await self._first_of(lane, worker, rest, number):
-                    return False
-        except (WorkerDied, FrameError) as death:
-            job = rest.popleft()
-            job.attempts += 1
-            if job.attempts < ATTEMPTS:
-                rest.appendleft(job)
-            else:
-                from_outside = isinstance(death, WorkerDied) and death.from_outside
-                job.fail(
-                    str(death),
-                    kind=FailureKind.PYTHON_GRADER_SERVER,
-                    caused_by="infrastructure" if from_outside else "grader",
-                    details={"type": "killed" if from_outside else "worker_exited"},
-                    retryable=from_outside,
-                )
-            return False
-        finally:
-            lane.put_back(rest)
-        return True
-
-    async def _first_of(self, lane: Lane, worker: WorkerProcess, rest: deque[Job], number: int) -> bool:
-        """Wait for the answer to the first of `rest`, and take it off; False when the worker must be replaced."""
-        job = rest[0]
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        limit = self._settings.grading_timeout_s
-        until = started + limit
-        try:
-            while "done" not in (message := await _receive_by(worker, job, _earlier(until, job.deadline))):
-                called = loop.time()
-                async with asyncio.timeout_at(
-                    job.deadline
-                ):  # the graders that it calls have limits of their own
-                    await self._answer_call(worker, job, message)
-                until += loop.time() - called
-        except TimeoutError:
-            rest.popleft()
-            if job.deadline is not None and loop.time() >= job.deadline:
-                job.fail_with(deadline_passed())
-            else:
-                why = f"no reward within {limit:g} s"
-                job.fail(why, kind=FailureKind.UNRESPONSIVE_REWARD, details={"type": "timeout"})
-            return False
-        if worker.received_bytes > MAX_RESULT * job.size:
-            raise FrameError(f"{worker.received_bytes} bytes are more than the {MAX_RESULT} of a result")
-        results = _results(job, number, message)
-        rest.popleft()
-        lane.seconds += 0.2 * (loop.time() - started - lane.seconds)
-        job.finish(results)
-        return not any(_out_of_memory(result) for result in results)
-
-    async def _answer_call(self, worker: WorkerProcess, job: Job, message: Message) -> None:
-        """Ask the world what a grader in a worker asks of it.
-
-        Raises:
-            FrameError: When the worker asks for something else.
-        """
-        caller = Caller(job.grader, job.context, job.depth + 1)
-        worker.send({"reply": await answer_call(message, caller, self._registry)})
+        if await _work_within(lane, CHECK_SECONDS):
+            return True
+        await slot.check(idle=True)
+        if await _work_within(lane, IDLE_SECONDS):
+            return True
+        await lane.close_spares()
+        return False
 
 
-async def _receive_by(worker: WorkerProcess, job: Job, until: float) -> Message:
-    """The next message of a worker; one that had come before the timer was noticed is in time.
-
-    Raises:
-        TimeoutError: When there is none by then.
-    """
+async def _work_within(lane: Lane, seconds: float) -> bool:
+    """Whether something waits in a lane within so many seconds."""
+    lane.idle += 1
     try:
-        async with asyncio.timeout_at(until):
-            return await worker.receive(samples=job.size)
+        async with asyncio.timeout(seconds):
+            while not lane.waiting:
+                lane.wake.clear()
+                await lane.wake.wait()
     except TimeoutError:
-        async with asyncio.timeout(0):
-            return await worker.receive(samples=job.size)
+        return False
+    finally:
+        lane.idle -= 1
+    return True
 
 
 def _not_sent(error: FrameError, item: Item) -> GradingError:
@@ -330,34 +250,9 @@ def _takes_too_much(failure: Failure) -> bool:
     return failure.caused_by == "grader" and failure.details.get("type") in _TOO_MUCH
 
 
-def _earlier(until: float, deadline: float | None) -> float:
-    return until if deadline is None else min(until, deadline)
-
-
-def _results(job: Job, number: int, message: Message) -> list[GraderResult]:
-    """What a worker answered, checked as if it were a stranger's.
-
-    Raises:
-        FrameError: When it is not the answer to this job.
-    """
-    returned: Sequence[object] = (
-        message["rewards"] if "rewards" in message else results_from_plain(message.get("results"))
-    )
-    if message["done"] != number or not isinstance(returned, list) or len(returned) != job.size:
-        raise FrameError("the worker answered what it was not asked")
-    seconds = message.get("seconds")
-    seconds = seconds if isinstance(seconds, float) and math.isfinite(seconds) else 0.0
-    return job.grader.complete_each(returned, execution_time=seconds)
-
-
-def _out_of_memory(result: GraderResult) -> bool:
-    """Whether a worker met its memory limit: what it still holds is unknown, so it is replaced."""
-    return result.failure is not None and result.failure.details.get("type") == "memory_limit"
-
-
-def _refuse_all(lane: Lane, error: Exception) -> None:
-    """A type that no longer starts: what waits for it is ungraded, and says why."""
-    while (job := lane.waiting.take()) is not None:
+def _refuse(jobs: Sequence[Job], error: Exception) -> None:
+    """What cannot be graded because no worker starts is ungraded, and says why."""
+    for job in jobs:
         job.fail(
             str(error),
             kind=FailureKind.PYTHON_GRADER_SERVER,

@@ -7,27 +7,23 @@ import socket
 import sys
 from collections import deque
 from contextlib import suppress
-from itertools import count
 from typing import Any
 
 from graders import Grader, PluginError, Registry
-from runtime.frame_stream import FrameStream, FrameTooLong, StreamEnded
+from runtime.frame_stream import FrameStream, StreamEnded
 from runtime.settings import Settings
 from runtime.shortage import SHORTAGES, is_shortage
-from runtime.workers.frames import MAX_ANSWER, FrameError, Message, encode, unpack_weighed
+from runtime.workers.frames import FrameError, Message, encode
+from runtime.workers.session import Reader, Session, WorkerDied
 
 OUTPUT_KEPT = 8_192
 """Bytes of a worker's last output that are kept, to say why it died."""
 STOP_SECONDS = 2.0
-LOADED = 256
-"""Graders that a worker keeps loaded."""
-LOADED_BYTES = 2 << 20
-"""Of their JSON, in all."""
 
 
 _LAUNCH = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from inside.worker import lock; channel = lock(int(sys.argv[2])); "
-    "from runtime.workers.child import main; main(channel)"
+    "import sys; sys.path.insert(0, sys.argv[1]); from inside.worker import lock; locked = lock(int(sys.argv[2])); "
+    "from runtime.workers.child import main; main(locked)"
 )
 """Nothing but the standard library is loaded before the lock: what a library does at import, it does inside."""
 
@@ -48,40 +44,30 @@ class WorkerUnavailable(Exception):  # it says what is missing
     """No worker can be started now: the machine is short of descriptors, memory or processes."""
 
 
-class WorkerDied(Exception):  # it says what happened
-    """The worker's process ended; the message says how.
-
-    Attributes:
-        from_outside: Whether it was killed by SIGKILL, which a locked plugin cannot send: somebody, or the kernel when memory
-            ran out, sent it.
-    """
-
-    def __init__(self, how: str, *, from_outside: bool = False) -> None:
-        super().__init__(how)
-        self.from_outside = from_outside
-
-
 class WorkerProcess:
-    """A started worker that has passed its self-test: its plugin imports and its grader loads.
+    """A started worker that has passed its self-test: its plugin imports, and a grader that takes long to load is loaded.
+
+    It sees no sample itself; each session is a fork of it where that is possible, and one session at a time.
 
     Attributes:
-        received_bytes: Length of the last message that it sent.
+        executes: Where its plugin's source executes text; None when no such place was found, or none was looked for.
+        unforkable: Why its sessions cannot be forks of it; None when they are.
+        session: The session that it has; None when another one can begin.
     """
+
+    executes: str | None = None
+    unforkable: str | None = None
+    session: Session | None = None
 
     def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        stream: FrameStream,
+        self, process: asyncio.subprocess.Process, stream: FrameStream, start_timeout_s: float
     ) -> None:
-        self._process, self._stream = process, stream
+        self._process, self._stream, self._start_timeout_s = process, stream, start_timeout_s
+        self._reader = Reader(stream)
+        self._prepared: Grader | None = None
         self._kept = False  # whether the process is the keeper of one in a pid namespace
         self._output: deque[bytes] = deque()
         self._drain = asyncio.create_task(self._read_output())
-        self._loaded: dict[Grader, int] = {}
-        self._loaded_bytes = 0
-        self._numbers = count()
-        self._received: bytes | None = None
-        self.received_bytes = 0
 
     @classmethod
     async def start(
@@ -90,7 +76,8 @@ class WorkerProcess:
         """Start a worker for a grader's type and wait for its self-test.
 
         Args:
-            grader: What it will grade with first.
+            grader: What it will grade with. A plugin that is a class, or has a process for each grading, is prepared once,
+                and its worker grades with nothing else; any other worker grades with every grader of the type.
             registry: The types that it may be asked for.
             settings: Its limits and environment.
             lock: How it is to lock itself.
@@ -101,12 +88,18 @@ class WorkerProcess:
         """
         process, stream = await _spawn(settings, lock)
         # nothing is awaited between the process and the one who will kill it
-        worker = cls(process, stream)
+        worker = cls(process, stream, settings.worker_start_timeout_s)
         entries = [[e.name, e.reference, e.distribution, e.version] for e in registry.values()]
+        setup = {
+            "entries": entries,
+            "config": grader.config,
+            "prepare": not grader.built_in and (grader.type.prepares or grader.type.isolation == "grading"),
+            "examine": grader.type.isolation is None and not grader.built_in,
+        }
         try:
             async with asyncio.timeout(settings.worker_start_timeout_s):
                 worker.send(lock)
-                worker.send({"entries": entries, "config": grader.config})
+                worker.send(setup)
                 locked = await worker.receive()
                 worker._kept = "pid" in locked.get("layers", ())
                 hello = locked if "layers" not in locked else await worker.receive()
@@ -133,35 +126,95 @@ class WorkerProcess:
             raise PluginError(
                 f"grader type {grader.type.name!r} does not load in a worker: {hello['failed']}"
             )
+        worker._prepared = grader if hello["prepared"] else None
+        worker.executes, worker.unforkable = hello["executes"], hello["unforkable"]
         return worker
 
-    def grade(self, grader: Grader, row: bytes) -> int:
-        """Send one grading.
+    @property
+    def is_forkable(self) -> bool:
+        """Whether each session is a fork of it; otherwise it serves one, and ends."""
+        return self.unforkable is None
 
-        Args:
-            grader: What grades.
-            row: Stored samples and item, encoded.
+    def suits(self, grader: Grader) -> bool:
+        """Whether a session for a grader can begin in it."""
+        return self.session is None and (self._prepared is None or self._prepared is grader)
+
+    async def begin(self, client: str, grader: Grader) -> Session:
+        """Begin a session: a process that has seen no sample, for one client and one grader.
+
+        Raises:
+            PluginError: When the grader does not load in it.
+            WorkerDied: When this process has ended.
+            WorkerUnavailable: When the machine is short of what it takes.
+        """
+        stream = self._handed_over()
+        session = self.session = Session(client, grader, stream, self._death_of_session)
+        try:
+            session.send({"config": grader.config if self._prepared is None else None})
+            async with asyncio.timeout(self._start_timeout_s):
+                hello = await session.receive()
+        except TimeoutError:
+            hello = {"failed": f"it was not ready within {self._start_timeout_s:g} s"}
+        if "failed" in hello:
+            raise PluginError(
+                f"grader type {grader.type.name!r} does not load in a worker: {hello['failed']}"
+            )
+        return session
+
+    def _handed_over(self) -> FrameStream:
+        """A new socket, whose other end the process has."""
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise _short(error) from error
+        stream = FrameStream(ours)
+        with theirs:
+            try:
+                self._stream.send_descriptor(theirs.fileno())
+            except StreamEnded:
+                stream.close()
+                raise WorkerDied("the worker process has ended") from None
+        return stream
+
+    async def end_session(self) -> bool:
+        """Let the process of the session end, which runs its plugin's exit handlers.
 
         Returns:
-            The number that its answer will bear, `{"done": number, …}`; no other grading of this worker has it.
+            Whether another session can begin in this process; False when the last one left something behind.
         """
-        if grader not in self._loaded:
-            self._load(grader)
-        number = next(self._numbers)
-        self._write(b'{"number":%d,"grader":%d,"row":%b}' % (number, self._loaded[grader], row))
-        return number
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+            if not self.is_forkable:
+                return False
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    ended = await self.receive()
+            except (TimeoutError, WorkerDied, FrameError):
+                return False
+            return ended.get("used") is False
+        return True
 
-    def _load(self, grader: Grader) -> None:
-        """Have the worker load a grader, and forget all others where they are too many, or too large with it."""
-        body = encode({"load": len(self._loaded), "config": grader.config})
-        if len(self._loaded) >= LOADED or self._loaded_bytes + len(body) > LOADED_BYTES:
-            self.send({"forget": True})
-            self._loaded.clear()
-            self._loaded_bytes = 0
-            body = encode({"load": 0, "config": grader.config})
-        self._loaded[grader] = len(self._loaded)
-        self._loaded_bytes += len(body)
-        self._write(body)
+    async def _death_of_session(self) -> WorkerDied:
+        """How the process of the session ended.
+
+        Raises:
+            WorkerUnavailable: When there has been none.
+        """
+        if not self.is_forkable:
+            return await self._death()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                ended = await self.receive()
+        except TimeoutError:
+            return WorkerDied("the worker closed its socket")
+        except WorkerDied as death:
+            return death
+        if "refused" in ended:
+            raise WorkerUnavailable(f"no process can be forked: {ended['refused']}")
+        await asyncio.sleep(0)  # what it printed last has come
+        code = ended.get("ended", 0)
+        return WorkerDied(self._how(code), from_outside=code == -signal.SIGKILL)
 
     def send(self, message: Message) -> None:
         """Send one message.
@@ -169,38 +222,19 @@ class WorkerProcess:
         Raises:
             FrameError: When it is not plain data, or too long.
         """
-        self._write(encode(message))
+        self._stream.send(encode(message))
 
-    def _write(self, body: bytes) -> None:
-        """Hand a message to the socket; what it does not take now goes while the worker is listened to.
-
-        A worker that waits for us to read its answers would make us wait for ever. To one that is dead nothing is sent:
-        `receive` says so.
-        """
-        self._stream.send(body)
-
-    async def receive(self, *, samples: int = 1) -> Message:
+    async def receive(self) -> Message:
         """The next message; a wait that is given up loses nothing.
-
-        Args:
-            samples: How many samples the worker grades at the moment.
 
         Raises:
             FrameError: When it is no message; the worker cannot be trusted any more.
             WorkerDied: When the process has ended.
         """
-        if self._received is None:
-            try:
-                self._received = await self._stream.receive(MAX_ANSWER)
-            except FrameTooLong as error:
-                why = f"{error.length} bytes are more than the {MAX_ANSWER} that an answer may have"
-                raise FrameError(why) from None
-            except StreamEnded:
-                raise await self._death() from None
-        self.received_bytes = len(self._received)
-        message = await unpack_weighed(self._received, samples=samples)
-        self._received = None
-        return message
+        try:
+            return await self._reader.next()
+        except StreamEnded:
+            raise await self._death() from None
 
     async def _death(self) -> WorkerDied:
         how = await self.epitaph()
@@ -213,12 +247,16 @@ class WorkerProcess:
                 code = await self._process.wait()
         except TimeoutError:
             return "the worker closed its socket"
+        return self._how(code)
+
+    def _how(self, code: int) -> str:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
         output = b"".join(self._output)[-OUTPUT_KEPT:].decode(errors="replace").strip()
         return f"the worker process {how}" + (f"; its last output: {output[-500:]}" if output else "")
 
     async def stop(self) -> None:
         """Let an idle worker end by itself, which runs its plugin's exit handlers; kill one that does not."""
+        await self.end_session()
         self._stream.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
@@ -234,14 +272,20 @@ class WorkerProcess:
                 os.kill(self._process.pid, signal.SIGTERM)
             else:
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._drain.cancel()
+        if self.session is not None:
+            self.session.close()
         self._stream.close()
         reaped = asyncio.ensure_future(self._process.wait())
         try:
             await asyncio.shield(reaped)
+            with suppress(TimeoutError):  # somebody else may hold the pipe
+                async with asyncio.timeout(STOP_SECONDS):
+                    await asyncio.shield(self._drain)
         except asyncio.CancelledError:  # it dies at once, and nobody else will reap it
             await reaped
             raise
+        finally:
+            self._drain.cancel()
 
     async def _read_output(self) -> None:
         """Keep the end of what the plugin prints, and never let its pipe fill."""

@@ -369,6 +369,34 @@ def test_a_need_that_there_is_not_is_named(needs: Any, message: str) -> None:
         GraderType("x", no_parameters, needs=needs)
 
 
+@pytest.mark.parametrize("isolation", ["grading", "worker", None])
+def test_a_grader_says_how_its_gradings_are_isolated(isolation: Any) -> None:
+    @grader("runs", isolation=isolation)
+    class Runs:
+        def __call__(self, sample: Sample, item: Item) -> float:
+            return 0.0
+
+    assert type_of(Runs).isolation == isolation
+    assert (type_of(Runs).prepares, keyword.prepares) == (True, False)
+    assert keyword.isolation is None
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"isolation": "batch"}, "grader 'x': isolation is 'grading' or 'worker', not 'batch'"),
+        ({"isolation": ["grading"]}, r"isolation is 'grading' or 'worker', not \['grading'\]"),
+        (
+            {"isolation": "grading", "needs": ["files"]},
+            "isolation='grading' cannot hold with needs={'files'}",
+        ),
+    ],
+)
+def test_an_isolation_that_there_is_not_or_that_cannot_hold_is_refused(declared: Any, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        GraderType("x", no_parameters, **declared)
+
+
 def test_libraries_are_a_list() -> None:
     with pytest.raises(PluginError, match="libraries is a list of distributions, not the text 'numpy'"):
         grader("x", libraries="numpy")(lambda sample, item: 0.0)

@@ -341,9 +341,10 @@ def test_no_worker_outlives_a_service_that_is_killed() -> None:
 async def test_a_worker_that_is_stopped_runs_its_exit_handlers(settings: Settings, tmp_path: Path) -> None:
     grader = REGISTRY.load({"type": "reach_files"})
     worker = await Starter(REGISTRY, settings).start(grader)
+    session = await worker.begin("", grader)
     started = descendants(os.getpid())
-    worker.grade(grader, json.dumps([[f"at_exit {tmp_path}/end"], {}, None]).encode())
-    answer = await worker.receive()
+    session.grade(json.dumps([[f"at_exit {tmp_path}/end"], {}, None]).encode())
+    answer = await session.receive()
     await worker.stop()
     assert answer["results"][0]["explanation"] == "registered"
     assert (tmp_path / "end").read_text() == "sesame"

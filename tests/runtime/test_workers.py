@@ -11,6 +11,7 @@ from hostile_graders.reaching import reach_files
 from graders import ConfigurationError, PluginError, Registry
 from graders.registry import Entry
 from runtime import Evaluator, Settings
+from runtime.workers.lane import SPARES
 from tests.processes import children, descendants, remaining
 
 HOSTILE = {"type": "hostile"}
@@ -69,16 +70,13 @@ async def test_the_misdeeds_together_leave_the_other_gradings_right_and_in_order
         '{"done":{}}',
         '{"done":0}',
         '{"done":1,"rewards":[1.0]}',
-        '{"done":0,"rewards":[]}',
-        '{"done":0,"rewards":[7.0]}',
-        '{"done":0,"rewards":[[[{}]]]}',
-        '{"done":0,"rewards":[NaN]}',
-        '{"done":0,"results":[{"reward":null}]}',
-        '{"done":0,"results":[{"reward":1.0,"metrics":{"a":NaN}}]}',
-        '{"call":"grade_all","graders":[{"type":"nothing"}],"sample":"","item":{}}',
-        '{"call":"grade_all","graders":3,"sample":"","item":{}}',
-        '{"call":"grade_all","graders":[],"sample":3,"item":{}}',
-        '{"call":"grade_all","graders":[],"sample":"","item":[3]}',
+        '{"done":NUMBER,"rewards":[]}',
+        '{"done":NUMBER,"rewards":[7.0]}',
+        '{"done":NUMBER,"rewards":[[[{}]]]}',
+        '{"done":NUMBER,"rewards":[NaN]}',
+        '{"done":NUMBER,"results":[{"reward":null}]}',
+        '{"done":NUMBER,"results":[{"reward":1.0,"metrics":{"a":NaN}}]}',
+        '{"number":NUMBER,"call":"grade_all","graders":[],"sample":"","item":{}}',
         "[" * 50_000,
     ],
 )
@@ -92,12 +90,12 @@ async def test_what_a_worker_sends_is_checked_like_a_strangers(evaluator: Evalua
 
 @pytest.mark.parametrize("seconds", ["1e999", "NaN", str(10**400), '"a"', "null"])
 async def test_a_time_that_is_none_does_no_harm(evaluator: Evaluator, seconds: str) -> None:
-    result = await evaluator.grade(HOSTILE, f'forge {{"done":0,"rewards":[0.5],"seconds":{seconds}}}')
+    result = await evaluator.grade(HOSTILE, f'forge {{"done":NUMBER,"rewards":[0.5],"seconds":{seconds}}}')
     assert (result.reward, result.execution_time) == (0.5, 0.0)
 
 
 async def test_an_answer_that_was_forged_is_not_taken_for_the_next_gradings(evaluator: Evaluator) -> None:
-    first = await evaluator.grade(HOSTILE, 'forge {"done":0,"rewards":[0.5]}')
+    first = await evaluator.grade(HOSTILE, 'forge {"done":NUMBER,"rewards":[0.5]}')
     rest = [await evaluator.grade(HOSTILE, text) for text in ("return none", "return text", "good")]
     assert first.reward == 0.5
     assert [result.reward for result in rest] == [None, None, 1.0]
@@ -264,17 +262,28 @@ async def test_a_lone_score_is_never_spread_over_a_group(evaluator: Evaluator) -
     assert "one score for each of the 2 samples" in (results[0].explanation or "")
 
 
-async def test_a_worker_keeps_a_bounded_number_of_graders_and_mixes_none_up(evaluator: Evaluator) -> None:
-    graders = [evaluator.load({"type": "starts_with", "prefix": f"{n}."}) for n in range(600)]
-    for _ in range(2):
+async def test_many_graders_of_a_function_share_two_workers_and_none_is_mixed_up(
+    evaluator: Evaluator,
+) -> None:
+    others = children(os.getpid())
+    graders = [evaluator.load({"type": "keyword", "words": [f"{n}."]}) for n in range(200)]
+    for shift, reward in [(0, 1.0), (1, 0.0)]:
         results = await asyncio.gather(
-            *(evaluator.grade(grader, f"{n}.") for n, grader in enumerate(graders))
+            *(evaluator.grade(grader, f"{n + shift}.") for n, grader in enumerate(graders))
         )
-        assert [result.reward for result in results] == [1.0] * 600
-    results = await asyncio.gather(
-        *(evaluator.grade(grader, f"{n + 1}.") for n, grader in enumerate(graders))
-    )
-    assert [result.reward for result in results] == [0.0] * 600
+        assert {result.reward for result in results} == {reward}
+    assert len(children(os.getpid()) - others) <= 2
+
+
+async def test_graders_of_a_class_have_workers_of_their_own_of_which_few_are_kept(
+    evaluator: Evaluator,
+) -> None:
+    others = children(os.getpid())
+    graders = [evaluator.load({"type": "starts_with", "prefix": f"{n}."}) for n in range(12)]
+    for shift, reward in [(0, 1.0), (1, 0.0)]:
+        results = [await evaluator.grade(grader, f"{n + shift}.") for n, grader in enumerate(graders)]
+        assert {result.reward for result in results} == {reward}
+    assert len(children(os.getpid()) - others) <= SPARES + 2 + 1  # one may be about to end
 
 
 async def test_a_plugin_that_no_longer_starts_leaves_what_waits_ungraded_with_the_cause(

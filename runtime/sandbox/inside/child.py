@@ -12,6 +12,8 @@ from .channel import Channel
 CHANNEL = 3
 """The descriptor of a child's channel; 0, 1 and 2 are its standard input, output and error."""
 RULESET = 4
+THREADS = 5
+"""The descriptor of the list of its threads, in a process that keeps one."""
 READY = b"R"
 """The first byte that a session sends, when it is locked and before it has read anything; the kernel adds its process id."""
 ROLES: dict[bytes, Callable[[Channel], None]] = {
@@ -22,6 +24,9 @@ ROLES: dict[bytes, Callable[[Channel], None]] = {
     b"subject": subject.serve,
 }
 """What a session can be."""
+
+
+_THREAD_LIST = "/proc/self/task"
 
 
 class Lock:
@@ -39,6 +44,7 @@ class Lock:
         cpu_seconds: int | None,
         parent: int,
         counts_alone: bool,
+        lists_threads: bool = False,
     ) -> None:
         """Make everything ready.
 
@@ -52,6 +58,7 @@ class Lock:
             cpu_seconds: Processor time of one child; None for no limit.
             parent: The process id of the parent as this process sees it: the zygote's, for its children.
             counts_alone: Whether its threads are counted apart from those of other children.
+            lists_threads: Whether to keep the directory that lists its threads open, as `THREADS`.
         """
         self.layers = layers
         steps: list[Callable[[], object]] = []
@@ -59,6 +66,7 @@ class Lock:
             steps.append(partial(os.dup2, ruleset, RULESET))
         if "descriptors" in layers:
             steps.append(_closing(RULESET if ruleset is None else RULESET + 1))
+        steps += [_open_thread_list] if lists_threads else []
         if "mount" in layers:
             steps += root.scratch(scratch_bytes, scratch_files)
         if counts_alone:
@@ -86,6 +94,16 @@ class Lock:
         """
         for step in self._steps:
             step()
+
+
+def _open_thread_list() -> None:
+    """Open the directory that lists the threads of this process, where the system has one."""
+    if not os.path.isdir(_THREAD_LIST):
+        return
+    opened = os.open(_THREAD_LIST, os.O_RDONLY | os.O_DIRECTORY)
+    if opened != THREADS:
+        os.dup2(opened, THREADS, inheritable=False)
+        os.close(opened)
 
 
 def _closing(first: int) -> Callable[[], object]:

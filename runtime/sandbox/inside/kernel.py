@@ -16,6 +16,7 @@ from collections.abc import Callable
 CLONE_NEWTIME, CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND = 0x80, 0x100, 0x200, 0x400, 0x800
 CLONE_THREAD, CLONE_NEWNS, CLONE_SYSVSEM, CLONE_SETTLS = 0x10000, 0x20000, 0x40000, 0x80000
 CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_DETACHED = 0x100000, 0x200000, 0x400000
+CLONE_CHILD_SETTID = 0x1000000
 CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 
@@ -64,7 +65,7 @@ sendmmsg 307 269,  sendmsg 46 211,  sendto 44 206,  set_robust_list 273 99,  set
 setitimer 38 103,  setsockopt 54 208,  shutdown 48 210,  sigaltstack 131 132,  socket 41 198
 socketpair 53 199,  stat 4 -,  statfs 137 43,  statx 332 291,  sysinfo 99 179,  time 201 -,  times 100 153
 truncate 76 45,  umask 95 166,  umount2 166 39,  uname 63 160,  unlink 87 -,  unlinkat 263 35
-unshare 272 97,  utime 132 -,  utimensat 280 88,  utimes 235 -,  write 1 64,  writev 20 66
+unshare 272 97,  utime 132 -,  utimensat 280 88,  utimes 235 -,  wait4 61 260,  write 1 64,  writev 20 66
 """
 
 

@@ -74,8 +74,8 @@ def main(descriptor: int) -> None:
     Zygote(socket.socket(fileno=descriptor), lock).serve()
 
 
-def lock_here(setup: dict[str, Any], *, listed: Collection[str], needs: Collection[str]) -> list[str]:
-    """Lock this process for good; gives the layers that hold.
+def lock_here(setup: dict[str, Any], *, listed: Collection[str], needs: Collection[str]) -> set[str]:
+    """Lock this process for good, except that it may still fork; gives the layers that hold.
 
     With a pid namespace this returns in its first process, whose parent waits for its end, and ends in the same way.
 
@@ -92,7 +92,7 @@ def lock_here(setup: dict[str, Any], *, listed: Collection[str], needs: Collecti
         lock.apply()
     except OSError as error:
         raise LaunchError("lock", error) from error
-    return sorted(lock.layers)
+    return set(lock.layers)
 
 
 class _Place(NamedTuple):
@@ -230,7 +230,8 @@ def _lock(
             privileges.hide_memory()
         if "rlimits" in layers:
             limits.apply_common(setup["memory_bytes"], setup["disk_bytes"])
-        program = seccomp.build(needs=needs) if "seccomp" in layers else b""
+        allowed = needs if is_zygote else [*needs, "fork"]
+        program = seccomp.build(needs=allowed) if "seccomp" in layers else b""
     except OSError as error:
         raise LaunchError("privileges", error) from error
     return child.Lock(
@@ -245,6 +246,7 @@ def _lock(
         counts_alone=is_zygote and layers >= {"user", "seccomp"},
         cpu_seconds=setup["cpu_seconds"],
         parent=place.parent,
+        lists_threads=not is_zygote and "mount" not in layers,
     )
 
 

@@ -30,6 +30,7 @@ getpid getppid gettid getuid geteuid getgid getegid getrandom getrusage uname sy
 _ALLOWED_WITH = {
     "files": "flock chmod fchmod fchmodat truncate utime utimes utimensat futimesat statfs fstatfs",
     "network": "connect bind listen accept accept4 getpeername",
+    "fork": "wait4",
 }
 
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
@@ -70,9 +71,18 @@ _THREAD_FLAGS = (
     _THREAD | kernel.CLONE_FS | kernel.CLONE_FILES | kernel.CLONE_SIGHAND | kernel.CLONE_SYSVSEM | kernel.CLONE_SETTLS
     | kernel.CLONE_PARENT_SETTID | kernel.CLONE_CHILD_CLEARTID | kernel.CLONE_DETACHED
 )  # fmt: skip
+_SIGCHLD = 17
+_FORKED = (_SIGCHLD, _SIGCHLD | kernel.CLONE_CHILD_SETTID)
+"""What is left of the flags of `clone` when a C library forks, without those that a thread may have."""
+_MAP_SHARED, _MAP_PRIVATE, _MAP_SHARED_VALIDATE, _MAP_ANONYMOUS = 1, 2, 3, 0x20
 _SOCK_STREAM, _SOCK_DGRAM, _SOCK_FLAGS = 1, 2, 0x80800
 _MSG_PEEK, _MSG_TRUNC, _MSG_DONTWAIT, _MSG_WAITALL, _MSG_NOSIGNAL = 2, 0x20, 0x40, 0x100, 0x4000
 _SENT, _RECEIVED = _MSG_DONTWAIT | _MSG_NOSIGNAL, _MSG_PEEK | _MSG_TRUNC | _MSG_DONTWAIT | _MSG_WAITALL
+
+_PRCTL = (
+    kernel.PR_GET_DUMPABLE, kernel.PR_SET_NAME, kernel.PR_GET_NAME, kernel.PR_GET_SECCOMP,
+    kernel.PR_CAPBSET_READ, kernel.PR_GET_NO_NEW_PRIVS, kernel.PR_SET_VMA,
+)  # fmt: skip
 
 _RULES: dict[str, tuple[_Check, ...]] = {
     "clone": (_only_flags(0, _THREAD_FLAGS, _THREAD), _upper_half_is_zero(0)),
@@ -80,12 +90,7 @@ _RULES: dict[str, tuple[_Check, ...]] = {
     "fcntl": (_one_of(1, 0, 1, 2, 3, 4, 1030, 1033, 1034),),
     # isatty asks with TCGETS; FIONBIO, FIONREAD, FIONCLEX, FIOCLEX
     "ioctl": (_one_of(1, 0x5401, 0x5421, 0x541B, 0x5450, 0x5451),),
-    "prctl": (
-        _one_of(
-            0, kernel.PR_GET_DUMPABLE, kernel.PR_SET_NAME, kernel.PR_GET_NAME, kernel.PR_GET_SECCOMP,
-            kernel.PR_CAPBSET_READ, kernel.PR_GET_NO_NEW_PRIVS, kernel.PR_SET_VMA,
-        ),
-    ),
+    "prctl": (_one_of(0, *_PRCTL),),
     # A process may read its own limits: pid 0, no new limit.
     "prlimit64": (_one_of(0, 0), _one_of(2, 0), _upper_half_is_zero(2)),
     # A datagram socket, paired or not, can send to any socket that has a name: /dev/log, systemd's. A stream cannot.
@@ -113,6 +118,24 @@ _RULES_WITH: dict[str, dict[str, tuple[_Check, ...]]] = {
         # Of IP, SOL_SOCKET, TCP and IPv6, what clients and servers set; SO_ATTACH_FILTER and its like are not among them.
         "setsockopt": (_one_of(1, 0, 1, 6, 41), _one_of(2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18, 20, 21, 25)),
     },
+    # A process that forks children which filter themselves further, see `inside.worker`.
+    "fork": {
+        "clone": (
+            (_ARGUMENTS, _FULL & ~_THREAD_FLAGS | _THREAD, (_THREAD, *_FORKED)), _upper_half_is_zero(0),
+        ),
+        "seccomp": (_one_of(0, 1), _one_of(1, 0, 1)),
+        # memory that stays shared after a fork would be a way from one child to the next
+        "mmap": (
+            (
+                _ARGUMENTS + 24, _MAP_SHARED_VALIDATE | _MAP_ANONYMOUS,
+                (_MAP_PRIVATE, _MAP_PRIVATE | _MAP_ANONYMOUS, _MAP_SHARED, _MAP_SHARED_VALIDATE),
+            ),
+        ),
+        "prctl": (_one_of(0, *_PRCTL, kernel.PR_SET_PDEATHSIG),),
+        "recvmsg": (_only_flags(2, _RECEIVED),),
+        # does nothing, and fails in a process that has threads
+        "unshare": (_one_of(0, kernel.CLONE_THREAD), _upper_half_is_zero(0)),
+    },
 }  # fmt: skip
 
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_GET_ACTION_AVAIL = 1, 2
@@ -138,7 +161,8 @@ def build(machine: str | None = None, *, needs: Iterable[str] = ()) -> bytes:
 
     Args:
         machine: "x86_64" or "aarch64"; this machine when it is left out.
-        needs: What to allow besides: "files", to treat them as their owner may; "network", to talk to other machines.
+        needs: What to allow besides: "files", to treat them as their owner may; "network", to talk to other machines;
+            "fork", to fork children and to wait for them, where each child applies a filter without it.
 
     Raises:
         OSError: ENOSYS when there is no table for the machine.
@@ -171,17 +195,25 @@ def apply(program: bytes) -> None:
     applying(program)()
 
 
-def applying(program: bytes) -> Callable[[], int]:
-    """`apply`, prepared."""
+def applying(program: bytes, *, all_threads: bool = False) -> Callable[[], int]:
+    """`apply`, prepared.
+
+    Args:
+        program: The filter.
+        all_threads: Whether to filter the calls of every thread of the process, not only of the one that applies it.
+    """
     pointer = ctypes.c_char_p(program)
     address = ctypes.c_void_p.from_buffer(pointer).value
     call = kernel.prepared(
-        "seccomp", _SECCOMP_SET_MODE_FILTER, 0, struct.pack("@HP", len(program) // 8, address)
+        "seccomp", _SECCOMP_SET_MODE_FILTER, int(all_threads), struct.pack("@HP", len(program) // 8, address)
     )
 
     def apply() -> int:
         _ = pointer  # the program must be there as long as this function is
-        return call()
+        refusing = call()
+        if refusing:  # the thread that has another filter; then none was filtered
+            raise OSError(errno.ESRCH, f"thread {refusing} cannot be filtered")
+        return refusing
 
     return apply
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import stat
 import sys
+from types import FrameType
 from typing import Any
 
 from graders import FailureKind, GraderResult, GradingError, Item, Sample, grader
@@ -33,7 +34,18 @@ def _print_much() -> None:
         print("x" * 65_536)
 
 
+def _number() -> int:
+    """The number of the grading that this process is at, which its own frames know."""
+    frame: FrameType | None = sys._getframe()  # what a hostile plugin finds
+    while frame is not None:
+        if "number" in frame.f_locals:
+            return int(frame.f_locals["number"])
+        frame = frame.f_back
+    return 0
+
+
 def _forge(text: str) -> None:
+    text = text.replace("NUMBER", str(_number()))
     for descriptor in range(3, 1024):
         try:
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):

@@ -49,9 +49,34 @@ FILES: list[tuple[str, tuple[int, ...], str]] = [
     *[(name, (3,), ALLOW) for name in ("flock", "fchmod", "fchmodat", "truncate", "utimensat", "statfs")],
     ("socket", (2, 1, 0), EPERM),
 ]
+FORK: list[tuple[str, tuple[int, ...], str]] = [
+    ("clone", (0x1200011,), ALLOW),  # how glibc forks: CHILD_CLEARTID CHILD_SETTID SIGCHLD
+    ("clone", (0x11,), ALLOW),  # how musl does
+    ("clone", (0x3D0F00,), ALLOW),  # a thread
+    ("clone", (0x111,), EPERM),  # with CLONE_VM
+    ("clone", (0x4111,), EPERM),  # vfork
+    *[("clone", (0x11 | flag,), EPERM) for flag in (0x8000, 0x20000, 0x10000000, 0x20000000, 0x40000000)],
+    ("clone", (0x11 | 1 << 32,), EPERM),
+    ("clone3", (), ENOSYS),
+    ("wait4", (), ALLOW),
+    ("seccomp", (1, 0), ALLOW),
+    ("seccomp", (1, 1), ALLOW),
+    ("seccomp", (0, 0), EPERM),
+    ("seccomp", (1, 8), EPERM),  # a listener
+    ("mmap", (0, 0, 3, 0x22), ALLOW),
+    ("mmap", (0, 0, 1, 0x01), ALLOW),  # a file that is shared
+    ("mmap", (0, 0, 3, 0x21), EPERM),  # memory that would stay shared after a fork
+    ("prctl", (1,), ALLOW),  # PR_SET_PDEATHSIG
+    ("prctl", (4,), EPERM),  # PR_SET_DUMPABLE
+    ("recvmsg", (3, 0, 0), ALLOW),
+    ("unshare", (0x10000,), ALLOW),
+    *[("unshare", (flag,), EPERM) for flag in (0, 0x20000, 0x10000000, 0x10010000)],
+    *[(name, (), EPERM) for name in ("connect", "sendmsg", "socket", "flock")],
+]
 CASES = [
     *[("network", *case) for case in NETWORK],
     *[("files", *case) for case in FILES],
+    *[("fork", *case) for case in FORK],
 ]
 
 
@@ -66,7 +91,7 @@ def test_a_call_with_its_arguments(
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
-@pytest.mark.parametrize("need", ["files", "network"])
+@pytest.mark.parametrize("need", ["files", "network", "fork"])
 def test_everything_else_is_decided_as_for_those_who_need_nothing(machine: str, need: str) -> None:
     without, with_need = seccomp.build(machine), seccomp.build(machine, needs=[need])
     numbers = kernel.NUMBERS[machine]
