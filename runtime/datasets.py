@@ -127,8 +127,6 @@ def parse_rows(lines: Iterable[bytes]) -> Iterator[Row]:
 def _row(number: int, text: bytes) -> Row:
     key = hashlib.blake2b(text, digest_size=12).hexdigest()
     place = f"line {number}"
-    if len(text) > MAX_LINE:
-        return Row(number, {}, None, key, unreadable("", f"more than {MAX_LINE >> 20} MB", place=place))
     if (too_much := _too_much(text)) is not None:
         return Row(number, {}, None, key, unreadable("", too_much, place=place))
     try:
@@ -158,6 +156,8 @@ def _too_much(text: bytes) -> str | None:
     """What of a line would keep others waiting while it is read; None for nothing."""
     if len(text) <= INLINE_BYTES:
         return None
+    if len(text) > MAX_LINE:
+        return f"more than {MAX_LINE >> 20} MB"
     values = weigh(text).values
     if values > MAX_VALUES:
         return f"it has {values:,} JSON values, more than {MAX_VALUES:,}"

@@ -281,3 +281,35 @@ def test_a_bad_row_leaves_its_group(serve: Serve) -> None:
                 body = batch_text(rank, [rows[0], bad, rows[1], rows[2]])
                 results = results_of(httpx2.post(address + BATCH, content=body, timeout=60))
                 assert [result["reward"] for result in results] == [0.3, None, 0.3, 0.3]
+
+
+def test_a_row_of_too_many_values_costs_itself_alone(http: httpx2.Client) -> None:
+    heavy = json.dumps({"sample": "ok", "item": {"answer": "ok", "ids": [[]] * 210_000}})
+    result = result_beside(http, heavy)
+    assert result["reward"] is None
+    assert "more than 200,000 JSON values" in result["failure"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (BATCH, b'{"grader":{},"rows":[' + b"[]," * 2_100_000 + b"1]}"),
+        (BATCH, b"[" * 1_000_000),
+        (GRADE, b'{"grader":{},"sample":"","item":{"a":[' + b"{}," * 300_000 + b"1]}}"),
+        (RUN, b'{"grader":' + b"[" * 900_000),
+        ("/v1/evals", b'{"name":' + b"[" * 900_000),
+        ("/v1/graders", b'{"name":' + b"[" * 900_000),
+    ],
+)
+def test_a_body_of_too_many_values_is_refused_unread(http: httpx2.Client, path: str, body: bytes) -> None:
+    reply = http.post(path, content=body, headers={"content-type": "application/json"})
+    assert reply.status_code in {400, 413}
+    assert reply.json()["error"]["code"] in {"body_too_large", "invalid_body"}
+
+
+def test_a_large_batch_is_graded_as_a_small_one(http: httpx2.Client) -> None:
+    rows = [
+        {"sample": "ok" if n % 3 else "no", "item": {"answer": "ok", "more": [n] * 40}} for n in range(4_000)
+    ]
+    found = results_of(http.post(BATCH, json={"grader": EQUAL, "rows": rows}))
+    assert [result["reward"] for result in found] == [float(bool(n % 3)) for n in range(4_000)]
