@@ -17,7 +17,7 @@ pytestmark = ISOLATES
 @pytest.mark.parametrize("name", ["python", "tests", "plugin"])
 async def test_without_descriptors_a_grading_is_right_or_worth_another_try(name: str, state: str) -> None:
     """Each allocation on the way fails in turn; a process of its own, whose descriptors are its own."""
-    most = 12 if state == "cold" else 5
+    most = 5
     started = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.runtime.sandbox.short_of_descriptors", name, str(most), state),
         stdout=asyncio.subprocess.PIPE,
