@@ -23,7 +23,12 @@ def rows(hostile: list[str]) -> tuple[list[str], list[dict[str, float]], list[fl
 
 
 @pytest.mark.parametrize(
-    ("name", "processes"), [("evaluates", 1), ("evaluates", 2), ("evaluates_prepared", 2)]
+    ("name", "processes"),
+    [
+        ("evaluates", 2),
+        pytest.param("evaluates", 1, marks=pytest.mark.slow),
+        pytest.param("evaluates_prepared", 2, marks=pytest.mark.slow),
+    ],
 )
 async def test_no_evaluated_sample_changes_the_reward_of_another(
     quick: Settings, name: str, processes: int

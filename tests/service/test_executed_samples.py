@@ -18,7 +18,7 @@ from tests.service.serving import PROGRAM
 Serve = Callable[[Settings], AbstractContextManager[str]]
 
 
-@pytest.mark.parametrize("name", ["evaluates", "evaluates_in_shared"])
+@pytest.mark.parametrize("name", ["evaluates_in_shared", pytest.param("evaluates", marks=pytest.mark.slow)])
 def test_no_sample_of_one_key_changes_a_reward_of_another(quick: Settings, serve: Serve, name: str) -> None:
     settings = quick.model_copy(update={"api_keys": (SecretStr("one"), SecretStr("two"))})
     grader = {"type": name}
@@ -47,6 +47,7 @@ def test_no_sample_of_one_key_changes_a_reward_of_another(quick: Settings, serve
     assert all(each == [0.0, 1.0] * 10 for each in found)
 
 
+@pytest.mark.slow
 def test_no_sample_changes_another_row_of_a_run(tmp_path: Path) -> None:
     (tmp_path / "grader.json").write_text('{"type": "evaluates"}')
     expected: list[float | None] = []

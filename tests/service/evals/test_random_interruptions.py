@@ -17,7 +17,6 @@ from tests.service.evals.tallying import Tally, tallying
 from tests.service.evals.test_interrupted import NUMBERED
 from tests.service.serving import Served
 
-RUNS = 100
 MOST_ROWS = 12
 PATIENCE_S = 300.0
 GONE = (openai.NotFoundError, openai.BadRequestError, openai.ConflictError)
@@ -118,18 +117,18 @@ class History:
 
 
 @pytest.mark.parametrize(
-    ("kind", "seed"),
+    ("kind", "seed", "count"),
     [
-        ("sqlite", 1),
+        ("sqlite", 1, 20),
         *(
-            pytest.param(kind, seed, marks=pytest.mark.slow)
+            pytest.param(kind, seed, 100, marks=pytest.mark.slow)
             for kind in ("sqlite", "postgresql")
             for seed in (2, 3)
         ),
     ],
 )
 def test_what_completes_is_whole_and_nothing_is_stuck(
-    request: pytest.FixtureRequest, tmp_path: Path, kind: str, seed: int
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, seed: int, count: int
 ) -> None:
     database = str(tmp_path / "s.sqlite") if kind == "sqlite" else request.getfixturevalue("postgresql")
     with tallying(10**9, takes_s=0.05) as tally:
@@ -142,21 +141,21 @@ def test_what_completes_is_whole_and_nothing_is_stuck(
         }
         services = Services(settings)
         try:
-            expect_whole(services, interrupted(services, tally, random.Random(seed)))  # noqa: S311  # to be repeated
+            expect_whole(services, interrupted(services, tally, random.Random(seed), count))  # noqa: S311  # to be repeated
         finally:
             services.end()
 
 
-def interrupted(services: Services, tally: Tally, chance: random.Random) -> History:
+def interrupted(services: Services, tally: Tally, chance: random.Random, count: int) -> History:
     """What was begun while other things happened."""
     history = History(chance, tally.criterion)
-    for step in range(RUNS):
+    for step in range(count):
         with services.client(step % 2) as client, suppress(*GONE):
             history.begin(client)
         if step % 3 == 2:
             with services.client(chance.randrange(2)) as client, suppress(*GONE):
                 history.disturb(client)
-        if step % 20 == 19:
+        if step % 10 == 9:
             services.interrupt(chance.randrange(2), kill=chance.random() < 0.7)
     return history
 
