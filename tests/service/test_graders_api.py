@@ -7,6 +7,11 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
+from tests.conftest import ROOT
+
+HOSTILE = ROOT / "tests/plugin_package/hostile_graders/hostile.py"
+HALF = next(n for n, line in enumerate(HOSTILE.read_text().splitlines(), 1) if '"half ' in line)
+"""The line on which the plugin raises an error whose message has half a character."""
 OUTPUT = "{{sample.output_text}}"
 EXACT = {
     "type": "string_check",
@@ -190,7 +195,7 @@ def test_the_async_client_and_the_azure_path(url: str) -> None:
             {
                 "python_grader_runtime_error": True,
                 "python_grader_runtime_error_details": "hostile: ValueError: half \ufffd\n"
-                "hostile.py, line 71, in hostile",
+                f"hostile.py, line {HALF}, in hostile",
             },
         ),
     ],
