@@ -29,7 +29,7 @@ LEFT_OUT: dict[Need, frozenset[str]] = {
     "network": frozenset({"net"}),
 }
 """The layers that a worker with a need is started without. Landlock and seccomp stay, and allow more."""
-ATTEMPTS = 3
+ATTEMPTS = 5
 """A worker that was killed before it was ready is started again."""
 SCRATCH_BYTES = 256 << 20
 _NETWORK_FILES = (
