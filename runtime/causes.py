@@ -28,6 +28,7 @@ CAUSES = frozenset(
         *("exit", "memory_limit", "output_limit", "protocol", "sandbox_died", "signal"),
         *("killed", "machine_busy"),
         *("context_length_exceeded", "too_long"),
+        *("costly_schema", "invalid_schema"),
         "unreadable_row",
         *("worker_exited", "worker_start"),
         *(kind.value for kind in FailureKind),

@@ -44,6 +44,10 @@ class WorkerUnavailable(Exception):  # it says what is missing
     """No worker can be started now: the machine is short of descriptors, memory or processes."""
 
 
+class WorkerKilled(WorkerUnavailable):
+    """Somebody, or the kernel when memory ran out, killed a worker before it was ready."""
+
+
 class WorkerProcess:
     """A started worker that has passed its self-test: its plugin imports, and a grader that takes long to load is loaded.
 
@@ -106,7 +110,7 @@ class WorkerProcess:
         except WorkerDied as death:
             await worker.kill()
             if death.from_outside:
-                raise WorkerUnavailable(f"it was killed before it was ready: {death}") from None
+                raise WorkerKilled(f"it was killed before it was ready: {death}") from None
             raise PluginError(
                 f"grader type {grader.type.name!r} does not start in a worker: {death}"
             ) from None

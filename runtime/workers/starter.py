@@ -4,11 +4,13 @@ A worker locks itself before anything of its plugin's is imported. Of a level th
 so and ends, and one of a lower level is started: never one that is half locked.
 """
 
+import asyncio
 import json
 import logging
 import os
 import ssl
 import sys
+import time
 from typing import Any
 
 from graders import ConfigurationError, Grader, GraderType, Registry
@@ -17,7 +19,7 @@ from graders.registry import Entry
 from runtime.sandbox.layers import Level
 from runtime.sandbox.zygote import HOME, OUTSIDE, SCRATCH_FILES
 from runtime.settings import Settings
-from runtime.workers.process import LockRefused, WorkerProcess, WorkerUnavailable
+from runtime.workers.process import LockRefused, WorkerKilled, WorkerProcess, WorkerUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +31,12 @@ LEFT_OUT: dict[Need, frozenset[str]] = {
     "network": frozenset({"net"}),
 }
 """The layers that a worker with a need is started without. Landlock and seccomp stay, and allow more."""
-ATTEMPTS = 5
-"""A worker that was killed before it was ready is started again."""
+ATTEMPTS = 3
+"""How often a worker is started for which the machine is short of something."""
+KILLED_S = 30.0
+"""Seconds for which a worker is started again and again that is killed before it is ready."""
+PAUSE_S = 0.5
+"""Seconds to wait, at most, before a worker is started that was killed; the first time a tenth of that."""
 SCRATCH_BYTES = 256 << 20
 _NETWORK_FILES = (
     *("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf"),
@@ -65,12 +71,18 @@ class Starter:
         """
         check_needs(grader.type, self._settings)
         needs = grader.type.needs
-        failures = 0
+        failures = kills = 0
+        began = time.monotonic()
         while True:
             level = self._levels.get(needs, self._highest)
             lock = self.lock(level, needs)
             try:
                 return await WorkerProcess.start(grader, self._registry, self._settings, lock)
+            except WorkerKilled:
+                kills += 1
+                if time.monotonic() - began > KILLED_S:
+                    raise
+                await asyncio.sleep(min(PAUSE_S, 0.1 * PAUSE_S * kills))
             except WorkerUnavailable:
                 failures += 1
                 if failures == ATTEMPTS:
