@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from runtime.helper_process import HelperFailed, HelperPool, HelperProcess
+from runtime.json_weight import is_small
 from runtime.schema_bounds import Measure, SchemaError, measure
 from runtime.schema_compiler import PATTERN_BYTES, CompiledSchema, Draft, Mismatch, compile_schema
 from runtime.schema_process import FORGOTTEN, KIND, MAX_REPLY
@@ -80,7 +81,9 @@ class JsonSchema:
     def costs_little(self, value: object) -> bool:
         """Whether a value may be checked on the event loop."""
         each = self.measure.expansion * self.measure.largest
-        return self.compiled is not None and _is_small(value, min(INLINE_VALUES, INLINE_WORK // each))
+        return self.compiled is not None and is_small(
+            value, min(INLINE_VALUES, INLINE_WORK // each), INLINE_CHARACTERS
+        )
 
 
 def measured(schema: object, draft: Draft) -> JsonSchema:
@@ -118,7 +121,7 @@ class SchemaChecker:
             SchemaError: When it is beyond a bound, not a valid schema, or too costly to compile.
             CheckFailed: When the machine failed.
         """
-        is_long = not _is_small(schema, INLINE_SCHEMA)
+        is_long = not is_small(schema, INLINE_SCHEMA, INLINE_CHARACTERS)
         loaded = await asyncio.to_thread(measured, schema, draft) if is_long else measured(schema, draft)
         if loaded.compiled is None:
             try:
@@ -206,22 +209,3 @@ def _compiles_quickly(found: Measure) -> bool:
     if sum(map(len, found.patterns)) > INLINE_PATTERNS or any("{" in pattern for pattern in found.patterns):
         return False
     return found.expansion * found.largest <= INLINE_WORK
-
-
-def _is_small(value: object, most: int) -> bool:
-    """Whether plain data has at most so many values and keys, and its texts at most `INLINE_CHARACTERS`."""
-    pending: list[object] = [value]
-    seen = characters = 0
-    while pending:
-        part = pending.pop()
-        seen += 1
-        if isinstance(part, str):
-            characters += len(part)
-        elif isinstance(part, Mapping):
-            pending += part.keys()
-            pending += part.values()
-        elif isinstance(part, list | tuple):
-            pending += part
-        if seen + len(pending) > most or characters > INLINE_CHARACTERS:
-            return False
-    return True

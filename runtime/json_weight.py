@@ -8,7 +8,7 @@ since a long string costs nothing. So texts of strangers are weighed first. nump
 import asyncio
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -162,3 +162,22 @@ def _drop_escaped(quotes: Places, escapes: Places, *, is_first_escaped: bool) ->
     is_open = len(escaped) > 0 and bool(escaped[-1] == len(quotes))
     quotes[escaped[:-1] if is_open else escaped] = False
     return is_open
+
+
+def is_small(value: object, values: int, characters: int) -> bool:
+    """Whether plain data has at most so many values and keys, and its texts at most so many characters."""
+    pending: list[object] = [value]
+    seen = length = 0
+    while pending:
+        part = pending.pop()
+        seen += 1
+        if isinstance(part, str):
+            length += len(part)
+        elif isinstance(part, Mapping):
+            pending += part.keys()
+            pending += part.values()
+        elif isinstance(part, list | tuple):
+            pending += part
+        if seen + len(pending) > values or length > characters:
+            return False
+    return True

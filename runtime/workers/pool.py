@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from graders import (
     CausedBy,
@@ -19,6 +20,7 @@ from graders import (
     Sample,
 )
 from runtime.execute import deadline_passed
+from runtime.json_weight import is_small
 from runtime.sandbox.layers import Level
 from runtime.settings import Settings
 from runtime.workers.frames import FrameError, FrameTooLong, encode
@@ -33,6 +35,10 @@ IDLE_SECONDS = 120.0
 CHECK_SECONDS = 1.0
 """A worker without work for so long repeats the gradings that are to be repeated."""
 
+ROW_VALUES = 2_000
+"""JSON values and keys of a row that is encoded on the event loop."""
+ROW_CHARACTERS = 50_000
+"""Characters of all texts of a row that is encoded on the event loop."""
 _TOO_MUCH = frozenset({"timeout", "memory_limit", "worker_exited"})
 """Failures of a worker that a long or hostile text brings about in a built-in type."""
 _CONTROL = Sample("{}")
@@ -55,6 +61,7 @@ class WorkerPool:
         self._registry, self._settings = registry, settings
         self._starter = Starter(registry, settings, highest=highest)
         self._lanes: dict[tuple[str, int], Lane] = {}
+        self._encoding = asyncio.Lock()
         self._closed = False
 
     async def prepare(self, grader: Grader) -> bool:
@@ -136,7 +143,9 @@ class WorkerPool:
     ) -> list[GraderResult]:
         loop = asyncio.get_running_loop()
         try:
-            row = encode([[sample.to_stored() for sample in samples], dict(item), context.trace_id])
+            row = await self._encoded(
+                [[sample.to_stored() for sample in samples], dict(item), context.trace_id]
+            )
         except FrameError as error:
             return [grader.failed(_not_sent(error, item))] * len(samples)
         job = Job(grader, len(samples), row, deadline, context, client, loop.create_future(), depth)
@@ -147,6 +156,13 @@ class WorkerPool:
             timer = loop.call_at(deadline, job.fail_with, deadline_passed())
             job.done.add_done_callback(lambda _: timer.cancel())
         return await job.done
+
+    async def _encoded(self, row: list[Any]) -> bytes:
+        """A row as it is sent; a long one is encoded in a thread, one at a time: a `multi` may send one sample many times."""
+        if is_small(row, ROW_VALUES, ROW_CHARACTERS):
+            return encode(row)
+        async with self._encoding:
+            return await asyncio.to_thread(encode, row)
 
     async def aclose(self) -> None:
         """Kill every worker; what is unfinished is cancelled, and nothing new is begun."""
