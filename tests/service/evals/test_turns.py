@@ -89,7 +89,14 @@ KEYS = ("a" * 20, "b" * 20, "c" * 20)
 
 
 @pytest.mark.parametrize(
-    ("slots", "hogs", "processes"), [(4, 1, 1), (1, 1, 1), (2, 2, 1), (1, 2, 2)], ids=str
+    ("slots", "hogs", "processes"),
+    [
+        (4, 1, 1),
+        (1, 1, 1),
+        pytest.param(2, 2, 1, marks=pytest.mark.slow),
+        pytest.param(1, 2, 2, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_a_short_run_does_not_wait_for_the_long_ones_of_other_keys(
     own: Settings, serve: Serve, slots: int, hogs: int, processes: int
