@@ -27,8 +27,8 @@ PER_PROCESS = 16
 MOST_CONNECTIONS = 16_384
 """Connections that there may be at once where no setting says how many."""
 LEAST_CONNECTIONS = 16
-BACKLOG = 384
-"""Connections that the system keeps until they are accepted, at most: asyncio accepts all of them in one go, some 70 ms."""
+BACKLOG = 256
+"""Connections that the system keeps until they are accepted, at most: asyncio accepts all of them in one go, some 50 ms."""
 OUT_OF_RESOURCES = "socket.accept() out of system resource"
 """What asyncio says when no connection can be accepted; it does so for each one that waits, each second."""
 
