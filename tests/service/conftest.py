@@ -3,7 +3,8 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -13,6 +14,7 @@ from openai import OpenAI
 from runtime import Settings
 from service.app import create_app
 from service.http_protocol import HttpProtocol
+from service.store import Store
 
 
 @contextlib.contextmanager
@@ -52,3 +54,19 @@ def client(url: str) -> Iterator[OpenAI]:
 def serve() -> Callable[[Settings], contextlib.AbstractContextManager[str]]:
     """Starts a service with settings of its own."""
     return served
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "new" / "100%" / "service.sqlite")
+    url: str = request.getfixturevalue("postgresql")
+    return url
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    """A store over an empty database of each kind."""
+    async with Store(database) as opened:
+        yield opened

@@ -7,7 +7,6 @@ parts of plain data, and is made anew from them on the other side, so that no cl
 import collections
 import functools
 import importlib
-import operator
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -41,16 +40,16 @@ def _with_fold(kind: Any, parts: list[Any]) -> object:
     return kind(*first, fold=fold)
 
 
-KINDS: dict[tuple[str, str], _Kind] = {
-    ("builtins", "range"): _Kind(_attributes("start", "stop", "step")),
-    ("datetime", "date"): _Kind(_attributes(*_DAY)),
-    ("datetime", "datetime"): _Kind(_attributes(*_DAY, *_CLOCK, "fold"), _with_fold),
-    ("datetime", "time"): _Kind(_attributes(*_CLOCK, "fold"), _with_fold),
-    ("datetime", "timedelta"): _Kind(_attributes("days", "seconds", "microseconds")),
-    ("datetime", "timezone"): _Kind(lambda value: list(value.__getinitargs__())),
-    ("decimal", "Decimal"): _Kind(lambda value: [str(value)]),
-    ("fractions", "Fraction"): _Kind(_attributes("numerator", "denominator")),
-    ("uuid", "UUID"): _Kind(_attributes("int"), lambda kind, parts: kind(int=parts[0])),
+KINDS: dict[str, _Kind] = {
+    "builtins.range": _Kind(_attributes("start", "stop", "step")),
+    "datetime.date": _Kind(_attributes(*_DAY)),
+    "datetime.datetime": _Kind(_attributes(*_DAY, *_CLOCK, "fold"), _with_fold),
+    "datetime.time": _Kind(_attributes(*_CLOCK, "fold"), _with_fold),
+    "datetime.timedelta": _Kind(_attributes("days", "seconds", "microseconds")),
+    "datetime.timezone": _Kind(lambda value: list(value.__getinitargs__())),
+    "decimal.Decimal": _Kind(lambda value: [str(value)]),
+    "fractions.Fraction": _Kind(_attributes("numerator", "denominator")),
+    "uuid.UUID": _Kind(_attributes("int"), lambda kind, parts: kind(int=parts[0])),
 }
 
 
@@ -62,11 +61,11 @@ def parts_of(value: Any) -> tuple[str, list[Any]] | None:
         if type(fields) is not tuple or len(fields) != tuple.__len__(value):
             return None
         return NAMED, [kind.__name__, list(fields), list(tuple.__iter__(value))]
-    key = (kind.__module__, kind.__qualname__)
-    known = KINDS.get(key)
-    if known is None or getattr(sys.modules.get(key[0]), key[1], None) is not kind:
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    known = KINDS.get(name)
+    if known is None or getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is not kind:
         return None
-    return ".".join(key), known.parts(value)
+    return name, known.parts(value)
 
 
 def make(name: str, parts: list[Any]) -> object:
@@ -78,10 +77,9 @@ def make(name: str, parts: list[Any]) -> object:
     if name == NAMED:
         kind_name, fields, values = parts
         return _named_tuple(kind_name, tuple(fields))(*values)
-    key = tuple(name.split("."))
-    known = KINDS[key]  # type: ignore[index]  # another key is not there
-    module, kind = key
-    return known.make(operator.attrgetter(kind)(importlib.import_module(module)), parts)
+    known = KINDS[name]
+    module, _, kind = name.partition(".")
+    return known.make(getattr(importlib.import_module(module), kind), parts)
 
 
 @functools.lru_cache(maxsize=256)

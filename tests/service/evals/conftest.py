@@ -1,7 +1,7 @@
 """A service whose evals are its own, and the official client for it."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,14 @@ EQUAL = {
     "reference": "{{item.answer}}",
     "operation": "eq",
 }
+NUMBER: Any = {
+    "type": "string_check",
+    "name": "n",
+    "input": "{{item.n}}",
+    "reference": "{{item.n}}",
+    "operation": "eq",
+}
+"""What every numbered row passes."""
 
 
 def rows(*pairs: tuple[str, str]) -> dict[str, Any]:
@@ -62,22 +70,6 @@ def client(url: str) -> Iterator[OpenAI]:
     """The unmodified official client."""
     with OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as official:
         yield official
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return str(tmp_path / "service.sqlite")
-    url: str = request.getfixturevalue("postgresql")
-    return url
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    """It, open."""
-    async with Store(database) as opened:
-        yield opened
 
 
 @pytest.fixture

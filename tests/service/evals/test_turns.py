@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from runtime import Settings
 from service.evals.turns import TURN_S, Running, to_give_way
-from tests.service.evals.conftest import PATIENCE_S, ended
+from tests.service.evals.conftest import NUMBER, PATIENCE_S, ended
 from tests.service.evals.tallying import tallying
 from tests.service.evals.test_interrupted import NUMBERED
 
@@ -78,13 +78,6 @@ def source(count: int) -> Any:
     return {"type": "jsonl", "source": {"type": "file_content", "content": content}}
 
 
-NUMBER: Any = {
-    "type": "string_check",
-    "name": "n",
-    "input": "{{item.n}}",
-    "reference": "{{item.n}}",
-    "operation": "eq",
-}
 KEYS = ("a" * 20, "b" * 20, "c" * 20)
 
 

@@ -22,13 +22,6 @@ from tests.service.evals.test_interrupted import NUMBERED
 
 Serve = Callable[[Settings], AbstractContextManager[str]]
 
-NUMBER: Any = {
-    "type": "string_check",
-    "name": "n",
-    "input": "{{item.n}}",
-    "reference": "{{item.n}}",
-    "operation": "eq",
-}
 NOTHING = f"file-{0:024}"
 
 

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +31,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return str(tmp_path / "new" / "100%" / "service.sqlite")
-    url: str = request.getfixturevalue("postgresql")
-    return url
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    async with Store(database) as opened:
-        yield opened
 
 
 @pytest.fixture
