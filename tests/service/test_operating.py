@@ -28,14 +28,6 @@ from tests.service.store.test_store import kept
 DAY = 86_400.0
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "s.sqlite")
-    found: str = request.getfixturevalue("postgresql")
-    return found
-
-
 @pytest.fixture
 def own(quick: Settings, tmp_path: Path) -> Settings:
     return quick.model_copy(update={"database": str(tmp_path / "s.sqlite"), "files_dir": tmp_path / "files"})
