@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from graders.context import Context
 from graders.contract import Item
 from graders.errors import ConfigurationError, GradingError, InvalidOptions, Problem, UnknownImage
 from graders.plugin import grader
+from graders.reasoning import Thoughts
 from graders.sample import Sample
 
 MAX_SOURCE = 256_000
@@ -21,8 +22,10 @@ class PythonSource:
     """Call `grade(sample, item)` of a Python source, in a sandbox without network.
 
     It returns a finite number, or a bool that counts 0 or 1; whatever else it returns or raises leaves the sample ungraded.
+    Its `sample` has the published fields, and `answer_text` and `reasoning_text` beside them; `answer_text` is None where the
+    reasoning does not end. With `thoughts` as `skip`, `output_text` is the answer, and empty where there is none.
     Limits are the operator's: 2 minutes, 2 GB of memory and 1 GB of scratch unless set otherwise. Source: the OpenAI
-    graders guide; `isolation`, `timeout_s` and `memory_mb` are ours.
+    graders guide; `isolation`, `timeout_s`, `memory_mb` and `thoughts` are ours.
     """
 
     def __init__(
@@ -33,12 +36,14 @@ class PythonSource:
         isolation: Literal["grading", "batch"] | None = None,
         timeout_s: Annotated[float, Field(gt=0, le=600)] | None = None,
         memory_mb: Annotated[int, Field(ge=64)] | None = None,
+        thoughts: Thoughts = "keep",
     ) -> None:
         size = len(source.encode(errors="surrogatepass"))
         if size >= MAX_SOURCE:
             raise _problem("source", f"a source has fewer than {MAX_SOURCE} bytes, this one has {size}")
         self._source, self._image, self._isolation = source, image_tag, isolation
         self._timeout_s, self._memory_mb = timeout_s, memory_mb
+        self._thoughts = thoughts
 
     async def prepare(self, context: Context) -> None:
         """Find out whether the source compiles and its image is there, before anything is graded.
@@ -67,12 +72,18 @@ class PythonSource:
         """Grade many samples; a number for each, or why there is none."""
         return await context.sandbox.grade(
             self._source,
-            [(sample.to_dict(), dict(item)) for sample, item in zip(samples, items, strict=True)],
+            [(self._shown(sample), dict(item)) for sample, item in zip(samples, items, strict=True)],
             image=self._image,
             isolation=self._isolation,
             timeout_s=self._timeout_s,
             memory_mb=self._memory_mb,
         )
+
+    def _shown(self, sample: Sample) -> dict[str, Any]:
+        """The sample as the source sees it."""
+        seen = sample if self._thoughts == "keep" else sample.without_reasoning
+        answer = sample.answer_text if sample.has_answer else None
+        return {**seen.to_dict(), "answer_text": answer, "reasoning_text": sample.reasoning_text}
 
 
 def _problem(field: str, message: str) -> InvalidOptions:
