@@ -43,6 +43,20 @@ def plain(value: Any, path: Path = ()) -> Any:
     return value if kind in _AS_THEY_ARE else _converted(value, path)
 
 
+def item(value: Any) -> Any:
+    """A dataset row as plain data; a `Series`, which is how pandas gives a row of a frame, becomes a map.
+
+    Raises:
+        ConfigurationError: When something inside it cannot become plain data; names the path and the type.
+    """
+    if _library(value) == "pandas" and hasattr(value, "items"):
+        value = dict(value.items())
+    try:
+        return plain(value)
+    except RecursionError:
+        raise ConfigurationError("it is nested too deep") from None
+
+
 def rows(values: Any, what: str) -> Any:
     """A column of rows as a sequence: a generator, an array or a `Series` becomes a list, a `DataFrame` its rows.
 
@@ -56,7 +70,7 @@ def rows(values: Any, what: str) -> Any:
     if isinstance(values, (list, tuple)):
         return values
     if _library(values) == "pandas" and hasattr(values, "columns"):
-        return values.to_dict("records")
+        return _records(values)
     if isinstance(values, (str, bytes, bytearray, Mapping)):
         raise ConfigurationError(
             f"{what}: expected a list with one for each row, got a single {type(values).__name__}; "
@@ -151,11 +165,17 @@ def _of_pandas(value: Any, path: Path) -> Any:
         return None
     if name == "Timestamp":
         return value.isoformat()
-    if name == "DataFrame":
-        return plain(value.to_dict("records"), path)
-    if hasattr(value, "tolist"):
-        return plain(value.tolist(), path)
+    if hasattr(value, "columns"):
+        return plain(_records(value), path)
+    if hasattr(value, "to_numpy"):
+        return plain(value.to_numpy(), path)
     raise _refused(value, path)
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a `DataFrame`; its own `to_dict` changes short floats."""
+    columns = {str(name): plain(frame[name].to_numpy(), (str(name),)) for name in frame.columns}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _of_arrow(value: Any, path: Path) -> Any:
@@ -228,4 +248,3 @@ _STANDARD: Mapping[type, _Convert] = {
     list: lambda value, path: _list(list(value), path),
     tuple: lambda value, path: _list(tuple(value), path),
 }
-

@@ -204,7 +204,12 @@ class Sample:
         """
         if isinstance(source, Sample):
             return source
-        source = _plain(source, "a sample") if hasattr(source, "model_dump") else plain(source)
+        if hasattr(source, "model_dump"):
+            source = _plain(source, "a sample")
+        elif isinstance(source, Mapping):  # its JSON is made of its text, whatever it says
+            source = plain({name: value for name, value in source.items() if name != "output_json"})
+        else:
+            source = plain(source)
         if isinstance(source, str):
             return cls(source)
         if isinstance(source, Mapping):
@@ -304,9 +309,15 @@ class Sample:
         output = data.get("output")
         if not isinstance(output, (list, str, Mapping)):
             raise ConfigurationError("a Responses object has a list 'output' of objects")
-        if not output and not data.get("output_text") and (data.get("error") or data.get("status") in _NOT_DONE):
+        if (
+            not output
+            and not data.get("output_text")
+            and (data.get("error") or data.get("status") in _NOT_DONE)
+        ):
             why = data.get("error") or data.get("status")
-            raise ConfigurationError(f"error: there is no sample, since the model did not answer: {brief(why)}")
+            raise ConfigurationError(
+                f"error: there is no sample, since the model did not answer: {brief(why)}"
+            )
         said = read_output(output, ("output",))
         if data.get("output_text"):
             said.texts = [data["output_text"]]
@@ -326,7 +337,9 @@ class Sample:
         read = [_plain(message, "a message") for message in messages]
         if _is_output(read):
             return cls._of(read_output(read, ()), {})
-        last = next((place for place in reversed(range(len(read))) if read[place].get("role") == "assistant"), None)
+        last = next(
+            (place for place in reversed(range(len(read))) if read[place].get("role") == "assistant"), None
+        )
         if last is None:
             roles = ", ".join(brief(message.get("role")) for message in read[-5:]) or "no message"
             raise ConfigurationError(

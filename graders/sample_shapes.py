@@ -14,7 +14,15 @@ from graders.errors import ConfigurationError
 Path = tuple[str | int, ...]
 
 _THOUGHTS = frozenset(
-    {"thinking", "thought", "thoughts", "reasoning", "reasoning_text", "reasoning_content", "redacted_thinking"}
+    {
+        "thinking",
+        "thought",
+        "thoughts",
+        "reasoning",
+        "reasoning_text",
+        "reasoning_content",
+        "redacted_thinking",
+    }
 )
 """Types of parts that hold reasoning."""
 _WITHOUT_TEXT = frozenset(

@@ -18,6 +18,7 @@ from graders import (
     Sample,
     Sandbox,
 )
+from graders.plain_data import rows as as_rows
 from runtime.batches import (
     Rows,
     goes_in_bulk,
@@ -30,7 +31,7 @@ from runtime.batches import (
 from runtime.compiled import CompiledGraders
 from runtime.execute import deadline_passed, execute, failed_group
 from runtime.gradings import Gradings, gradings_of
-from runtime.rows import sample_or_failure
+from runtime.rows import item_or_failure, readable, readable_rows, sample_or_failure
 from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
 from runtime.tracing import Trace, Tracer, batch, grading, tell, tell_counts
@@ -218,8 +219,7 @@ class Evaluator:
             loaded = grader
         else:
             loaded = await self.prepare(grader)
-        parsed = sample_or_failure(sample)
-        item = item or {}
+        parsed, item = readable(sample, item)
         if isinstance(parsed, GradingError):
             return self._unread(loaded, parsed, world)
         if world.trace is None and runs_inline(loaded, parsed, item):
@@ -244,9 +244,12 @@ class Evaluator:
         """
         world = self._world(deadline_s, trace_id, client)
         loaded = await self.prepare(grader)
+        samples, read = as_rows(samples, "samples"), item_or_failure(item)
+        if isinstance(read, GradingError):
+            return [self._unread(loaded, read, world) for _ in samples]
         parsed = [sample_or_failure(sample) for sample in samples]
         readable = [sample for sample in parsed if isinstance(sample, Sample)]
-        graded = iter(await self.run(loaded, readable, item or {}, world))
+        graded = iter(await self.run(loaded, readable, read, world))
         return [
             self._unread(loaded, sample, world) if isinstance(sample, GradingError) else next(graded)
             for sample in parsed
@@ -270,18 +273,24 @@ class Evaluator:
         Args:
             grader: A grader or its JSON.
             samples: One for each row, in any form that `Sample.load` takes; a `GradingError` says why a row cannot be read.
-            items: One for each row; None where it is the item that cannot be read.
+                A generator, an array or a column of a frame is read into a list first.
+            items: One for each row; None where it is the item that cannot be read. Values of numpy, pandas and the like
+                become plain data; a row that has something else is ungraded. A `DataFrame` is read as its rows.
             deadline_s: Seconds for the whole batch; rows that are not done by then are ungraded.
             trace_id: The caller's own name for the batch.
             client: Who pays for judges: a digest of an API key; empty where there are no keys.
 
         Raises:
-            ConfigurationError: When the two sequences differ in length.
+            ConfigurationError: When the two sequences differ in length, or are not sequences.
         """
+        samples, items = as_rows(samples, "samples"), as_rows(items, "items")
         if len(samples) != len(items):
             raise ConfigurationError(
                 f"{len(samples)} samples and {len(items)} items: a batch has one item for each sample"
             )
+        samples, items = (
+            zip(*readable_rows(zip(samples, items, strict=True)), strict=True) if items else ((), ())
+        )
         loaded = await self.prepare(grader)
         world = self._world(deadline_s, trace_id, client)
         if world.trace is None:
@@ -314,6 +323,7 @@ class Evaluator:
         Yields:
             The row's position and its result.
         """
+        rows = readable_rows(rows)
         loaded = await self.prepare(grader)
         world = self._world(deadline_s, trace_id, client)
         if world.trace is None:

@@ -25,7 +25,7 @@ from graders.template import Template
 from runtime.execute import deadline_passed
 from runtime.explanation import Book, Explanation, Rendered, Worked
 from runtime.recording import Log, RecordedEmbedder, RecordedHttp, RecordedJudge, RecordedSandbox
-from runtime.rows import sample_or_failure
+from runtime.rows import readable
 from runtime.tracing import Trace
 from runtime.world import Runner, World, is_small
 
@@ -56,7 +56,7 @@ async def explain(
     """
     deadline = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
     loaded = await evaluator.prepare(grader)
-    parsed, item = sample_or_failure(sample), item or {}
+    parsed, item = readable(sample, item)
     if isinstance(parsed, GradingError):
         return _unread(loaded, parsed)
     watched = Watched("", loaded, parsed, item, Book())

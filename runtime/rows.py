@@ -5,13 +5,15 @@ with its place and what was expected there. It is graded as the model's failure 
 read, which is the arguments of its tool calls: all else that a model writes is text, and any text can be read.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import starmap
 from math import inf
 from typing import Any
 
 from graders import ConfigurationError, FailureKind, GradingError, Sample
 from graders.contract import brief
 from graders.pattern import encodable
+from graders.plain_data import item as plain_item
 from runtime.json_text import Unreadable, named_path, unreadable_parts
 
 UNREADABLE_ROW = "unreadable_row"
@@ -69,9 +71,42 @@ def item_or_failure(source: object, *, place: str = "") -> Mapping[str, Any] | G
     """The item in a row, or why there is none; null is an empty item."""
     if source is None:
         return {}
+    try:
+        source = plain_item(source)
+    except ConfigurationError as error:
+        return unreadable("item", str(error), place=place)
     if isinstance(source, Mapping):
         return source
     return unreadable("item", f"expected the dataset row, a JSON object, got {_named(source)}", place=place)
+
+
+def readable(sample: object, item: object) -> tuple[Sample | GradingError, Mapping[str, Any]]:
+    """The sample and the item of one row; why it cannot be read in place of the sample, where one of them cannot."""
+    read = item_or_failure(item)
+    return (read, {}) if isinstance(read, GradingError) else (sample_or_failure(sample), read)
+
+
+def readable_rows(rows: Any) -> Iterator[tuple[object, Mapping[str, Any] | None]]:
+    """Pairs of sample and item whose items are plain data.
+
+    Where an item cannot be, its failure stands in place of the sample, and the item is None. Samples are not read yet.
+
+    Raises:
+        ConfigurationError: When the rows are not pairs that can be read one after the other.
+    """
+    if not isinstance(rows, Iterable) or isinstance(rows, (str, Mapping)):
+        hint = "; an asynchronous generator is not accepted" if hasattr(rows, "__aiter__") else ""
+        raise ConfigurationError(
+            f"rows: expected an iterable of pairs (sample, item), got {type(rows).__name__}{hint}"
+        )
+    return starmap(_readable_row, rows)
+
+
+def _readable_row(sample: object, item: Any) -> tuple[object, Mapping[str, Any] | None]:
+    if item is None or isinstance(sample, GradingError):
+        return sample, item
+    read = item_or_failure(item)
+    return (read, None) if isinstance(read, GradingError) else (sample, read)
 
 
 def unreadable_inside(row: Mapping[str, Any], *, place: str = "") -> GradingError | None:
