@@ -1,6 +1,7 @@
 """`python`: a function `grade(sample, item)` whose source is part of the grader, run in the sandbox."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from graders.plugin import grader
 from graders.reasoning import Thoughts
 from graders.sample import Sample
 
+_GRADE = re.compile(r"\bdef[ \t]+grade[ \t]*\(\s{0,80}(\w{1,80})")
 MAX_SOURCE = 256_000
 """Bytes of a source; published: less than 256 kB."""
 
@@ -44,6 +46,7 @@ class PythonSource:
         self._source, self._image, self._isolation = source, image_tag, isolation
         self._timeout_s, self._memory_mb = timeout_s, memory_mb
         self._thoughts = thoughts
+        self.reads_sample = _reads_sample(source)
 
     async def prepare(self, context: Context) -> None:
         """Find out whether the source compiles and its image is there, before anything is graded.
@@ -84,6 +87,14 @@ class PythonSource:
         seen = sample if self._thoughts == "keep" else sample.without_reasoning
         answer = sample.answer_text if sample.has_answer else None
         return {**seen.to_dict(), "answer_text": answer, "reasoning_text": sample.reasoning_text}
+
+
+def _reads_sample(source: str) -> bool:
+    """Whether a source names the first parameter of `grade` anywhere else; a mention in a comment counts as well."""
+    names = {found[1] for found in _GRADE.finditer(source)}
+    if not names:
+        return True
+    return any(len(re.findall(rf"\b{name}\b", source)) > 1 for name in names)
 
 
 def _problem(field: str, message: str) -> InvalidOptions:

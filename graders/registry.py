@@ -10,12 +10,13 @@ from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from itertools import chain
+from types import NoneType
 from typing import Any
 
 from graders.bound import Grader
 from graders.contract import brief
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem, UnknownGraderType
-from graders.options import RESERVED, validate_options
+from graders.options import LABELS, option_values, validate_options
 from graders.plugin import GraderType, Need, find_type, type_of
 from graders.votes import Votes
 
@@ -143,8 +144,9 @@ class Registry(Mapping[str, Entry]):
             votes = Votes.read(config.get("votes"))
         except ValueError as error:
             problems.append(Problem(("votes",), str(error)))
-        values = {key: value for key, value in config.items() if key not in RESERVED}
         grader_type = entry.type
+        values = option_values(grader_type.options, config)
+        problems += _wrong_labels(config, values)
         self._refuse_needs(grader_type)
         try:
             options = validate_options(grader_type.options, values, context=self)
@@ -218,6 +220,14 @@ def _common_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         number = config.get(field)
         if number is not None and not _is_finite(number):
             yield Problem((field,), f"expected a finite number, got {brief(number)}")
+
+
+def _wrong_labels(config: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the labels of a grader that are not options of its type."""
+    for name in LABELS:
+        given = config.get(name)
+        if name not in options and not isinstance(given, (str, NoneType)):
+            yield Problem((name,), f"expected a text, got {brief(given)}")
 
 
 def _is_finite(number: object) -> bool:

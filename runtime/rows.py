@@ -10,8 +10,9 @@ from itertools import starmap
 from math import inf
 from typing import Any
 
-from graders import ConfigurationError, FailureKind, GradingError, Sample
+from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Sample
 from graders.contract import brief
+from graders.options import no_such_field
 from graders.pattern import encodable
 from graders.plain_data import item as plain_item
 from runtime.json_text import Unreadable, named_path, unreadable_parts
@@ -21,6 +22,8 @@ UNREADABLE_ROW = "unreadable_row"
 SAMPLE_FORMS = "a text, a stored sample, a chat completion, a Responses object or a list of messages"
 _SAMPLE = frozenset({"sample", "model_sample"})
 _WRITTEN_BY_MODEL = frozenset({"tool_calls", "output_tools"})
+_OF_SAMPLE = ("output_text", "output", "choices", "output_tools")
+"""Fields of which a sample has at least one."""
 _INFINITE = (inf, -inf)
 _BESIDE_TEXT = frozenset({"output_json"})
 """Fields of a stored sample that are never read: they are made of its text."""
@@ -59,12 +62,25 @@ def sample_or_failure(source: object, *, place: str = "", field: str = "sample")
     """
     if isinstance(source, (Sample, GradingError)):
         return source
+    if isinstance(source, Mapping) and (failure := stored_failure(source)) is not None:
+        return failure
     if source is None or isinstance(source, (bool, int, float, Unreadable)):
         return unreadable(field, f"expected {SAMPLE_FORMS}, got {_named(source)}", place=place)
     try:
         return Sample.load(source)
     except ConfigurationError as error:
         return unreadable(field, str(error), place=place)
+
+
+def stored_failure(sample: object) -> GradingError | None:
+    """The failure that stands in place of a sample in an output item, ours or published; None where there is a sample."""
+    error = sample.get("error") if isinstance(sample, Mapping) else None
+    if not isinstance(sample, Mapping) or not isinstance(error, Mapping) or any(map(sample.get, _OF_SAMPLE)):
+        return None
+    caused_by: CausedBy = "model" if error.get("caused_by") == "model" else "infrastructure"
+    kinds = [kind for kind in FailureKind if kind.value == error.get("code")]
+    message = encodable(str(error.get("message") or "the sample says that it could not be drawn"))
+    return GradingError(message, kind=kinds[0] if kinds else FailureKind.OTHER, caused_by=caused_by)
 
 
 def item_or_failure(source: object, *, place: str = "") -> Mapping[str, Any] | GradingError:
@@ -146,9 +162,7 @@ def unknown_field(row: Mapping[str, Any], known: Collection[str], *, place: str 
     """The failure of a row with a field beside those that it may have; None when it has no other."""
     for name in row:
         if name not in known:
-            return unreadable(
-                brief(name)[1:-1], f"no such field; the row has {', '.join(known)}", place=place
-            )
+            return unreadable(brief(name)[1:-1], no_such_field(name, known, "the row has"), place=place)
     return None
 
 

@@ -170,7 +170,8 @@ async def create_run(request: Request, eval_id: str) -> Response:
         await asyncio.to_thread(refuse_unreadable, data)
     body = parsed(CreateRun, data)
     schemas, client = evaluator_of(request).schemas, request.state.client
-    await sources.accept(body.data_source, of.data_source_config, schemas, client)
+    reads_sample = await criteria.any_reads_sample(evaluator_of(request), of.criteria)
+    await sources.accept(body.data_source, of.data_source_config, schemas, client, reads_sample=reads_sample)
     return await _begun(request, of, body, body.data_source, of.criteria)
 
 
