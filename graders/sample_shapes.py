@@ -100,7 +100,7 @@ def read_message(message: Mapping[str, Any], path: Path, said: Said) -> None:
     elif message.get("reasoning_details"):
         said.thoughts += _thoughts(message["reasoning_details"], (*path, "reasoning_details"))
     if "content" in message:
-        _read_content(message["content"], (*path, "content"), said)
+        read_content(message["content"], (*path, "content"), said)
     elif isinstance(message.get("text"), str):
         said.texts.append(message["text"])
     elif not message or not _BESIDE_TEXT.issuperset(message):
@@ -143,8 +143,12 @@ def _read_output_part(part: Mapping[str, Any], path: Path, said: Said) -> None:
         _read_part(part, path, said)
 
 
-def _read_content(content: Any, path: Path, said: Said) -> None:
-    """Read the content of a message: a text, a part, or a list of parts."""
+def read_content(content: Any, path: Path, said: Said) -> None:
+    """Read the content of a message: a text, a part, or a list of parts.
+
+    Raises:
+        ConfigurationError: When something in it is of an unknown shape.
+    """
     if len(path) > MAX_LEVELS:
         raise _unknown(path, f"parts are nested more than {MAX_LEVELS} levels deep")
     if content is None:
@@ -155,7 +159,7 @@ def _read_content(content: Any, path: Path, said: Said) -> None:
         said.texts.append(number)
     elif isinstance(content, (list, tuple)):
         for index, part in enumerate(content):
-            _read_content(part, (*path, index), said)
+            read_content(part, (*path, index), said)
     elif isinstance(content, Mapping):
         _read_part(content, path, said)
     else:
@@ -179,7 +183,7 @@ def _read_part(part: Mapping[str, Any], path: Path, said: Said) -> None:
         if found is None:
             what = "a part" if kind is None else f"a part of type {brief(kind)}"
             raise _unknown(path, f"{what} has no 'text'; got {_names(part)}")
-        _read_content(part[found], (*path, found), said)
+        read_content(part[found], (*path, found), said)
 
 
 def _number(content: Any) -> str | None:
