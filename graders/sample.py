@@ -321,7 +321,8 @@ class Sample:
         said = read_output(output, ("output",))
         if data.get("output_text"):
             said.texts = [data["output_text"]]
-        tools = data.get("input_tools") or data.get("tools") or None
+        tools = data.get("input_tools")
+        tools = data.get("tools") or None if tools is None else tools
         return cls._of(said, {**data, "input_tools": tools, "model": data.get("model") or None})
 
     @classmethod
