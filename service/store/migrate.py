@@ -70,7 +70,7 @@ def _is_current_file(path: Path) -> bool:
             )
         except (sqlite3.Error, TypeError):  # no database, one without tables, one without a row
             return False
-    return mode == "wal" and version == newest()
+    return bool(mode == "wal" and version == newest())
 
 
 def _is_current(connection: Connection) -> bool:
