@@ -84,6 +84,7 @@ class LocalSandbox:
 
     async def aclose(self) -> None:
         """End every process."""
+        await self._programs.aclose()
         await asyncio.gather(*(crew.aclose() for crew in self._crews.values()))
         self._crews.clear()
         await self._pool.aclose()
