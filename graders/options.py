@@ -193,17 +193,20 @@ def _other_names(model: type[Options]) -> dict[str, str]:
     }
 
 
-def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str] | None:
-    """The fields of the object in which a path ends; None where they cannot be said."""
+def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The fields of the object in which a path ends; of all that it may be, where it may be one of several."""
+    models = [model]
     for step in path[:-1]:
-        info = next((info for name, info in model.model_fields.items() if step in (name, info.alias)), None)
-        if info is None:  # an index, or a key of a map
-            continue
-        inner = list(_models_in(info.annotation))
-        if len(inner) != 1:
-            return None
-        model = inner[0]
-    return [info.alias or name for name, info in model.model_fields.items()]
+        found = [
+            inner
+            for outer in models
+            for name, info in outer.model_fields.items()
+            if step in (name, info.alias)
+            for inner in _models_in(info.annotation)
+        ]
+        models = found or models  # an index, or a key of a map, leads no further
+    names = [info.alias or name for found in models for name, info in found.model_fields.items()]
+    return list(dict.fromkeys(names))
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -232,8 +235,6 @@ def _describe(details: ErrorDetails, path: tuple[str | int, ...], model: type[Ba
         return "this field is required"
     if kind == "extra_forbidden":
         fields = _fields_at(model, path)
-        if fields is None:
-            return "no such field"
         is_grader = len(path) == 1 and issubclass(model, Options)
         has = "this type has no options; every grader has" if is_grader and not fields else "the fields are"
         return no_such_field(path[-1], [*fields, *(RESERVED if is_grader else ())], has)

@@ -24,8 +24,8 @@ class PythonSource:
     """Call `grade(sample, item)` of a Python source, in a sandbox without network.
 
     It returns a finite number, or a bool that counts 0 or 1; whatever else it returns or raises leaves the sample ungraded.
-    Its `sample` has the published fields, and `answer_text` and `reasoning_text` beside them; `answer_text` is None where the
-    reasoning does not end. With `thoughts` as `skip`, `output_text` is the answer, and empty where there is none.
+    Its `sample` has the published fields; a source that names `answer_text` or `reasoning_text` finds them beside these.
+    `answer_text` is None where the reasoning does not end. With `thoughts` as `skip`, `output_text` is the answer, and empty where there is none.
     Limits are the operator's: 2 minutes, 2 GB of memory and 1 GB of scratch unless set otherwise. Source: the OpenAI
     graders guide; `isolation`, `timeout_s`, `memory_mb` and `thoughts` are ours.
     """
@@ -46,6 +46,7 @@ class PythonSource:
         self._source, self._image, self._isolation = source, image_tag, isolation
         self._timeout_s, self._memory_mb = timeout_s, memory_mb
         self._thoughts = thoughts
+        self._names_parts = "answer_text" in source or "reasoning_text" in source
         self.reads_sample = _reads_sample(source)
 
     async def prepare(self, context: Context) -> None:
@@ -84,9 +85,11 @@ class PythonSource:
 
     def _shown(self, sample: Sample) -> dict[str, Any]:
         """The sample as the source sees it."""
-        seen = sample if self._thoughts == "keep" else sample.without_reasoning
-        answer = sample.answer_text if sample.has_answer else None
-        return {**seen.to_dict(), "answer_text": answer, "reasoning_text": sample.reasoning_text}
+        shown = (sample if self._thoughts == "keep" else sample.without_reasoning).to_dict()
+        if self._names_parts:
+            shown["answer_text"] = sample.answer_text if sample.has_answer else None
+            shown["reasoning_text"] = sample.reasoning_text
+        return shown
 
 
 def _reads_sample(source: str) -> bool:

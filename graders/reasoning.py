@@ -9,12 +9,12 @@ gpt-oss), and a prompt may have opened the reasoning already, so that only the c
 * A tag inside a code block, in inline code or between quotation marks is text, not a tag. Code blocks count only outside
   thoughts, because an unfinished thought often leaves a code fence open.
 * Tokens that end a turn (`<|im_end|>`, `</s>`, …) and a byte order mark are not part of the answer.
+* A text with more than 1,000 tags has no answer.
 
 A text without any of these is its own answer, character for character. The time is linear in the length of the text.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -52,6 +52,8 @@ _MARK = re.compile(
 )
 _ROLE = re.compile(r"<\|(?:end|return|call|message)\|>|<\|start\|>[^<\n]{0,100}")
 _FENCE = re.compile(r"(?:^[ \t>]{0,80}|(?<=[>\]▷])[ \t]{0,8})(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
+MAX_MARKS = 1_000
+"""Tags and tokens of a text; one with more has no answer. Models repeat a tag without end where their training goes wrong."""
 _TICKS = re.compile(r"`+|\n")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 _BARE_CHANNELS = ("analysis", "assistantfinal")
@@ -126,26 +128,28 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._fences = [_Fence(found.start(1), found[1], found[2]) for found in _FENCE.finditer(text)]
-        self._spans = list(_inline_code(text))
-        self._span_starts = [start for start, _ in self._spans]
-        self._next_fence = 0
+        self._fences = (_Fence(found.start(1), found[1], found[2]) for found in _FENCE.finditer(text))
+        self._spans = _inline_code(text)
+        self._fence, self._span = next(self._fences, None), next(self._spans, None)
         self._block: _Fence | None = None
         self._opened_in_block: dict[str, int] = {}
         self._inside: str | None = None  # the name of the thought, or of the channel, that the text is in
         self._position = 0
         self._thoughts: list[str] = []
         self._answer: list[str] = []
-        self._has_thought = self._has_channels = self._has_final = False
+        self._has_thought = self._has_channels = self._has_final = self._is_endless = False
 
     @property
     def has_found(self) -> bool:
         """Whether the text has a thought or a channel."""
-        return self._has_thought or self._has_channels
+        return self._has_thought or self._has_channels or self._is_endless
 
     def read(self) -> tuple[list[str], list[str] | None]:
         """The thoughts, and the parts of the answer; None when there is no answer."""
-        for mark in _MARK.finditer(self._text):
+        for count, mark in enumerate(_MARK.finditer(self._text)):
+            if count == MAX_MARKS:
+                self._is_endless = True
+                return [self._text], None
             if not self._is_text(mark):
                 self._take(mark)
         is_open = self._inside is not None
@@ -208,17 +212,17 @@ class _Reader:
         start, end = mark.span()
         if self._is_inside_block(mark):
             return True
-        span = bisect_right(self._span_starts, start) - 1
-        if span >= 0 and end <= self._spans[span][1]:
+        while self._span is not None and self._span[1] < end:
+            self._span = next(self._spans, None)
+        if self._span is not None and self._span[0] <= start:
             return True
         before, after = self._text[start - 1 : start], self._text[end : end + 1]
         return bool(before) and _QUOTES.get(before) == after
 
     def _is_inside_block(self, mark: re.Match[str]) -> bool:
         start = mark.start()
-        while self._next_fence < len(self._fences) and self._fences[self._next_fence].start < start:
-            fence = self._fences[self._next_fence]
-            self._next_fence += 1
+        while self._fence is not None and self._fence.start < start:
+            fence, self._fence = self._fence, next(self._fences, None)
             if self._inside is not None or fence.start < self._position:
                 continue
             if self._block is None:
@@ -247,8 +251,7 @@ class _Reader:
         line = self._text.rfind("\n", max(block.start, mark.start() - 80), mark.start())
         if self._has_thought or line < 0 or self._text[line : mark.start()].strip():
             return False
-        following = self._fences[self._next_fence : self._next_fence + 1]
-        return not (following and following[0].closes(block))
+        return self._fence is None or not self._fence.closes(block)
 
 
 def _tag_of(mark: re.Match[str]) -> tuple[str, bool]:

@@ -126,7 +126,9 @@ def test_json_stays_the_same_object(value: Any) -> None:
     assert plain({"a": [value]}) == {"a": [value]}
 
 
-@pytest.mark.parametrize("value", [b"a", bytearray(b"a"), {1}, frozenset({1}), 1j, (1, "a"), {"a": ({1},)}, {1: 2}])
+@pytest.mark.parametrize(
+    "value", [b"a", bytearray(b"a"), {1}, frozenset({1}), 1j, (1, "a"), {"a": ({1},)}, {1: 2}]
+)
 def test_what_a_python_grader_can_be_given_stays(value: object) -> None:
     assert plain(value) is value
 
@@ -154,7 +156,9 @@ class Dataset:
 
 
 @pytest.mark.parametrize(
-    "column", [["a", "b"], ("a", "b"), numbers(), np.array(["a", "b"]), Dataset(), {"a": 1, "b": 2}.keys()], ids=repr
+    "column",
+    [["a", "b"], ("a", "b"), numbers(), np.array(["a", "b"]), Dataset(), {"a": 1, "b": 2}.keys()],
+    ids=repr,
 )
 def test_a_column_is_read_as_a_sequence(column: object) -> None:
     found = rows(column, "samples")
@@ -187,5 +191,7 @@ def test_what_is_no_column_is_refused(value: object, message: str) -> None:
 
 def test_a_sample_may_be_made_of_such_values() -> None:
     assert Sample.load(np.str_("a")) == Sample("a")
-    messages = np.array([{"role": "user", "content": "q"}, {"role": "assistant", "content": np.str_("a")}], dtype=object)
+    messages = np.array(
+        [{"role": "user", "content": "q"}, {"role": "assistant", "content": np.str_("a")}], dtype=object
+    )
     assert Sample.load(messages) == Sample("a")

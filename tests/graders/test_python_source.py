@@ -56,8 +56,6 @@ async def test_the_reward_is_what_the_sandbox_says() -> None:
             "output_json": None,
             "output_tools": [],
             "output_reasoning_summary": None,
-            "answer_text": "x",
-            "reasoning_text": "",
         },
         "item": {"a": 1},
     }

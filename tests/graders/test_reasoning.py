@@ -49,6 +49,8 @@ CODE = "```python\nprint(7)\n```"
         ("42 <think>or is it 17", "or is it 17", None),
         ("<think>1</think>42<think>17", "1\n\n17", None),
         ("<think>17</thought>42", "17</thought>42", None),
+        ("<think>1" * 1001, "<think>1" * 1001, None),
+        ("<think></think>" * 499 + "42", "", "42"),
         ("<think>17</think>", "17", ""),
         ("17</think>", "17", ""),
         # channels

@@ -52,7 +52,9 @@ def test_a_known_shape_gives_its_text(source: object) -> None:
     assert Sample.load(source).output_text == "Oslo"
 
 
-@pytest.mark.parametrize(("content", "text"), [(42, "42"), (-1.5, "-1.5"), ([{"text": 42}], "42"), ([4, "2"], "42")])
+@pytest.mark.parametrize(
+    ("content", "text"), [(42, "42"), (-1.5, "-1.5"), ([{"text": 42}], "42"), ([4, "2"], "42")]
+)
 def test_a_number_is_the_text_that_json_has_for_it(content: object, text: str) -> None:
     assert Sample.load([assistant(content=content)]).output_text == text
 
@@ -190,7 +192,11 @@ def test_a_sample_without_its_reasoning_has_the_answer_for_its_text() -> None:
 
 @given(json_values(8) | st.lists(json_values(4), max_size=3))
 def test_no_content_makes_reading_fail_in_another_way(content: Any) -> None:
-    for source in ([assistant(content=content)], {"output": content}, [assistant(content="", reasoning=content)]):
+    for source in (
+        [assistant(content=content)],
+        {"output": content},
+        [assistant(content="", reasoning=content)],
+    ):
         try:
             sample = Sample.load(source)
         except ConfigurationError:

@@ -10,7 +10,12 @@ from graders.testing import FakeContext, FakeEmbedder, FakeSandbox
 REGISTRY = Registry.installed()
 SAMPLE = "<think>\nit is 17\n</think>\n42"
 NUMBER = {"type": "numeric_check", "input": "{{sample.output_text}}", "reference": "{{item.a}}"}
-STRING = {"type": "string_check", "input": "{{sample.output_text}}", "reference": "{{item.a}}", "operation": "eq"}
+STRING = {
+    "type": "string_check",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.a}}",
+    "operation": "eq",
+}
 PATTERN = {"type": "pattern_match", "input": "{{sample.output_text}}", "pattern": "^42$", "match": "search"}
 FORMAT = {**PATTERN, "pattern": "^<think>"}
 SIMILAR = {**STRING, "type": "text_similarity", "evaluation_metric": "fuzzy_match"}
@@ -62,7 +67,9 @@ async def test_the_option_says_whether_reasoning_is_seen(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("text", ["<think>it is 42", "[THINK]42", "<|channel|>analysis<|message|>42", "42\n<think>or 41"])
+@pytest.mark.parametrize(
+    "text", ["<think>it is 42", "[THINK]42", "<|channel|>analysis<|message|>42", "42\n<think>or 41"]
+)
 async def test_reasoning_that_does_not_end_earns_the_lowest_reward(config: dict[str, Any], text: str) -> None:
     result = await grade(config, text)
     assert result.reward == 0
@@ -110,23 +117,46 @@ async def test_a_cosine_is_taken_of_the_answer() -> None:
 @pytest.mark.parametrize(
     ("thoughts", "text", "seen"),
     [
-        ("keep", SAMPLE, {"output_text": SAMPLE, "output_json": None, "answer_text": "42", "reasoning_text": "it is 17"}),
-        ("skip", SAMPLE, {"output_text": "42", "output_json": 42, "answer_text": "42", "reasoning_text": "it is 17"}),
-        ("keep", "<think>1", {"output_text": "<think>1", "output_json": None, "answer_text": None, "reasoning_text": "1"}),
-        ("skip", "<think>1", {"output_text": "", "output_json": None, "answer_text": None, "reasoning_text": "1"}),
+        (
+            "keep",
+            SAMPLE,
+            {"output_text": SAMPLE, "output_json": None, "answer_text": "42", "reasoning_text": "it is 17"},
+        ),
+        (
+            "skip",
+            SAMPLE,
+            {"output_text": "42", "output_json": 42, "answer_text": "42", "reasoning_text": "it is 17"},
+        ),
+        (
+            "keep",
+            "<think>1",
+            {"output_text": "<think>1", "output_json": None, "answer_text": None, "reasoning_text": "1"},
+        ),
+        (
+            "skip",
+            "<think>1",
+            {"output_text": "", "output_json": None, "answer_text": None, "reasoning_text": "1"},
+        ),
         ("keep", "42", {"output_text": "42", "output_json": 42, "answer_text": "42", "reasoning_text": ""}),
     ],
 )
 async def test_a_python_grader_sees_both_parts_beside_the_published_fields(
     thoughts: str, text: str, seen: dict[str, Any]
 ) -> None:
-    source = "def grade(sample, item):\n    return 1.0\n"
+    source = "def grade(sample, item):\n    return float(sample['answer_text'] == '42')\n"
     sandbox = FakeSandbox([1.0])
     grader = REGISTRY.load({"type": "python", "source": source, "thoughts": thoughts})
     await FakeContext(sandbox=sandbox).grade(grader, Sample(text), {})
     sample = sandbox.calls[0]["message"]["sample"]
     assert {name: sample[name] for name in seen} == seen
     assert sample["choices"][0]["message"]["content"] == seen["output_text"]
+
+
+async def test_a_python_grader_that_names_no_part_sees_the_published_fields_and_no_others() -> None:
+    sandbox = FakeSandbox([1.0])
+    grader = REGISTRY.load({"type": "python", "source": "def grade(sample, item):\n    return 1.0\n"})
+    await FakeContext(sandbox=sandbox).grade(grader, Sample(SAMPLE), {})
+    assert sandbox.calls[0]["message"]["sample"] == Sample(SAMPLE).to_dict()
 
 
 @pytest.mark.parametrize(

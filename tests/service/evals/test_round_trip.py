@@ -20,7 +20,11 @@ from tests.service.conftest import served
 from tests.service.evals.conftest import CUSTOM, EQUAL, ended
 
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-CHOICE = {"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": "<think>1</think>2"}}
+CHOICE = {
+    "index": 0,
+    "finish_reason": "length",
+    "message": {"role": "assistant", "content": "<think>1</think>2"},
+}
 ITEM_CHECK = {**EQUAL, "name": "item only", "input": "{{item.answer}}"}
 CONSTANT = "def grade(sample, item):\n    return float(item['answer'] == 'a')\n"
 FIELD_TEMPLATES = [Template(f"{{{{sample.{name}}}}}") for name in FIELDS]
@@ -56,14 +60,31 @@ def test_every_sample_that_is_shown_can_be_given_back(client: OpenAI) -> None:
         {"output": [{"role": "assistant", "content": "a"}]},
         {"choices": [CHOICE], "model": "m"},
         {"output_text": "a", "output_tools": [CALL], "input_tools": [CALL], "output_reasoning_summary": "s"},
-        [{"role": "assistant", "content": [{"type": "thinking", "thinking": "1"}, {"type": "text", "text": "a"}]}],
+        [
+            {
+                "role": "assistant",
+                "content": [{"type": "thinking", "thinking": "1"}, {"type": "text", "text": "a"}],
+            }
+        ],
         {"output": [{"type": "widget"}]},
         {"error": {"code": "sample_parse_error", "message": "no JSON", "caused_by": "model"}},
     ]
-    fields = ["output_text", "output_tools", "choices", "model", "output_reasoning_summary", "input_tools", "reasoning_text"]
-    criteria = [{**EQUAL, "name": name, "input": f"{{{{sample.{name}}}}}", "operation": "like"} for name in fields]
+    fields = [
+        "output_text",
+        "output_tools",
+        "choices",
+        "model",
+        "output_reasoning_summary",
+        "input_tools",
+        "reasoning_text",
+    ]
+    criteria = [
+        {**EQUAL, "name": name, "input": f"{{{{sample.{name}}}}}", "operation": "like"} for name in fields
+    ]
     items = graded(client, criteria, [{"item": {"answer": "a"}, "sample": sample} for sample in samples])
-    again = graded(client, criteria, [{"item": item["datasource_item"], "sample": item["sample"]} for item in items])
+    again = graded(
+        client, criteria, [{"item": item["datasource_item"], "sample": item["sample"]} for item in items]
+    )
     assert [item["status"] for item in items] == ["fail", "fail", "fail", "fail", "fail", "error", "fail"]
     assert scores(again) == scores(items)
     assert [item["sample"] for item in again] == [item["sample"] for item in items]
@@ -84,7 +105,9 @@ def test_every_sample_that_is_shown_can_be_given_back(client: OpenAI) -> None:
 )
 def test_no_template_tells_a_shown_sample_from_the_first(sample: Sample) -> None:
     stored: Any = sample.to_stored()
-    row = OutputItem(id="i", run_id="r", position=0, item={}, sample=stored, results=[], status="pass", created_at=0)
+    row = OutputItem(
+        id="i", run_id="r", position=0, item={}, sample=stored, results=[], status="pass", created_at=0
+    )
     again = sample_or_failure(shown_item(row, "e")["sample"])
     assert isinstance(again, Sample)
     for template in FIELD_TEMPLATES:
@@ -98,7 +121,9 @@ def rendered(template: Template, sample: Sample) -> str:
         return str(error)
 
 
-@pytest.mark.parametrize("criterion", [ITEM_CHECK, {"type": "python", "name": "p", "source": CONSTANT, "pass_threshold": 1}])
+@pytest.mark.parametrize(
+    "criterion", [ITEM_CHECK, {"type": "python", "name": "p", "source": CONSTANT, "pass_threshold": 1}]
+)
 def test_a_row_needs_no_sample_where_no_criterion_reads_it(client: OpenAI, criterion: dict[str, Any]) -> None:
     (item,) = graded(client, [criterion], [{"item": {"answer": "a"}}])
     assert item["status"] == "pass"
@@ -109,11 +134,18 @@ def test_a_row_needs_no_sample_where_no_criterion_reads_it(client: OpenAI, crite
     [
         EQUAL,
         {"type": "multi", "name": "m", "graders": {"a": ITEM_CHECK, "b": EQUAL}, "calculate_output": "a * b"},
-        {"type": "python", "name": "p", "source": "def grade(s, item):\n    return len(s)\n", "pass_threshold": 1},
+        {
+            "type": "python",
+            "name": "p",
+            "source": "def grade(s, item):\n    return len(s)\n",
+            "pass_threshold": 1,
+        },
     ],
     ids=lambda criterion: criterion["type"],
 )
-def test_a_row_without_the_sample_that_a_criterion_reads_is_refused(client: OpenAI, criterion: dict[str, Any]) -> None:
+def test_a_row_without_the_sample_that_a_criterion_reads_is_refused(
+    client: OpenAI, criterion: dict[str, Any]
+) -> None:
     of = client.evals.create(data_source_config=CUSTOM, testing_criteria=[ITEM_CHECK, criterion])  # type: ignore[arg-type]
     with pytest.raises(openai.BadRequestError, match="sample: this field is required"):
         client.evals.runs.create(of.id, data_source=content({"item": {"answer": "a"}}))
@@ -126,5 +158,7 @@ def test_a_criterion_keeps_what_published_ones_carry(client: OpenAI) -> None:
     assert shown["description"] == "Whether it is equal."
     assert shown["id"].startswith("equal-")
     client.evals.create(data_source_config=CUSTOM, testing_criteria=[shown])  # type: ignore[arg-type]
-    with pytest.raises(openai.BadRequestError, match=r"testing_criteria\.0\.description: expected a text, got 5"):
+    with pytest.raises(
+        openai.BadRequestError, match=r"testing_criteria\.0\.description: expected a text, got 5"
+    ):
         client.evals.create(data_source_config=CUSTOM, testing_criteria=[{**described, "description": 5}])  # type: ignore[arg-type]
