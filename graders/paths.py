@@ -26,6 +26,7 @@ _STEP = re.compile(
 )
 _INDEX = re.compile(r"[0-9]{1,9}")
 """A name that stands for an element where the value is a list: `{{item.list.0}}` is `{{item.list[0]}}`."""
+_NUMBERED = re.compile(r"(?<!\.)\.([0-9]{1,9})(?=[.\[]|$)")
 _MISSING = object()
 MAX_RICH = 500
 """Characters of a path beyond its plain beginning: jsonpath-ng's tree is as deep as the path is long."""
@@ -195,12 +196,15 @@ def _clipped(text: str, limit: int) -> str:
 def _rich_lookup(namespace: str, steps: tuple[Step, ...], rest: str, text: str) -> Lookup:
     """A look-up that gives the list of everything the JSONPath finds below the plain beginning."""
     plain = _plain_lookup(namespace, steps, text)
-    expression = _compile_jsonpath(rest, text)
+    expressions = [_compile_jsonpath(rest, text)]
+    if _NUMBERED.search(rest) and "'" not in rest and '"' not in rest:  # the same with indices, as in a plain path
+        expressions.append(_compile_jsonpath(_NUMBERED.sub(r"[\1]", rest), text))
 
     def look_up_all(sample: Sample, item: Mapping[str, Any]) -> Any:
         start = plain(sample, item)
         try:
-            return [match.value for match in expression.find(start)]
+            found = (expression.find(start) for expression in expressions)
+            return [match.value for match in next(filter(None, found), ())]
         except (TypeError, ValueError, AttributeError, RecursionError) as error:  # data that no JSON gives
             raise GradingError(
                 f"{_shown(text)} does not fit the data: {error}",

@@ -31,6 +31,8 @@ _TOKENS = {
     "<|begin_of_thought|>": "<|end_of_thought|>",  # Sky-T1, OpenThinker
     "<|START_THINKING|>": "<|END_THINKING|>",  # Command A
     "◁think▷": "◁/think▷",  # Kimi
+    "<|think|>": "<|/think|>",
+    "<|thinking|>": "<|/thinking|>",
     "<|channel>thought": "<channel|>",  # Gemma
 }
 """Opening and closing tokens of models that do not use such tags."""
@@ -82,10 +84,11 @@ def split(text: str) -> Split:
             answer = None if parts is None else _outlined(_ended(_joined(parts).removeprefix(_BOM)))
             return Split("\n\n".join(filter(None, map(str.strip, thoughts))), answer)
     begin, final = _BARE_CHANNELS
-    if text.lstrip().startswith(begin):
-        thought, found, answer = text.partition(final)
+    bare = text.lstrip().removeprefix("assistant")
+    if bare.startswith(begin):
+        thought, found, answer = bare.partition(final)
         if found:
-            return Split(thought.lstrip().removeprefix(begin).strip(), _outlined(_ended(answer)))
+            return Split(thought.removeprefix(begin).strip(), _outlined(_ended(answer)))
     return Split("", _ended(text.removeprefix(_BOM)))
 
 

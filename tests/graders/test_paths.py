@@ -25,6 +25,8 @@ ITEM: dict[str, Any] = {
     "@type": "Thing",
     "list": [{"id": 1, "v": "x"}, {"id": 2, "v": "y"}, {"id": None}],
     "tuple": (1, (2, 3)),
+    "pairs": [["x", {"d": 3}], ["y"]],
+    "maps": [{"0": "zero"}, ["other"]],
 }
 SAMPLE = Sample('{"answer": {"value": 7}, "steps": [1, 2]}', model="m")
 
@@ -85,6 +87,12 @@ def test_a_plain_path_finds_the_one_value_that_it_names(text: str, value: object
         ("item.a.*", ["zero", [1, {"c": 2}], "ü"]),
         ("item..c", [2]),
         ("item.list[*].nope", []),
+        ("item.pairs[*].0", ["x", "y"]),
+        ("item.pairs[*].1.d", [3]),
+        ("item.pairs[1:].0", ["y"]),
+        ("item.pairs[?(@.0 == 'x')]", []),
+        ("item.maps[*].0", ["zero"]),
+        ("item..0", ["nought", "zero", "zero"]),
         ("item.n[*]", []),
         ("sample.output_json.steps[*]", [1, 2]),
         ("sample..value", [7]),
@@ -150,7 +158,7 @@ def test_what_is_no_path_is_refused_when_it_is_compiled(text: str, message: str)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("item.b", r"\{\{item.b\}\} is not there: item has , 0, @type, a, a-b, a.b, list, n, tuple, x y"),
+        ("item.b", r"\{\{item.b\}\} is not there: item has , 0, @type, a, a-b, a.b, list, maps, n, pairs, tuple, x y"),
         ("item.a.c", "item.a has 0, b, é"),
         ("item.a.b.2", "item.a.b is a list of 2; an element is written {{item.a.b\\[0\\]}} or .0"),
         ("item.a.b.c", r"item.a.b is a list of 2; .* a field of each element \[\*\].c"),

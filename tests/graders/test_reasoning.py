@@ -31,6 +31,8 @@ CODE = "```python\nprint(7)\n```"
         ("<|begin_of_thought|>17<|end_of_thought|>42", "17", "42"),
         ("<|START_THINKING|>17<|END_THINKING|>42", "17", "42"),
         ("◁think▷17◁/think▷42", "17", "42"),
+        ("<|think|>17<|/think|>42", "17", "42"),
+        ("<|thinking|>17<|/thinking|>42", "17", "42"),
         ("<|channel>thought\n17<channel|>42", "17", "42"),
         # the prompt opened the thought
         ("17\n</think>\n42", "17", "42"),
@@ -66,6 +68,7 @@ CODE = "```python\nprint(7)\n```"
         ("<|channel|>analysis<|message|>17<|end|>", "17", None),
         ("<|channel|>analysis<|message|>```\n17<|end|><|channel|>final<|message|>42", "```\n17", "42"),
         ("analysisWe have 17assistantfinal42", "We have 17", "42"),
+        ("assistantanalysis\nWe have 17\nassistantfinal\n42", "We have 17", "42"),
         # what ends a turn
         ("<think>17</think>42<|im_end|>\n", "17", "42"),
         ("42<|im_end|><|endoftext|>", "", "42"),
