@@ -197,7 +197,9 @@ def _rich_lookup(namespace: str, steps: tuple[Step, ...], rest: str, text: str) 
     """A look-up that gives the list of everything the JSONPath finds below the plain beginning."""
     plain = _plain_lookup(namespace, steps, text)
     expressions = [_compile_jsonpath(rest, text)]
-    if _NUMBERED.search(rest) and "'" not in rest and '"' not in rest:  # the same with indices, as in a plain path
+    if (
+        _NUMBERED.search(rest) and "'" not in rest and '"' not in rest
+    ):  # the same with indices, as in a plain path
         expressions.append(_compile_jsonpath(_NUMBERED.sub(r"[\1]", rest), text))
 
     def look_up_all(sample: Sample, item: Mapping[str, Any]) -> Any:

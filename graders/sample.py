@@ -17,7 +17,7 @@ from graders.contract import FailureKind, brief
 from graders.errors import ConfigurationError, GradingError
 from graders.plain_data import plain
 from graders.reasoning import Split, split
-from graders.sample_shapes import Said, read_message, read_output
+from graders.sample_shapes import Said, is_output, read_message, read_output, text_or_none
 
 PUBLISHED_FIELDS = (
     "output_text",
@@ -251,7 +251,7 @@ class Sample:
                     f"a stored sample's {name!r} is a list, not {type(data[name]).__name__}"
                 )
         texts = said.texts
-        summary, reasoning = data.get("output_reasoning_summary"), _text_or_none(data, "reasoning_content")
+        summary, reasoning = data.get("output_reasoning_summary"), text_or_none(data, "reasoning_content")
         sample = cls(
             texts[0] if len(texts) == 1 else said.text,
             output_tools=data.get("output_tools") or said.calls,
@@ -336,7 +336,7 @@ class Sample:
             ConfigurationError: When no message is the assistant's, or one is not an object.
         """
         read = [_plain(message, "a message") for message in messages]
-        if _is_output(read):
+        if is_output(read):
             return cls._of(read_output(read, ()), {})
         last = next(
             (place for place in reversed(range(len(read))) if read[place].get("role") == "assistant"), None
@@ -394,17 +394,3 @@ def _plain(source: object, what: str) -> Mapping[str, Any]:
         if isinstance(dumped, Mapping):
             return dumped
     raise ConfigurationError(f"{what} is a JSON object, not {type(source).__name__}")
-
-
-def _is_output(parts: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a list is the `output` of a Responses object: some part has a type of its own, and nobody else says anything."""
-    kinds = [part.get("type") for part in parts]
-    others = any(part.get("role") not in (None, "assistant") for part in parts)
-    return not others and any(kind in ("reasoning", "function_call") for kind in kinds)
-
-
-def _text_or_none(data: Mapping[str, Any], name: str) -> str | None:
-    value = data.get(name)
-    if not isinstance(value, (str, NoneType)):
-        raise ConfigurationError(f"a stored sample's {name!r} is a text, not {type(value).__name__}")
-    return value

@@ -6,6 +6,7 @@ A shape that is not understood is never an empty text, since an empty text earns
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from graders.contract import brief
@@ -126,6 +127,13 @@ def read_output(output: Any, path: Path) -> Said:
     return said
 
 
+def is_output(parts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list is the `output` of a Responses object: some part has a type of its own, and nobody else says anything."""
+    kinds = [part.get("type") for part in parts]
+    others = any(part.get("role") not in (None, "assistant") for part in parts)
+    return not others and any(kind in ("reasoning", "function_call") for kind in kinds)
+
+
 def _read_output_part(part: Mapping[str, Any], path: Path, said: Said) -> None:
     kind = part.get("type")
     if kind == "reasoning":
@@ -223,3 +231,15 @@ def _unknown(path: Iterable[str | int], message: str) -> ConfigurationError:
 
 def _names(value: Mapping[Any, Any]) -> str:
     return ", ".join(map(repr, list(value)[:12])) or "an empty object"
+
+
+def text_or_none(data: Mapping[str, Any], name: str) -> str | None:
+    """A field of a stored sample that is a text or missing.
+
+    Raises:
+        ConfigurationError: When it is anything else.
+    """
+    value = data.get(name)
+    if not isinstance(value, (str, NoneType)):
+        raise ConfigurationError(f"a stored sample's {name!r} is a text, not {type(value).__name__}")
+    return value

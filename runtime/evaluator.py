@@ -1,7 +1,7 @@
 """The `Evaluator`: runs graders over samples. Built-in types run inline, plugins in worker processes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
@@ -231,7 +231,7 @@ class Evaluator:
     async def grade_group(
         self,
         grader: Grader | Mapping[str, Any],
-        samples: Sequence[object],
+        samples: Iterable[object],
         item: Item | None = None,
         *,
         deadline_s: float | None = None,
@@ -258,8 +258,8 @@ class Evaluator:
     async def grade_many(
         self,
         grader: Grader | Mapping[str, Any],
-        samples: Sequence[object],
-        items: Sequence[Item | None],
+        samples: Iterable[object],
+        items: Iterable[Item | None],
         *,
         deadline_s: float | None = None,
         trace_id: str | None = None,
@@ -283,20 +283,19 @@ class Evaluator:
         Raises:
             ConfigurationError: When the two sequences differ in length, or are not sequences.
         """
-        samples, items = as_rows(samples, "samples"), as_rows(items, "items")
-        if len(samples) != len(items):
+        sources, given = as_rows(samples, "samples"), as_rows(items, "items")
+        if len(sources) != len(given):
             raise ConfigurationError(
-                f"{len(samples)} samples and {len(items)} items: a batch has one item for each sample"
+                f"{len(sources)} samples and {len(given)} items: a batch has one item for each sample"
             )
-        samples, items = (
-            zip(*readable_rows(zip(samples, items, strict=True)), strict=True) if items else ((), ())
-        )
+        pairs = list(readable_rows(zip(sources, given, strict=True)))
+        sources, given = [sample for sample, _ in pairs], [item for _, item in pairs]
         loaded = await self.prepare(grader)
         world = self._world(deadline_s, trace_id, client)
         if world.trace is None:
-            return await self._grade_rows(loaded, samples, items, world)
+            return await self._grade_rows(loaded, sources, given, world)
         with batch(world.trace, loaded, trace_id) as span:
-            gradings = await self._grade_rows(loaded, samples, items, world.within(span))
+            gradings = await self._grade_rows(loaded, sources, given, world.within(span))
             tell_counts(span, len(gradings), gradings.ungraded)
         return gradings
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
 from graders import Grader, GraderResult, Item, Registry
@@ -90,7 +90,7 @@ class SyncEvaluator:
     def grade_group(
         self,
         grader: Grader | Mapping[str, Any],
-        samples: Sequence[object],
+        samples: Iterable[object],
         item: Item | None = None,
         *,
         deadline_s: float | None = None,
@@ -101,8 +101,8 @@ class SyncEvaluator:
     def grade_many(
         self,
         grader: Grader | Mapping[str, Any],
-        samples: Sequence[object],
-        items: Sequence[Item | None],
+        samples: Iterable[object],
+        items: Iterable[Item | None],
         *,
         deadline_s: float | None = None,
     ) -> Gradings:

@@ -158,7 +158,10 @@ def test_what_is_no_path_is_refused_when_it_is_compiled(text: str, message: str)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("item.b", r"\{\{item.b\}\} is not there: item has , 0, @type, a, a-b, a.b, list, maps, n, pairs, tuple, x y"),
+        (
+            "item.b",
+            r"\{\{item.b\}\} is not there: item has , 0, @type, a, a-b, a.b, list, maps, n, pairs, tuple, x y",
+        ),
         ("item.a.c", "item.a has 0, b, é"),
         ("item.a.b.2", "item.a.b is a list of 2; an element is written {{item.a.b\\[0\\]}} or .0"),
         ("item.a.b.c", r"item.a.b is a list of 2; .* a field of each element \[\*\].c"),

@@ -45,7 +45,11 @@ class List(list[Any]):
 
 def of_library(module: str, name: str, **methods: Any) -> Any:
     """A value as a library that is not installed here gives it; pandas 2.3 and pyarrow 21 were looked at for these."""
-    found = {key: lambda self, given=value: given for key, value in methods.items() if key != "columns"}
+
+    def answering(value: Any) -> Any:
+        return lambda self: value
+
+    found = {key: answering(value) for key, value in methods.items() if key != "columns"}
     if "columns" in methods:
         found["columns"] = methods["columns"]
         found["__getitem__"] = lambda self, key: methods["data"][key]

@@ -43,8 +43,13 @@ def content(*found: dict[str, Any]) -> Any:
     return {"type": "jsonl", "source": {"type": "file_content", "content": list(found)}}
 
 
+def made(client: OpenAI, *criteria: Any) -> Any:
+    config: Any = CUSTOM
+    return client.evals.create(data_source_config=config, testing_criteria=list(criteria))
+
+
 def graded(client: OpenAI, criteria: list[Any], found: list[dict[str, Any]]) -> list[Any]:
-    of = client.evals.create(data_source_config=CUSTOM, testing_criteria=criteria)  # type: ignore[arg-type]
+    of = made(client, *criteria)
     run = client.evals.runs.create(of.id, data_source=content(*found))
     ended(client, of.id, run.id)
     return [item.to_dict() for item in client.evals.runs.output_items.list(run.id, eval_id=of.id)]
@@ -146,19 +151,19 @@ def test_a_row_needs_no_sample_where_no_criterion_reads_it(client: OpenAI, crite
 def test_a_row_without_the_sample_that_a_criterion_reads_is_refused(
     client: OpenAI, criterion: dict[str, Any]
 ) -> None:
-    of = client.evals.create(data_source_config=CUSTOM, testing_criteria=[ITEM_CHECK, criterion])  # type: ignore[arg-type]
+    of = made(client, ITEM_CHECK, criterion)
     with pytest.raises(openai.BadRequestError, match="sample: this field is required"):
         client.evals.runs.create(of.id, data_source=content({"item": {"answer": "a"}}))
 
 
 def test_a_criterion_keeps_what_published_ones_carry(client: OpenAI) -> None:
     described: Any = {**EQUAL, "id": "equal-1", "description": "Whether it is equal."}
-    of = client.evals.create(data_source_config=CUSTOM, testing_criteria=[described])  # type: ignore[arg-type]
-    (shown,) = of.to_dict()["testing_criteria"]  # type: ignore[misc]
+    of = made(client, described)
+    (shown,) = of.to_dict()["testing_criteria"]
     assert shown["description"] == "Whether it is equal."
     assert shown["id"].startswith("equal-")
-    client.evals.create(data_source_config=CUSTOM, testing_criteria=[shown])  # type: ignore[arg-type]
+    made(client, shown)
     with pytest.raises(
         openai.BadRequestError, match=r"testing_criteria\.0\.description: expected a text, got 5"
     ):
-        client.evals.create(data_source_config=CUSTOM, testing_criteria=[{**described, "description": 5}])  # type: ignore[arg-type]
+        made(client, {**described, "description": 5})
