@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
+from itertools import chain
 from types import NoneType
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,10 @@ Path = tuple[str | int, ...]
 _ATOMS = frozenset({str, int, float, bool, NoneType})
 _AS_THEY_ARE = frozenset({bytes, bytearray, set, frozenset, complex})
 """Not JSON, but a Python grader can be given them."""
+_LISTS = frozenset({list, tuple})
+_PLAIN = _ATOMS | _AS_THEY_ARE | _LISTS | {dict}
+MAX_LEVELS = 300
+"""Levels of maps and lists; JSON has fewer here."""
 
 
 def plain(value: Any, path: Path = ()) -> Any:
@@ -33,6 +38,33 @@ def plain(value: Any, path: Path = ()) -> Any:
     Raises:
         ConfigurationError: When it, or something inside it, cannot become plain data; names the path and the type.
     """
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is dict and _ATOMS.issuperset(map(type, value.values())) and _ATOMS.issuperset(map(type, value)):
+        return value  # as most rows are
+    return value if _is_plain(value) else _made(value, path)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is plain already; level by level, since rows of JSON are, and some have a million values."""
+    level = [value]
+    for _ in range(MAX_LEVELS):
+        kinds = set(map(type, level))
+        if not kinds <= _PLAIN:
+            return False
+        dicts = [inner for inner in level if type(inner) is dict] if dict in kinds else []
+        if not _ATOMS.issuperset(map(type, chain.from_iterable(dicts))):
+            return False
+        lists = [inner for inner in level if type(inner) in _LISTS] if kinds & _LISTS else []
+        level = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
+        if not level:
+            return True
+    return False
+
+
+def _made(value: Any, path: Path) -> Any:
+    """A value as plain data, looked at one by one."""
     kind = type(value)
     if kind in _ATOMS:
         return value
@@ -91,24 +123,20 @@ def rows(values: Any, what: str) -> Any:
 
 
 def _dict(value: dict[Any, Any], path: Path) -> dict[Any, Any]:
-    if _ATOMS.issuperset(map(type, value.values())) and _ATOMS.issuperset(map(type, value)):
-        return value
-    made = {_key(key, path): plain(inner, (*path, str(key))) for key, inner in value.items()}
+    made = {_key(key, path): _made(inner, (*path, str(key))) for key, inner in value.items()}
     is_same = all(map(_is_same, made, value)) and all(map(_is_same, made.values(), value.values()))
     return value if is_same and len(made) == len(value) else made
 
 
 def _key(key: Any, path: Path) -> Any:
-    made = key if type(key) in _ATOMS else plain(key, path)
+    made = _made(key, path)
     if type(made) not in _ATOMS:
         raise _refused(key, path, "a key is a text")
     return made
 
 
 def _list(value: Any, path: Path) -> Any:
-    if _ATOMS.issuperset(map(type, value)):
-        return value
-    made = [plain(inner, (*path, index)) for index, inner in enumerate(value)]
+    made = [_made(inner, (*path, index)) for index, inner in enumerate(value)]
     return value if all(map(_is_same, made, value)) else type(value)(made)
 
 
@@ -127,7 +155,7 @@ def _converted(value: Any, path: Path) -> Any:
         if isinstance(value, kind):
             return convert(value, path)
     if hasattr(value, "model_dump"):
-        return plain(value.model_dump(mode="json", exclude_none=True), path)
+        return _made(value.model_dump(mode="json", exclude_none=True), path)
     raise _refused(value, path)
 
 
@@ -143,11 +171,11 @@ def _of_numpy(value: Any, path: Path) -> Any:
         raise _refused(value, path)
     kind = value.dtype.kind
     if hasattr(value, "mask"):
-        return plain(value.tolist(), path)
+        return _made(value.tolist(), path)
     if value.ndim:
         if kind in "biuU" or (kind == "f" and value.dtype.itemsize == 8):
-            return plain(value.tolist(), path)
-        return [plain(inner, (*path, index)) for index, inner in enumerate(value)]
+            return _made(value.tolist(), path)
+        return [_made(inner, (*path, index)) for index, inner in enumerate(value)]
     if kind == "M":
         text = str(value)
         return None if text == "NaT" else _without_zeros(text)
@@ -156,7 +184,7 @@ def _of_numpy(value: Any, path: Path) -> Any:
     if kind == "m":
         raise _refused(value, path)
     item = value.item()
-    return complex(item) if kind == "c" else plain(item, path)
+    return complex(item) if kind == "c" else _made(item, path)
 
 
 def _of_pandas(value: Any, path: Path) -> Any:
@@ -166,29 +194,29 @@ def _of_pandas(value: Any, path: Path) -> Any:
     if name == "Timestamp":
         return value.isoformat()
     if hasattr(value, "columns"):
-        return plain(_records(value), path)
+        return _made(_records(value), path)
     if hasattr(value, "to_numpy"):
-        return plain(value.to_numpy(), path)
+        return _made(value.to_numpy(), path)
     raise _refused(value, path)
 
 
 def _records(frame: Any) -> list[dict[str, Any]]:
     """The rows of a `DataFrame`; its own `to_dict` changes short floats."""
-    columns = {str(name): plain(frame[name].to_numpy(), (str(name),)) for name in frame.columns}
+    columns = {str(name): _made(frame[name].to_numpy(), (str(name),)) for name in frame.columns}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _of_arrow(value: Any, path: Path) -> Any:
     for convert in ("as_py", "to_pylist"):
         if hasattr(value, convert):
-            return plain(getattr(value, convert)(), path)
+            return _made(getattr(value, convert)(), path)
     raise _refused(value, path)
 
 
 def _of_tensors(value: Any, path: Path) -> Any:
     if not hasattr(value, "tolist"):
         raise _refused(value, path)
-    return plain(value.tolist(), path)
+    return _made(value.tolist(), path)
 
 
 def _decimal(value: Decimal, path: Path) -> Any:
@@ -237,7 +265,7 @@ def _isoformat(value: Any, path: Path) -> str:
 
 
 _STANDARD: Mapping[type, _Convert] = {
-    Enum: lambda value, path: plain(value.value, path),
+    Enum: lambda value, path: _made(value.value, path),
     Decimal: _decimal,
     date: _isoformat,
     time: _isoformat,
