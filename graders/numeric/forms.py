@@ -17,9 +17,9 @@ _PATTERN = (
     r"(?P<before>(?:\b(?:(?:USD|EUR|GBP|JPY|INR|CNY|CHF|CAD|AUD)[ \xa0]?|[A-Z]{1,2}))?[$\xa3\xa4\xa5][ \xa0]?"
     r"|\b(?:USD|EUR|GBP|JPY|INR|CNY|CHF|CAD|AUD|Rs\.?)[ \xa0]?)?"
     r"(?P<inner>[+\xad-])?"
-    r"(?P<body>[0-9]+[ \xa0]+[0-9]+/[0-9]+|[0-9]{1,3}(?: [0-9]{3})+\b(?:[.,][0-9]+)?|\.?[0-9]+(?:[,.'_\xa0:/\xad-][0-9]+)*)"
-    r"(?P<exponent>[eE][+\xad-]?[0-9]+|[ \xa0]?[xX\xd7\xb7*][ \xa0]?10(?:\^|\*\*)\(?[+\xad-]?[0-9]+\)?)?"
-    r"(?P<power>[ \xa0]?(?:\^|\*\*)\(?[+\xad-]?[0-9]+\)?)?"
+    r"(?P<body>[0-9]+[ \xa0]+[0-9]+[ \xa0]?/[ \xa0]?[0-9]+|[0-9]+(?: /[ \xa0]?|[ \xa0]?/ )[0-9]+|[0-9]{1,3}(?: [0-9]{3})+\b(?:[.,][0-9]+)?|\.?[0-9]+(?:[,.'_\xa0:/\xad-][0-9]+)*)"
+    r"(?P<exponent>\.?[eE][+\xad-]?[0-9]+|[ \xa0]?[xX\xd7\xb7*][ \xa0]?10[ \xa0]?(?:\^|\*\*)[ \xa0]?\(?[+\xad-]?[0-9]+\)?)?"
+    r"(?P<power>[ \xa0]?(?:\^|\*\*)[ \xa0]?\(?[+\xad-]?[0-9]+\)?)?"
     r"(?P<percent>[ \xa0]{0,3}%|[ \xa0]*(?i:per ?cent|pct)\b)?"
     r"(?P<magnitude>[ \xa0-]?(?i:hundred|thousand|million|billion|trillion|lakh|crore)s?\b)?"
     r"(?P<unsure>[ \xa0-]?(?:dozen|[Pp]i|k|K|M|B|bn|mn|tn)\b)?"
@@ -39,8 +39,8 @@ _SHAPES: tuple[tuple[str, BytesPattern], ...] = (
     ("integer", compile_bytes(r"[0-9]+")),
     ("decimal", compile_bytes(r"[0-9]*\.[0-9]+")),
     ("thousands", compile_bytes(f"{_WESTERN}|{_INDIAN}")),
-    ("fraction", compile_bytes(r"[0-9]+/[0-9]+")),
-    ("mixed", compile_bytes(r"[0-9]+[ \xa0]+[0-9]+/[0-9]+")),
+    ("fraction", compile_bytes(r"[0-9]+[ \xa0]?/[ \xa0]?[0-9]+")),
+    ("mixed", compile_bytes(r"[0-9]+[ \xa0]+[0-9]+[ \xa0]?/[ \xa0]?[0-9]+")),
     ("", compile_bytes(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}")),
     ("name", compile_bytes(f"{_TIME_OR_RATIO}|{_VERSION}|{_DATE}")),
 )
@@ -78,9 +78,10 @@ class Parts:
         sign, before, inner, body, exponent, power, percent, magnitude, unsure, after, _ = (
             part.decode("latin-1").strip(SPACES) for part in match.groups(b"")
         )
+        form = next((form for form, shape in _SHAPES if shape.fullmatch(body.encode("latin-1"))), "")
         return cls(
             body,
-            next((form for form, shape in _SHAPES if shape.fullmatch(body.encode("latin-1"))), ""),
+            "" if exponent.startswith(".") and form != "integer" else form,
             negative=(sign + inner)[:1] in ("-", DASH),
             signs=len(sign + inner),
             exponent=_exponent(exponent),
@@ -144,8 +145,9 @@ class Parts:
 
 def _exponent(written: str) -> str:
     """The digits of `e+3`, `×10^(3)` or `^3`, with their sign."""
+    written = written.removeprefix(".")  # numpy prints 1.e+05
     digits = written.replace("**", "^").rpartition("^")[2] if written[:1] not in ("e", "E") else written[1:]
-    return digits.strip("()").replace(DASH, "-")
+    return digits.strip(f"(){SPACES}").replace(DASH, "-")
 
 
 def _bounded(exponent: str) -> int:

@@ -1,0 +1,148 @@
+r"""The places of a text where an answer is stated: behind a marker, or in a box.
+
+A text may have several: they must not differ, so all of them are found. The last one is the answer. Each search is linear in
+the text.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_AROUND: Final = 96
+"""Characters before and after a box that can change what its number is worth."""
+
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])")
+_BARE = re.compile(r"[ \t]{0,16}([^\s${}]{1,400})")
+_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[\w+-]*[ \t]*")
+_OPENINGS: Final = {r"\[": r"\]", "$$": "$$", r"\(": r"\)", "$": "$"}
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[A-Za-z]+\*?\}")
+_TAGS = re.compile(r"(?:</?[A-Za-z|!][^<>\n]{0,48}>|\[/?[A-Za-z][A-Za-z_ ]{1,30}\]|\s)+")
+_ITEM = re.compile(r"[ \t>]*(?:[-*+•][ \t]+|\d{1,2}[.)][ \t]+)(?=\S)")
+_QUOTE = re.compile(r"[ \t]*(?:>[ \t]*)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place where an answer may be stated.
+
+    Attributes:
+        text: What stands there.
+        before: What stands before a box, as far as it can change the number inside it.
+        after: What follows the place, to the end of the text.
+    """
+
+    text: str
+    before: str = ""
+    after: str = ""
+
+
+def boxes(text: str) -> list[Place]:
+    r"""What each outermost `\boxed{…}` or `\fbox{…}` holds, with balanced braces, and `\boxed 2` without any.
+
+    Empty when the last one is cut off or holds nothing.
+    """
+    masked = text.replace(r"\{", "  ").replace(r"\}", "  ")
+    found: list[Place] = []
+    position = 0
+    while start := _BOX.search(masked, position):
+        opening = start.end()
+        lead = masked[opening : opening + 16]
+        opening += len(lead) - len(lead.lstrip())
+        before = text[max(0, start.start() - _AROUND) : start.start()]
+        if masked[opening : opening + 1] == "{":
+            position = _closing(masked, opening)
+            if not position:
+                return []
+            found.append(Place(text[opening + 1 : position - 1], before, text[position:]))
+            continue
+        bare = _BARE.match(text, start.end())
+        if bare is None:
+            return []
+        content = bare.group(1).partition(r"\)")[0].partition(r"\]")[0]
+        position = bare.start(1) + len(content)
+        found.append(Place(content, before, text[position:]))
+    return found
+
+
+def _closing(masked: str, opening: int) -> int:
+    """The position behind the brace that closes the one at `opening`; 0 when it is missing."""
+    depth, position = 1, opening + 1
+    while depth:
+        closing = masked.find("}", position)
+        if closing < 0:
+            return 0
+        depth += masked.count("{", position, closing) - 1
+        position = closing + 1
+    return position
+
+
+def behind_marker(text: str, marker: str) -> list[Place]:
+    """What stands behind each occurrence of a marker, as far as the next one."""
+    pieces = text.split(marker)[1:]
+    return [Place(*_statement(piece)) for piece in pieces]
+
+
+def _statement(piece: str) -> tuple[str, str, str]:
+    """The answer's text, what stands before it (nothing that counts), and what follows it.
+
+    The rest of the marker's line, or, where that holds marks only, the next line with text: without its mark of a list or
+    of a quotation, and the whole of it where a formula or a fenced block spans several lines. A line without a digit that
+    ends in a colon, in `=` or in the beginning of a formula leads on to the next one.
+    """
+    position, closing, lead = 0, "", ""
+    for line in piece.splitlines(keepends=True):
+        if _states(line):
+            if _leads_on(line):
+                lead += line
+            elif closing and (end := piece.find(closing, position)) >= 0:
+                return lead + piece[position:end].strip(), "", piece[end + len(closing) :]
+            else:
+                text, after = _line_or_list(piece[position:], listed=position > 0)
+                return lead + text, "", after
+        closing = _opened(line) or closing
+        position += len(line)
+    return lead, "", ""
+
+
+def _states(line: str) -> bool:
+    """Whether a line holds anything but marks, tags and the opening of a block."""
+    if not any(map(str.isalnum, line)) or _FENCE.fullmatch(line.rstrip("\r\n")):
+        return False
+    bare = _ENVIRONMENT.sub("", line)
+    return any(map(str.isalnum, bare)) and not _TAGS.fullmatch(bare)
+
+
+def _leads_on(line: str) -> bool:
+    return not any(map(str.isnumeric, line)) and (
+        line.rstrip(" \t\r\n*_").endswith((":", "=")) or bool(_opened(line))
+    )
+
+
+def _opened(line: str) -> str:
+    """What closes the block that a line opens; empty when it opens none."""
+    stripped = line.strip(" \t\r\n*_:>")
+    if _FENCE.fullmatch(stripped):
+        return stripped[:3]
+    if stripped.startswith(r"\begin{") and _ENVIRONMENT.fullmatch(stripped):
+        return r"\end{"
+    return next((closing for opening, closing in _OPENINGS.items() if stripped.endswith(opening)), "")
+
+
+def _line_or_list(text: str, *, listed: bool) -> tuple[str, str]:
+    """The first line and what follows it; all items, when it is the first one of a list."""
+    first, newline, after = text.partition("\n")
+    if not listed:
+        return first.strip(), newline + after
+    quoted = _QUOTE.match(first)
+    first = first[quoted.end() :] if quoted else first
+    item = _ITEM.match(first)
+    if item is None:
+        return first.strip(), newline + after
+    items, position = [first[item.end() :].strip()], 0
+    for line in after.splitlines(keepends=True):
+        following = _ITEM.match(line)
+        if following is None:
+            break
+        items.append(line[following.end() :].strip())
+        position += len(line)
+    return "\n".join(items), newline + after[position:]
