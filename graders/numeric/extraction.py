@@ -25,12 +25,12 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from graders.numeric.calculations import results
 from graders.numeric.forms import NumberError, Percent
 from graders.numeric.notation import ALGEBRA, plain
 from graders.numeric.places import Place, behind_marker, boxes
 from graders.numeric.scanner import (
     Number,
-    Occurrence,
     Unreadable,
     last_occurrence,
     occurrences,
@@ -46,6 +46,8 @@ MAX_STATEMENT: Final = 10_000
 """Characters of a place that is to state one number."""
 MAX_ELEMENTS: Final = 10_000
 """Elements of a list of numbers."""
+MAX_STATED: Final = 100
+"""Numbers in a place that is to state one, however often it repeats it."""
 MAX_PLACES: Final = 100
 """Different texts that may stand in boxes or behind markers."""
 
@@ -112,12 +114,13 @@ def find_places(text: str, extract: Extract) -> list[Place]:
         return behind_marker(text, extract.after)
     if extract.regex is not None:
         group = 1 if extract.regex.groups else 0
+        text = encodable(text)
         last = None
         for match in extract.regex.finditer(text):
             last = match
         if last is None or last.group(group) is None:
             return []
-        return [Place(last.group(group), after=encodable(text)[last.end(group) :])]
+        return [Place(last.group(group), text, end=last.end(group))]
     return boxes(text) if extract.mode == "boxed" else [Place(text)]
 
 
@@ -204,15 +207,6 @@ def _elements(content: str, percent: Percent) -> list[Number]:
 
 
 _TAKEN_BACK: Final = "the answer is taken back"
-_EQUALS = re.compile(rb"=+>?|\b(?:is equal to|equals|makes|gives|is)\b", re.IGNORECASE)
-_OPERATION = re.compile(
-    rb"[0-9)\]!%A-Za-z] *(?:[-+*/^\xd7\xb7\xf7\xad]|\*\*|x|(?:plus|minus|times|over|divided by|multiplied by)) *[-+(0-9$.]"
-)
-_NOT_CALCULATED = re.compile(
-    rb"[,;]\s|\b(?:or|and|not)\b|\xac|\xf0"
-    rb"|(?<![A-Za-z])(?!(?:(?<=[0-9])|(?<=[0-9] ))x ?[0-9(])[A-Za-z](?![A-Za-z])"
-)
-_APPLICATION = re.compile(rb"[\s$(]*[A-Za-z][A-Za-z_0-9]*\s*\([^()=]*\)[\s)$&]*")
 
 
 def _places(text: str, extract: Extract) -> list[Place]:
@@ -290,8 +284,13 @@ def _stated(place: Place, percent: Percent) -> Number:
     """
     if len(place.text) > MAX_STATEMENT:
         raise NumberError(f"the answer is longer than {MAX_STATEMENT} characters")
+    if number := small_number(place.text):
+        return _not_withdrawn(number, b"", place, percent)
     data = plain(place.text)
-    found = _results(list(occurrences(data, percent)), data, place.text)
+    found = list(islice(occurrences(data, percent), MAX_STATED + 1))
+    if len(found) > MAX_STATED:
+        raise NumberError(f"there are more than {MAX_STATED} numbers")
+    found = results(found, data, place.text)
     numbers = [_readable(occurrence.found) for occurrence in found]
     if not numbers:
         raise NumberError("there is no number")
@@ -301,48 +300,36 @@ def _stated(place: Place, percent: Percent) -> Number:
         raise NumberError(f"there are two different numbers, {one!r} and {other!r}")
     if ALGEBRA.encode("latin-1") in data.rpartition(b"=")[2]:
         raise NumberError("it is an expression, not a number")
-    if is_withdrawn(data[found[-1].end :]) or is_withdrawn(place.after):
+    return _not_withdrawn(numbers[0], data[found[-1].end :], place, percent)
+
+
+def _not_withdrawn(number: Number, rest: bytes, place: Place, percent: Percent) -> Number:
+    after = place.after
+    if is_withdrawn(rest) or is_withdrawn(after):
         raise NumberError(_TAKEN_BACK)
-    return _as_surrounded(numbers[0], place, percent)
-
-
-def _results(found: list[Occurrence], data: bytes, text: str) -> list[Occurrence]:
-    """The numbers that count: without those of a calculation whose result stands behind the last `=`."""
-    equals = [match.span() for match in _EQUALS.finditer(data)] if len(found) > 1 else []
-    if not equals or found[-1].start < equals[-1][0]:
-        return found
-    sides = _EQUALS.split(plain(text.replace(r"\sqrt", "1*").replace("√", "1*")))
-    cuts = [0, *(end for _, end in equals), len(data) + 1]
-    kept = [
-        occurrence
-        for side, begin, end in zip(sides, cuts[:-1], cuts[1:], strict=True)
-        if end == cuts[-1] or not _is_calculation(side)
-        for occurrence in found
-        if begin <= occurrence.start < end
-    ]
-    return kept or found
-
-
-def _is_calculation(side: bytes) -> bool:
-    if _APPLICATION.fullmatch(side):
-        return True
-    return _OPERATION.search(side) is not None and _NOT_CALCULATED.search(side) is None
-
-
-def _as_surrounded(number: Number, place: Place, percent: Percent) -> Number:
-    r"""The number of a box with what stands around the box: `-\boxed{5}` is -5, `2\boxed{5}` and `\boxed{5}^2` are nothing."""
-    if not place.before and not place.after:
+    if not place.boxed or (_NEUTRAL_BEFORE.search(place.before[-24:]) and _NEUTRAL_AFTER.match(after)):
         return number
-    if place.before[-1:].isdigit() or place.after[:1].isdigit() or place.before.rstrip().endswith("}{"):
+    return _as_surrounded(number, place.before, after[:96], percent)
+
+
+_NEUTRAL_BEFORE = re.compile(
+    r"(?:^|[.,}\n]|(?<![<>!/+-])=|\b(?:is|equals|get|gives|have)|answer:(?:\*\*)?)[\s$]*(?:\\[\[(])?\s*$"
+)
+_NEUTRAL_AFTER = re.compile(r"\s*(?:\$+|\\[\])])?\s*(?:[.;](?:\s|$)|$)")
+
+
+def _as_surrounded(number: Number, before: str, after: str, percent: Percent) -> Number:
+    r"""The number of a box with what stands around the box: `-\boxed{5}` is -5, `2\boxed{5}` and `\boxed{5}^2` are nothing."""
+    if before[-1:].isdigit() or after[:1].isdigit() or before.rstrip().endswith("}{"):
         raise NumberError("the box is part of a larger expression")
     size = abs(number.exact)
-    before = plain(place.before)
-    around = before + str(size).encode() + plain(place.after[:96])
+    lead = plain(before)
+    around = lead + str(size).encode() + plain(after)
     found = next(
-        (found for found in occurrences(around, percent) if found.start <= len(before) < found.end), None
+        (found for found in occurrences(around, percent) if found.start <= len(lead) < found.end), None
     )
     read = _readable(found.found if found else None)
-    negated = read.exact < 0 or before.rstrip(b" $({\xa0\n").endswith((b"-", b"+"))
+    negated = read.exact < 0 or lead.rstrip(b" $({\xa0\n").endswith((b"-", b"+"))
     if _digits(read.text) != _digits(str(size)) or (negated and number.exact < 0):
         raise NumberError("the box is part of a larger expression")
     return replace(number, exact=-read.exact if number.exact < 0 else read.exact)

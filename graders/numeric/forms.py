@@ -44,6 +44,8 @@ _SHAPES: tuple[tuple[str, BytesPattern], ...] = (
     ("", compile_bytes(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}")),
     ("name", compile_bytes(f"{_TIME_OR_RATIO}|{_VERSION}|{_DATE}")),
 )
+_SIMPLE = re.compile(r"([+-]?)(?:([0-9]+)|([0-9]+\.[0-9]+)|([1-9][0-9]{0,2}(?:,[0-9]{3})+))")
+"""The commonest forms, which need no search for everything else that a number may have."""
 _NOT_DIGITS = compile_bytes(r"[^0-9]+")
 _MAGNITUDES = {"hundred": 2, "thousand": 3, "lakh": 5, "million": 6, "crore": 7, "billion": 9, "trillion": 12}
 
@@ -72,6 +74,10 @@ class Parts:
         """Take apart what `SPAN` found; None for a word such as `nan`."""
         if text.isdigit():
             return cls(text, "integer")
+        if simple := _SIMPLE.fullmatch(text):
+            sign, whole, decimal, thousands = simple.groups("")
+            form = "integer" if whole else "decimal" if decimal else "thousands"
+            return cls(whole or decimal or thousands, form, negative=sign == "-", signs=len(sign))
         match = _NUMBER.fullmatch(text.encode("latin-1"))
         if match is None or match.group(_NONFINITE):
             return None
@@ -135,8 +141,9 @@ class Parts:
         if sum(map(len, digits)) > MAX_DIGITS:
             raise NumberError(f"longer than {MAX_DIGITS} digits")
         if self.form not in ("fraction", "mixed"):
-            before, point, after = self.body.partition(".")
-            return Fraction(f"{''.join(digit for digit in before if digit.isdigit())}{point}{after}")
+            before, _, after = self.body.partition(".")
+            whole_digits = "".join(filter(str.isdigit, before))
+            return Fraction(int(f"{whole_digits}{after}"), 10 ** len(after))
         *whole, numerator, denominator = [int(part) for part in digits]
         if not denominator or (whole and numerator >= denominator) or self.exponent:
             raise NumberError("not a proper fraction")

@@ -244,7 +244,7 @@ _BEFORE = (
     "|bound|limited to|capped at|almost|nearly|close to|closer to|near|approaches|approaching"
     "|anything but|everything but|anything except|all but|any * but|nothing like|except|except for|excluding|besides|without"
     "|apart from|aside from|far from|unlike|instead of|opposed to|different from|differs from|from|short of|other than"
-    "|wrong answer is|incorrect answer is|wrong answer|incorrect answer|wrong result is|wrong value is|false answer is"
+    ""
     "|mistakenly|wrongly|incorrectly|falsely|erroneously"
     "|half|half a|half the|twice|double|triple|treble|thrice|quadruple|doubled|times|multiplied by|divided by|multiply by"
     "|multiplying by|divide by|dividing by|divisible by|# over|@ over|modulo|mod|off by|give or take|or take|plus or minus"

@@ -6,10 +6,14 @@ the text.
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 _AROUND: Final = 96
 """Characters before and after a box that can change what its number is worth."""
+
+_LINES: Final = 50
+"""Lines behind a marker, of which one is to state the answer."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])")
 _BARE = re.compile(r"[ \t]{0,16}([^\s${}]{1,400})")
@@ -27,13 +31,27 @@ class Place:
 
     Attributes:
         text: What stands there.
-        before: What stands before a box, as far as it can change the number inside it.
-        after: What follows the place, to the end of the text.
+        source: The text that it is a part of; empty when nothing around it counts.
+        start: Where the box begins in the source; 0 for any other place.
+        end: Where the place ends in the source.
+        boxed: It is a box: what stands around it counts.
     """
 
     text: str
-    before: str = ""
-    after: str = ""
+    source: str = ""
+    start: int = 0
+    end: int = 0
+    boxed: bool = False
+
+    @property
+    def before(self) -> str:
+        """What stands before a box, as far as it can change the number inside it."""
+        return self.source[max(0, self.start - _AROUND) : self.start]
+
+    @property
+    def after(self) -> str:
+        """What follows the place."""
+        return self.source[self.end :]
 
 
 def boxes(text: str) -> list[Place]:
@@ -48,19 +66,18 @@ def boxes(text: str) -> list[Place]:
         opening = start.end()
         lead = masked[opening : opening + 16]
         opening += len(lead) - len(lead.lstrip())
-        before = text[max(0, start.start() - _AROUND) : start.start()]
         if masked[opening : opening + 1] == "{":
             position = _closing(masked, opening)
             if not position:
                 return []
-            found.append(Place(text[opening + 1 : position - 1], before, text[position:]))
+            found.append(Place(text[opening + 1 : position - 1], text, start.start(), position, boxed=True))
             continue
         bare = _BARE.match(text, start.end())
         if bare is None:
             return []
         content = bare.group(1).partition(r"\)")[0].partition(r"\]")[0]
         position = bare.start(1) + len(content)
-        found.append(Place(content, before, text[position:]))
+        found.append(Place(content, text, start.start(), position, boxed=True))
     return found
 
 
@@ -77,31 +94,34 @@ def _closing(masked: str, opening: int) -> int:
 
 
 def behind_marker(text: str, marker: str) -> list[Place]:
-    """What stands behind each occurrence of a marker, as far as the next one."""
+    """What stands behind each occurrence of a marker, as far as the next one; what is repeated, once."""
     pieces = text.split(marker)[1:]
-    return [Place(*_statement(piece)) for piece in pieces]
+    return [_statement(piece) for piece in [*dict.fromkeys(pieces[:-1]), *pieces[-1:]]]
 
 
-def _statement(piece: str) -> tuple[str, str, str]:
-    """The answer's text, what stands before it (nothing that counts), and what follows it.
+def _statement(piece: str) -> Place:
+    """What is stated behind a marker.
 
     The rest of the marker's line, or, where that holds marks only, the next line with text: without its mark of a list or
     of a quotation, and the whole of it where a formula or a fenced block spans several lines. A line without a digit that
     ends in a colon, in `=` or in the beginning of a formula leads on to the next one.
     """
+    first = piece.partition("\n")[0]
+    if _states(first) and not _leads_on(first):
+        return Place(first.strip(), piece, end=len(first))
     position, closing, lead = 0, "", ""
-    for line in piece.splitlines(keepends=True):
+    for line in islice(piece.splitlines(keepends=True), _LINES):
         if _states(line):
             if _leads_on(line):
                 lead += line
             elif closing and (end := piece.find(closing, position)) >= 0:
-                return lead + piece[position:end].strip(), "", piece[end + len(closing) :]
+                return Place(lead + piece[position:end].strip(), piece, end=end + len(closing))
             else:
-                text, after = _line_or_list(piece[position:], listed=position > 0)
-                return lead + text, "", after
+                text, end = _line_or_list(piece, position)
+                return Place(lead + text, piece, end=end)
         closing = _opened(line) or closing
         position += len(line)
-    return lead, "", ""
+    return Place(lead)
 
 
 def _states(line: str) -> bool:
@@ -128,21 +148,22 @@ def _opened(line: str) -> str:
     return next((closing for opening, closing in _OPENINGS.items() if stripped.endswith(opening)), "")
 
 
-def _line_or_list(text: str, *, listed: bool) -> tuple[str, str]:
-    """The first line and what follows it; all items, when it is the first one of a list."""
-    first, newline, after = text.partition("\n")
-    if not listed:
-        return first.strip(), newline + after
+def _line_or_list(piece: str, position: int) -> tuple[str, int]:
+    """The line at a position and where it ends; all items, when it is the first one of a list."""
+    lines = piece[position:].splitlines(keepends=True)
+    first, end = lines[0], position + len(lines[0])
+    if position == 0:
+        return first.strip(), end
     quoted = _QUOTE.match(first)
     first = first[quoted.end() :] if quoted else first
     item = _ITEM.match(first)
     if item is None:
-        return first.strip(), newline + after
-    items, position = [first[item.end() :].strip()], 0
-    for line in after.splitlines(keepends=True):
+        return first.strip(), end
+    items = [first[item.end() :].strip()]
+    for line in lines[1:]:
         following = _ITEM.match(line)
         if following is None:
             break
         items.append(line[following.end() :].strip())
-        position += len(line)
-    return "\n".join(items), newline + after[position:]
+        end += len(line)
+    return "\n".join(items), end

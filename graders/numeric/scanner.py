@@ -15,12 +15,12 @@ that ends in one has not given the number that stood before it. Dates, times, ve
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from graders.numeric.forms import MAX_DIGITS, SPAN, NumberError, Parts, Percent
 from graders.numeric.notation import COIN, DASH, GAP, SPACES, plain
 from graders.numeric.standing import Standing, standing
-from graders.numeric.words import ALTERNATIVE, Words, words_around
+from graders.numeric.words import ALTERNATIVE, NEUTRAL, Words, words_around
 
 _FOR_READERS = str.maketrans({DASH: "–", GAP: " ", COIN: "¤"})
 _WRAPPING = " \t\r\n\xa0$*`\"'()[].!?,;:"
@@ -61,8 +61,7 @@ class Unreadable:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """A number, or what looks like one, and the bytes of the plain notation that it takes."""
 
     found: Number | Unreadable
@@ -163,26 +162,24 @@ def _spans(data: bytes, text: str) -> Iterator[tuple[int, int]]:
 
 def _read(text: str, start: int, end: int, percent: Percent) -> Number | Unreadable | None:
     """The number at a span; None when it is part of a name."""
-    shown = _shown(text[start:end].strip(SPACES))
+    written = text[start:end]
     if end - start > 4 * MAX_DIGITS:
-        return Unreadable(shown, f"longer than {MAX_DIGITS} digits")
+        return Unreadable(_shown(written), f"longer than {MAX_DIGITS} digits")
     where = standing(text, start, end)
     if where is Standing.NAME:
         return None
-    parts = Parts.of(text[start:end])
+    words = words_around(text, start, end) if where is Standing.FREE else NEUTRAL
+    if where is Standing.FREE and words is NEUTRAL and written.isdigit() and end - start < 60:
+        return Number(Fraction(int(written)), written, "integer")
+    shown, parts = _shown(written.strip(SPACES)), Parts.of(written)
     if parts is None:
         return Unreadable(shown, "not finite")
-    if parts.form == "name":
+    if parts.form == "name" or words.passed_over:
         return None
-    if where is not Standing.FREE:
-        return Unreadable(shown, where.value)
+    if where is not Standing.FREE or words.reason:
+        return Unreadable(shown, words.reason or where.value)
     if parts.currency and text[end : end + 1] == "m" and not text[end + 1 : end + 2].isalnum():
         return Unreadable(shown, "ambiguous: metres or millions")
-    words = words_around(text, start, end)
-    if words.passed_over:
-        return None
-    if words.reason:
-        return Unreadable(shown, words.reason)
     return _valued(_signed(parts, words, text, start), words, shown, percent)
 
 

@@ -62,6 +62,8 @@ def _behind_sign(before: str, sign: str) -> Standing:
         return Standing.NAME
     if _is_called(before) or (before[-1] == "|" and not before.endswith("<|")):
         return Standing.EXPRESSION  # f(-5); |-5| is 5
+    if before[-1] == "]" and _closes_label(before):
+        return Standing.FREE
     if before[-1] in f")]%°+-{DASH}" or _ends_operand(before.rstrip(SPACES)):
         return Standing.EXPRESSION
     return _behind_mark(before.rstrip(SPACES))
@@ -127,7 +129,7 @@ def _behind_mark(left: str) -> Standing:
     if left[-1] in "*/×·÷^":
         earlier = left[:-1].removesuffix("/").rstrip(SPACES)
         return Standing.EXPRESSION if earlier[-1:].isalnum() or _ends_operand(earlier) else Standing.FREE
-    if left[-1] == "%" or _FUNCTION.search(left[-16:]):
+    if left[-1] == "%" or (ALGEBRA in left[-16:] and _FUNCTION.search(left[-16:])):
         return Standing.EXPRESSION
     return Standing.EXPRESSION if left.endswith(ALGEBRA) else Standing.FREE
 

@@ -39,8 +39,8 @@ def is_withdrawn(rest: bytes | str) -> bool:
     Args:
         rest: What follows the answer, in plain notation or as it was written.
     """
-    if len(rest) < 4 or not rest.strip():
-        return False
     if isinstance(rest, str):
         rest = rest.replace("’", "'").encode("latin-1", "replace")
+    if not rest.strip(b" \t\r\n.,!?*_$`\"')]}"):
+        return False
     return _WITHDRAWN.search(rest) is not None

@@ -10,6 +10,7 @@ Only a window of bounded length is looked at, so that a text is read in linear t
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from graders.numeric.notation import ALGEBRA, DASH, GREEK
@@ -42,6 +43,15 @@ _PLACES: Final = frozenset(
 )
 _OPERANDS: Final = frozenset(f"%)]{GREEK}{ALGEBRA}")
 
+_WRONG: Final = frozenset({"wrong", "incorrect", "false", "mistaken"})
+_ANSWERS: Final = frozenset({"answer", "result", "value", "solution", "number"})
+_MARKS_BEFORE: Final = " \t\n\r\xa0*_\"'`$~#[{"
+_MARKS_AFTER: Final = " \t\n\r\xa0*_\"'`$~)]}.,"
+_DOUBTS: Final = ("think", "believ", "doubt", "that", "wrong", "incorrect", "false")
+_DENIALS: Final = ("not", "n't", "never", "or")
+_TELLING_BEFORE: Final = frozenset({*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and"})
+_TELLING_AFTER: Final = frozenset({*AFTER, *FUNCTIONS, *COMPARATIVES, "or", "and", "negative"})
+
 CHANGED: Final = "changed by the words around it"
 ALTERNATIVE: Final = "one of several"
 
@@ -70,8 +80,11 @@ _EXPRESSION = Words(reason="part of a larger expression")
 
 def words_around(text: str, start: int, end: int) -> Words:
     """What the words around the number at `text[start:end]`, in plain notation, make of it."""
-    before = _tokens(_BEFORE, text[max(0, start - _WINDOW) : start])
-    after = _tokens(_AFTER, _without_hyphen(text[end : end + _WINDOW]))
+    left, right = text[max(0, start - _WINDOW) : start], text[end : end + _WINDOW]
+    if _is_neutral_left(left) and _is_neutral_right(right):
+        return NEUTRAL
+    before = _tokens(_BEFORE, left)
+    after = _tokens(_AFTER, _without_hyphen(right))
     if before and before[-1] == "to" and after and after[0] in _PLACES:
         return Words(passed_over=True)
     found = _behind(before) if before else NEUTRAL
@@ -81,6 +94,33 @@ def words_around(text: str, start: int, end: int) -> Words:
     if ahead.reason:
         return ahead
     return Words(sign=found.sign, others=found.others + ahead.others) if ahead.others else found
+
+
+def _is_neutral_left(left: str) -> bool:
+    """Whether what stands before a number surely leaves it what it is: the common case, at a small part of the cost."""
+    left = left.rstrip(_MARKS_BEFORE)
+    if not left or left[-1] in ".;!?,":
+        return True
+    left = left.lower()
+    if any(map(left.__contains__, _DOUBTS)):
+        return False
+    if left[-1] in ":=":
+        word = left[left.rfind(" ") + 1 : -1].strip(_MARKS_BEFORE)
+        return (
+            word.isalnum()
+            and word not in SIGN_TOO
+            and (left[-1] == ":" or not any(map(left.__contains__, _DENIALS)))
+        )
+    word = left[left.rfind(" ") + 1 :]
+    return word.isalpha() and word not in _TELLING_BEFORE and not word.endswith("ly")
+
+
+def _is_neutral_right(right: str) -> bool:
+    """The same of what stands behind it: nothing, the end of a sentence, or one word."""
+    right = right.strip(_MARKS_AFTER)
+    if not right or right[0] in ".;!?":
+        return True
+    return right.isalpha() and right.lower() not in _TELLING_AFTER
 
 
 def _tokens(pattern: re.Pattern[str], window: str) -> list[str]:
@@ -171,10 +211,12 @@ def _ends_in_phrase(tokens: list[str]) -> bool:
 
 
 def _is_doubted(tokens: list[str]) -> bool:
-    """`I don't think it is 42`, `it is false that it is 42`."""
+    """`I don't think it is 42`, `it is false that it is 42`, `the wrong answer is 42`."""
     if "doubt" in tokens or (
         "that" in tokens and not {"false", "untrue", "impossible", "wrong"}.isdisjoint(tokens)
     ):
+        return True
+    if any(word in _WRONG and following in _ANSWERS for word, following in pairwise(tokens[-4:])):
         return True
     return ("think" in tokens or "believe" in tokens) and any(map(_is_negation, tokens))
 
