@@ -8,7 +8,7 @@ from graders.numeric.scanner import Occurrence
 _EQUALS = re.compile(rb"=+>?|\b(?:is equal to|equals|makes|gives|is)\b", re.IGNORECASE)
 _ROOT = re.compile(r"\\sqrt(?![A-Za-z])|√")
 _OPERATION = re.compile(
-    rb"[0-9)\]!%A-Za-z] *(?:[-+*/^\xd7\xb7\xf7\xad]|\*\*|x|(?:plus|minus|times|over|divided by|multiplied by)) *[-+(0-9$.]"
+    rb"[0-9)] *\(|[0-9)\]!%A-Za-z] *(?:[-+*/^\xd7\xb7\xf7\xad]|\*\*|x|(?:plus|minus|times|over|divided by|multiplied by)) *[-+(0-9$.]"
 )
 _TIMES = rb"(?:(?<=[0-9])|(?<=[0-9] ))x ?[0-9(]"
 _NOT_CALCULATED = re.compile(

@@ -37,7 +37,7 @@ from graders.numeric.scanner import (
     parse_number,
     small_number,
 )
-from graders.numeric.withdrawal import is_withdrawn
+from graders.numeric.withdrawal import is_withdrawn, restated
 from graders.pattern import Pattern, encodable
 
 Mode = Literal["whole", "last", "first", "boxed"]
@@ -211,7 +211,7 @@ _TAKEN_BACK: Final = "the answer is taken back"
 
 def _places(text: str, extract: Extract) -> list[Place]:
     places = find_places(text, extract)
-    if not places or not places[-1].text:
+    if not places or (extract.after is not None and not places[-1].text):
         wanted = r"\boxed{…}" if extract.mode else f"marker {extract.after!r}" if extract.after else "match"
         raise NumberError(f"there is no {wanted}")
     return places
@@ -307,6 +307,8 @@ def _not_withdrawn(number: Number, rest: bytes, place: Place, percent: Percent) 
     after = place.after
     if is_withdrawn(rest) or is_withdrawn(after):
         raise NumberError(_TAKEN_BACK)
+    for other in restated(after):
+        _agrees(number, Place(other), percent, strict=False)
     if not place.boxed or (_NEUTRAL_BEFORE.search(place.before[-24:]) and _NEUTRAL_AFTER.match(after)):
         return number
     return _as_surrounded(number, place.before, after[:96], percent)
@@ -329,7 +331,7 @@ def _as_surrounded(number: Number, before: str, after: str, percent: Percent) ->
         (found for found in occurrences(around, percent) if found.start <= len(lead) < found.end), None
     )
     read = _readable(found.found if found else None)
-    negated = read.exact < 0 or lead.rstrip(b" $({\xa0\n").endswith((b"-", b"+"))
+    negated = read.exact < 0 or lead.rstrip(b" $({\xa0\n").endswith((b"-", b"+", b"|"))
     if _digits(read.text) != _digits(str(size)) or (negated and number.exact < 0):
         raise NumberError("the box is part of a larger expression")
     return replace(number, exact=-read.exact if number.exact < 0 else read.exact)

@@ -21,8 +21,8 @@ _PATTERN = (
     r"(?P<exponent>\.?[eE][+\xad-]?[0-9]+|[ \xa0]?[xX\xd7\xb7*][ \xa0]?10[ \xa0]?(?:\^|\*\*)[ \xa0]?\(?[+\xad-]?[0-9]+\)?)?"
     r"(?P<power>[ \xa0]?(?:\^|\*\*)[ \xa0]?\(?[+\xad-]?[0-9]+\)?)?"
     r"(?P<percent>[ \xa0]{0,3}%|[ \xa0]*(?i:per ?cent|pct)\b)?"
-    r"(?P<magnitude>[ \xa0-]?(?i:hundred|thousand|million|billion|trillion|lakh|crore)s?\b)?"
-    r"(?P<unsure>[ \xa0-]?(?:dozen|[Pp]i|k|K|M|B|bn|mn|tn)\b)?"
+    r"(?P<magnitude>(?:[ \xa0]{0,4}|-)(?i:hundred|thousand|million|billion|trillion|lakh|crore)s?\b)?"
+    r"(?P<unsure>(?:[ \xa0]{0,4}|-)(?:dozen|[Pp]i|k|K|M|B|bn|mn|tn)\b)?"
     r"(?P<after>[$\xa3\xa5]|[ \xa0]?\xa4|[ \xa0]?(?:USD|EUR|GBP|JPY|INR|CNY|CHF|CAD|AUD)\b)?"
     r"|(?P<nonfinite>\b(?:nan|NaN|NAN|inf|Inf|INF|infinity|Infinity|INFINITY)\b)"
 )

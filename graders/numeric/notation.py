@@ -94,7 +94,7 @@ _CHARACTERS: dict[str, str] = {
         "\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff\u202a\u202b\u202c\u202d\u202e", ""
     ),
     **dict.fromkeys("€₹₩₽₺₫₦₱₪₴฿₡₲₵₸₼₾₿", COIN),
-    **dict.fromkeys("π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉‰‱万萬亿億千百十兆만억천백", ALGEBRA),
+    **dict.fromkeys("π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘‰‱万萬亿億千百十兆만억천백", ALGEBRA),
     **dict.fromkeys("⁄∕／", "/"),
     **dict.fromkeys("⋅∙", "·"),
     **dict.fromkeys("✕✖⨯", "×"),
@@ -168,6 +168,8 @@ _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\\(?:tag|label|ref|eqref|hspace|vspace|phantom|hphantom|color)\*?\s*\{[^{}]*\}"), b" "),
     (compile_bytes(r"\\(?:textcolor|colorbox)\s*\{[^{}]*\}"), b" "),
     (compile_bytes(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([\\a-zA-Z\s./^0-9]*)\}"), rb" \1 \\siunit{\2} "),
+    (compile_bytes(r"\{\s*10\s*\}\s*\^"), b"10^"),
+    (compile_bytes(r"\b([kMGm])\s*\}?\s*\\(?:Omega|ohm)\b"), rb"\1ohm "),
     (compile_bytes(r"\\(?:not\s*=|neq?\b)"), ALGEBRA.encode("latin-1")),
     (compile_bytes(r"\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?"), "°".encode("latin-1")),
     (compile_bytes(rf"([0-9])\s*{_FRACTION}{_TOP}\s*{_BOTTOM}"), rb"\1 \2\3\4/\5\6 "),

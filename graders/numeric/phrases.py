@@ -286,7 +286,7 @@ _AFTER_UNIT = (
 )
 _ASIDE = (
     "at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|minimum|maximum|negative|but negative"
-    "|squared|cubed|factorial|binary|hex|hexadecimal|octal|base|in binary"
+    "|squared|cubed|factorial|binary|hex|hexadecimal|octal|base|in binary|wrong|incorrect|not correct|not right"
 )
 
 

@@ -22,6 +22,10 @@ _OPENINGS: Final = {r"\[": r"\]", "$$": "$$", r"\(": r"\)", "$": "$"}
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[A-Za-z]+\*?\}")
 _TAGS = re.compile(r"(?:</?[A-Za-z|!][^<>\n]{0,48}>|\[/?[A-Za-z][A-Za-z_ ]{1,30}\]|\s)+")
 _ITEM = re.compile(r"[ \t>]*(?:[-*+•][ \t]+|\d{1,2}[.)][ \t]+)(?=\S)")
+_ANNOUNCEMENT = re.compile(
+    r"[\W_]*(?:(?:the|my|our|a|final|correct|answer|result|solution|value|number|is|are|therefore|thus|so|hence|we|get|have)\b[\W_]*)+",
+    re.IGNORECASE | re.ASCII,
+)
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]*)+")
 
 
@@ -96,6 +100,8 @@ def _closing(masked: str, opening: int) -> int:
 def behind_marker(text: str, marker: str) -> list[Place]:
     """What stands behind each occurrence of a marker, as far as the next one; what is repeated, once."""
     pieces = text.split(marker)[1:]
+    while len(pieces) > 1 and not pieces[-1].strip():
+        del pieces[-1]  # "#### 42 ####"
     return [_statement(piece) for piece in [*dict.fromkeys(pieces[:-1]), *pieces[-1:]]]
 
 
@@ -133,9 +139,11 @@ def _states(line: str) -> bool:
 
 
 def _leads_on(line: str) -> bool:
-    return not any(map(str.isnumeric, line)) and (
-        line.rstrip(" \t\r\n*_").endswith((":", "=")) or bool(_opened(line))
-    )
+    """Whether a line announces the answer and leaves it to a later one."""
+    if any(map(str.isnumeric, line)):
+        return False
+    bare = line.rstrip(" \t\r\n*_")
+    return bare.endswith((":", "=")) or _ANNOUNCEMENT.fullmatch(line) is not None or bool(_opened(line))
 
 
 def _opened(line: str) -> str:

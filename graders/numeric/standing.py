@@ -33,6 +33,7 @@ class Standing(Enum):
     EXPRESSION = "part of a larger expression"
     INEQUALITY = "a bound, not a value"
     GLUED = "run together with letters"
+    STRUCK = "struck out"
     SIGN = "a bullet or a sign: it cannot be told"
 
 
@@ -41,6 +42,8 @@ def standing(text: str, start: int, end: int) -> Standing:
     before, after = text[max(0, start - _WINDOW) : start], text[end : end + _WINDOW]
     if before[-1:] == "<" and after[:1] == ">" and not before[-2:-1].isalnum():
         return Standing.FREE  # <42>
+    if before.endswith("~~") and after.startswith("~~"):
+        return Standing.STRUCK
     signed = text[start] in f"+-{DASH}"
     found = _behind_sign(before, text[start]) if signed else _behind(before)
     return found if found is Standing.NAME else _worse(found, _ahead(after, before))
@@ -57,7 +60,9 @@ def _behind_sign(before: str, sign: str) -> Standing:
     if not before:
         return Standing.FREE
     if before[-1].isalpha():
-        return Standing.FREE if sign == DASH else Standing.NAME
+        if sign == DASH:
+            return Standing.FREE
+        return Standing.EXPRESSION if _is_lone_variable(before, sign) else Standing.NAME
     if before[-1] == "^":
         return Standing.NAME
     if _is_called(before) or (before[-1] == "|" and not before.endswith("<|")):
@@ -80,6 +85,11 @@ def _behind(before: str) -> Standing:
     if _is_called(before):
         return Standing.EXPRESSION
     return _behind_mark(before.rstrip(SPACES))
+
+
+def _is_lone_variable(before: str, sign: str) -> bool:
+    """`x-3`, `a+3`, but not `GPT-4`, `B-2` and `kg m-3`."""
+    return before[-1].islower() and not before[-2:-1].isalnum() and (sign == "+" or before[-1] not in "gmsl")
 
 
 def _closes_label(before: str) -> bool:

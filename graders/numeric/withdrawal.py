@@ -1,5 +1,6 @@
 """Answers that are taken back: `42. No, that is wrong`, `42. Actually, …`, `42 is not the answer`."""
 
+import re
 from typing import Final
 
 from graders.numeric.notation import compile_bytes
@@ -17,7 +18,10 @@ _AT_SENTENCE = (
 )
 _ANYWHERE = (
     r"\b(?:that|this|it|which|answer|above|result|number|value|calculation|one)(?:'s| is| was| seems| looks| must be)"
-    r"(?: \w+)? (?:wrong|incorrect|mistaken|false|an error|a mistake|invalid|impossible)\b"
+    r"(?: (?:clearly|obviously|just|simply|also|definitely|probably|actually|all|totally|completely|quite|unfortunately))?"
+    r" (?:wrong|incorrect|mistaken|false|an error|a mistake|invalid|impossible)\b"
+    r"|\b(?:answer|it|that|this|result|value)(?:'s| is) not [$-]?[0-9]"
+    r"|\b(?:does not|doesn't|do not|don't) (?:seem|look|sound|feel) (?:right|correct)\b"
     r"|\b(?:is|was|isn't|wasn't|are|were|'s)(?: \w+)?(?: not)? (?:correct|right|the (?:correct |right |final )?answer) *(?:\?|$|\n) *no\b"
     r"|\b(?:is not|was not|isn't|wasn't|'s not|are not|aren't|not) (?:the |a |quite |actually |really )*(?:correct|right|true|valid|answer|"
     r"final answer|correct answer|right answer|solution)\b"
@@ -26,6 +30,10 @@ _ANYWHERE = (
     r"|\b(?:made|there is|there's|found|contains) (?:a|an|another) (?:\w+ )?(?:mistake|error)\b"
     r"|^[^.!?\n]{0,40}\b(?:is|was|are|would be|looks|seems|appears) (?:clearly |obviously |just |way |far |definitely )?"
     r"(?:wrong|incorrect|mistaken|too (?:big|small|large|low|high|much|many|few|little)|impossible)\b"
+)
+_RESTATED = re.compile(
+    r"\banswer(?: is| was| should be| would be| must be|:)(?: now| actually| therefore| instead)?[\s*$:(\\]{0,8}(-?[0-9](?:[0-9,./]*[0-9])?)",
+    re.IGNORECASE,
 )
 _WITHDRAWN: Final = compile_bytes(
     rf"(?i:(?:^|[\n.!?;:,(\x85\xad?-])[\s*_>\"'(]*(?:(?:oh|but|ah|and|well|so)\b[\s,]*)?(?:{_AT_START})"
@@ -44,3 +52,8 @@ def is_withdrawn(rest: bytes | str) -> bool:
     if not rest.strip(b" \t\r\n.,!?*_$`\"')]}"):
         return False
     return _WITHDRAWN.search(rest) is not None
+
+
+def restated(rest: str) -> list[str]:
+    """The numbers that the text behind an answer gives as the answer: `The correct answer is 43`."""
+    return list(dict.fromkeys(match.group(1) for match in _RESTATED.finditer(rest)))

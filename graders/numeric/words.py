@@ -258,7 +258,7 @@ def _ahead(tokens: list[str]) -> Words:
             return NEUTRAL
     if tokens[0] in ("or", "and"):
         return _REFUSED if _starts_phrase(tokens, AFTER) else _alternative_ahead(tokens)
-    if tokens[0] in ",(":
+    if tokens[0] in ",([":
         return _aside(tokens[1:])
     if _starts_phrase(tokens, AFTER) or _is_function(tokens):
         return _REFUSED
@@ -279,7 +279,7 @@ def _behind_unit(tokens: list[str]) -> Words:
             return _REFUSED
         if rest[0] == "or":
             return _alternative_ahead(rest)
-        if rest[0] in ",(":
+        if rest[0] in ",([":
             return _aside(rest[1:])
     return NEUTRAL
 

@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from graders.numeric.extraction import (
     MAX_ELEMENTS,
+    MAX_PLACES,
+    MAX_STATED,
     MAX_STATEMENT,
     Extract,
     find_places,
@@ -144,6 +146,25 @@ def test_a_missing_place_says_what_was_missing(place: Any) -> None:
         read_number("nothing", extract(place))
 
 
+def test_more_candidates_than_can_be_compared_are_refused() -> None:
+    boxes = " ".join(rf"\boxed{{{number}}}" for number in range(MAX_PLACES + 2))
+    with pytest.raises(NumberError, match="more than 100 different answers"):
+        read_number(boxes, extract("boxed"))
+    with pytest.raises(NumberError, match="more than 100 numbers"):
+        read_number("7 " * (MAX_STATED + 1), extract("whole"))
+    assert read_number("7 " * MAX_STATED, extract("whole")).exact == 7
+
+
+def test_a_box_is_read_with_what_stands_around_it() -> None:
+    assert read_number(r"$x = -\boxed{5}$", extract("boxed")).exact == -5
+    assert read_number(r"It is minus \boxed{5}.", extract("boxed")).exact == -5
+    assert read_number(r"\boxed{50}\%", extract("boxed")).exact == Fraction(1, 2)
+    assert read_number(r"\boxed{50}\%", extract("boxed"), "number").exact == 50
+    for text in (r"\boxed{5}0", r"x\boxed{5}", r"-\boxed{-5}", r"\frac{1}{\boxed{5}}", r"\boxed{5},000"):
+        with pytest.raises(NumberError):
+            read_number(text, extract("boxed"))
+
+
 def test_an_endless_statement_is_refused() -> None:
     with pytest.raises(NumberError, match="longer than"):
         read_number("7 " * MAX_STATEMENT, extract("whole"))
@@ -166,6 +187,11 @@ def test_an_endless_statement_is_refused() -> None:
         ("[1, 2] = [1.0, 2.0]", "whole", [1, 2]),
         ("[1, 2] or [2, 1]", "whole", None),
         ("1, 2", "last", None),
+        (r"\boxed{[1, 2]} or \boxed{[2, 1]}", "boxed", None),
+        (r"\boxed{[1, 2]} and \boxed{[1, 2.0]}", "boxed", [1, 2]),
+        (r"\boxed{x} and \boxed{[1, 2]}", "boxed", [1, 2]),
+        ("[1, 2]. No, that is wrong.", "last", None),
+        ("[1, 2]. No, that is wrong: [1, 3]", "first", [1, 2]),
         ("[1, x]", "whole", None),
         ("[1,,2]", "whole", None),
         ("", "whole", None),
