@@ -8,225 +8,46 @@ from typing import Final, TypeAlias
 
 Phrases: TypeAlias = dict[str, tuple[tuple[str, ...], ...]]
 
-NUMBER_WORDS: Final = frozenset(
-    [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "twenty",
-        "thirty",
-        "forty",
-        "fifty",
-        "sixty",
-    ]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+NUMBER_WORDS: Final = _words(
+    "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty"
 )
 SIGNS: Final = {"minus": "-", "negative": "-", "plus": "+"}
 """Words that are read as a sign."""
-BEFORE_SIGN: Final = frozenset(
-    [
-        "is",
-        "was",
-        "are",
-        "were",
-        "be",
-        "becomes",
-        "became",
-        "equals",
-        "equal",
-        "to",
-        "of",
-        "at",
-        "as",
-        "a",
-        "get",
-        "gets",
-        "got",
-        "getting",
-        "give",
-        "gives",
-        "giving",
-        "yield",
-        "yields",
-        "obtain",
-        "obtains",
-        "have",
-        "has",
-        "say",
-        "says",
-        "therefore",
-        "thus",
-        "hence",
-        "so",
-        "then",
-        "it's",
-        "that's",
-        "this's",
-        "answer's",
-        "about",
-        "approximately",
-        "roughly",
-        "around",
-        "exactly",
-        "precisely",
-        "namely",
-        "returns",
-        "reaches",
-    ]
+BEFORE_SIGN: Final = _words(
+    "is was are were be becomes became equals equal to of at as a get gets got getting give gives giving yield yields "
+    "obtain obtains have has say says therefore thus hence so then it's that's this's answer's about approximately "
+    "roughly around exactly precisely namely returns reaches"
 ) | frozenset(':=,.;!?>"&(')
 """What may stand before `minus` and `plus` where they are signs; behind anything else they are operators."""
-SIGN_TOO: Final = frozenset({"not", "than", "least", "most", "except", "minus", "negative", "non"})
+SIGN_TOO: Final = frozenset(
+    {"false", "wrong", "incorrect", "not", "than", "least", "most", "except", "minus", "negative", "non"}
+)
 """Words that change a number even when a colon or a closing bracket stands between."""
 THROUGH_BRACKET: Final = frozenset({*SIGN_TOO, "of", "by", "times", "to", "equal", "or"})
 """Words, beside signs and functions, that reach into a bracket: `one hundred (100)` is 100, `less than (100)` is nothing."""
-FILLERS: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "about",
-        "around",
-        "some",
-        "even",
-        "just",
-        "only",
-        "maybe",
-        "perhaps",
-        "value",
-        "number",
-        "amount",
-        "figure",
-        "quantity",
-        "integer",
-        "answer",
-        "result",
-        "be",
-        "been",
-        "being",
-        "indeed",
-        "actual",
-        "total",
-        "whole",
-        "another",
-        "approx",
-        "circa",
-        "still",
-        "say",
-        "like",
-    ]
+FILLERS: Final = _words(
+    "a an the about around some even just only maybe perhaps value number amount figure quantity integer answer "
+    "result be been being indeed going actual total whole another approx circa still say like"
 )
 """Words that say nothing of the number behind them: what stands before them counts. So does any other word on -ly."""
-FUNCTIONS: Final = frozenset(
-    [
-        "sqrt",
-        "root",
-        "cbrt",
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "csc",
-        "sine",
-        "cosine",
-        "tangent",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "log",
-        "ln",
-        "lg",
-        "exp",
-        "logarithm",
-        "abs",
-        "gcd",
-        "lcm",
-        "factorial",
-        "pi",
-    ]
+FUNCTIONS: Final = _words(
+    "sqrt root cbrt sin cos tan cot csc sine cosine tangent arcsin arccos arctan sinh cosh tanh log ln lg exp "
+    "logarithm abs gcd lcm factorial pi"
 )
-TRANSPARENT_CALLS: Final = frozenset(
-    [
-        "answer",
-        "final",
-        "final_answer",
-        "final_result",
-        "finalanswer",
-        "result",
-        "value",
-        "total",
-        "output",
-        "solution",
-        "submit",
-        "print",
-        "return",
-        "returns",
-        "str",
-        "repr",
-        "float",
-        "float16",
-        "float32",
-        "float64",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "integer",
-        "decimal",
-        "fraction",
-        "rational",
-        "number",
-        "mpf",
-        "tensor",
-        "array",
-        "np",
-        "boxed",
-        "is",
-    ]
+TRANSPARENT_CALLS: Final = _words(
+    "answer final final_answer final_result finalanswer result value total output solution submit print return "
+    "returns str repr float float16 float32 float64 int8 int16 int32 int64 uint8 integer decimal fraction rational "
+    "number mpf tensor array np boxed is"
 )
 """Names before a bracket that say how a number is shown, not what is done to it."""
-COMPARATIVES: Final = frozenset(
-    [
-        "more",
-        "less",
-        "fewer",
-        "greater",
-        "higher",
-        "lower",
-        "larger",
-        "smaller",
-        "bigger",
-        "longer",
-        "shorter",
-        "older",
-        "younger",
-        "above",
-        "below",
-        "over",
-        "under",
-        "beyond",
-        "up",
-        "upward",
-        "upwards",
-        "better",
-        "worse",
-        "later",
-        "earlier",
-        "heavier",
-        "lighter",
-    ]
+COMPARATIVES: Final = _words(
+    "more less fewer greater higher lower larger smaller bigger longer shorter older younger above below over under "
+    "beyond up upward upwards better worse later earlier heavier lighter"
 )
 _ROOTS = "square root|cube root|root|square roots|roots"
 _OF = (
@@ -237,7 +58,7 @@ _OF = (
     "|derivative|negatives|conjugate"
 )
 _BEFORE = (
-    "not|never|no longer|no means|no way|unlikely|unlikely to|neither|nor|cannot|isnt|isn't|wasnt|hardly|scarcely|not equal|unequal|not equal to|unequal to|or equal to"
+    "not in fact|not|never|no longer|no means|no way|unlikely|unlikely to|neither|nor|cannot|isnt|isn't|wasnt|hardly|scarcely|not equal|unequal|not equal to|unequal to|or equal to"
     "|not equals|not as|non|nonnegative"
     "|than|at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|at best|at worst|minimum|maximum|min|max|up to"
     "|as * as|below|above|under|over|beyond|past|exceeds|exceed|exceeded|exceeding|surpasses|surpassing|within|less|fewer"
@@ -253,6 +74,10 @@ _BEFORE = (
     "|to the|to the power|to the power of|the power|hundred|hundred and|thousand|thousand and|million|million and"
     "|# in|# to|# x|# by|# per|# vs|# versus|# through|# until|# till|# and then|between # and|ratio of # to|# of|# of the"
     "|# remainder|# with remainder|# with a remainder of|# point|point|score and|log #|logarithm base #"
+    "|next to|number after|number before|prime after|prime before|integer after|integer before|comes after|comes before|just after"
+    "|just before|right after|right before|congruent to|coprime to|prime to|proportional to|opposite to|contrary to|bounded by"
+    "|bounded above by|bounded below by|adjacent to|prior to|compared to|relative to|used to|thought to|excludes|exclude|take away"
+    "|false|wrong|incorrect"
 )
 EXCEPTIONS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("#", "to"): ("round", "simplif", "reduc", "convert", "evaluat"),
@@ -278,6 +103,8 @@ _AFTER = (
     "|at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|at best|at worst"
     "|rounded down|rounded up|truncated|with a minus|with a negative|with negative|but negative|but with a minus|but with a negative"
     "|in the negative|to the left of|below zero|below freezing|below|degrees below|* degrees below|or not|short of #|shy of #|not included|excluded"
+    "|and then|is half|is twice|is double|is less than @|is more than @|is greater than @|is a lower bound|is an upper bound"
+    "|is the lower bound|is the upper bound|is the square|take away"
 )
 _AFTER_UNIT = (
     "plus|minus|at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|minimum"
@@ -287,6 +114,7 @@ _AFTER_UNIT = (
 _ASIDE = (
     "at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|minimum|maximum|negative|but negative"
     "|squared|cubed|factorial|binary|hex|hexadecimal|octal|base|in binary|wrong|incorrect|not correct|not right"
+    "|minus #|plus #|less #|halved|doubled"
 )
 
 

@@ -35,7 +35,7 @@ from graders.numeric.phrases import (
 _WINDOW: Final = 64
 _TAG = r"<[/|!]?[A-Za-z|][^<>\n]{0,48}>"
 _WORD = r"[A-Za-z]+(?:['-][A-Za-z]+)*"
-_NUMBER = r"[-+]?[.]?[0-9](?:[0-9.,/%]*[0-9%])?"
+_NUMBER = r"[-+]?[.]?[0-9](?:[0-9.,/%]*[0-9%])?(?: / ?[0-9]+| ?/ [0-9]+)?"
 _BEFORE = re.compile(rf"{_TAG}|{_WORD}|{_NUMBER}|[^\sA-Za-z0-9*_\"'`$~#\[{{]")
 _AFTER = re.compile(rf"{_TAG}|{_WORD}|{_NUMBER}|\n|[^\sA-Za-z0-9*_\"'`$~)\]}}]")
 _PLACES: Final = frozenset(
@@ -44,13 +44,16 @@ _PLACES: Final = frozenset(
 _OPERANDS: Final = frozenset(f"%)]{GREEK}{ALGEBRA}")
 
 _WRONG: Final = frozenset({"wrong", "incorrect", "false", "mistaken"})
-_ANSWERS: Final = frozenset({"answer", "result", "value", "solution", "number"})
+_ANSWERS: Final = frozenset({"answer", "result", "value", "solution", "number", "guess", "attempt"})
 _MARKS_BEFORE: Final = " \t\n\r\xa0*_\"'`$~#[{"
 _MARKS_AFTER: Final = " \t\n\r\xa0*_\"'`$~)]}.,"
 _DOUBTS: Final = ("think", "believ", "doubt", "that", "wrong", "incorrect", "false")
 _DENIALS: Final = ("not", "n't", "never", "or")
 _TELLING_BEFORE: Final = frozenset({*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and"})
 _TELLING_AFTER: Final = frozenset({*AFTER, *FUNCTIONS, *COMPARATIVES, "or", "and", "negative"})
+
+_JOINTS: Final = f":)=?>{DASH}"
+"""Marks that do not part `not` and its like from the number behind them."""
 
 CHANGED: Final = "changed by the words around it"
 ALTERNATIVE: Final = "one of several"
@@ -99,7 +102,7 @@ def words_around(text: str, start: int, end: int) -> Words:
 def _is_neutral_left(left: str) -> bool:
     """Whether what stands before a number surely leaves it what it is: the common case, at a small part of the cost."""
     left = left.rstrip(_MARKS_BEFORE)
-    if not left or left[-1] in ".;!?,":
+    if not left or left[-1] in ".;!":
         return True
     left = left.lower()
     if any(map(left.__contains__, _DOUBTS)):
@@ -141,7 +144,7 @@ def _without_hyphen(after: str) -> str:
 def _behind(tokens: list[str]) -> Words:
     """What the words before a number make of it."""
     direct = True
-    if tokens[-1] in ":)" and tokens[-2:-1] and tokens[-2] in SIGN_TOO:
+    if tokens[-1] in _JOINTS and tokens[-2:-1] and tokens[-2] in SIGN_TOO:
         tokens, direct = tokens[:-1], False
     while tokens and tokens[-1] == "(":
         tokens = tokens[:-1]
@@ -151,7 +154,7 @@ def _behind(tokens: list[str]) -> Words:
             return NEUTRAL
     if direct and tokens[-1] in SIGNS:
         return _signed(tokens)
-    if tokens[-1] == "=" and _is_denied(tokens[:-1]):
+    if _is_denied(tokens):
         return _REFUSED
     tokens = list(tokens)
     while tokens:
@@ -167,10 +170,17 @@ def _behind(tokens: list[str]) -> Words:
 
 
 def _is_denied(tokens: list[str]) -> bool:
-    """`x is not = 42`, `not x = 42`, `it is false that x = 42`."""
-    if len(tokens) > 1 and len(tokens[-1]) == 1 and tokens[-1].isalpha():
-        tokens = tokens[:-1]
-    return bool(tokens) and (_is_negation(tokens[-1]) or _is_doubted(tokens))
+    """`x is not = 42`, `not x = 42`, `-x = 42`, `it is false that x = 42`, `it is not, in fact, 42`."""
+    mark, named = tokens[-1], tokens[:-1]
+    if mark == ",":
+        return any(comma == "," and _is_negation(word) for word, comma in pairwise(named[-5:]))
+    if mark != "=" or not named:
+        return False
+    if named[-2:-1] and named[-2] in ("-", DASH, "minus") and (len(named) < 3 or named[-3] in ":,.;("):
+        return True
+    if len(named) > 1 and len(named[-1]) == 1 and named[-1].isalpha():
+        named = named[:-1]
+    return _is_negation(named[-1]) or _is_doubted(named)
 
 
 def _is_negation(word: str) -> bool:
@@ -179,8 +189,10 @@ def _is_negation(word: str) -> bool:
 
 def _says_nothing(tokens: list[str]) -> bool:
     word = tokens[-1]
-    equal = word == "equal" or (word == "to" and tokens[-2:-1] == ["equal"])
-    return word in FILLERS or equal or (word.endswith("ly") and word.isalpha())
+    before = tokens[-2] if len(tokens) > 1 else ""
+    equal = word == "equal" or (word == "to" and before in ("equal", "going"))
+    amount = word == "of" and before in ("total", "value", "amount")
+    return word in FILLERS or equal or amount or (word.endswith("ly") and word.isalpha())
 
 
 def _signed(tokens: list[str]) -> Words:
@@ -192,6 +204,8 @@ def _signed(tokens: list[str]) -> Words:
     if earlier.reason or earlier.sign or earlier.passed_over:
         return _REFUSED
     last = rest[-1]
+    if last in ",(" and rest[-2:-1] and _matches("#", rest[-2]):
+        return _EXPRESSION  # 42, minus 2
     if sign == "negative":
         is_operand = last in _OPERANDS or _matches("@", last) or last in f"+-*/^{DASH}×·÷"
         return _EXPRESSION if is_operand else Words(sign=sign, others=earlier.others)
