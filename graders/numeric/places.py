@@ -160,8 +160,6 @@ def _line_or_list(piece: str, position: int) -> tuple[str, int]:
     """The line at a position and where it ends; all items, when it is the first one of a list."""
     lines = piece[position:].splitlines(keepends=True)
     first, end = lines[0], position + len(lines[0])
-    if position == 0:
-        return first.strip(), end
     quoted = _QUOTE.match(first)
     first = first[quoted.end() :] if quoted else first
     item = _ITEM.match(first)

@@ -204,7 +204,7 @@ def _signed(tokens: list[str]) -> Words:
     if earlier.reason or earlier.sign or earlier.passed_over:
         return _REFUSED
     last = rest[-1]
-    if last in ",(" and rest[-2:-1] and _matches("#", rest[-2]):
+    if sign != "negative" and last in ",(" and rest[-2:-1] and _matches("#", rest[-2]):
         return _EXPRESSION  # 42, minus 2
     if sign == "negative":
         is_operand = last in _OPERANDS or _matches("@", last) or last in f"+-*/^{DASH}×·÷"
