@@ -18,13 +18,12 @@ from graders import (
     Template,
 )
 from graders.code_testing.comparison import TooManySteps, same_output, same_value, shown
-from graders.code_testing.extraction import fenced_code
 from graders.code_testing.forms import AssertTest, CallTest, ProgramTest, SourceTest, read_tests
 from graders.code_tests import CodeTests
 from graders.context import READ_BYTES, Ended, Unread
 from graders.errors import CodeFailure, UnknownImage
 from graders.testing import FakeContext, FakeSandbox
-from tests.strategies import any_str, json_values
+from tests.strategies import json_values
 
 REGISTRY = Registry.installed()
 ADD = "def add(a, b):\n    return a + b\n"
@@ -40,7 +39,7 @@ async def grade(
 
 
 def answering(**answers: Any) -> FakeSandbox:
-    """A sandbox whose answers go by what is asked: `load`, `call`, `program`, `do`, `tests`, `run`, `accepted`, `output`, `number`.
+    """A sandbox whose answers go by what is asked: `candidate`, `load`, `call`, `program`, `do`, `tests`, `run`, `accepted`, `output`, `number`.
 
     An answer that is a function is called with the message; a list gives one after another.
     """
@@ -48,7 +47,18 @@ def answering(**answers: Any) -> FakeSandbox:
     def answer(*, message: dict[str, Any], **_: Any) -> Any:
         kind = next(
             key
-            for key in ("load", "call", "program", "do", "tests", "run", "accepted", "output", "number")
+            for key in (
+                "candidate",
+                "load",
+                "call",
+                "program",
+                "do",
+                "tests",
+                "run",
+                "accepted",
+                "output",
+                "number",
+            )
             if key in message
         )
         found = answers.get(kind, {"ok": True} if kind == "load" else None)
@@ -529,30 +539,41 @@ async def test_a_hidden_test_tells_nothing_of_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
+    ("verdicts", "chosen"),
     [
-        ("x = 1", "x = 1"),
-        ("```python\nx = 1\n```", "x = 1\n"),
-        ("A:\n```python\na\n```\nB:\n```py\nb\n```\nRun it:\n```bash\nc\n```", "b\n"),
-        ("```\na\n```\n```\nb\n```\n```bash\nc\n```", "b\n"),
-        ("```bash\nc\n```", "c\n"),
-        ("```Python3 title=x\na\n", "a\n"),
-        ("1. so:\n   ```python\n   if a:\n       b\n   ```\n", "if a:\n    b\n"),
-        ("````python\n'''\n```\n'''\n````", "'''\n```\n'''\n"),
-        ("~~~python\na\n```\n~~~", "a\n```\n"),
-        ("``` x ``` and ```y```", "``` x ``` and ```y```"),
-        ("```python\r\na\r\n```\r\n", "a\r\n"),
-        ("```python\n```", ""),
+        ([(True, True)], "Done"),
+        ([(True, False), (True, True)], "x = 3\n"),
+        ([(True, False), (True, False)], "Done"),
+        ([(False, False), (True, False)], "x = 3\n"),
+        ([(False, False), (False, False)], "Done"),
+        ([died("memory_limit"), died("timeout")], "Done"),
     ],
 )
-def test_the_last_block_of_python_is_the_code(text: str, code: str) -> None:
-    assert fenced_code(text) == code
+async def test_the_first_reading_that_is_a_program_is_the_code(verdicts: list[Any], chosen: str) -> None:
+    answers = [
+        each if isinstance(each, CodeFailure) else {"compiles": each[0], "acts": each[1]} for each in verdicts
+    ]
+    sandbox = answering(candidate=answers, program=[Ended(0, "3"), Ended(0, "3")])
+    tests = [{"input": "", "output": "3"}, {"input": "1", "output": "3"}]
+    result = await grade(sandbox, {"tests": tests, "prelude": "import math"}, "x = 3\n```\nDone")
+    assert result.reward == 1.0
+    asked = [call["message"] for call in sandbox.calls]
+    assert [message for message in asked if "candidate" in message] == [
+        {"candidate": code, "prelude": "import math\n"} for code in ("Done", "x = 3\n")[: len(verdicts)]
+    ]
+    assert [message["program"] for message in asked if "program" in message] == [f"import math\n{chosen}"] * 2
 
 
-@given(any_str(200).filter(lambda text: "```" not in text))
-def test_what_is_fenced_comes_out_as_it_was(text: str) -> None:
-    lines = "".join(f"{line}\n" for line in text.splitlines() if "~~~" not in line)
-    assert fenced_code(f"so:\n```python\n{lines}```\n") == lines
+async def test_an_answer_without_code_is_said_to_have_none() -> None:
+    for text, options in ((" ", {}), ("```python\n```", {}), ("\n", {"extract": "none"})):
+        result = await grade(answering(), {**CALLS, **options}, text)
+        assert result.explanation == "there is no code in the answer"
+
+
+async def test_a_sandbox_that_fails_while_the_code_is_chosen_is_tried_once_more() -> None:
+    lost = CodeFailure("its zygote ended", reason="signal", caused_by="infrastructure", retryable=True)
+    sandbox = answering(candidate=[lost, {"compiles": True, "acts": True}], call=value(3))
+    assert (await grade(sandbox, CALLS, f"{ADD}```\nDone")).reward == 1.0
 
 
 async def test_the_whole_answer_can_be_the_code() -> None:

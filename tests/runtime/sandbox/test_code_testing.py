@@ -52,6 +52,30 @@ async def test_a_set_earns_nothing_where_the_order_is_the_task(sandboxed: Evalua
     assert (await grade(sandboxed, "def f(x): return set(x)", [test], entry_point="f")).reward == 1.0
 
 
+# what is the code
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "print(7)\n```\nThat prints seven.",
+        "Solution: ```python\nprint(7)\n```\nDone",
+        "```python\nprint(7)```",
+        '```python\ndef f():\n  """Use it so:\n  ```\n  f()\n  ```\n  """\n  return 7\nprint(f())\n```',
+        "<answer>```python\nprint(7)\n```</answer>",
+    ],
+)
+async def test_an_answer_with_odd_fences_is_run(sandboxed: Evaluator, answer: str) -> None:
+    config = {"type": "code_tests", "tests": [{"input": "", "output": "7"}, {"input": "x", "output": "7"}]}
+    assert (await sandboxed.grade(config, answer)).reward == 1.0
+
+
+async def test_a_reading_that_is_too_much_to_compile_is_not_chosen(sandboxed: Evaluator) -> None:
+    config = {"type": "code_tests", "tests": [{"input": "", "output": "7"}]}
+    deep = f"{'-' * 50_000}1"
+    assert (await sandboxed.grade(config, f"print(7)\n```\nx = {deep}\n{'(' * 9_999}")).reward == 1.0
+
+
 # long answers
 
 
