@@ -54,7 +54,7 @@ class SubjectSide:
             last = (ended.stderr.strip().splitlines() or [""])[-1]
             crash = exception_name(last.partition(":")[0])
             raise Failed(f"exit status {ended.status}", told=last, crash=crash)
-        same, printed = await self._comparer.output(test.output, ended.stdout, test.tolerance)
+        same, printed = await self._comparer.output(test.output, ended.stdout, test.tolerance, test.compare)
         if not same:
             given = f"for {shown(test.input)} expected {shown(test.output)}, got {printed}"
             raise Failed("wrong output", told=given)
@@ -81,7 +81,9 @@ class SubjectSide:
         if "value" not in reply and not isinstance(actual, Unread):
             raise await self._lied()
         tolerance = self._plan.tolerance if test.tolerance is None else test.tolerance
-        same, found = await self._comparer.value(test.accepted, actual, tolerance, test.unordered)
+        same, found = await self._comparer.value(
+            test.accepted, actual, tolerance, test.unordered, test.compare
+        )
         if not same:
             given = ", ".join([*map(shown, test.call), *(f"{k}={shown(v)}" for k, v in test.kwargs.items())])
             expected = f"expected {shown(test.expected)}, got {found}"

@@ -1,7 +1,9 @@
 """`code_tests` rewards what the code does, blames the right one, and tells a hidden test to nobody."""
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,7 +19,14 @@ from graders import (
     Sample,
     Template,
 )
-from graders.code_testing.comparison import TooManySteps, same_output, same_value, shown
+from graders.code_testing.comparison import (
+    TooManySteps,
+    same_for_livecodebench,
+    same_output,
+    same_output_for_livecodebench,
+    same_value,
+    shown,
+)
 from graders.code_testing.forms import AssertTest, CallTest, ProgramTest, SourceTest, read_tests
 from graders.code_tests import CodeTests
 from graders.context import READ_BYTES, Ended, Unread
@@ -438,7 +447,13 @@ async def test_a_long_answer_is_compared_in_a_process_of_its_own() -> None:
         == "0 of 1 tests passed; test_1: wrong result: for (1, 2) expected [3], got [1, ...]"
     )
     assert sandbox.started == ["subject", "compare"]
-    asked = {"accepted": [[3]], "tolerance": 0.5, "unordered": True, "body": Unread(b"long")}
+    asked = {
+        "accepted": [[3]],
+        "tolerance": 0.5,
+        "unordered": True,
+        "rule": "default",
+        "body": Unread(b"long"),
+    }
     assert sandbox.calls[-1]["message"] == asked
 
 
@@ -458,7 +473,12 @@ async def test_long_output_is_compared_in_a_process_of_its_own() -> None:
     ):
         sandbox = answering(program=Ended(0, printed), output={"same": True, "shown": ""})
         assert (await grade(sandbox, {"tests": [{"input": "", "output": output}]})).reward == 1.0
-        assert sandbox.calls[-1]["message"] == {"output": output, "tolerance": None, "body": Unread(body)}
+        assert sandbox.calls[-1]["message"] == {
+            "output": output,
+            "tolerance": None,
+            "rule": "default",
+            "body": Unread(body),
+        }
 
 
 @pytest.mark.parametrize(
@@ -724,6 +744,129 @@ def test_output_is_compared_as_judges_do(
     expected: str, actual: str, tolerance: float | None, same: bool
 ) -> None:
     assert same_output(expected, actual, tolerance) is same
+
+
+HUGE = 10**5000
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "tolerance", "same"),
+    [
+        (f"{HUGE:x}", f"{HUGE:x}", 0.0, True),
+        ("9007199254740993", "9007199254740992", 0.0, False),
+        ("9007199254740993", "9007199254740993.0", 0.0, True),
+        ("1" + "0" * 400, "2" + "0" * 400, 1e-9, False),
+        ("1" + "0" * 400, "1" + "0" * 399 + "1", 1e-9, True),
+        ("1" + "0" * 400, "1e400", 0.0, True),
+        ("-1" + "0" * 400, "1" + "0" * 400, 1e-9, False),
+        ("inf", "Infinity", 1e-9, True),
+        ("inf", "-inf", 1e-9, False),
+        ("inf", "1e400", 1e-9, False),
+        ("nan", "NaN", 1e-9, True),
+        ("nan", "inf", 1e-9, False),
+        ("1e9999999999999999999", "2e9999999999999999999", 1e-9, False),
+    ],
+)
+def test_printed_numbers_that_no_float_holds_are_compared_exactly(
+    expected: str, actual: str, tolerance: float, same: bool
+) -> None:
+    assert same_output(expected, actual, tolerance) is same
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "same"),
+    [
+        ("1\n2", "  1\n 2 \n\n", True),
+        ("1.0 2", "1   2.00", True),
+        ("a b", "a  b", False),
+        ("1 a", "1.0 a", False),
+        ("0.3", "0.30000000000000004", False),
+        ("50000000000000000", "50000000000000001", False),
+        ("1\n\n2", "1\n2", False),
+        ("1e3", "1000", True),
+        ("nan", "NaN", False),
+        ("snan", "snan 1", False),
+        ("sNaN", "snan", False),
+        ("", " ", True),
+    ],
+)
+def test_livecodebench_compares_lines_as_decimals(expected: str, actual: str, same: bool) -> None:
+    assert same_output_for_livecodebench(expected, actual) is same
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "same"),
+    [
+        ([1, 2], (1, 2), True),
+        ([[1, 2]], [(1, 2)], False),
+        (True, 1, True),
+        (1, 1.0, True),
+        (0.3, 0.1 + 0.2, False),
+        ([1], {1}, False),
+        ("1", 1, False),
+        (None, None, True),
+    ],
+)
+def test_livecodebench_compares_results_as_python_does(expected: Any, actual: Any, same: bool) -> None:
+    assert same_for_livecodebench(expected, actual) is same
+
+
+async def test_tests_of_livecodebench_are_compared_by_its_rules() -> None:
+    tests = [
+        {"input": "1", "output": "0.3", "testtype": "functional"},
+        {"input": "1", "output": "[[1]]", "testtype": "functional", "compare": "default"},
+        {"input": "", "output": "1.50", "testtype": "stdin"},
+    ]
+    sandbox = answering(call=[value(0.1 + 0.2), value([(1,)])], program=Ended(0, " 1.5\n"))
+    result = await grade(sandbox, {**CALLS, "tests": tests})
+    assert result.sub_rewards == {"test_1": 0.0, "test_2": 1.0, "test_3": 1.0}
+    sandbox = answering(call=body_of(b"long"), accepted={"same": True, "shown": ""})
+    assert (await grade(sandbox, {**CALLS, "tests": tests[:1]})).reward == 1.0
+    assert sandbox.calls[-1]["message"]["rule"] == "livecodebench"
+
+
+async def test_an_entry_point_that_renders_to_nothing_is_none() -> None:
+    config = {"tests": "{{item.tests}}", "entry_point": "{{item.name}}"}
+    program = {"tests": [{"input": "", "output": "3"}], "name": ""}
+    assert (await grade(answering(program=Ended(0, "3")), config, ADD, program)).reward == 1.0
+    result = await grade(answering(), config, ADD, {"tests": [CALL], "name": ""})
+    assert (result.reward, result.explanation) == (
+        None,
+        "the item's tests are wrong: 0: a call needs a 'function', or the grader an 'entry_point'",
+    )
+
+
+def hex_of(number: int) -> str:
+    """A name for a number that has no `str`."""
+    return hex(number)[:10]
+
+
+@pytest.mark.parametrize("number", [10**4300, -(10**4999) - 7, 3**40_000, 10**99_999], ids=hex_of)
+def test_integers_of_more_than_4300_digits_are_read(number: int) -> None:
+    with digits_without_limit():
+        digits = str(number)
+    functional, call = read_tests(
+        f'[{{"testtype": "functional", "input": "{digits}", "output": "[{digits}]"}}, {{"call": [{digits}], "expected": 1}}]'
+    )
+    assert isinstance(functional, CallTest)
+    assert isinstance(call, CallTest)
+    assert (functional.call, functional.expected, call.call) == ([number], [number], [number])
+
+
+def test_integers_of_very_many_digits_are_refused() -> None:
+    digits = "1" * 100_001
+    with pytest.raises(InvalidOptions, match="an integer of 100,001 digits; at most 100,000 are read"):
+        read_tests([{"testtype": "functional", "input": digits, "output": "1"}])
+
+
+@contextmanager
+def digits_without_limit() -> Iterator[None]:
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(limit)
 
 
 async def test_a_test_may_have_a_tolerance_of_its_own() -> None:

@@ -63,7 +63,7 @@ class _Subject:
         if "do" in message:
             return self._pack(self._encode({"number": number}), self._objects.do(body))
         try:
-            value = self._encode(self._call(message))
+            value = self._encode(self._call(message), as_json=True)
             if len(value) > SHORT - 100:  # some bytes are around it
                 return self._pack(self._encode({"number": number}), value)
             return self._pack(b'{"o":{"number":%d,"value":%b}}' % (number, value))
