@@ -853,6 +853,14 @@ def test_integers_of_more_than_4300_digits_are_read(number: int) -> None:
     assert (functional.call, functional.expected, call.call) == ([number], [number], [number])
 
 
+def test_a_grader_with_a_long_integer_has_a_signature_of_its_own() -> None:
+    one, other = (
+        REGISTRY.load({**CALLS, "type": "code_tests", "tests": [{**CALL, "expected": number}]}).info.signature
+        for number in (HUGE, HUGE + 1)
+    )
+    assert one != other
+
+
 def test_integers_of_very_many_digits_are_refused() -> None:
     digits = "1" * 100_001
     with pytest.raises(InvalidOptions, match="an integer of 100,001 digits; at most 100,000 are read"):
