@@ -365,6 +365,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "reference": _REFERENCE,
         "evaluation_metric": "How similarity is measured.",
         "embedding_model": "For `cosine`: the model; the operator's without it.",
+        "tokenizer": "For BLEU, GLEU, METEOR and ROUGE: `unicode` counts words of every script in place of the metric's own.",
     },
     "pattern_match": {
         "input": _INPUT,
