@@ -20,6 +20,7 @@ from graders.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
 from runtime.causes import OTHER
 from runtime.json_reader import JsonReader
+from runtime.variables import CONFIG_VARIABLE
 from service import descriptors, errors, http_protocol, openapi
 from service.compression import Compression
 from service.connections import Connections
@@ -39,10 +40,6 @@ from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
 from service.store.health import StorageHealth
 from service.store.keys import Keys
 from service.tracing import Traced, Tracing
-
-CONFIG_VARIABLE = "GRADERS_CONFIG_FILE"
-"""Where `graders serve` tells its processes which TOML file to read."""
-
 
 PREFIXES = ("/v1", "/openai/v1")
 """Where the published API answers."""
@@ -85,7 +82,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
         settings: Defaults to the environment's.
         registry: Grader types; defaults to the installed ones.
     """
-    settings = settings or Settings.load()
+    settings = settings or Settings.of_environment()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:

@@ -14,8 +14,9 @@ import uvicorn
 
 from graders import ConfigurationError
 from runtime import Settings
+from runtime.variables import CONFIG_VARIABLE
 from service import descriptors, logs
-from service.app import CONFIG_VARIABLE, create_app
+from service.app import create_app
 from service.cli.keys import any_in_store
 from service.metrics import DIRECTORY_VARIABLE
 
