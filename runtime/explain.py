@@ -23,7 +23,7 @@ from graders import (
 from graders.formula import Formula, normal_name
 from graders.template import Template
 from runtime.execute import deadline_passed
-from runtime.explanation import Book, Explanation, Rendered, Worked
+from runtime.explanation import Book, Explanation, Rendered, Worked, book_for
 from runtime.recording import Log, RecordedEmbedder, RecordedHttp, RecordedJudge, RecordedSandbox
 from runtime.rows import sample_or_failure
 from runtime.tracing import Trace
@@ -45,10 +45,12 @@ async def explain(
     deadline_s: float | None = None,
     trace_id: str | None = None,
     client: str = "",
+    full: bool = False,
 ) -> Explanation:
     """Grade one sample as `Evaluator.grade` does, which see for the arguments; the reward is in `result` of what this gives.
 
-    Of a sample that cannot be read there is nothing to see but why.
+    Of a sample that cannot be read there is nothing to see but why. With `full`, texts are kept whole as long as an
+    explanation has room for them; without, the first 20,000 characters of each.
 
     Raises:
         ConfigurationError: When the grader is wrong; nothing was graded.
@@ -59,7 +61,7 @@ async def explain(
     parsed, item = sample_or_failure(sample), item or {}
     if isinstance(parsed, GradingError):
         return _unread(loaded, parsed)
-    watched = Watched("", loaded, parsed, item, Book())
+    watched = Watched("", loaded, parsed, item, book_for(full=full))
     trace = None if evaluator.tracer is None else Trace(evaluator.tracer)
     world = WatchingWorld(evaluator, deadline, watched=watched, trace_id=trace_id, client=client, trace=trace)
     (watched.result,) = await evaluator.run(loaded, [parsed], item, world)

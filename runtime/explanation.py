@@ -28,9 +28,13 @@ Service: TypeAlias = Literal["judge", "embedder", "sandbox", "http"]
 class Book:
     """Plain data out of whatever was seen, JSON of a bounded size: what does not fit is left out, and said to be."""
 
-    def __init__(self) -> None:
-        """An empty one."""
-        self._characters, self._entries = CHARACTERS, ENTRIES
+    def __init__(self, text_characters: int = TEXT_CHARACTERS) -> None:
+        """An empty one.
+
+        Args:
+            text_characters: How many characters of one text are kept.
+        """
+        self._characters, self._entries, self._text_characters = CHARACTERS, ENTRIES, text_characters
 
     def has_room(self) -> bool:
         """Whether there is room for one more entry, which is taken."""
@@ -39,7 +43,7 @@ class Book:
 
     def text(self, text: str) -> str:
         """A text, or its beginning and how much is left out."""
-        kept = text[: min(TEXT_CHARACTERS, self._characters)]
+        kept = text[: min(self._text_characters, self._characters)]
         self._characters = max(0, self._characters - len(kept) - PER_VALUE)
         left_out = len(text) - len(kept)
         return encodable(f"{kept}… ({left_out:,} characters left out)" if left_out else kept)
@@ -174,9 +178,18 @@ class Explanation:
     inside: tuple["Explanation", ...] = ()
     left_out: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as plain data that JSON has: what is not finite is None, what is too long is cut and says so."""
-        return _plain(self, Book())
+    def to_dict(self, *, full: bool = False) -> dict[str, Any]:
+        """All of it as plain data that JSON has: what is not finite is None, what is too long is cut and says so.
+
+        Args:
+            full: Cut only what is too long for an explanation as a whole.
+        """
+        return _plain(self, book_for(full=full))
+
+
+def book_for(*, full: bool) -> Book:
+    """A book that keeps the beginnings of long texts, or, in full, whole texts as long as there is room for them."""
+    return Book(CHARACTERS if full else TEXT_CHARACTERS)
 
 
 def _plain(explanation: Explanation, book: Book) -> dict[str, Any]:

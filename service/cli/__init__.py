@@ -79,10 +79,9 @@ def run(
 
     allowed = ungraded_limit(max_ungraded)
     settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
-    records = grade_file(
-        grader, data, output, settings=settings, fresh=fresh, console=terminal.console(stderr=True)
-    )
-    summary = summarize(records)
+    console = terminal.console(stderr=True)
+    graded = grade_file(grader, data, output, settings=settings, fresh=fresh, console=console, limit=limit)
+    summary = summarize(graded.records, bounds=graded.bounds, taken_over=graded.taken_over)
     aside = output is not None and is_standard_output(output)
     if as_json:
         terminal.out_json(summary, stderr=aside)
@@ -129,7 +128,9 @@ def explain(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Show every text whole, however long it is.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show long texts whole: up to 2,000,000 characters in all.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -137,9 +138,10 @@ def explain(
     from service.cli.explain import explain_row  # noqa: PLC0415
     from service.cli.explanation import lines  # noqa: PLC0415
 
-    found = explain_row(grader, row, read_settings(config, judge_cache_mb=0 if no_cache else None))
+    settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
+    found = explain_row(grader, row, settings, full=full)
     if as_json:
-        terminal.out_json(found.to_dict())
+        terminal.out_json(found.to_dict(full=full))
     else:
         terminal.out("".join(f"{line}\n" for line in lines(found, full=full)))
     if found.result.reward is None:
