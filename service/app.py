@@ -33,7 +33,7 @@ from service.metrics import Metrics
 from service.middleware import Gate, Watch
 from service.named import NamedInUse
 from service.queues import Queues
-from service.routes import evals, files, grade, graders, health, metrics, named, schema
+from service.routes import evals, files, grade, graders, health, metrics, models, named, pages, schema
 from service.same_origin import SameOrigin
 from service.stats import Statistics
 from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
@@ -43,6 +43,8 @@ from service.tracing import Traced, Tracing
 
 PREFIXES = ("/v1", "/openai/v1")
 """Where the published API answers."""
+_NO_PAGES: Mapping[str, None] = dict.fromkeys(("docs_url", "redoc_url", "openapi_url"))
+"""FastAPI's own pages, which load scripts from elsewhere; `service.routes.pages` has others."""
 
 
 class Service(FastAPI):
@@ -136,12 +138,12 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
             await health_of_storage.close()
             watch.tell()
 
-    app = Service(title="rft-graders", version=version("rft-graders"), lifespan=lifespan)
+    app = Service(title="rft-graders", version=version("rft-graders"), lifespan=lifespan, **_NO_PAGES)
     app.state.settings, app.state.ready = settings, False
     app.state.warnings = descriptors.warnings(settings, allowed := descriptors.limit())
     app.state.metrics = counted = Metrics()
     app.state.queues = queues = Queues.of(settings)
-    app.state.grader_schema = b""
+    app.state.grader_schema, app.state.pages = b"", {}
     errors.install(app)
     openapi.install(app)
     _add_routes(app)
@@ -175,11 +177,13 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(graders.router, prefix=prefix, include_in_schema=listed)
         app.include_router(files.router, prefix=prefix, include_in_schema=listed)
         app.include_router(evals.router, prefix=prefix, include_in_schema=listed)
+        app.include_router(models.router, prefix=prefix, include_in_schema=listed)
     app.include_router(grade.router)
     app.include_router(schema.router)  # before the names, of which it is none
     app.include_router(named.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(pages.router)
 
 
 def _direct() -> Mapping[str, Handler]:
