@@ -159,6 +159,7 @@ class Explanation:
         templates: What became of its templates; none for a single vote, whose grading has them.
         formulas: Its formulas with the numbers in them.
         calls: What it asked of the world, in order.
+        printed: The end of what a plugin printed; None for nothing.
         each_vote: The single votes, in order.
         inside: The gradings inside it, in order.
         left_out: How many calls and gradings more there were, for which there was no room.
@@ -174,6 +175,7 @@ class Explanation:
     templates: tuple[Rendered, ...] = ()
     formulas: tuple[Worked, ...] = ()
     calls: tuple[Call, ...] = ()
+    printed: str | None = None
     each_vote: tuple["Explanation", ...] = ()
     inside: tuple["Explanation", ...] = ()
     left_out: int = 0
@@ -207,6 +209,7 @@ def _plain(explanation: Explanation, book: Book) -> dict[str, Any]:
             {**asdict(call), "failure": None if call.failure is None else _failure(call.failure, book)}
             for call in explanation.calls
         ],
+        "printed": explanation.printed,
         "each_vote": [_plain(vote, book) for vote in explanation.each_vote],
         "inside": [_plain(inner, book) for inner in explanation.inside],
         "left_out": explanation.left_out,

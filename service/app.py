@@ -41,6 +41,10 @@ from service.store.health import StorageHealth
 from service.store.keys import Keys
 from service.tracing import Traced, Tracing
 
+PLUGINS_ARE_READ = (
+    "a running service knows the plugins that were installed when it started: restart it after installing one"
+)
+"""What a client is told that asks for an unknown grader type."""
 PREFIXES = ("/v1", "/openai/v1")
 """Where the published API answers."""
 _NO_PAGES: Mapping[str, None] = dict.fromkeys(("docs_url", "redoc_url", "openapi_url"))
@@ -92,7 +96,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
         app.state.storage = health_of_storage = StorageHealth()
         async with (
             aclosing(tracing),
-            Evaluator(registry, settings, tracer=tracing.tracer) as evaluator,
+            Evaluator(_registry(registry), settings, tracer=tracing.tracer) as evaluator,
             aclosing(JsonReader()) as app.state.json_reader,
             Store(
                 settings.database,
@@ -169,6 +173,10 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     )
     app.front = Traced(watch, tracing=tracing)
     return app
+
+
+def _registry(given: Registry | None) -> Registry:
+    return Registry.installed(note=PLUGINS_ARE_READ) if given is None else given
 
 
 def _add_routes(app: FastAPI) -> None:

@@ -72,6 +72,8 @@ class _Lines:
             yield from _indented(self._template(template, most))
         for call in explanation.calls:
             yield from _indented(self._call(call, result.failure))
+        if explanation.printed is not None:
+            yield from _indented(self._titled("printed", explanation.printed))
         for inner in explanation.inside:
             key = inner.key.removeprefix("graders.") or inner.grader.name
             yield from _indented(self._grading(inner, key))

@@ -62,7 +62,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_mistake_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADERS_API_KEYS", "not a list")
-    with pytest.raises(ConfigurationError, match="^GRADERS_API_KEYS: expected a JSON list for api_keys"):
+    with pytest.raises(ConfigurationError, match=r"^GRADERS_API_KEYS: expected a JSON list for api_keys"):
         Settings.load()
 
 
