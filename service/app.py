@@ -110,7 +110,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
             await stored_files.open()
             health_of_storage.open({"database": store.check, "files": stored_files.check})
             keyring.open(Keys(store))
-            await asyncio.gather(asyncio.to_thread(_warm), evaluator.sandbox.warm())
+            await asyncio.gather(asyncio.to_thread(_warm, settings), evaluator.sandbox.warm())
             following = asyncio.create_task(
                 counted.follow(
                     lambda: evaluator.judge_statistics, lambda: evaluator.sandbox.kills, lambda: queues.depths
@@ -210,8 +210,10 @@ def app_from_environment() -> Service:
     return create_app(Settings.load(Path(config) if config else None))
 
 
-def _warm() -> None:
+def _warm(settings: Settings) -> None:
     """Load the libraries and tables of metrics and judges before the first request, which would wait for them."""
-    importlib.import_module("runtime.judge.judges")
+    # the client of judges takes a second to import: services that have none start without it
+    if settings.judges or os.environ.get("OPENAI_API_KEY"):
+        importlib.import_module("runtime.judge.judges")
     for name in METRIC_NAMES:
         load_metric(name).score("warm", "up")

@@ -6,6 +6,7 @@ reward: none of them may earn one beyond 0, except where a text is merely long.
 
 import random
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 TIMEOUT_S = 2.0
@@ -76,7 +77,8 @@ def _python(name: str, body: str) -> Costly:
     return Costly(name, {"type": "python", "source": source}, "x")
 
 
-def _texts(count: int = 400_000, length: int = 400_000) -> tuple[str, str]:
+@cache
+def _texts(count: int = 150_000, length: int = 400_000) -> tuple[str, str]:
     """Two long texts of the same words in different orders."""
     numbers = random.Random(1)  # noqa: S311  # no secret
     words = [numbers.choice("abcdefghijklmnop") * numbers.randint(1, 3) for _ in range(count)]

@@ -6,15 +6,15 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from importlib.metadata import Distribution, distribution, distributions
+from importlib.metadata import distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from graders import ConfigurationError
 from graders.errors import UnknownImage
 from runtime.sandbox.manifest import Manifest
+from runtime.sandbox.packages import Package, packages_in
 from runtime.sandbox.published import PUBLISHED
 from runtime.settings import Settings
 
@@ -85,21 +85,21 @@ class Image:
     @cached_property
     def hidden(self) -> tuple[str, ...]:
         """Paths that its sources do not see: our own packages, and what says where they were installed from."""
-        return tuple(
-            sorted({str(ours.locate_file(part)) for ours in self._ourselves for part in _tops(ours)})
-        )
+        return tuple(sorted({path for ours in self._ourselves for path in ours.locations}))
 
     @cached_property
     def absent(self) -> tuple[str, ...]:
         """Modules that its sources do not find: our own."""
-        return tuple(sorted({name for ours in self._ourselves for name in _modules(ours)}))
+        return tuple(sorted({name for ours in self._ourselves for name in ours.modules}))
 
     @cached_property
-    def _ourselves(self) -> list[Distribution]:
+    def _packages(self) -> list[Package]:
+        return list(packages_in(self._paths))
+
+    @property
+    def _ourselves(self) -> list[Package]:
         """Where we are installed in it ourselves."""
-        return [
-            found for found in distributions(path=self._paths) if canonicalize_name(found.name) == OURSELVES
-        ]
+        return [package for package in self._packages if package.name == OURSELVES]
 
     @cached_property
     def version(self) -> str:
@@ -128,7 +128,7 @@ class Image:
     @cached_property
     def versions(self) -> Mapping[str, str]:
         """Its installed distributions and their versions, by normalized name."""
-        return {canonicalize_name(found.name): found.version for found in distributions(path=self._paths)}
+        return {package.name: package.version for package in self._packages}
 
     @cached_property
     def modules(self) -> frozenset[str]:
@@ -138,7 +138,7 @@ class Image:
     @cached_property
     def modules_of(self) -> Mapping[str, frozenset[str]]:
         """The names that each distribution can be imported by, by the distribution's normalized name."""
-        return {canonicalize_name(found.name): _modules(found) for found in distributions(path=self._paths)}
+        return {package.name: package.modules for package in self._packages}
 
     @property
     def declared(self) -> list[Requirement]:
@@ -240,15 +240,3 @@ def expanded(directory: Path) -> Path:
 def how_to_build(name: str) -> str:
     """The command that makes an image."""
     return f"graders images build {name}" + ("" if name in PUBLISHED else " --requirements FILE")
-
-
-def _tops(found: Distribution) -> set[str]:
-    """The files and directories of a distribution that stand beside other packages'."""
-    return {file.parts[0] for file in found.files or () if file.parts[0] not in {"..", "__pycache__"}}
-
-
-def _modules(found: Distribution) -> frozenset[str]:
-    """The top of what a distribution installs: packages, modules and extension modules."""
-    files = [file for file in found.files or () if file.suffix in {".py", ".so"}]
-    names = {file.parts[0] if len(file.parts) > 1 else file.name.partition(".")[0] for file in files}
-    return frozenset(name for name in names if name.isidentifier())

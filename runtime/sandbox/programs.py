@@ -1,8 +1,10 @@
 """Sources of Python graders, compiled once in the sandbox and kept."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,6 +60,7 @@ class Programs:
     def __init__(self, start: Callable[[str | None], Awaitable[Session]], max_bytes: int) -> None:
         self._start = start
         self._kept: BoundedCache[str, Program] = BoundedCache(max_bytes)
+        self._compiling: dict[str, asyncio.Task[Program]] = {}
 
     @property
     def held(self) -> int:
@@ -65,7 +68,7 @@ class Programs:
         return self._kept.held
 
     async def get(self, source: str, image: str | None) -> Program:
-        """The compiled source; what is wrong with it is in `problem`.
+        """The compiled source; what is wrong with it is in `problem`. Who asks while it is being compiled waits for that.
 
         Raises:
             GradingError: When it cannot be compiled here at all.
@@ -73,16 +76,38 @@ class Programs:
         text = source.encode(errors="surrogatepass")
         digest = hashlib.blake2b(repr(image).encode() + text, digest_size=16).hexdigest()
         program = self._kept.get(digest)
-        if program is None:
+        if program is not None:
+            return program
+        compiling = self._compiling.get(digest)
+        if compiling is None:
+            # a context of its own: the first to ask may be cancelled while others wait
+            compiling = asyncio.create_task(self._make(digest, text, image), context=Context())
+            self._compiling[digest] = compiling
+            compiling.add_done_callback(partial(self._compiled, digest))
+        return await asyncio.shield(compiling)
+
+    async def aclose(self) -> None:
+        """Give up what is being compiled."""
+        compiling = [*self._compiling.values()]
+        for task in compiling:
+            task.cancel()
+        await asyncio.gather(*compiling, return_exceptions=True)
+
+    def _compiled(self, digest: str, task: asyncio.Task[Program]) -> None:
+        del self._compiling[digest]
+        if not task.cancelled():
+            task.exception()  # those who wait are given it; there may be nobody left
+
+    async def _make(self, digest: str, text: bytes, image: str | None) -> Program:
+        try:
+            program = await self._compile(digest, text, image)
+        except GradingError:
             try:
                 program = await self._compile(digest, text, image)
-            except GradingError:
-                try:
-                    program = await self._compile(digest, text, image)
-                except CodeFailure as error:
-                    # a source can crash the compiler; it is not kept, for memory may also have been short
-                    return Program(digest, image, text, problem=f"it cannot be compiled: {error}")
-            self._kept.put(digest, program, program.size)
+            except CodeFailure as error:
+                # a source can crash the compiler; it is not kept, for memory may also have been short
+                return Program(digest, image, text, problem=f"it cannot be compiled: {error}")
+        self._kept.put(digest, program, program.size)
         return program
 
     async def _compile(self, digest: str, text: bytes, image: str | None) -> Program:

@@ -86,6 +86,7 @@ def test_the_end_of_a_long_text_counts(minilm: MiniLM) -> None:
     assert float(whole @ about) > float(without @ about) + 0.1
 
 
+@pytest.mark.slow
 def test_of_a_text_that_is_too_long_the_beginning_is_embedded(minilm: MiniLM) -> None:
     for within, beyond in (("a cat " * 4_096, "a dog " * 4_096), ("x" * 100_000, " about dogs")):
         assert np.array_equal(minilm.embed(within + beyond), minilm.embed(within))

@@ -69,7 +69,7 @@ def test_a_machine_that_reaches_every_level_is_well() -> None:
     assert all(probe["active"] for probe in found["workers"])
 
 
-@pytest.mark.parametrize(("configured", "status"), [("2", 0), ("3", 1)])
+@pytest.mark.parametrize(("configured", "status"), [("2", 0), pytest.param("3", 1, marks=pytest.mark.slow)])
 def test_in_a_container_that_refuses_namespaces_it_says_what_is_left_and_the_remedy(
     configured: str, status: int
 ) -> None:

@@ -20,28 +20,48 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import SecretStr
 
 from runtime import Settings
+from tests.service.conftest import served
 
 LIMIT = 3_000_000
 Serve = Callable[[Settings], AbstractContextManager[str]]
 
 
-@pytest.fixture
-def own(quick: Settings, tmp_path: Path) -> Settings:
+def settings_in(quick: Settings, home: Path) -> Settings:
     """Settings of a service with files of its own; a body is smaller than a file."""
     return quick.model_copy(
         update={
-            "database": str(tmp_path / "service.sqlite"),
-            "files_dir": tmp_path / "files",
+            "database": str(home / "service.sqlite"),
+            "files_dir": home / "files",
             "file_limit": LIMIT,
             "body_limit": 10_000,
         }
     )
 
 
+@pytest.fixture(scope="module")
+def own(quick: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of the service that the tests share, each of which finds it without files."""
+    return settings_in(quick, tmp_path_factory.mktemp("files"))
+
+
 @pytest.fixture
-def url(own: Settings, serve: Serve) -> Iterator[str]:
-    with serve(own) as address:
+def alone(quick: Settings, tmp_path: Path) -> Settings:
+    """Settings of a service of the test's own."""
+    return settings_in(quick, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(own: Settings) -> Iterator[str]:
+    with served(own) as address:
         yield address
+
+
+@pytest.fixture
+def url(shared: str) -> Iterator[str]:
+    yield shared
+    with OpenAI(base_url=f"{shared}/v1", api_key="any", max_retries=0) as client:
+        for file in list(client.files.list()):
+            client.files.delete(file.id)
 
 
 @pytest.fixture
@@ -132,15 +152,15 @@ def test_an_empty_list_has_no_ids(http: httpx2.Client) -> None:
     assert http.get("/v1/files").json() == empty
 
 
-def test_a_restart_keeps_files(own: Settings, serve: Serve) -> None:
-    with serve(own) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
+def test_a_restart_keeps_files(alone: Settings, serve: Serve) -> None:
+    with serve(alone) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
         file = upload(client, b"still here")
-    with serve(own) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
+    with serve(alone) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
         assert client.files.content(file).text == "still here"
 
 
-def test_postgresql_keeps_files_too(own: Settings, serve: Serve, postgresql: str) -> None:
-    settings = own.model_copy(update={"database": postgresql})
+def test_postgresql_keeps_files_too(alone: Settings, serve: Serve, postgresql: str) -> None:
+    settings = alone.model_copy(update={"database": postgresql})
     with serve(settings) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
         file = upload(client, b"abc", "a.txt")
         assert [found.id for found in client.files.list(purpose="evals")] == [file]
@@ -366,8 +386,8 @@ def test_an_upload_that_is_broken_off_leaves_nothing(url: str, own: Settings, cl
     assert list(client.files.list()) == []
 
 
-def test_files_need_a_key_where_there_are_keys(own: Settings, serve: Serve) -> None:
-    settings = own.model_copy(update={"api_keys": (SecretStr("secret"),)})
+def test_files_need_a_key_where_there_are_keys(alone: Settings, serve: Serve) -> None:
+    settings = alone.model_copy(update={"api_keys": (SecretStr("secret"),)})
     with serve(settings) as address:
         with (
             OpenAI(base_url=f"{address}/v1", api_key="wrong", max_retries=0) as stranger,

@@ -163,7 +163,7 @@ def test_a_locked_database_is_busy_after_the_set_time_and_not_before_others(tmp_
     assert [line["database_code"] for line in busy] == ["SQLITE_BUSY"]
 
 
-@pytest.mark.parametrize("part", ["database", "files"])
+@pytest.mark.parametrize("part", ["database", pytest.param("files", marks=pytest.mark.slow)])
 def test_a_limit_to_the_length_of_files_is_named_and_passes(tmp_path: Path, part: str) -> None:
     settings = {
         "GRADERS_DATABASE": str(tmp_path / "service.sqlite"),

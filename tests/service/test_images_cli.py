@@ -89,6 +89,7 @@ def test_a_build_that_fails_names_the_packages_and_exits_with_1(machine: Machine
     assert not (machine.images / "mixed").exists()
 
 
+@pytest.mark.slow
 def test_a_build_may_leave_out_what_does_not_install(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     file = tmp_path / "requirements.txt"

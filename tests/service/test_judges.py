@@ -130,7 +130,8 @@ def run_countdown(url: str, home: Path, rows: int) -> "subprocess.Popen[str]":
     return subprocess.Popen([*command, *data], cwd=home, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(38, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [10, 38])
 def test_the_published_countdown_grader_is_resumed_after_a_kill_and_asks_nothing_twice(
     count: int, tmp_path: Path
 ) -> None:

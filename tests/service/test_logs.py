@@ -212,6 +212,7 @@ def test_text_can_be_asked_for() -> None:
     assert re.match(r"\S+Z INFO    service\.middleware: request method=GET route=/readyz status=200 ", line)
 
 
+@pytest.mark.slow
 def test_processes_of_one_service_log_alike() -> None:
     def use(url: str) -> None:
         for _ in range(10):

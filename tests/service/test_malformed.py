@@ -422,7 +422,7 @@ def settings(home: Path, database: str | None = None) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("database", "count"),
-    [("sqlite", 1_000), pytest.param("postgresql", 2_000, marks=pytest.mark.slow)],
+    [("sqlite", 300), pytest.param("postgresql", 2_000, marks=pytest.mark.slow)],
 )
 def test_malformed_bodies_get_errors_and_never_fail_the_service(
     tmp_path: Path, request: pytest.FixtureRequest, database: str, count: int

@@ -28,8 +28,15 @@ def refused(tmp_path: Path, keys: list[str], *options: str) -> "subprocess.Compl
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
-@pytest.mark.parametrize(("keys", "places"), [(["secret"], "0"), ([LONG, LONG[1:], "x"], "1, 2")])
+@pytest.mark.parametrize(
+    ("host", "keys", "places"),
+    [
+        ("0.0.0.0", ["secret"], "0"),
+        ("::", [LONG, LONG[1:], "x"], "1, 2"),
+        ("192.0.2.1", ["secret"], "0"),
+        ("example.com", ["secret"], "0"),
+    ],
+)
 def test_on_a_public_address_keys_of_fewer_than_16_characters_are_refused(
     tmp_path: Path, host: str, keys: list[str], places: str
 ) -> None:

@@ -13,8 +13,16 @@ from tests.runtime.sandbox.isolation import ISOLATES
 pytestmark = ISOLATES
 
 
-@pytest.mark.parametrize("state", ["cold", "warm"])
-@pytest.mark.parametrize("name", ["python", "tests", "plugin"])
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        *(("python", "cold"), ("tests", "warm"), ("plugin", "warm")),
+        *(
+            pytest.param(*way, marks=pytest.mark.slow)
+            for way in (("python", "warm"), ("tests", "cold"), ("plugin", "cold"))
+        ),
+    ],
+)
 async def test_without_descriptors_a_grading_is_right_or_worth_another_try(name: str, state: str) -> None:
     """Each allocation on the way fails in turn; a process of its own, whose descriptors are its own."""
     most = 5

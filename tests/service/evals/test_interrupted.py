@@ -196,6 +196,7 @@ def test_a_service_that_stops_leaves_its_runs_to_the_next(own: Settings, serve: 
             assert ended(client, eval_id, run).result_counts.passed == 100
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_its_process_each_time_is_failed_and_no_other_is(tmp_path: Path) -> None:
     """The process is killed whenever the run has begun, as by code that takes all memory; another run of it completes."""
     with tallying(0) as tally:

@@ -84,8 +84,8 @@ KEYS = ("a" * 20, "b" * 20, "c" * 20)
 @pytest.mark.parametrize(
     ("slots", "hogs", "processes"),
     [
-        (4, 1, 1),
         (1, 1, 1),
+        pytest.param(4, 1, 1, marks=pytest.mark.slow),
         pytest.param(2, 2, 1, marks=pytest.mark.slow),
         pytest.param(1, 2, 2, marks=pytest.mark.slow),
     ],

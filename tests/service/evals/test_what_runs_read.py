@@ -196,7 +196,9 @@ def test_deleting_what_is_read_is_a_conflict_that_names_the_reader(own: Settings
             assert client.evals.runs.delete(run, eval_id=eval_id).deleted
 
 
-@pytest.mark.parametrize("how", ["removed", "shortened", "lengthened"])
+@pytest.mark.parametrize(
+    "how", ["shortened", *(pytest.param(how, marks=pytest.mark.slow) for how in ("removed", "lengthened"))]
+)
 def test_a_source_that_changes_on_the_disk_fails_the_run_and_never_completes_it(
     own: Settings, serve: Serve, how: str
 ) -> None:

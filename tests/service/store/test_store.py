@@ -1,13 +1,17 @@
 """The store does the same in SQLite and in PostgreSQL, and any number of processes may open it at once."""
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -17,6 +21,7 @@ from graders import ConfigurationError
 from service.store import Base, Claims, Evals, File, Files, Store
 from service.store.evals import InUse
 from service.store.failures import StorageFailed
+from service.store.migrate import ADVISORY_LOCK
 from tests.service.evals.stored import a_run, an_eval, of_file, of_run
 
 OPENER = """
@@ -101,6 +106,27 @@ async def test_opening_again_keeps_the_rows(database: str) -> None:
         session.add(row(1))
     async with Store(database) as store:
         assert await count(store) == 1
+
+
+@contextlib.contextmanager
+def written_to(database: str) -> Iterator[None]:
+    """Another process's transaction, which holds whatever keeps writers out."""
+    if "://" in database:
+        with psycopg.connect(database) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+            yield
+    else:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+
+
+async def test_a_database_that_is_up_to_date_is_opened_while_another_writes(database: str) -> None:
+    async with Store(database) as store, store.write() as session:
+        session.add(row(1))
+    with written_to(database):
+        async with asyncio.timeout(20), Store(database) as store:
+            assert await count(store) == 1
 
 
 def test_processes_may_migrate_at_once(database: str) -> None:
