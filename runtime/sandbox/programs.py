@@ -1,16 +1,15 @@
 """Sources of Python graders, compiled once in the sandbox and kept."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 
 from graders import GradingError
 from graders.errors import CodeFailure
 from runtime.bounded_cache import BoundedCache
+from runtime.concurrency.single_flight import SingleFlight
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.session import Session, SessionEnded
 from runtime.sandbox.verdicts import ended, out_of_time
@@ -60,7 +59,7 @@ class Programs:
     def __init__(self, start: Callable[[str | None], Awaitable[Session]], max_bytes: int) -> None:
         self._start = start
         self._kept: BoundedCache[str, Program] = BoundedCache(max_bytes)
-        self._compiling: dict[str, asyncio.Task[Program]] = {}
+        self._compiling: SingleFlight[str] = SingleFlight()
 
     @property
     def held(self) -> int:
@@ -78,25 +77,11 @@ class Programs:
         program = self._kept.get(digest)
         if program is not None:
             return program
-        compiling = self._compiling.get(digest)
-        if compiling is None:
-            # a context of its own: the first to ask may be cancelled while others wait
-            compiling = asyncio.create_task(self._make(digest, text, image), context=Context())
-            self._compiling[digest] = compiling
-            compiling.add_done_callback(partial(self._compiled, digest))
-        return await asyncio.shield(compiling)
+        return await self._compiling.do(digest, partial(self._make, digest, text, image))
 
     async def aclose(self) -> None:
         """Give up what is being compiled."""
-        compiling = [*self._compiling.values()]
-        for task in compiling:
-            task.cancel()
-        await asyncio.gather(*compiling, return_exceptions=True)
-
-    def _compiled(self, digest: str, task: asyncio.Task[Program]) -> None:
-        del self._compiling[digest]
-        if not task.cancelled():
-            task.exception()  # those who wait are given it; there may be nobody left
+        await self._compiling.aclose()
 
     async def _make(self, digest: str, text: bytes, image: str | None) -> Program:
         try:
