@@ -5,8 +5,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,20 @@ def run(programs: Path, tmp_path: Path) -> Run:
     return run_it
 
 
+@pytest.fixture
+def outside_tmp() -> Iterator[Path]:
+    """A directory that is not below /tmp, where workers have their scratch."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        yield Path(directory)
+
+
 @pytest.mark.parametrize("template", ["function", "python-source"])
 def test_a_project_installs_in_a_fresh_environment_by_its_own_readme(
-    run: Run, tmp_path: Path, template: str
+    run: Run, template: str, outside_tmp: Path
 ) -> None:
-    assert run("graders", "new", "blue-dogs", "--template", template).returncode == 0
-    project = tmp_path / "blue-dogs"
+    into = str(outside_tmp)
+    assert run("graders", "new", "blue-dogs", "--template", template, "--into", into).returncode == 0
+    project = outside_tmp / "blue-dogs"
     shell = re.search(r"```sh\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
     assert shell
     commands = re.sub(r"^ +", "", shell[1], flags=re.MULTILINE) + "graders test .\npytest -q\n"
@@ -82,7 +91,7 @@ def test_a_project_installs_in_a_fresh_environment_by_its_own_readme(
         env={
             "PATH": os.environ["PATH"],
             "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
-            "HOME": str(tmp_path),
+            "HOME": into,
         },
         capture_output=True,
         text=True,
