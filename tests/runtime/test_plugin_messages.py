@@ -95,8 +95,7 @@ async def test_what_a_plugin_printed_is_in_its_explanation(evaluator: Evaluator,
     assert found.to_dict()["printed"] == found.printed
     shown = "\n".join(lines(found))
     assert (
-        "printed:\n    | to the output\n    | \\x1b[2Jto the errors\n    | WARNING:plugin:to the log"
-        in shown
+        "printed:\n    | to the output\n    | \\x1b[2Jto the errors\n    | WARNING:plugin:to the log" in shown
     )
 
 

@@ -45,7 +45,10 @@ def test_keys_are_not_shown() -> None:
         ("zzz = 1", "unknown setting 'zzz'$"),
         ("[judges.x]\nmodle = 'y'", r"bad\.toml: unknown setting 'judges\.x\.modle'; did you mean 'model'"),
         ("[judge_budgets.day]\nx = 1", r"unknown setting 'judge_budgets\.day\.x'; known are tokens, money"),
-        ("[plugin_needs]\nx = ['net']", r"bad\.toml: plugin_needs\.x\.0: Input should be 'files' or 'network'"),
+        (
+            "[plugin_needs]\nx = ['net']",
+            r"bad\.toml: plugin_needs\.x\.0: Input should be 'files' or 'network'",
+        ),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -70,7 +73,9 @@ def test_each_mistake_is_named_by_the_source_whose_value_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "c.toml"
-    config.write_text("port = 'secret'\nhots = 'secret'\nworkers = 'secret'\n[judges.a]\nretries = 'secret'\n")
+    config.write_text(
+        "port = 'secret'\nhots = 'secret'\nworkers = 'secret'\n[judges.a]\nretries = 'secret'\n"
+    )
     monkeypatch.setenv("graders_port", "secret")
     monkeypatch.setenv("GRADERS_JUDGES", '{"b": {"retries": "secret"}}')
     with pytest.raises(ConfigurationError) as raised:
