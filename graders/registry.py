@@ -81,13 +81,20 @@ class Entry:
 class Registry(Mapping[str, Entry]):
     """Grader types by name.
 
+    Args:
+        entries: The types.
+        allowed: What graders that are loaded may need; None for anything.
+        note: What stands behind the message about an unknown type.
+
     Raises:
         PluginError: When two distributions bring a type of the same name; names both.
     """
 
-    def __init__(self, entries: Iterable[Entry] = (), *, allowed: frozenset[Need] | None = None) -> None:
+    def __init__(
+        self, entries: Iterable[Entry] = (), *, allowed: frozenset[Need] | None = None, note: str = ""
+    ) -> None:
         self._entries: dict[str, Entry] = {}
-        self._allowed = allowed
+        self._allowed, self._note = allowed, note
         for entry in entries:
             other = self._entries.setdefault(entry.name, entry)
             if other is not entry:
@@ -97,18 +104,22 @@ class Registry(Mapping[str, Entry]):
                 )
 
     @classmethod
-    def installed(cls) -> "Registry":
-        """The types of every installed distribution, built-in ones included; imports none of them yet."""
-        return cls(map(Entry.of, sorted(entry_points(group=GROUP))))
+    def installed(cls, *, note: str = "") -> "Registry":
+        """The types of every installed distribution, built-in ones included; imports none of them yet.
+
+        Args:
+            note: What stands behind the message about an unknown type.
+        """
+        return cls(map(Entry.of, sorted(entry_points(group=GROUP))), note=note)
 
     def including(self, *decorated: object) -> "Registry":
         """This registry and more types: functions or classes decorated with `@grader`."""
         added = (_given(type_of(found)) for found in decorated)
-        return Registry([*self._entries.values(), *added], allowed=self._allowed)
+        return Registry([*self._entries.values(), *added], allowed=self._allowed, note=self._note)
 
     def restricted(self, allowed: frozenset[Need]) -> "Registry":
         """This registry, of which only graders are loaded that need no more than that, those inside them included."""
-        return Registry(self._entries.values(), allowed=allowed)
+        return Registry(self._entries.values(), allowed=allowed, note=self._note)
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]
@@ -195,7 +206,8 @@ class Registry(Mapping[str, Entry]):
             return self._entries[name]
         near = get_close_matches(name, list(self), n=1) if isinstance(name, str) else []
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownGraderType(f"unknown grader type {brief(name)}; {hint}installed types: {known}")
+        note = f"; {self._note}" if self._note else ""
+        raise UnknownGraderType(f"unknown grader type {brief(name)}; {hint}installed types: {known}{note}")
 
 
 def _version(distribution: str) -> str:

@@ -77,7 +77,7 @@ class Evaluator:
         """
         self.tracer = tracer
         self.registry = Registry.installed() if registry is None else registry
-        self.settings = settings or Settings.load()
+        self.settings = settings or Settings.of_environment()
         self.sandbox = LocalSandbox(self.settings)
         self._judges: Judges | None = None
         self._embedder: Embeddings | None = None

@@ -83,9 +83,10 @@ class SyncEvaluator:
         item: Item | None = None,
         *,
         deadline_s: float | None = None,
+        full: bool = False,
     ) -> Explanation:
         """Grade one sample and lay open how that went; see `runtime.explain.explain`."""
-        return self._wait(explain(self._evaluator, grader, sample, item, deadline_s=deadline_s))
+        return self._wait(explain(self._evaluator, grader, sample, item, deadline_s=deadline_s, full=full))
 
     def grade_group(
         self,

@@ -12,15 +12,23 @@ INTERRUPTED = 130
 """The exit code after SIGINT, as shells have it."""
 
 
+class Interrupted(Exception):
+    """A command was interrupted that has something to say: what is kept, and how to go on."""
+
+
 def run_to_the_end(app: typer.Typer) -> None:
     """Run a command line and exit: errors that a user can mend are a line each, and exit with 2."""
     _heed_the_terminal()
+    said = False
     try:
         code = app(standalone_mode=False) or 0
         # here, not at the end of the interpreter, where a full disk would be a traceback
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except Interrupted as interrupted:
+        code, said = INTERRUPTED, True
+        terminal.err(f"{interrupted}\n")
     except typer.Abort:
         code = 1
     except BrokenPipeError:  # the reader has what it wants
@@ -28,8 +36,8 @@ def run_to_the_end(app: typer.Typer) -> None:
         code = 1
     except Exception as error:  # noqa: BLE001  # the last place where one can be shown
         code = _failed(error)
-    if code == INTERRUPTED:
-        terminal.err("interrupted; a run that has -o is resumed by the same command\n")
+    if code == INTERRUPTED and not said:
+        terminal.err("interrupted\n")
     sys.exit(code)
 
 

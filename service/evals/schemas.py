@@ -198,7 +198,7 @@ class RunObject(BaseModel):
     model: str = Field(description="What answered the rows; empty where they came with their samples.")
     data_source: dict[str, Any]
     created_at: int = Field(description="Seconds since 1970.")
-    report_url: str
+    report_url: str = Field(description="A page of the run for people.")
     result_counts: ResultCounts
     per_model_usage: list[ModelUsage]
     per_testing_criteria_results: list[CriterionCounts]
@@ -354,7 +354,7 @@ def shown_run(row: EvalRun, address: str) -> dict[str, Any]:
 
     Args:
         row: The run.
-        address: Where runs of its eval are found.
+        address: What the address of its page is, without its id.
     """
     items = row.tally.get("items", {})
     counts, usage = row.tally.get("criteria", {}), row.tally.get("usage", {})

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, Field
 
 from graders import (
+    ConfigurationError,
     GraderError,
     InvalidOptions,
     Item,
@@ -388,3 +389,14 @@ def test_no_json_makes_loading_fail_with_another_error(config: Any) -> None:
         assert not isinstance(error, PluginError), error  # noqa: PT017  # either outcome is right
         return
     assert loaded.info.type == config["type"]
+
+
+def test_a_note_stands_behind_the_message_about_an_unknown_type_inside_others_too() -> None:
+    noted = Registry.installed(note="restart it")
+    inside = {"type": "multi", "graders": {"a": {"type": "zzz"}}, "calculate_output": "a"}
+    for registry in (noted, noted.including(), noted.restricted(frozenset())):
+        for config in ({"type": "zzz"}, inside):
+            with pytest.raises(
+                ConfigurationError, match=r"unknown grader type 'zzz'; installed.*; restart it$"
+            ):
+                registry.load(config)
