@@ -35,7 +35,7 @@ from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
 from runtime.tracing import Trace, Tracer, batch, grading, tell, tell_counts
 from runtime.workers.pool import WorkerPool
-from runtime.world import World, may_run_here, runs_inline
+from runtime.world import LONG_CHARACTERS, World, may_run_here, read_reasoning, runs_inline
 
 if TYPE_CHECKING:
     from runtime.embeddings import Embeddings
@@ -393,6 +393,8 @@ class Evaluator:
             )
         if not grader.is_async:
             return await execute(grader, samples, item, world)
+        if any(len(sample.output_text) > LONG_CHARACTERS for sample in samples):
+            await asyncio.to_thread(read_reasoning, samples)
         try:
             async with asyncio.timeout_at(world.deadline):
                 return await execute(grader, samples, item, world)

@@ -221,6 +221,15 @@ class World(Unconfigured):
         return result
 
 
+def read_reasoning(samples: Sequence[Sample]) -> None:
+    """Split samples into reasoning and answer, which a type that asks the world would otherwise do on the event loop.
+
+    A million characters take up to half a second, in which other gradings go on where this runs in a thread.
+    """
+    for sample in samples:
+        _ = sample.has_answer
+
+
 def runs_inline(grader: Grader, sample: Sample, item: Item) -> bool:
     """Whether to grade in the caller's process, at once: a built-in type that asks nobody, once, and surely quick."""
     return not grader.is_async and grader.votes is None and may_run_here(grader, sample, item)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from graders import Sample
-from service.evals.schemas import is_failure, shown_run
+from runtime.rows import stored_failure
+from service.evals.schemas import shown_run
 from service.pages.markup import Markup, element, joined, page, table
 from service.store.evals import Eval, EvalRun, OutputItem
 
@@ -91,7 +92,7 @@ def _row(item: OutputItem) -> list[str]:
 def _sample_text(stored: Any) -> str:
     if stored is None:
         return ""
-    if is_failure(stored):
+    if stored_failure(stored) is not None:
         return f"no sample: {stored['error'].get('message', '')}"
     return Sample.load(stored).output_text
 
