@@ -1,5 +1,6 @@
 """How a command ends: which exit code, and what it says when it fails or is interrupted."""
 
+import os
 import signal
 import sys
 import traceback
@@ -32,7 +33,7 @@ def run_to_the_end(app: typer.Typer) -> None:
     except typer.Abort:
         code = 1
     except BrokenPipeError:  # the reader has what it wants
-        sys.stdout = None  # nothing is flushed into it any more
+        _write_no_more()
         code = 1
     except Exception as error:  # noqa: BLE001  # the last place where one can be shown
         code = _failed(error)
@@ -45,6 +46,13 @@ def _heed_the_terminal() -> None:
     """Have Ctrl-C count where there is a terminal, also if whatever has started us ignores it, as shells do for `… &`."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and (sys.stdin.isatty() or sys.stderr.isatty()):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _write_no_more() -> None:
+    """Let what is still to be written go nowhere: the end of the interpreter would try once more, and fail with a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _failed(error: Exception) -> int:
@@ -63,6 +71,7 @@ def _failed(error: Exception) -> int:
     elif isinstance(error, GraderError):
         terminal.errors(str(error))
     elif isinstance(error, OSError) and error.filename is None and error.errno is not None:
+        _write_no_more()
         terminal.errors(f"cannot write: {error.strerror}")
     else:
         terminal.err("".join(traceback.format_exception(error)))

@@ -30,7 +30,7 @@ def sockets():
             continue
         found.detach()
         yield descriptor
-def forged(channel, number, grader, results):
+def forged(channel, number, grader, results, printed=""):
     channel.send({"done": number, "rewards": [1.0] * len(results), "seconds": 0.0})
 """
 

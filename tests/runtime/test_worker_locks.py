@@ -343,7 +343,7 @@ async def test_a_worker_that_is_stopped_runs_its_exit_handlers(settings: Setting
     worker = await Starter(REGISTRY, settings).start(grader)
     session = await worker.begin("", grader)
     started = descendants(os.getpid())
-    session.grade(json.dumps([[f"at_exit {tmp_path}/end"], {}, None]).encode())
+    session.grade(json.dumps([[f"at_exit {tmp_path}/end"], {}, None, False]).encode())
     answer = await session.receive()
     await worker.stop()
     assert answer["results"][0]["explanation"] == "registered"
