@@ -1,26 +1,22 @@
 """How a command ends: which exit code, and what it says when it fails or is interrupted."""
 
-import signal
 import sys
 import traceback
 
 import typer
 
+from service import stopping
 from service.cli import terminal
-
-INTERRUPTED = 130
-"""The exit code after SIGINT, as shells have it."""
 
 
 def run_to_the_end(app: typer.Typer) -> None:
     """Run a command line and exit: errors that a user can mend are a line each, and exit with 2."""
-    _heed_the_terminal()
     try:
         code = app(standalone_mode=False) or 0
         # here, not at the end of the interpreter, where a full disk would be a traceback
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = stopping.INTERRUPTED
     except typer.Abort:
         code = 1
     except BrokenPipeError:  # the reader has what it wants
@@ -28,15 +24,9 @@ def run_to_the_end(app: typer.Typer) -> None:
         code = 1
     except Exception as error:  # noqa: BLE001  # the last place where one can be shown
         code = _failed(error)
-    if code == INTERRUPTED:
+    if code == stopping.INTERRUPTED:
         terminal.err("interrupted; a run that has -o is resumed by the same command\n")
-    sys.exit(code)
-
-
-def _heed_the_terminal() -> None:
-    """Have Ctrl-C count where there is a terminal, also if whatever has started us ignores it, as shells do for `… &`."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and (sys.stdin.isatty() or sys.stderr.isatty()):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    stopping.end(code)
 
 
 def _failed(error: Exception) -> int:
