@@ -253,6 +253,10 @@ class Grader:
         )
 
 
+_WRITTEN_BITS = 14_000
+"""Bits of an integer that JSON is written of: Python writes no more than 4,300 digits."""
+
+
 def _signature(
     name: str, options: Options, votes: Votes | None, invalid_grade: float | None, versions: str
 ) -> str:
@@ -277,6 +281,8 @@ def _canonical(value: object) -> object:
         return [_canonical(inner) for inner in value]
     if isinstance(value, (set, frozenset)):
         return sorted(map(_canonical, value), key=repr)
+    if isinstance(value, int) and value.bit_length() > _WRITTEN_BITS:
+        return hex(value)
     return to_jsonable_python(value, fallback=repr)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
-from graders.code_testing.extraction import fenced_code
+from graders.code_testing.extraction import possible_codes
 from graders.code_testing.forms import CallTest, Test, read_tests
 from graders.code_testing.outcomes import Outcome
 from graders.code_testing.plan import Plan
@@ -105,16 +105,16 @@ class CodeTests:
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Run the tests."""
-        tests = self._read_tests(sample, item)
+        entry_point = self._function(sample, item)
+        tests = self._read_tests(entry_point, sample, item)
         code = self._code(sample, item)
-        if self._extract == "fenced":
-            code = fenced_code(code)
-        if not code.strip():
+        codes = possible_codes(code) if self._extract == "fenced" else [code] if code.strip() else []
+        if not codes:
             failure = Failure(
                 kind=FailureKind.SAMPLE_PARSE, caused_by="model", message="there is no code in the answer"
             )
             return GraderResult(0.0, failure=failure, explanation=failure.message, metrics=_counts([], tests))
-        plan = self._plan(code, sample, item)
+        plan = self._plan(codes, entry_point, sample, item)
         try:
             outcomes = await self._outcomes(context, plan, tests)
         except GradingError as error:
@@ -136,13 +136,22 @@ class CodeTests:
             await run.close()
         return outcomes
 
-    def _read_tests(self, sample: Sample, item: Item) -> list[Test]:
-        if not isinstance(self._tests, Template):
-            return self._tests
+    def _function(self, sample: Sample, item: Item) -> str | None:
+        """The entry point; a template that renders to nothing is none, so that one grader takes programs and functions."""
+        entry_point = self._entry_point(sample, item) if self._entry_point else ""
+        if entry_point and not all(map(str.isidentifier, entry_point.split("."))):
+            raise GradingError(
+                f"entry_point: expected a function's name, got {brief(entry_point)}",
+                kind=FailureKind.INVALID_VARIABLE,
+            )
+        return entry_point or None
+
+    def _read_tests(self, entry_point: str | None, sample: Sample, item: Item) -> list[Test]:
         problems: Iterable[Problem] = ()
         try:
-            tests = read_tests(self._tests.value(sample, item))
-            if self._entry_point is None:
+            given = self._tests
+            tests = read_tests(given.value(sample, item)) if isinstance(given, Template) else given
+            if entry_point is None:
                 problems = _without_function(tests)
         except InvalidOptions as error:
             problems = error.problems
@@ -151,18 +160,10 @@ class CodeTests:
             raise GradingError(f"the item's tests are wrong: {wrong}", kind=FailureKind.INVALID_VARIABLE)
         return tests
 
-    def _plan(self, code: str, sample: Sample, item: Item) -> Plan:
+    def _plan(self, codes: list[str], entry_point: str | None, sample: Sample, item: Item) -> Plan:
         prelude = _ended(self._prelude(sample, item)) if self._prelude else ""
         setup = _ended(self._setup(sample, item)) if self._setup else ""
-        entry_point = self._entry_point(sample, item) if self._entry_point else None
-        if entry_point is not None and not all(map(str.isidentifier, entry_point.split("."))):
-            raise GradingError(
-                f"entry_point: expected a function's name, got {brief(entry_point)}",
-                kind=FailureKind.INVALID_VARIABLE,
-            )
-        return Plan(
-            code=prelude + code, prelude=prelude, setup=setup, entry_point=entry_point, **self._limits
-        )
+        return Plan(codes=tuple(codes), prelude=prelude, setup=setup, entry_point=entry_point, **self._limits)
 
     def _result(self, outcomes: list[Outcome], tests: list[Test]) -> GraderResult:
         failed = [outcome for outcome in outcomes if not outcome.passed]

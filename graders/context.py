@@ -5,7 +5,7 @@ network is an `async def` with a third parameter `context`; `runtime` implements
 `graders.testing` fakes them. Every method raises `GradingError` when it cannot answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -166,6 +166,10 @@ class Process(Protocol):
         ...
 
 
+Given: TypeAlias = Callable[[int, float | GradingError], None]
+"""Takes the answer of one row: its position among those that were asked for together, and a number or why there is none."""
+
+
 class Sandbox(Protocol):
     """A place where foreign Python may run."""
 
@@ -188,6 +192,7 @@ class Sandbox(Protocol):
         isolation: Isolation | None = None,
         timeout_s: float | None = None,
         memory_mb: int | None = None,
+        given: Given | None = None,
     ) -> list[float | GradingError]:
         """Call the function `grade(sample, item)` that a source defines for each row.
 
@@ -198,6 +203,8 @@ class Sandbox(Protocol):
             isolation: What a process does before it is thrown away; None for what the operator has set.
             timeout_s: Seconds of one row; None, and more than the operator allows, is what the operator has set.
             memory_mb: Address space of one process; the same.
+            given: Is called with the position of each row and its answer, as soon as there is one: who gives up waiting
+                keeps what was done.
 
         Returns:
             A finite number for each row, or why there is none.

@@ -4,20 +4,20 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
 from graders.bound import Grader
 from graders.contract import Item
+from graders.findings import Finding, Path, Reference, lines_named
 from graders.formula import Formula, normal_name
 from graders.messages import Message, SamplingParams
 from graders.paths import Step, has_path, walk
 from graders.sample import FIELDS
 from graders.template import Template
-
-Path = tuple[str | int, ...]
+from graders.unseen import BlindSpots, blind_whatever_the_data, written_as_template
 
 _SINGLE_BRACES = re.compile(r"(?<!\{)\{\s*([A-Za-z_][\w.]{0,80})\s*\}(?!\})")
 _BARE_PATH = re.compile(r"\s*((?:item|sample)\.[\w.\[\]]+)\s*")
@@ -39,32 +39,17 @@ _BREAKABLE = {
 """Types that leave a sample ungraded after what it may bring about."""
 LABEL = 4
 """Words that may stand before a sample as its label, without being instructions."""
-ROWS_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong, or looks wrong.
+def check_grader(grader: Grader, path: Path = ()) -> list[Finding]:
+    """What is wrong with a grader, whatever the data.
 
-    Attributes:
-        level: `error` when gradings will fail or mean nothing, `warning` when it may be intended.
-        path: The field of the grader; empty for a finding about rows only.
-        message: What is wrong.
-        hint: How to mend it.
-        rows: Lines of the data file that show it.
+    Args:
+        grader: The grader.
+        path: Where it stands in a grader that does not load; what that does with ungraded samples is not known then.
     """
-
-    level: Literal["error", "warning"]
-    path: Path
-    message: str
-    hint: str
-    rows: tuple[int, ...] = ()
-
-
-def check_grader(grader: Grader) -> list[Finding]:
-    """What is wrong with a grader, whatever the data."""
-    findings = [finding for path, inner in all_graders(grader) for finding in _check_one(path, inner)]
-    return [*findings, *_check_escape((), grader)]
+    findings = [finding for where, inner in all_graders(grader, path) for finding in _check_one(where, inner)]
+    return [*findings, *(() if path else _check_escape((), grader))]
 
 
 def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
@@ -89,6 +74,8 @@ def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
     yield from _check_votes(path, grader)
     yield from _check_messages(path, grader)
     yield from _check_scale(path, grader)
+    yield from written_as_template(path, grader)
+    yield from blind_whatever_the_data(path, grader)
 
 
 def _check_template(path: Path, template: Template) -> Iterator[Finding]:
@@ -265,19 +252,34 @@ class _Seen:
 
 
 class DataCheck:
-    """What is wrong between a grader and its data; `add` every row, then ask for the `findings`."""
+    """What is wrong between graders and their data; `add` every row, then ask for the `findings`.
 
-    def __init__(self, grader: Grader) -> None:
+    Args:
+        graders: Each with its path: the grader, or those parts of one that load.
+        references: What else reads the rows: the variables in what does not load.
+    """
+
+    def __init__(
+        self, graders: Grader | Iterable[tuple[Path, Grader]], references: Iterable[Reference] = ()
+    ) -> None:
+        roots = [((), graders)] if isinstance(graders, Grader) else list(graders)
+        every = [found for path, root in roots for found in all_graders(root, path)]
         self._references = dict.fromkeys(  # a template may name one variable twice
-            ((*path, *where), reference.text, reference.steps)
-            for path, inner in all_graders(grader)
-            for where, template in inner.templates()
-            for reference in template.references
-            if reference.namespace == "item" and reference.steps
+            (
+                *(
+                    Reference((*path, *where), reference.text, reference.steps)
+                    for path, inner in every
+                    for where, template in inner.templates()
+                    for reference in template.references
+                    if reference.namespace == "item" and reference.steps
+                ),
+                *references,
+            )
         )
         self._seen: dict[tuple[Path, str], _Seen] = {}
         self._columns: dict[str, None] = {}
         self._wrong_last: list[int] = []
+        self._blind = BlindSpots(every)
         self.rows = 0
 
     def add(self, line: int, item: Item) -> None:
@@ -286,6 +288,7 @@ class DataCheck:
         self._columns.update(dict.fromkeys(map(str, item)))
         if not _ends_with_user(item):
             self._wrong_last.append(line)
+        self._blind.add(line, item)
         for path, text, steps in self._references:
             seen = self._seen.setdefault((path, text), _Seen())
             seen.rows += 1
@@ -307,24 +310,23 @@ class DataCheck:
                 yield self._missing(path, text, steps, seen)
             if seen.empty:
                 rows = tuple(seen.empty)
-                message = (
-                    f"{{{{{text}}}}} is null or empty in {len(rows)} of {seen.rows} rows ({_lines(rows)})"
-                )
+                message = f"{{{{{text}}}}} is null or empty in {len(rows)} of {seen.rows} rows ({lines_named(rows)})"
                 yield Finding("warning", path, message, "such rows are compared with an empty text", rows)
         if self._wrong_last:
             rows = tuple(self._wrong_last)
             message = (
-                f"the last message is not the user's in {len(rows)} of {self.rows} rows ({_lines(rows)})"
+                f"the last message is not the user's in {len(rows)} of {self.rows} rows ({lines_named(rows)})"
             )
             hint = "a training row ends with the message that the model is to answer: role 'user'"
             yield Finding("error", (), message, hint, rows)
+        yield from self._blind.findings()
 
     def _missing(self, path: Path, text: str, steps: tuple[Step, ...], seen: _Seen) -> Finding:
         rows = tuple(seen.missing)
         columns = list(self._columns)
         near = get_close_matches(str(steps[0]), columns, n=1)
         if len(rows) < seen.rows:
-            message = f"{{{{{text}}}}} is missing in {len(rows)} of {seen.rows} rows ({_lines(rows)})"
+            message = f"{{{{{text}}}}} is missing in {len(rows)} of {seen.rows} rows ({lines_named(rows)})"
             return Finding(
                 "error", path, message, "those rows would be ungraded: add the field to them", rows
             )
@@ -344,12 +346,6 @@ def _ends_with_user(item: Mapping[str, Any]) -> bool:
     if not isinstance(messages, list) or not messages:
         return True
     return isinstance(messages[-1], dict) and messages[-1].get("role") == "user"
-
-
-def _lines(rows: tuple[int, ...]) -> str:
-    named = ", ".join(map(str, rows[:ROWS_NAMED]))
-    more = f" and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else ""
-    return f"line{'s' if len(rows) > 1 else ''} {named}{more}"
 
 
 def all_graders(grader: Grader, path: Path = ()) -> Iterator[tuple[Path, Grader]]:

@@ -1,4 +1,4 @@
-"""`numeric_check`: whether a text gives the right number, or how near it comes. No peer product has one."""
+"""`numeric_check`: whether a text gives the right number, or how near it comes."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,9 @@ class NumericCheck:
 
     * `extract` says where the answer stands: `"last"` or `"first"` number, `"whole"` text, `"boxed"` (`\boxed{…}`),
       `{"after": "####"}`, `{"regex": "…"}`; `reference_extract` says the same of a reference that is text. All but the first
-      two must state one number: two different ones earn nothing.
+      two must state one number: two different ones, and boxes or markers that differ, earn nothing; `6*7 = 42` states 42.
+    * A number counts only where the words and marks around it leave it what it is: `minus 12` is -12; `not 12`, `at least 12`,
+      `12 squared`, `12 or more`, `11 or 12` and `12. No, that is wrong` are no answer. The words are English ones.
     * Forms understood (the explanation names the one found): thousands separators, unicode minus, percent, currency,
       scientific notation, fractions, mixed numbers, LaTeX. What can be read in two ways (`1,5`, `10-12`, `5k`), pieces of
       expressions (`2x`, `x > 2`), `inf`, `nan`, `1e999` and numbers of more than 400 digits are no number: the lowest

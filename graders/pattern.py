@@ -63,10 +63,16 @@ class Pattern:
         """Every match, left to right."""
         return self._compiled.finditer(encodable(text))
 
-    def is_quick_on(self, text: str) -> bool:
-        """Whether one search of the text takes about 10 ms at worst: linear time is long for a large expression."""
+    def is_quick_on(self, text: str, *, every: bool = False) -> bool:
+        """Whether one search of the text takes about 10 ms at worst: linear time is long for a large expression.
+
+        Args:
+            text: What is searched.
+            every: Every match is looked for: each search may read the rest of the text in vain, as `a(.*b)?` does.
+        """
         size: int = self._compiled.programsize
-        return len(text) * size <= QUICK
+        searches = len(text) if every else 1
+        return len(text) * size * searches <= QUICK
 
     def __repr__(self) -> str:
         return f"Pattern({self.source!r})"

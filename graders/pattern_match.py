@@ -1,6 +1,8 @@
 """`pattern_match`: a regular expression against a text, in time linear in the text."""
 
-from typing import Literal
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from graders.contract import GraderResult, Item, brief
 from graders.errors import InvalidOptions, Problem
@@ -18,6 +20,9 @@ class PatternMatch:
     `match` says how: `search` anywhere in the text, or `full` for the whole of it. With `groups`, a map from a capturing
     group's name or number to a template, the reward is the share of those groups whose captured text equals the rendered
     one; a text that does not match scores 0.
+
+    `which` says which match counts where `search` finds several: the `first`, the `last`, or `all` of them, of which the one
+    with the lowest reward counts, so that a text that names every candidate gains nothing by it.
     """
 
     def __init__(
@@ -26,12 +31,14 @@ class PatternMatch:
         input: Template,  # noqa: A002  # the published name for the graded text
         pattern: Pattern,
         match: Literal["search", "full"] = "search",
+        which: Literal["first", "last", "all"] = "first",
         groups: dict[str, Template] | None = None,
         ignore_case: bool = False,
     ) -> None:
         self._input = input
         self._pattern = Pattern(f"(?i){pattern.source}") if ignore_case else pattern
-        self._find = self._pattern.fullmatch if match == "full" else self._pattern.search
+        self._full = match == "full"
+        self._which = "first" if self._full else which
         self._groups = [(key, self._number(key), wanted) for key, wanted in (groups or {}).items()]
 
     def _number(self, key: str) -> int:
@@ -45,21 +52,35 @@ class PatternMatch:
 
     def is_bounded(self, sample: Sample, item: Item) -> bool:
         """Whether the expression surely gets through the text quickly."""
-        return self._pattern.is_quick_on(self._input(sample, item))
+        return self._pattern.is_quick_on(self._input(sample, item), every=self._which != "first")
 
     def __call__(self, sample: Sample, item: Item) -> GraderResult:
         """Grade one sample."""
-        found = self._find(self._input(sample, item))
-        if found is None:
+        found = self._matches(self._input(sample, item))
+        if not found:
             return GraderResult(0.0, explanation="the pattern does not match")
         if not self._groups:
-            return GraderResult(1.0, explanation=f"the pattern matches {brief(found.group(0))}")
-        captured = [(key, found.group(number), wanted(sample, item)) for key, number, wanted in self._groups]
-        wrong = [f"{key} captured {_shown(text)}" for key, text, wanted in captured if text != wanted]
+            return GraderResult(1.0, explanation=f"the pattern matches {brief(found[0].group(0))}")
+        wanted = [(key, number, template(sample, item)) for key, number, template in self._groups]
+        wrong = max((_wrong(match, wanted) for match in found), key=len)
         return GraderResult(
-            (len(captured) - len(wrong)) / len(captured),
+            (len(wanted) - len(wrong)) / len(wanted),
             explanation="; ".join(wrong) or "every group captured what was wanted",
         )
+
+    def _matches(self, text: str) -> list[Any]:
+        """The matches that count."""
+        if self._full or self._which == "first":
+            found = self._pattern.fullmatch(text) if self._full else self._pattern.search(text)
+            return [] if found is None else [found]
+        every = self._pattern.finditer(text)
+        return list(every) if self._which == "all" else list(deque(every, maxlen=1))
+
+
+def _wrong(match: Any, wanted: Sequence[tuple[str, int, str]]) -> list[str]:
+    """What each group captured that is not what was wanted."""
+    captured = [(key, match.group(number), text) for key, number, text in wanted]
+    return [f"{key} captured {_shown(group)}" for key, group, text in captured if group != text]
 
 
 def _shown(text: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from graders.context import Context
+from graders.context import Context, Given
 from graders.contract import Item
 from graders.errors import ConfigurationError, GradingError, InvalidOptions, Problem, UnknownImage
 from graders.plugin import grader
@@ -62,9 +62,13 @@ class PythonSource:
         return answer
 
     async def grade_rows(
-        self, samples: Sequence[Sample], items: Sequence[Item], context: Context
+        self,
+        samples: Sequence[Sample],
+        items: Sequence[Item],
+        context: Context,
+        given: Given | None = None,
     ) -> list[float | GradingError]:
-        """Grade many samples; a number for each, or why there is none."""
+        """Grade many samples; a number for each, or why there is none. `given` takes each as soon as it is there."""
         return await context.sandbox.grade(
             self._source,
             [(sample.to_dict(), dict(item)) for sample, item in zip(samples, items, strict=True)],
@@ -72,6 +76,7 @@ class PythonSource:
             isolation=self._isolation,
             timeout_s=self._timeout_s,
             memory_mb=self._memory_mb,
+            given=given,
         )
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from graders.contract import Item
+from graders.blind_spots import of_contained
+from graders.contract import GraderResult, Item
 from graders.plugin import grader
 from graders.sample import Sample, SampleColumn
 from graders.template import Template
@@ -43,11 +44,14 @@ class StringCheck:
         operation: Literal["eq", "ne", "neq", "like", "ilike"],
     ) -> None:
         self._input, self._reference = input, reference
-        self._compare = _OPERATIONS[operation]
+        self._compare, self._is_part = _OPERATIONS[operation], operation in {"like", "ilike"}
 
-    def __call__(self, sample: Sample, item: Item) -> bool:
-        """Grade one sample."""
-        return self._compare(self._input(sample, item), self._reference(sample, item))
+    def __call__(self, sample: Sample, item: Item) -> bool | GraderResult:
+        """Grade one sample; the explanation says when a reference is in almost every text."""
+        reference = self._reference(sample, item)
+        passed = self._compare(self._input(sample, item), reference)
+        warning = of_contained(reference) if passed and self._is_part else None
+        return passed if warning is None else GraderResult(1.0, explanation=warning)
 
     def grade_batch(self, samples: SampleColumn, items: Sequence[Item]) -> NDArray[np.float64]:
         """The rewards of many rows, equal to grading each."""

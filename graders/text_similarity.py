@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from graders.blind_spots import of_candidate, of_reference
 from graders.context import Context
-from graders.contract import FailureKind, Item
+from graders.contract import FailureKind, GraderResult, Item
 from graders.errors import GradingError, InvalidOptions, Problem
 from graders.metrics import load_metric
+from graders.metrics.unicode_words import NAMES, with_unicode_words
 from graders.plugin import grader
 from graders.sample import Sample
 from graders.template import Template
@@ -23,6 +27,11 @@ MetricName = Literal[
     "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l",
 ]  # fmt: skip
 
+# a default that changes no number does not change the signatures of graders without the option either
+Tokenizer = Annotated[
+    Literal["published", "unicode"], Field(exclude_if=lambda tokenizer: tokenizer == "published")
+]
+
 
 @grader("text_similarity")
 class TextSimilarity:
@@ -34,7 +43,8 @@ class TextSimilarity:
     cosine of their angle, and 0 where that is negative or a text is blank, which no model has a vector for. `local` reads
     the first 100,000 characters of a text, and of those the first 8,192 word pieces. A text that is too long for the model
     of a server is the model's failure when the sample is in it, and the grader's when the reference alone is too long.
-    Sources: the OpenAI graders guide for the names, the libraries for the numbers.
+    `tokenizer` "unicode" gives BLEU, GLEU, METEOR and ROUGE words of every script (`graders.metrics.unicode_words`) in place
+    of their own, which know ASCII or white space only. Sources: the OpenAI graders guide for the names, the libraries for the numbers.
     """
 
     def __init__(
@@ -44,8 +54,12 @@ class TextSimilarity:
         reference: Template,
         evaluation_metric: MetricName,
         embedding_model: str | None = None,
+        tokenizer: Tokenizer = "published",
     ) -> None:
         self.libraries: tuple[str, ...] = ()
+        if tokenizer == "unicode" and evaluation_metric not in NAMES:
+            message = f"only BLEU, GLEU, METEOR and ROUGE have words, not {evaluation_metric!r}; leave this field out"
+            raise InvalidOptions([Problem(("tokenizer",), message)])
         if evaluation_metric == "cosine":
             self.grading = Cosine(input, reference, embedding_model)
             if embedding_model == LOCAL_MODEL:
@@ -55,7 +69,9 @@ class TextSimilarity:
             message = f"only 'cosine' asks a model, not {evaluation_metric!r}; leave this field out"
             raise InvalidOptions([Problem(("embedding_model",), message)])
         self._input, self._reference = input, reference
-        self._metric = load_metric(evaluation_metric)
+        metric = load_metric(evaluation_metric)
+        self._is_published = tokenizer == "published"
+        self._metric = metric if self._is_published else with_unicode_words(metric)
         self.libraries = self._metric.libraries
 
     def is_bounded(self, sample: Sample, item: Item) -> bool:
@@ -63,9 +79,14 @@ class TextSimilarity:
         longest = max(len(self._input(sample, item)), len(self._reference(sample, item)))
         return longest <= self._metric.inline_limit
 
-    def __call__(self, sample: Sample, item: Item) -> float:
-        """Grade one sample."""
-        return self._metric.score(self._input(sample, item), self._reference(sample, item))
+    def __call__(self, sample: Sample, item: Item) -> float | GraderResult:
+        """Grade one sample; the explanation says what the metric cannot see."""
+        text, reference = self._input(sample, item), self._reference(sample, item)
+        score = self._metric.score(text, reference)
+        unseen = of_candidate(self._metric.name, text, score)
+        if unseen is None and self._is_published and self._metric.name != "fuzzy_match":
+            unseen = of_reference(self._metric.name, reference)
+        return score if unseen is None else GraderResult(score, explanation=unseen)
 
 
 class Cosine:

@@ -26,9 +26,6 @@ Positions = Sequence[int]
 
 CHUNK = 1024
 """Rows that are graded in bulk before the event loop gets its turn."""
-ROWS = 256
-"""Rows that are sent at once to where they are graded."""
-CHUNKS_AT_ONCE = 4
 BEGUN_AT_ONCE = 16
 """Gradings that are begun before those that run get their turn, so that what they send is not kept waiting."""
 TURN_SECONDS = 0.005
@@ -85,44 +82,6 @@ def _grade_chunk(grader: Grader, samples: Sequence[object], items: Sequence[Item
             if isinstance(sample, GradingError):
                 raise sample
     return grader.function.grade_batch(SampleColumn(samples), items)
-
-
-def goes_in_rows(grader: Grader) -> bool:
-    """Whether a grader sends many rows at once to where they are graded: a built-in type with a `grade_rows`."""
-    return grader.built_in and grader.votes is None and hasattr(grader.function, "grade_rows")
-
-
-async def grade_in_rows(
-    grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
-) -> Gradings:
-    """Several chunks at once, each sent as a whole; rewards straight into an array."""
-    loop = asyncio.get_running_loop()
-    rewards = np.full(len(items), np.nan)
-    known: dict[int, GraderResult] = {}
-    started = loop.time()
-    chunks = iter(range(0, len(items), ROWS))
-
-    async def work() -> None:
-        for start in chunks:
-            rows = range(start, min(start + ROWS, len(items)))
-            read: dict[int, Sample] = {}
-            for position in rows:
-                sample = sample_or_failure(samples[position])
-                if isinstance(sample, GradingError):
-                    known[position] = grader.failed(sample)
-                else:
-                    read[position] = sample
-            read_items = [items[position] or {} for position in read]
-            answers = await grader.function.grade_rows(list(read.values()), read_items, world)
-            for position, answer in zip(read, answers, strict=True):
-                if isinstance(answer, GradingError):
-                    known[position] = failed = grader.failed(answer)
-                    rewards[position] = np.nan if failed.reward is None else failed.reward
-                else:
-                    rewards[position] = answer
-
-    await asyncio.gather(*(work() for _ in range(CHUNKS_AT_ONCE)))
-    return Gradings(grader, rewards, known, (loop.time() - started) / max(1, len(items)))
 
 
 async def grade_in_chunks(

@@ -50,12 +50,16 @@ class Row:
     failure: GradingError | None = None
 
 
+class UnreadableFile(ConfigurationError, OSError):
+    """A file is not there, cannot be read, or is too large to be held."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A file for reading; `-` is the standard input.
 
     Raises:
-        ConfigurationError: When it cannot be read.
+        UnreadableFile: When it cannot be read.
     """
     if path == STDIN:
         yield sys.stdin.buffer
@@ -64,19 +68,19 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
     except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from None
+        raise UnreadableFile(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def read_whole(path: Path) -> bytes:
     """The bytes of a file that is held in memory as a whole: a grader's JSON, a case file, a source.
 
     Raises:
-        ConfigurationError: When it cannot be read, or has more than `READ_WHOLE` bytes: a device never ends.
+        UnreadableFile: When it cannot be read, or has more than `READ_WHOLE` bytes: a device never ends.
     """
     with opened(path) as file:
         data = file.read(READ_WHOLE + 1)
     if len(data) > READ_WHOLE:
-        raise ConfigurationError(f"{path}: more than {READ_WHOLE >> 20} MB; is this the right file?")
+        raise UnreadableFile(f"{path}: more than {READ_WHOLE >> 20} MB; is this the right file?")
     return data
 
 

@@ -21,15 +21,14 @@ from graders import (
 from runtime.batches import (
     Rows,
     goes_in_bulk,
-    goes_in_rows,
     grade_each,
     grade_in_bulk,
     grade_in_chunks,
-    grade_in_rows,
 )
 from runtime.compiled import CompiledGraders
 from runtime.execute import deadline_passed, execute, failed_group
 from runtime.gradings import Gradings, gradings_of
+from runtime.row_batches import goes_in_rows, grade_in_rows, stream_in_rows
 from runtime.rows import sample_or_failure
 from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
@@ -405,9 +404,10 @@ class Evaluator:
     ) -> Gradings:
         if goes_in_bulk(grader):
             return await grade_in_bulk(self, grader, samples, items, world.untraced())
-        if goes_in_rows(grader) and world.deadline is None:  # a deadline must keep what is done, row by row
-            return await grade_in_rows(grader, samples, items, world.untraced())
-        each = self._each(grader, zip(samples, items, strict=True), world, remembered=None)
+        rows = zip(samples, items, strict=True)
+        if goes_in_rows(grader):
+            return await grade_in_rows(grader, rows, len(items), world.untraced())
+        each = self._each(grader, rows, world, remembered=None)
         results = {position: result async for position, result in each}
         return gradings_of(grader, [results[position] for position in range(len(items))])
 
@@ -429,6 +429,8 @@ class Evaluator:
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         if goes_in_bulk(grader):
             return grade_in_chunks(self, grader, rows, world.untraced())
+        if goes_in_rows(grader):
+            return stream_in_rows(grader, rows, world.untraced())
         return self._each(grader, rows, world, remembered=REMEMBERED)
 
     def _each(

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from graders import Embedder, Failure, GradingError, HttpClient, HttpReply, Judge, Sandbox, Verdict
 from graders.bound import MASK
-from graders.context import Ended, Isolation, Process
+from graders.context import Ended, Given, Isolation, Process
 from graders.endpoint import secrets_in, without_secrets
 from runtime.explanation import Book, Call, Service
 
@@ -176,13 +176,20 @@ class RecordedSandbox:
         isolation: Isolation | None = None,
         timeout_s: float | None = None,
         memory_mb: int | None = None,
+        given: Given | None = None,
     ) -> list[float | GradingError]:
         """See `graders.Sandbox.grade`."""
         limits: dict[str, Any] = {"image": image, "isolation": isolation}
         limits |= {"timeout_s": timeout_s, "memory_mb": memory_mb}
         with self._log.asking("sandbox", role="grade", **limits) as call:
             answers = await self._sandbox.grade(
-                source, rows, image=image, isolation=isolation, timeout_s=timeout_s, memory_mb=memory_mb
+                source,
+                rows,
+                image=image,
+                isolation=isolation,
+                timeout_s=timeout_s,
+                memory_mb=memory_mb,
+                given=given,
             )
             (answer,) = answers  # a grading that is watched has one sample
             if isinstance(answer, GradingError):

@@ -26,7 +26,7 @@ from graders import (
     Sandbox,
     Verdict,
 )
-from graders.context import Isolation, Process
+from graders.context import Given, Isolation, Process
 from graders.pattern import encodable
 from runtime.causes import cause_of, failed_by, outcome_of
 
@@ -254,12 +254,19 @@ class TracedSandbox:
         isolation: Isolation | None = None,
         timeout_s: float | None = None,
         memory_mb: int | None = None,
+        given: Given | None = None,
     ) -> list[float | GradingError]:
         """See `graders.Sandbox.grade`."""
         trace, said = self._trace, _of_image(image)
         with spanning(trace.tracer, "sandbox grade", attributes=said, parent=trace.span) as span:
             answers = await self._sandbox.grade(
-                source, rows, image=image, isolation=isolation, timeout_s=timeout_s, memory_mb=memory_mb
+                source,
+                rows,
+                image=image,
+                isolation=isolation,
+                timeout_s=timeout_s,
+                memory_mb=memory_mb,
+                given=given,
             )
             failed = [answer for answer in answers if isinstance(answer, GradingError)]
             tell_counts(span, len(answers), len(failed))

@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from runtime.concurrency.single_flight import SingleFlight
 from service.draining import Refusal
 from service.errors import ApiError
-from service.shared import Questions
 from service.store.failures import StorageFailed
 from service.store.keys import SCOPES, Keys
 from service.store.tables import ApiKey
@@ -153,7 +153,7 @@ class Keyring:
         self._wanted = bool(configured)
         self._looked = -FRESH_S
         self._found: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
-        self._questions: Questions[bytes] = Questions()
+        self._asking: SingleFlight[bytes] = SingleFlight()
         self._notes: set[asyncio.Task[None]] = set()
 
     def open(self, stored: Keys) -> None:
@@ -163,7 +163,7 @@ class Keyring:
     async def close(self) -> None:
         """Let what is still to be written be written, as long as the store is open."""
         self._stored = None
-        await self._questions.settle()
+        await self._asking.settle()
         await asyncio.gather(*self._notes, return_exceptions=True)
 
     async def caller(self, key: bytes) -> Caller:
@@ -191,9 +191,9 @@ class Keyring:
         age = self._clock() - since
         look_up = partial(self._look_up, self._stored, key, name)
         if caller is None or age >= FRESH_S:
-            return await asyncio.shield(self._questions.ask(name, look_up))
+            return await self._asking.do(name, look_up)
         if age >= RENEWED_S:
-            self._questions.ask(name, look_up)
+            self._asking.start(name, look_up)
         return caller
 
     async def _look_up(self, stored: Keys, key: bytes, name: bytes) -> Caller | None:
@@ -219,7 +219,7 @@ class Keyring:
         age = self._clock() - self._looked
         if self._wanted or self._stored is None or age < RENEWED_S:
             return self._wanted
-        looking = self._questions.ask(b"", partial(self._look, self._stored))
+        looking = self._asking.start(b"", partial(self._look, self._stored))
         return self._wanted if age < FRESH_S else await asyncio.shield(looking)
 
     async def _look(self, stored: Keys) -> bool:

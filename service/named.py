@@ -4,7 +4,6 @@ A trainer asks with one name thousands of times a minute, in every process of th
 counts for two seconds, so that most requests ask it nothing.
 """
 
-import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +20,9 @@ from runtime import Evaluator
 from runtime.bounded_cache import BoundedCache
 from runtime.canonical import canonical, digest
 from runtime.compiled import size_of
+from runtime.concurrency.single_flight import SingleFlight
 from service.errors import ApiError
 from service.results import Origin
-from service.shared import Questions
 from service.store.graders import GraderVersion, NamedGraders, Stored
 
 FRESH_S = 2.0
@@ -86,7 +85,7 @@ class NamedInUse:
         self._evaluator, self._clock = evaluator, clock
         most = evaluator.settings.cache_bytes("named") if max_bytes is None else max_bytes
         self._remembered: BoundedCache[tuple[str, int | None], _Remembered] = BoundedCache(most)
-        self._questions: Questions[tuple[str, int | None]] = Questions()
+        self._asking: SingleFlight[tuple[str, int | None]] = SingleFlight()
 
     async def find(self, name: str, version: int | None = None) -> Chosen:
         """A version of a name; the current one without a number.
@@ -100,7 +99,7 @@ class NamedInUse:
         known = self._remembered.get(key)
         if known is not None and self._clock() - known.since < FRESH_S:
             return known.chosen
-        return await asyncio.shield(self._questions.ask(key, partial(self._ask, key)))
+        return await self._asking.do(key, partial(self._ask, key))
 
     def forget(self, name: str) -> None:
         """Have the store asked again for a name, which was changed."""
@@ -108,7 +107,7 @@ class NamedInUse:
             if key[0] == name:
                 self._remembered.pop(key)
         # what was asked before the change may not be remembered after it
-        self._questions.forget(lambda key: key[0] == name)
+        self._asking.forget(lambda key: key[0] == name)
 
     async def _ask(self, key: tuple[str, int | None]) -> Chosen:
         name, version = key
@@ -122,7 +121,7 @@ class NamedInUse:
             chosen = known.chosen
         else:
             chosen = Chosen(await self._evaluator.prepare(found.version.config), *place)
-        if self._questions.is_current(key):
+        if self._asking.is_current(key):
             size = size_of(chosen.grader, canonical(found.version.config) or "")
             self._remembered.put(key, _Remembered(chosen, now), size)
         return chosen

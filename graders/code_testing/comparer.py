@@ -3,9 +3,12 @@
 from typing import Any
 
 from graders.code_testing.comparison import (
+    Rule,
     TooManySteps,
     Unordered,
+    same_for_livecodebench,
     same_output,
+    same_output_for_livecodebench,
     same_value,
     shown,
 )
@@ -35,7 +38,7 @@ class Comparer:
         await self._seat.leave()
 
     async def value(
-        self, accepted: list[Any], actual: Any, tolerance: float, unordered: Unordered
+        self, accepted: list[Any], actual: Any, tolerance: float, unordered: Unordered, rule: Rule = "default"
     ) -> tuple[bool, str]:
         """Whether a function's result equals one of the accepted values, and how a message shows it.
 
@@ -44,13 +47,16 @@ class Comparer:
             actual: Plain data, or `Unread`.
             tolerance: How far floats may differ.
             unordered: In which lists the order does not matter.
+            rule: How it is compared; that of LiveCodeBench has neither a tolerance nor another order.
 
         Raises:
             Failed: When it cannot be compared in time.
         """
-        message = {"accepted": accepted, "tolerance": tolerance, "unordered": unordered}
+        message = {"accepted": accepted, "tolerance": tolerance, "unordered": unordered, "rule": rule}
         if isinstance(actual, Unread):
             return await self._ask({**message, "body": actual})
+        if rule == "livecodebench":
+            return any(same_for_livecodebench(expected, actual) for expected in accepted), shown(actual)
         try:
             same = any(
                 same_value(expected, actual, tolerance, unordered=unordered, steps=STEPS)
@@ -60,16 +66,20 @@ class Comparer:
             return await self._ask({**message, "actual": actual})
         return same, shown(actual)
 
-    async def output(self, expected: str, printed: str | Unread, tolerance: float | None) -> tuple[bool, str]:
-        """Whether a program printed what was expected, and how a message shows it.
+    async def output(
+        self, expected: str, printed: str | Unread, tolerance: float | None, rule: Rule = "default"
+    ) -> tuple[bool, str]:
+        """Whether a program printed what was expected, and how a message shows it; see `value` for the arguments.
 
         Raises:
             Failed: When it cannot be compared in time.
         """
         if isinstance(printed, str) and len(expected) <= READ_BYTES:
+            if rule == "livecodebench":
+                return same_output_for_livecodebench(expected, printed), shown(printed)
             return same_output(expected, printed, tolerance), shown(printed)
         body = printed if isinstance(printed, Unread) else Unread(printed.encode(errors="replace"))
-        return await self._ask({"output": expected, "tolerance": tolerance, "body": body})
+        return await self._ask({"output": expected, "tolerance": tolerance, "rule": rule, "body": body})
 
     async def _ask(self, message: dict[str, Any]) -> tuple[bool, str]:
         self._budget.begin()

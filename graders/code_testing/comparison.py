@@ -9,9 +9,12 @@ import math
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Literal
 
+Rule = Literal["default", "livecodebench"]
+"""How results are compared: as this package does, or as LiveCodeBench's own harness."""
 Unordered = Literal["deep"] | bool
 """In which lists the order does not matter: in none, in the outermost one (True), or in all of them (`deep`)."""
 
@@ -20,6 +23,8 @@ MANY_EQUAL_HASHES = 64
 SORTED_ELEMENTS = 1_000
 """Elements of a set up to which a message shows it in order."""
 
+_EXACT = 2.0**53
+"""Up to here a float holds every whole number."""
 _COLLECTIONS = (list, tuple, set, frozenset)
 _SETS = (set, frozenset)
 
@@ -71,6 +76,26 @@ def same_output(expected: str, actual: str, tolerance: float | None = None) -> b
     if tolerance is None or len(wanted) != len(found):
         return False
     return all(_same_line(w.split(), f.split(), tolerance) for w, f in zip(wanted, found, strict=True))
+
+
+def same_for_livecodebench(expected: Any, actual: Any) -> bool:
+    """Whether LiveCodeBench's harness takes a function's result for the expected value.
+
+    A tuple counts as a list, inside of it none does; otherwise the two are compared as Python does: 1 equals 1.0 and True.
+    """
+    return bool((list(actual) if isinstance(actual, tuple) else actual) == expected)
+
+
+def same_output_for_livecodebench(expected: str, actual: str) -> bool:
+    """Whether LiveCodeBench's harness takes what a program printed for what was expected.
+
+    White space around the text and around each line does not count. Lines are equal when their texts are, or when all
+    their words are numbers, and the same ones, exactly: `1.0` and `1`, but not 0.30000000000000004 and 0.3.
+    """
+    wanted, found = ([line.strip() for line in text.strip().split("\n")] for text in (expected, actual))
+    return len(wanted) == len(found) and all(
+        w == f or _same_decimals(w, f) for w, f in zip(wanted, found, strict=True)
+    )
 
 
 def shown(value: object) -> str:
@@ -259,6 +284,26 @@ def _same_line(expected: list[str], actual: list[str], tolerance: float) -> bool
 
 def _same_word(expected: str, actual: str, tolerance: float) -> bool:
     try:
-        return _same_number(float(expected), float(actual), tolerance)
+        wanted, found = float(expected), float(actual)
     except ValueError:
+        return False
+    if max(abs(wanted), abs(found)) < _EXACT or math.isnan(wanted) or math.isnan(found):
+        return _same_number(wanted, found, tolerance)
+    # a float is too coarse for so large a number, or infinite
+    try:
+        exact_wanted, exact_found = Decimal(expected), Decimal(actual)
+        if exact_wanted == exact_found:
+            return True
+        difference = abs(exact_wanted - exact_found)
+        return difference.is_finite() and difference <= Decimal(tolerance) * max(
+            Decimal(1), abs(exact_wanted), abs(exact_found)
+        )
+    except ArithmeticError:  # infinite, or larger than a Decimal
+        return False
+
+
+def _same_decimals(expected: str, actual: str) -> bool:
+    try:
+        return list(map(Decimal, expected.split())) == list(map(Decimal, actual.split()))
+    except ArithmeticError:  # no number
         return False

@@ -6,10 +6,15 @@ from typing import Any, TypeAlias
 
 from pydantic import Field
 
-from graders.code_testing.comparison import Unordered
+from graders.code_testing.comparison import Rule, Unordered
 from graders.contract import brief
 from graders.errors import InvalidOptions, Problem
 from graders.options import Options, validate_options
+
+READ_DIGITS = 4_000
+"""Digits of an integer that Python reads at once; it refuses 4,301, since the time grows with their square."""
+MAX_DIGITS = 100_000
+"""Digits of an integer in the tests of a data set; some ten milliseconds."""
 
 
 class AnyTest(Options):
@@ -33,11 +38,13 @@ class ProgramTest(AnyTest):
         input: The standard input.
         output: What must be printed.
         tolerance: How far numbers in the output may differ; None to compare text.
+        compare: `livecodebench` for the rules of that harness; a tolerance then does not count.
     """
 
     input: str = Field(alias="input")
     output: str = Field(alias="output")
     tolerance: float | None = Field(None, alias="tolerance", ge=0)
+    compare: Rule = Field("default", alias="compare")
 
 
 class CallTest(AnyTest):
@@ -52,6 +59,7 @@ class CallTest(AnyTest):
         wrapped: Whether `expected` may be a list that holds what must be returned, as in APPS.
         unordered: Whether the order of the outermost list does not matter, so that a set may be returned for it; "deep" for
             the order of all lists.
+        compare: `livecodebench` for the rules of that harness; `tolerance` and `unordered` then do not count.
     """
 
     call: list[Any] = Field(alias="call")
@@ -61,6 +69,7 @@ class CallTest(AnyTest):
     tolerance: float | None = Field(None, alias="tolerance", ge=0)
     wrapped: bool = Field(False, alias="wrapped")  # noqa: FBT003  # pydantic's signature
     unordered: Unordered = Field(False, alias="unordered")  # noqa: FBT003  # likewise
+    compare: Rule = Field("default", alias="compare")
 
     @property
     def accepted(self) -> list[Any]:
@@ -133,7 +142,7 @@ def read_tests(found: object) -> list[Test]:
 def _parsed(text: str) -> object:
     if text.lstrip()[:1] in ("[", "{"):
         try:
-            return json.loads(text)
+            return _read_json(text)
         except (ValueError, RecursionError):
             pass  # Python may begin with a list, too
     return [{"source": text}] if text.strip() else []
@@ -164,16 +173,41 @@ def _read(found: object, name: str) -> Test:
 
 
 def _of_livecodebench(given: dict[str, Any]) -> dict[str, Any]:
-    """One of LiveCodeBench's: `functional` tests write each argument, and the result, as a line of JSON."""
+    """One of LiveCodeBench's: `functional` tests write each argument, and the result, as a line of JSON.
+
+    They are compared as its harness does, unless they say otherwise.
+    """
     kind = given.pop("testtype")
+    given.setdefault("compare", "livecodebench")
     if kind != "functional":
         return given
     try:
         lines, output = str(given.pop("input")).split("\n"), str(given.pop("output"))
-        call = [json.loads(line) for line in lines if line.strip()]
-        return {**given, "call": call, "expected": json.loads(output)}
+        call = [_read_json(line) for line in lines if line.strip()]
+        return {**given, "call": call, "expected": _read_json(output)}
     except (KeyError, ValueError, RecursionError) as error:
         raise InvalidOptions([Problem((), f"its input and output are not lines of JSON: {error}")]) from None
+
+
+def _read_json(text: str) -> Any:
+    """The value of a JSON text, whose integers may have more digits than Python reads by itself.
+
+    Raises:
+        ValueError: When it is not JSON, or has an integer of more than 100,000 digits.
+    """
+    return json.loads(text, parse_int=_whole)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) <= READ_DIGITS:
+        return int(digits)
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"an integer of {len(digits):,} digits; at most {MAX_DIGITS:,} are read")
+    if digits.startswith("-"):
+        return -_whole(digits[1:])
+    half = len(digits) // 2
+    high: int = 10**half
+    return _whole(digits[:-half]) * high + _whole(digits[-half:])
 
 
 def _columns(found: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:

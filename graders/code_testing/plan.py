@@ -8,8 +8,8 @@ class Plan:
     """What is run, and how.
 
     Attributes:
-        code: The code under test, its prelude before it.
-        prelude: The prelude alone.
+        codes: What may be the code under test, most likely first: the first that is a program is.
+        prelude: What stands before it.
         setup: Source that stands before every test source.
         entry_point: The function under test; None when each test names what it uses.
         module: The name by which tests import the code.
@@ -21,7 +21,7 @@ class Plan:
         total_timeout_s: Seconds for all.
     """
 
-    code: str
+    codes: tuple[str, ...]
     prelude: str
     setup: str
     entry_point: str | None

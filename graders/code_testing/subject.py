@@ -1,5 +1,6 @@
 """The side of the code under test: it is given inputs, and what it answers is data that a stranger made."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from graders.code_testing.comparer import Comparer
@@ -27,6 +28,7 @@ class SubjectSide:
         self.budget = Budget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self.budget)
         self._number = 0
+        self._source: str | None = None
         self._unloadable: Failed | None = None
 
     async def leave(self) -> None:
@@ -39,10 +41,11 @@ class SubjectSide:
         Raises:
             Failed: When it crashes, or prints something else than expected.
         """
+        source = await self._code()
         self.budget.begin()
         seat = Seat(self._start, self.budget)
         try:
-            ended = await seat.finish({"program": self._plan.code, "stdin": test.input})
+            ended = await seat.finish({"program": source, "stdin": test.input})
         except CodeFailure as error:
             raise self._died(error) from error
         finally:
@@ -51,7 +54,7 @@ class SubjectSide:
             last = (ended.stderr.strip().splitlines() or [""])[-1]
             crash = exception_name(last.partition(":")[0])
             raise Failed(f"exit status {ended.status}", told=last, crash=crash)
-        same, printed = await self._comparer.output(test.output, ended.stdout, test.tolerance)
+        same, printed = await self._comparer.output(test.output, ended.stdout, test.tolerance, test.compare)
         if not same:
             given = f"for {shown(test.input)} expected {shown(test.output)}, got {printed}"
             raise Failed("wrong output", told=given)
@@ -78,7 +81,9 @@ class SubjectSide:
         if "value" not in reply and not isinstance(actual, Unread):
             raise await self._lied()
         tolerance = self._plan.tolerance if test.tolerance is None else test.tolerance
-        same, found = await self._comparer.value(test.accepted, actual, tolerance, test.unordered)
+        same, found = await self._comparer.value(
+            test.accepted, actual, tolerance, test.unordered, test.compare
+        )
         if not same:
             given = ", ".join([*map(shown, test.call), *(f"{k}={shown(v)}" for k, v in test.kwargs.items())])
             expected = f"expected {shown(test.expected)}, got {found}"
@@ -107,9 +112,10 @@ class SubjectSide:
             raise self._unloadable
         if self._seat.taken:
             return
+        source = await self._code()
         self.budget.begin()
         try:
-            reply = await self._seat.ask({"load": self._plan.code})
+            reply = await self._seat.ask({"load": source})
         except CodeFailure as error:
             failure = self._died(error)
             self._unloadable = failure if isinstance(failure, Failed) else None
@@ -117,6 +123,33 @@ class SubjectSide:
         if type(reply) is dict and isinstance(told := reply.get("error"), dict):
             self._unloadable = raised("the code does not load", told)
             raise self._unloadable
+
+    async def _code(self) -> str:
+        """The code under test, its prelude before it; chosen once, where there is a choice."""
+        if self._source is None:
+            codes, prelude = self._plan.codes, self._plan.prelude
+            code = codes[0] if len(codes) == 1 else await self._chosen(codes)
+            self._source = prelude + code
+        return self._source
+
+    async def _chosen(self, codes: Sequence[str]) -> str:
+        """The first text that is a program and does something, else the first that compiles, else the first."""
+        seat = Seat(self._start, Budget(self._plan.timeout_s, self._plan.timeout_s))
+        compiling: list[str] = []
+        try:
+            for code in codes:
+                try:
+                    found = await seat.ask({"candidate": code, "prelude": self._plan.prelude})
+                except CodeFailure as error:
+                    if error.failure.caused_by == "infrastructure":
+                        raise
+                    continue  # it is too much for the compiler
+                if found["acts"]:
+                    return code
+                compiling += [code] if found["compiles"] else []
+        finally:
+            await seat.leave()
+        return [*compiling, *codes][0]
 
     async def _ask(self, message: dict[str, Any]) -> dict[Any, Any]:
         self._number += 1

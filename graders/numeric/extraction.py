@@ -7,8 +7,8 @@ something unreadable, are no answer; otherwise a model would be rewarded for nam
 Each search is linear in the text.
 """
 
-from collections.abc import Mapping
-from fractions import Fraction
+import re
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, Literal, Self
 
@@ -25,9 +25,19 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from graders.numeric.calculations import results
 from graders.numeric.forms import NumberError, Percent
 from graders.numeric.notation import ALGEBRA, plain
-from graders.numeric.scanner import Number, Unreadable, last_number, parse_number, scan
+from graders.numeric.places import Place, behind_marker, boxes
+from graders.numeric.scanner import (
+    Number,
+    Unreadable,
+    last_occurrence,
+    occurrences,
+    parse_number,
+    small_number,
+)
+from graders.numeric.withdrawal import is_withdrawn, restated
 from graders.pattern import Pattern, encodable
 
 Mode = Literal["whole", "last", "first", "boxed"]
@@ -36,6 +46,10 @@ MAX_STATEMENT: Final = 10_000
 """Characters of a place that is to state one number."""
 MAX_ELEMENTS: Final = 10_000
 """Elements of a list of numbers."""
+MAX_STATED: Final = 100
+"""Numbers in a place that is to state one, however often it repeats it."""
+MAX_PLACES: Final = 100
+"""Different texts that may stand in boxes or behind markers."""
 
 
 class Extract(BaseModel):
@@ -44,9 +58,9 @@ class Extract(BaseModel):
     In JSON a word, or an object with one field: `"last"`, `{"after": "####"}`, `{"regex": "x = (.*)"}`.
 
     Attributes:
-        mode: `whole` text; `last` or `first` number of the text; `boxed`: inside the last `\boxed{…}`.
-        after: Behind the last occurrence of this marker, to the end of the line (of the next line with text, when
-            nothing follows on the same one).
+        mode: `whole` text; `last` or `first` number of the text; `boxed`: inside the last `\boxed{…}` or `\fbox{…}`.
+        after: Behind the last occurrence of this marker, to the end of the line; of the next line with text (or all of the
+            formula, code block or list there), when nothing but marks follows on the same one.
         regex: The last match of this RE2 expression: its first group, or all of it when it has none.
     """
 
@@ -94,40 +108,20 @@ def word_or_object(schema: JsonSchemaValue, words: list[str]) -> JsonSchemaValue
     }
 
 
-def find_place(text: str, extract: Extract) -> str | None:
-    """The part of a text where the answer stands; None when there is no such place."""
+def find_places(text: str, extract: Extract) -> list[Place]:
+    """The parts of a text where the answer may stand, the one that counts last; empty when there is no such place."""
     if extract.after is not None:
-        _, marker, rest = text.rpartition(extract.after)
-        return (rest.strip().partition("\n")[0].strip() or None) if marker else None
+        return behind_marker(text, extract.after)
     if extract.regex is not None:
         group = 1 if extract.regex.groups else 0
-        found: str | None = None
+        text = encodable(text)
+        last = None
         for match in extract.regex.finditer(text):
-            found = match.group(group)
-        return found
-    return last_boxed(text) if extract.mode == "boxed" else text
-
-
-def last_boxed(text: str) -> str | None:
-    r"""What the last outermost `\boxed{…}` holds, with balanced braces; None when it is missing or cut off."""
-    masked = text.replace(r"\{", "  ").replace(r"\}", "  ")
-    found, position = None, 0
-    while (start := masked.find(r"\boxed", position)) >= 0:
-        position = start + len(r"\boxed")
-        lead = masked[position : position + 16]
-        opening = position + len(lead) - len(lead.lstrip())
-        found = None
-        if masked[opening : opening + 1] != "{":
-            continue
-        depth, position = 1, opening + 1
-        while depth:
-            closing = masked.find("}", position)
-            if closing < 0:
-                return None
-            depth += masked.count("{", position, closing) - 1
-            position = closing + 1
-        found = text[opening + 1 : position - 1]
-    return found
+            last = match
+        if last is None or last.group(group) is None:
+            return []
+        return [Place(last.group(group), text, end=last.end(group))]
+    return boxes(text) if extract.mode == "boxed" else [Place(text)]
 
 
 def read_number(text: str, extract: Extract, percent: Percent = "ratio") -> Number:
@@ -136,12 +130,17 @@ def read_number(text: str, extract: Extract, percent: Percent = "ratio") -> Numb
     Raises:
         NumberError: When there is no such place, or it does not state one readable number.
     """
-    place = _place(text, extract)
+    if extract.mode in ("first", "last", "whole") and (number := small_number(text)):
+        return number
     if extract.mode == "first":
-        return _readable(next(scan(place, percent=percent), None))
+        return _first(plain(text), percent)
     if extract.mode == "last":
-        return _readable(last_number(place, percent=percent))
-    return _stated(place, percent)
+        return _last(plain(text), percent)
+    places = _places(text, extract)
+    answer = _stated(places[-1], percent)
+    for other in _earlier(places):
+        _agrees(answer, other, percent, strict=extract.mode == "boxed")
+    return answer
 
 
 def read_numbers(text: str, extract: Extract, percent: Percent = "ratio") -> list[Number]:
@@ -152,16 +151,43 @@ def read_numbers(text: str, extract: Extract, percent: Percent = "ratio") -> lis
     Raises:
         NumberError: When there is none, or there are several different ones.
     """
-    place = _place(text, extract).replace(r"\{", "{").replace(r"\}", "}")
-    inside = [match.group(1) for match in _BRACKETS.finditer(encodable(place))]
-    inside = [content for content in inside if any(map(str.isdigit, content))]
+    places = _places(text, extract)
+    answer = _list_in(places[-1], extract, percent)
+    for other in _earlier(places):
+        stated = _list_or_none(Place(other.text), extract, percent)
+        if stated is not None and not _same(stated, answer):
+            raise NumberError("there are two different lists")
+    return answer
+
+
+def _list_or_none(place: Place, extract: Extract, percent: Percent) -> list[Number] | None:
+    try:
+        return _list_in(place, extract, percent)
+    except NumberError:
+        return None
+
+
+def _same(one: list[Number], other: list[Number]) -> bool:
+    return [number.exact for number in one] == [number.exact for number in other]
+
+
+def _list_in(place: Place, extract: Extract, percent: Percent) -> list[Number]:
+    text = place.text.replace(r"\{", "{").replace(r"\}", "}")
+    matches = [
+        match for match in _BRACKETS.finditer(encodable(text)) if any(map(str.isdigit, match.group(1)))
+    ]
     if extract.mode in ("last", "first"):
-        inside = inside[-1:] if extract.mode == "last" else inside[:1]
-        if not inside:
+        matches = matches[-1:] if extract.mode == "last" else matches[:1]
+        if not matches:
             raise NumberError("there is no list in brackets")
-    lists = [_elements(content, percent) for content in islice(inside or [place], 100)]
-    if any([number.exact for number in other] != [number.exact for number in lists[0]] for other in lists):
+    inside = [match.group(1) for match in matches]
+    lists = [_elements(content, percent) for content in islice(inside or [text], 100)]
+    if not all(_same(other, lists[0]) for other in lists):
         raise NumberError("there are two different lists")
+    if extract.mode != "first" and is_withdrawn(
+        text[matches[-1].end() :] + place.after if matches else place.after
+    ):
+        raise NumberError(_TAKEN_BACK)
     return lists[0]
 
 
@@ -180,12 +206,50 @@ def _elements(content: str, percent: Percent) -> list[Number]:
     return [parse_number(element, percent=percent) for element in written]
 
 
-def _place(text: str, extract: Extract) -> str:
-    place = find_place(text, extract)
-    if place is None:
+_TAKEN_BACK: Final = "the answer is taken back"
+
+
+def _places(text: str, extract: Extract) -> list[Place]:
+    places = find_places(text, extract)
+    if not places or (extract.after is not None and not places[-1].text):
         wanted = r"\boxed{…}" if extract.mode else f"marker {extract.after!r}" if extract.after else "match"
         raise NumberError(f"there is no {wanted}")
-    return place
+    return places
+
+
+def _earlier(places: list[Place]) -> list[Place]:
+    """The other places, each text once."""
+    different = {place.text: place for place in places if place.text != places[-1].text}
+    if len(different) > MAX_PLACES:
+        raise NumberError(f"there are more than {MAX_PLACES} different answers")
+    return list(different.values())
+
+
+def _agrees(answer: Number, other: Place, percent: Percent, *, strict: bool) -> None:
+    """Refuse a place that states another number; a box (`strict`), also one that holds something unreadable."""
+    try:
+        number = _stated(Place(other.text), percent)
+    except NumberError:
+        data = plain(other.text)
+        if strict and (any(48 <= byte < 58 for byte in data) or ALGEBRA.encode("latin-1") in data):
+            raise NumberError(
+                f"there are two different answers, {other.text[:60]!r} and {answer.text!r}"
+            ) from None
+        return
+    if number.exact != answer.exact and not (_is_heading(other.text) and not strict):
+        raise NumberError(f"there are two different answers, {number.text!r} and {answer.text!r}")
+
+
+_HEADING = re.compile(
+    r"[\s*_#]*(?:(?:step|part|case|section|problem|question|option|method|stage|phase|example|solution|approach|chapter|item"
+    r"|equation|figure|table|note|round|attempt|task)\W{0,3}\d+|\d{1,2}[.)]\s+[A-Za-z])",
+    re.IGNORECASE,
+)
+
+
+def _is_heading(text: str) -> bool:
+    """`#### Step 1` and `#### 2. Add` are headings: `####` is a marker and Markdown's mark of one."""
+    return _HEADING.match(text) is not None
 
 
 def _readable(found: Number | Unreadable | None) -> Number:
@@ -196,16 +260,82 @@ def _readable(found: Number | Unreadable | None) -> Number:
     return found
 
 
-def _stated(place: str, percent: Percent) -> Number:
-    if len(place) > MAX_STATEMENT:
+def _last(data: bytes, percent: Percent) -> Number:
+    last = last_occurrence(data, percent)
+    number = _readable(last.found if last else None)
+    if last and is_withdrawn(data[last.end :]):
+        raise NumberError(_TAKEN_BACK)
+    return number
+
+
+def _first(data: bytes, percent: Percent) -> Number:
+    found = list(islice(occurrences(data, percent), 2))
+    number = _readable(found[0].found if found else None)
+    if is_withdrawn(data[found[0].end : found[1].start if found[1:] else len(data)]):
+        raise NumberError(_TAKEN_BACK)
+    return number
+
+
+def _stated(place: Place, percent: Percent) -> Number:
+    """The one number that a place states.
+
+    Raises:
+        NumberError: When it states none, or several.
+    """
+    if len(place.text) > MAX_STATEMENT:
         raise NumberError(f"the answer is longer than {MAX_STATEMENT} characters")
-    numbers = [_readable(found) for found in scan(place, percent=percent)]
+    if number := small_number(place.text):
+        return _not_withdrawn(number, b"", place, percent)
+    data = plain(place.text)
+    found = list(islice(occurrences(data, percent), MAX_STATED + 1))
+    if len(found) > MAX_STATED:
+        raise NumberError(f"there are more than {MAX_STATED} numbers")
+    found = results(found, data, place.text)
+    numbers = [_readable(occurrence.found) for occurrence in found]
     if not numbers:
         raise NumberError("there is no number")
-    different: Mapping[Fraction, Number] = {number.exact: number for number in numbers}
+    different = {number.exact: number for number in numbers}
     if len(different) > 1:
         one, other = islice((number.text for number in different.values()), 2)
         raise NumberError(f"there are two different numbers, {one!r} and {other!r}")
-    if ALGEBRA.encode("latin-1") in plain(place).rpartition(b"=")[2]:
+    if ALGEBRA.encode("latin-1") in data.rpartition(b"=")[2]:
         raise NumberError("it is an expression, not a number")
-    return numbers[0]
+    return _not_withdrawn(numbers[0], data[found[-1].end :], place, percent)
+
+
+def _not_withdrawn(number: Number, rest: bytes, place: Place, percent: Percent) -> Number:
+    after = place.after
+    if is_withdrawn(rest) or is_withdrawn(after):
+        raise NumberError(_TAKEN_BACK)
+    for other in restated(after):
+        _agrees(number, Place(other), percent, strict=False)
+    if not place.boxed or (_NEUTRAL_BEFORE.search(place.before[-24:]) and _NEUTRAL_AFTER.match(after)):
+        return number
+    return _as_surrounded(number, place.before, after[:96], percent)
+
+
+_NEUTRAL_BEFORE = re.compile(
+    r"(?:^|[.,}\n]|(?<![<>!/+-])=|\b(?:is|equals|get|gives|have)|answer:(?:\*\*)?)[\s$]*(?:\\[\[(])?\s*$"
+)
+_NEUTRAL_AFTER = re.compile(r"\s*(?:\$+|\\[\])])?\s*(?:[.;](?:\s|$)|$)")
+
+
+def _as_surrounded(number: Number, before: str, after: str, percent: Percent) -> Number:
+    r"""The number of a box with what stands around the box: `-\boxed{5}` is -5, `2\boxed{5}` and `\boxed{5}^2` are nothing."""
+    if before[-1:].isdigit() or after[:1].isdigit() or before.rstrip().endswith("}{"):
+        raise NumberError("the box is part of a larger expression")
+    size = abs(number.exact)
+    lead = plain(before)
+    around = lead + str(size).encode() + plain(after)
+    found = next(
+        (found for found in occurrences(around, percent) if found.start <= len(lead) < found.end), None
+    )
+    read = _readable(found.found if found else None)
+    negated = read.exact < 0 or lead.rstrip(b" $({\xa0\n").endswith((b"-", b"+", b"|"))
+    if _digits(read.text) != _digits(str(size)) or (negated and number.exact < 0):
+        raise NumberError("the box is part of a larger expression")
+    return replace(number, exact=-read.exact if number.exact < 0 else read.exact)
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))

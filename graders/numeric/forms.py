@@ -17,12 +17,12 @@ _PATTERN = (
     r"(?P<before>(?:\b(?:(?:USD|EUR|GBP|JPY|INR|CNY|CHF|CAD|AUD)[ \xa0]?|[A-Z]{1,2}))?[$\xa3\xa4\xa5][ \xa0]?"
     r"|\b(?:USD|EUR|GBP|JPY|INR|CNY|CHF|CAD|AUD|Rs\.?)[ \xa0]?)?"
     r"(?P<inner>[+\xad-])?"
-    r"(?P<body>[0-9]+[ \xa0]+[0-9]+/[0-9]+|[0-9]{1,3}(?: [0-9]{3})+\b(?:[.,][0-9]+)?|\.?[0-9]+(?:[,.'_\xa0:/\xad-][0-9]+)*)"
-    r"(?P<exponent>[eE][+\xad-]?[0-9]+|[ \xa0]?[xX\xd7\xb7*][ \xa0]?10(?:\^|\*\*)\(?[+\xad-]?[0-9]+\)?)?"
-    r"(?P<power>[ \xa0]?(?:\^|\*\*)\(?[+\xad-]?[0-9]+\)?)?"
+    r"(?P<body>[0-9]+[ \xa0]+[0-9]+[ \xa0]?/[ \xa0]?[0-9]+|[0-9]+(?: /[ \xa0]?|[ \xa0]?/ )[0-9]+|[0-9]{1,3}(?: [0-9]{3})+\b(?:[.,][0-9]+)?|\.?[0-9]+(?:[,.'_\xa0:/\xad-][0-9]+)*)"
+    r"(?P<exponent>\.?[eE][+\xad-]?[0-9]+|[ \xa0]?[xX\xd7\xb7*][ \xa0]?10[ \xa0]?(?:\^|\*\*)[ \xa0]?\(?[+\xad-]?[0-9]+\)?)?"
+    r"(?P<power>[ \xa0]?(?:\^|\*\*)[ \xa0]?\(?[+\xad-]?[0-9]+\)?)?"
     r"(?P<percent>[ \xa0]{0,3}%|[ \xa0]*(?i:per ?cent|pct)\b)?"
-    r"(?P<magnitude>[ \xa0-]?(?i:hundred|thousand|million|billion|trillion|lakh|crore)s?\b)?"
-    r"(?P<unsure>[ \xa0-]?(?:dozen|[Pp]i|k|K|M|B|bn|mn|tn)\b)?"
+    r"(?P<magnitude>(?:[ \xa0]{0,4}|-)(?i:hundred|thousand|million|billion|trillion|lakh|crore)s?\b)?"
+    r"(?P<unsure>(?:[ \xa0]{0,4}|-)(?:dozen|[Pp]i|k|K|M|B|bn|mn|tn)\b)?"
     r"(?P<after>[$\xa3\xa5]|[ \xa0]?\xa4|[ \xa0]?(?:USD|EUR|GBP|JPY|INR|CNY|CHF|CAD|AUD)\b)?"
     r"|(?P<nonfinite>\b(?:nan|NaN|NAN|inf|Inf|INF|infinity|Infinity|INFINITY)\b)"
 )
@@ -39,11 +39,13 @@ _SHAPES: tuple[tuple[str, BytesPattern], ...] = (
     ("integer", compile_bytes(r"[0-9]+")),
     ("decimal", compile_bytes(r"[0-9]*\.[0-9]+")),
     ("thousands", compile_bytes(f"{_WESTERN}|{_INDIAN}")),
-    ("fraction", compile_bytes(r"[0-9]+/[0-9]+")),
-    ("mixed", compile_bytes(r"[0-9]+[ \xa0]+[0-9]+/[0-9]+")),
+    ("fraction", compile_bytes(r"[0-9]+[ \xa0]?/[ \xa0]?[0-9]+")),
+    ("mixed", compile_bytes(r"[0-9]+[ \xa0]+[0-9]+[ \xa0]?/[ \xa0]?[0-9]+")),
     ("", compile_bytes(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}")),
     ("name", compile_bytes(f"{_TIME_OR_RATIO}|{_VERSION}|{_DATE}")),
 )
+_SIMPLE = re.compile(r"([+-]?)(?:([0-9]+)|([0-9]+\.[0-9]+)|([1-9][0-9]{0,2}(?:,[0-9]{3})+))")
+"""The commonest forms, which need no search for everything else that a number may have."""
 _NOT_DIGITS = compile_bytes(r"[^0-9]+")
 _MAGNITUDES = {"hundred": 2, "thousand": 3, "lakh": 5, "million": 6, "crore": 7, "billion": 9, "trillion": 12}
 
@@ -72,15 +74,20 @@ class Parts:
         """Take apart what `SPAN` found; None for a word such as `nan`."""
         if text.isdigit():
             return cls(text, "integer")
+        if simple := _SIMPLE.fullmatch(text):
+            sign, whole, decimal, thousands = simple.groups("")
+            form = "integer" if whole else "decimal" if decimal else "thousands"
+            return cls(whole or decimal or thousands, form, negative=sign == "-", signs=len(sign))
         match = _NUMBER.fullmatch(text.encode("latin-1"))
         if match is None or match.group(_NONFINITE):
             return None
         sign, before, inner, body, exponent, power, percent, magnitude, unsure, after, _ = (
             part.decode("latin-1").strip(SPACES) for part in match.groups(b"")
         )
+        form = next((form for form, shape in _SHAPES if shape.fullmatch(body.encode("latin-1"))), "")
         return cls(
             body,
-            next((form for form, shape in _SHAPES if shape.fullmatch(body.encode("latin-1"))), ""),
+            "" if exponent.startswith(".") and form != "integer" else form,
             negative=(sign + inner)[:1] in ("-", DASH),
             signs=len(sign + inner),
             exponent=_exponent(exponent),
@@ -134,8 +141,9 @@ class Parts:
         if sum(map(len, digits)) > MAX_DIGITS:
             raise NumberError(f"longer than {MAX_DIGITS} digits")
         if self.form not in ("fraction", "mixed"):
-            before, point, after = self.body.partition(".")
-            return Fraction(f"{''.join(digit for digit in before if digit.isdigit())}{point}{after}")
+            before, _, after = self.body.partition(".")
+            whole_digits = "".join(filter(str.isdigit, before))
+            return Fraction(int(f"{whole_digits}{after}"), 10 ** len(after))
         *whole, numerator, denominator = [int(part) for part in digits]
         if not denominator or (whole and numerator >= denominator) or self.exponent:
             raise NumberError("not a proper fraction")
@@ -144,8 +152,9 @@ class Parts:
 
 def _exponent(written: str) -> str:
     """The digits of `e+3`, `×10^(3)` or `^3`, with their sign."""
+    written = written.removeprefix(".")  # numpy prints 1.e+05
     digits = written.replace("**", "^").rpartition("^")[2] if written[:1] not in ("e", "E") else written[1:]
-    return digits.strip("()").replace(DASH, "-")
+    return digits.strip(f"(){SPACES}").replace(DASH, "-")
 
 
 def _bounded(exponent: str) -> int:

@@ -54,6 +54,10 @@ class BytesPattern(Protocol):
         """Replace every match."""
         ...
 
+    def search(self, text: bytes, /) -> Match | None:
+        """The first match anywhere in the text."""
+        ...
+
     def fullmatch(self, text: bytes, /) -> Match | None:
         """Match the whole text."""
         ...
@@ -83,14 +87,14 @@ _CHARACTERS: dict[str, str] = {
     **{chr(control): " " for control in range(0x80, 0xA0)},
     **{chr(letter): GREEK for letter in range(0x0370, 0x0400) if chr(letter).isalpha()},
     **{chr(zero + value): str(value) for zero in _ZEROS for value in range(10)},
-    **dict.fromkeys("−﹣－‐‑", "-"),
+    **dict.fromkeys("−﹣－‐‑➖˗负負", "-"),
     **dict.fromkeys("‒–—―", DASH),
     **dict.fromkeys("\u2007\u2009\u202f", GAP),
     **dict.fromkeys(
         "\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff\u202a\u202b\u202c\u202d\u202e", ""
     ),
     **dict.fromkeys("€₹₩₽₺₫₦₱₪₴฿₡₲₵₸₼₾₿", COIN),
-    **dict.fromkeys("π√∛∜∑∏∫∂±∓≤≥≠≮≯‰‱万萬亿億千百十兆만억천백", ALGEBRA),
+    **dict.fromkeys("π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘‰‱万萬亿億千百十兆만억천백", ALGEBRA),
     **dict.fromkeys("⁄∕／", "/"),
     **dict.fromkeys("⋅∙", "·"),
     **dict.fromkeys("✕✖⨯", "×"),
@@ -99,7 +103,8 @@ _CHARACTERS: dict[str, str] = {
     **dict.fromkeys("．٫", "."),
     **dict.fromkeys("％٪", "%"),
     **dict.fromkeys("≈≃≅≡＝", "="),
-    "＋": "+",
+    **dict.fromkeys("＋➕", "+"),
+    **dict(zip("＜＞＾｜！［］｛｝＿～∶", "<>^|![]{}_~:", strict=True)),
     "＊": "*",
     "＄": "$",
     "￥": "¥",
@@ -109,7 +114,7 @@ _CHARACTERS: dict[str, str] = {
     "）": ")",
     "∞": " infinity ",
     "μ": "µ",
-    "Ω": "O",
+    **dict.fromkeys("Ω\u2126", "ohm"),
     **{mark: stand_in for stand_in, mark in _SUPERSCRIPTS.items()},
     **{chr(0x2080 + value): f"_{value}" for value in range(10)},
     **{
@@ -123,33 +128,55 @@ _MIXED = compile_bytes(r"([0-9])\x8f")
 _RAISED_DIGITS = bytes.maketrans(bytes(range(0x80, 0x8C)), b"0123456789+-")
 
 _COMMANDS: dict[bytes, bytes] = {
-    **dict.fromkeys((b"!", b"left", b"right", b"displaystyle", b"mathstrut"), b""),
-    **dict.fromkeys((b" ", b"\\", b"(", b")", b"[", b"]", b"quad", b"qquad", b"newline"), b" "),
+    **dict.fromkeys(
+        (b"!", b"left", b"right", b"displaystyle", b"textstyle", b"scriptstyle", b"mathstrut"), b""
+    ),
+    **dict.fromkeys(b"big Big bigg Bigg bigl bigr Bigl Bigr limits".split(), b""),
+    **dict.fromkeys((b" ", b"\\", b"(", b")", b"[", b"]", b"quad", b"qquad", b"newline", b"/"), b" "),
     **dict.fromkeys((b",", b";", b":", b">", b"thinspace"), GAP.encode("latin-1")),
     **dict.fromkeys(
-        b"text textbf textit textrm textsf mathrm mathbf mathit mathsf boxed fbox mbox boldsymbol bm emph".split(),
+        b"text textbf textit textrm textsf texttt textup textsl textsc textnormal mathrm mathbf mathit mathsf mathtt mathnormal "
+        b"boxed fbox framebox mbox hbox makebox boldsymbol bm pmb emph underline num ang unit si ensuremath operatorname "
+        b"rm bf it sf tt sc sl em cal bfseries itshape rmfamily large Large LARGE huge Huge small normalsize tiny".split(),
         b" ",
     ),
-    **dict.fromkeys(b"approx sim simeq equiv implies Rightarrow rightarrow to therefore".split(), b"="),
+    **dict.fromkeys(
+        b"approx sim simeq equiv cong implies iff Rightarrow Longrightarrow Leftrightarrow rightarrow longrightarrow mapsto to "
+        b"therefore".split(),
+        b"=",
+    ),
     **{mark: mark for mark in (b"%", b"$", b"#", b"&", b"_", b"{", b"}")},
-    b"times": "×".encode("latin-1"),
+    **dict.fromkeys((b"times", b"ast"), "×".encode("latin-1")),
     b"cdot": "·".encode("latin-1"),
     b"div": "÷".encode("latin-1"),
     b"infty": b" infinity ",
-    b"circ": "°".encode("latin-1"),
-    b"degree": "°".encode("latin-1"),
-    b"pounds": "£".encode("latin-1"),
+    **dict.fromkeys((b"circ", b"degree", b"textdegree"), "°".encode("latin-1")),
+    **dict.fromkeys((b"Omega", b"ohm"), b" ohm "),
+    **dict.fromkeys((b"mu", b"micro", b"textmu"), " µ".encode("latin-1")),
+    **dict.fromkeys((b"pounds", b"textsterling"), "£".encode("latin-1")),
+    **dict.fromkeys((b"yen", b"textyen"), "¥".encode("latin-1")),
+    b"textdollar": b"$",
+    b"textminus": b"-",
     **dict.fromkeys((b"euro", b"texteuro"), COIN.encode("latin-1")),
 }
 _COMMAND = compile_bytes(r"\\([A-Za-z]+|(?s:.))")
+_TOP = r"(?:\{\s*([-+]?)\s*([0-9]+)\s*\}|([0-9]))"
+_BOTTOM = r"(?:\{\s*([0-9]+)\s*\}|([0-9]))"
+_FRACTION = r"\\(?:[dtc]?frac|sfrac|nicefrac|tfrac)\s*"
 _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\{,\}"), b","),
+    (compile_bytes(r"\\(?:tag|label|ref|eqref|hspace|vspace|phantom|hphantom|color)\*?\s*\{[^{}]*\}"), b" "),
+    (compile_bytes(r"\\(?:textcolor|colorbox)\s*\{[^{}]*\}"), b" "),
+    (compile_bytes(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([\\a-zA-Z\s./^0-9]*)\}"), rb" \1 \\siunit{\2} "),
+    (compile_bytes(r"\{\s*10\s*\}\s*\^"), b"10^"),
+    (compile_bytes(r"\b([kMGm])\s*\}?\s*\\(?:Omega|ohm)\b"), rb"\1ohm "),
+    (compile_bytes(r"\\(?:not\s*=|neq?\b)"), ALGEBRA.encode("latin-1")),
     (compile_bytes(r"\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?"), "°".encode("latin-1")),
-    (compile_bytes(r"([0-9])\s*\\[dtc]?frac\s*\{\s*([0-9]+)\s*\}\s*\{\s*([0-9]+)\s*\}"), rb"\1 \2/\3 "),
-    (compile_bytes(r"\\[dtc]?frac\s*\{\s*([-+]?)\s*([0-9]+)\s*\}\s*\{\s*([0-9]+)\s*\}"), rb"\1\2/\3 "),
-    (compile_bytes(r"([0-9])\s*\\[dtc]?frac\s*([0-9])([0-9])"), rb"\1 \2/\3 "),
-    (compile_bytes(r"\\[dtc]?frac\s*([0-9])([0-9])"), rb"\1/\2 "),
+    (compile_bytes(rf"([0-9])\s*{_FRACTION}{_TOP}\s*{_BOTTOM}"), rb"\1 \2\3\4/\5\6 "),
+    (compile_bytes(rf"{_FRACTION}{_TOP}\s*{_BOTTOM}"), rb"\1\2\3/\4\5 "),
+    (compile_bytes(r"\{?\s*([-+]?[0-9]+)\s*\\over\s*([0-9]+)\s*\}?"), rb"\1/\2 "),
 )
+_UNIT = compile_bytes(r"\\siunit\{([^{}]*)\}")
 _SCRIPT = compile_bytes(r"([_^])\s*\{\s*")
 
 
@@ -170,5 +197,11 @@ def plain(text: str) -> bytes:
 def _without_latex(data: bytes) -> bytes:
     for pattern, replacement in _REWRITES:
         data = pattern.sub(replacement, data)
+    data = _UNIT.sub(_unit, data)
     data = _COMMAND.sub(lambda match: _COMMANDS.get(match.group(1) or b"", ALGEBRA.encode("latin-1")), data)
     return _SCRIPT.sub(rb"\1", data).replace(b"{", b" ").replace(b"}", b" ")
+
+
+def _unit(match: Match) -> bytes:
+    r"""The unit of siunitx's `\SI{42}{\metre}`: percent, or one that leaves the number what it is."""
+    return b"%" if b"percent" in (match.group(1) or b"") else b" unit "

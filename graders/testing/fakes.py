@@ -22,6 +22,7 @@ from graders.context import (
     Context,
     Embedder,
     Ended,
+    Given,
     HttpClient,
     HttpReply,
     Isolation,
@@ -158,6 +159,7 @@ class FakeSandbox(_Fake[Any]):
         isolation: Isolation | None = None,
         timeout_s: float | None = None,
         memory_mb: int | None = None,
+        given: Given | None = None,
     ) -> list[float | GradingError]:
         """Give the next answer for each row."""
         answers: list[float | GradingError] = []

@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 from pydantic_core import to_json
 
 from graders import ConfigurationError, FailureKind, GradingError, Sandbox
-from graders.context import Isolation
+from graders.context import Given, Isolation
 from runtime.bounded_cache import ENTRY_BYTES, BoundedCache
-from runtime.sandbox.crew import Answer, Crew, Job, JobKey, Overtaken, Turn, ask
+from runtime.sandbox.crew import Answer, Crew, Give, Job, JobKey, Overtaken, Turn, ask, ignored
 from runtime.sandbox.host import Host
 from runtime.sandbox.images import Image, Images
 from runtime.sandbox.layers import FOREIGN, Level
@@ -84,6 +84,7 @@ class LocalSandbox:
 
     async def aclose(self) -> None:
         """End every process."""
+        await self._programs.aclose()
         await asyncio.gather(*(crew.aclose() for crew in self._crews.values()))
         self._crews.clear()
         await self._pool.aclose()
@@ -115,6 +116,7 @@ class LocalSandbox:
         isolation: Isolation | None = None,
         timeout_s: float | None = None,
         memory_mb: int | None = None,
+        given: Given | None = None,
         client: str = "",
     ) -> list[Answer]:
         """Call the `grade(sample, item)` of a source for each row; see `graders.Sandbox`.
@@ -135,8 +137,20 @@ class LocalSandbox:
         job = Job(program, min(timeout_s or limit, limit), memory_mb)
         encoded = [_encoded(row) for row in rows]
         # equal rows are graded once
-        distinct = {row: None for row in encoded if isinstance(row, bytes)}
-        answers = dict(zip(distinct, await self._run(job, [*distinct], isolation, client), strict=True))
+        places: dict[bytes, list[int]] = {}
+        for place, row in enumerate(encoded):
+            if isinstance(row, bytes):
+                places.setdefault(row, []).append(place)
+        at = [*places.values()]
+
+        def give(number: int, answer: Answer) -> None:
+            if given is not None and not _lacks_a_module(
+                answer
+            ):  # of which it is still to be said where that is
+                for place in at[number]:
+                    given(place, answer)
+
+        answers = dict(zip(places, await self._run(job, [*places], isolation, client, give), strict=True))
         return [await self._explained(answers[row] if isinstance(row, bytes) else row) for row in encoded]
 
     @asynccontextmanager
@@ -158,13 +172,13 @@ class LocalSandbox:
         return ClientsSandbox(self, client) if client else self
 
     async def _run(
-        self, job: Job, rows: Sequence[bytes], isolation: Isolation | None, client: str
+        self, job: Job, rows: Sequence[bytes], isolation: Isolation | None, client: str, give: Give
     ) -> list[Answer]:
         isolation = isolation or self._settings.python_isolation or "grading"
         # what a sample has executed in a process must not reach the next one, whatever the grader asks for
         is_shared = job.program.unlisted is None or self._shares_any
         if isolation == "grading" or not is_shared:
-            return await self._apart(job, rows, client)
+            return await self._apart(job, rows, give, client)
         key = job.key, isolation
         crew = self._crews.get(key)
         if crew is None:
@@ -178,7 +192,7 @@ class LocalSandbox:
             )
             await self._let_crews_go()
         self._crews.move_to_end(key)
-        return await (self._apart(job, rows, client) if crew.impure else crew.grade(rows))
+        return await (self._apart(job, rows, give, client) if crew.impure else crew.grade(rows, give))
 
     async def _let_crews_go(self) -> None:
         """End the crews that were not asked for longest, when they are too many or keep too much; those at work stay."""
@@ -191,7 +205,9 @@ class LocalSandbox:
             held -= crew.size
             await crew.aclose()
 
-    async def _apart(self, job: Job, rows: Sequence[bytes], client: str = "") -> list[Answer]:
+    async def _apart(
+        self, job: Job, rows: Sequence[bytes], give: Give = ignored, client: str = ""
+    ) -> list[Answer]:
         """Grade each row in a process of its own."""
         if len(rows) == 1:
             return [await self._alone(job, rows[0], client)]
@@ -201,6 +217,7 @@ class LocalSandbox:
         async def work() -> None:
             for position, row in remaining:
                 answers[position] = await self._alone(job, row, client)
+                give(position, answers[position])
 
         # twice as many as work at once: while one waits for its answer, the next one is being prepared
         await asyncio.gather(*(work() for _ in range(min(len(rows), 2 * self._settings.sandbox_processes))))
@@ -250,7 +267,7 @@ class LocalSandbox:
 
     async def _explained(self, answer: Answer) -> Answer:
         """A missing module's failure says which image has it."""
-        if isinstance(answer, float) or answer.failure.details.get("type") != "ModuleNotFoundError":
+        if isinstance(answer, float) or not _lacks_a_module(answer):
             return answer
         failure = answer.failure
         module = failure.message.partition("No module named '")[2].partition("'")[0].partition(".")[0]
@@ -327,6 +344,10 @@ class ClientsSandbox:
         self.check = sandbox.check
         self.grade = partial(sandbox.grade, client=client)
         self.process = partial(sandbox.process, client=client)
+
+
+def _lacks_a_module(answer: Answer) -> bool:
+    return not isinstance(answer, float) and answer.failure.details.get("type") == "ModuleNotFoundError"
 
 
 def _digest_of(names: tuple[str, ...]) -> str:

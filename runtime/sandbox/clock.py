@@ -5,7 +5,7 @@ charged for the time in which it was waited for, less
 
 * the time before it was locked and ready,
 * the time that it waited for a processor while it could have run (the kernel's `run_delay`, of its thread that waited longest),
-* the time by which the supervisor's event loop was late.
+* the time by which the supervisor's event loop was late, or its thread waited for a processor, whichever is more.
 
 It is charged at least the processor time that it used, so that threads which wait for each other earn nothing. All of this is read
 from outside, by the process id that the kernel attaches to the first byte of the process; nothing that the process says counts.
@@ -15,9 +15,10 @@ Where the kernel does not tell, the wall clock counts. The ceiling is by the wal
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 CEILING = 10.0
 """A process is waited for so many times its limit at most, however little of that it had: eight busy neighbours on two processors
@@ -27,11 +28,15 @@ GRACE_SECONDS = 1.0
 TICK_SECONDS = 0.05
 """How often the event loop's lateness is measured while somebody waits."""
 MEASURED_SECONDS = 0.05
-"""Waits that are shorter are charged as they are: to read what the kernel knows costs some 50 microseconds."""
+"""Waits are charged as they are until they add up to this: to read what the kernel knows costs some 50 microseconds."""
+SHORT_SECONDS = 0.001
+"""In a wait that is shorter the supervisor's thread did not wait for a processor for long."""
 FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE = 0.1, 2.0, 0.01
 """Seconds between two looks at a process that has not answered."""
 
 Answer = TypeVar("Answer")
+Moment: TypeAlias = tuple[float, float, float]
+"""The loop's time, its lateness in all, and the time that its thread has waited for a processor in all; in seconds."""
 
 
 class OutOfTime(Exception):
@@ -94,9 +99,9 @@ class ProcessClock:
         self._loop = asyncio.get_running_loop()
         self._pid: int | None = None
         self._waited = 0.0
-        self._started: tuple[float, float] | None = None
-        self._counts_from: tuple[float, float] | None = None
-        self._delay = self._used = 0.0
+        self._started: Moment | None = None
+        self._counts_from: Moment | None = None
+        self._delay = self._used = self._unmeasured = 0.0
 
     @property
     def charged(self) -> float:
@@ -163,8 +168,10 @@ class ProcessClock:
         try:
             return await self._wait(seconds, attempt, before=before, start=start, pause=pause, look=look)
         finally:
-            if self._since(start) > MEASURED_SECONDS:
+            self._unmeasured += self._since(start)
+            if self._unmeasured > MEASURED_SECONDS:
                 self.measure()
+                self._unmeasured = 0.0
             if self._counts_from is not None:
                 self._waited += self._since(self._counts_from)
             self._started = self._counts_from = None
@@ -176,7 +183,7 @@ class ProcessClock:
         attempt: Callable[[], Awaitable[Answer]],
         *,
         before: float,
-        start: tuple[float, float],
+        start: Moment,
         pause: float | None,
         look: Callable[[], None] | None,
     ) -> Answer:
@@ -198,13 +205,24 @@ class ProcessClock:
             if pause is None:
                 steps = min(2 * steps, LONGEST_PAUSE)
 
-    def _now(self) -> tuple[float, float]:
-        return self._loop.time(), self._lateness.total()
+    def _now(self) -> Moment:
+        return self._loop.time(), self._lateness.total(), own_delay()
 
-    def _since(self, moment: tuple[float, float]) -> float:
+    def _since(self, moment: Moment) -> float:
         """Seconds since a moment, less those by which the event loop was late."""
-        time, late = moment
-        return max(0.0, self._loop.time() - time - (self._lateness.total() - late))
+        time, late, delay = moment
+        passed = self._loop.time() - time
+        if passed < SHORT_SECONDS:
+            return passed
+        return max(0.0, passed - max(self._lateness.total() - late, own_delay() - delay))
+
+
+def own_delay() -> float:
+    """Seconds that the calling thread has waited for a processor while it could have run; 0 where the kernel does not count."""
+    try:
+        return int(_read(f"/proc/self/task/{threading.get_native_id()}/schedstat").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def longest_delay(pid: int) -> float:

@@ -23,6 +23,8 @@ from runtime.sandbox.verdicts import ended, failure, out_of_time, reward_or_erro
 logger = logging.getLogger(__name__)
 
 Answer: TypeAlias = float | GradingError
+Give: TypeAlias = Callable[[int, Answer], None]
+"""Takes the answer of a row by its position, as soon as it is there."""
 JobKey: TypeAlias = tuple[str, float, int | None]
 
 BATCH = 64
@@ -91,8 +93,18 @@ class Overtaken(Exception):
     """A grading was stopped because others wait; it is to be begun again."""
 
 
+def ignored(_: int, __: Answer) -> None:
+    """Take an answer that nobody waits for."""
+
+
 async def ask(
-    session: Session, job: Job, rows: Sequence[bytes], *, begin: bool = False, turn: Turn | None = None
+    session: Session,
+    job: Job,
+    rows: Sequence[bytes],
+    *,
+    begin: bool = False,
+    turn: Turn | None = None,
+    give: Give = ignored,
 ) -> tuple[list[Answer], GradingError | None]:
     """Have a process do some gradings.
 
@@ -102,6 +114,7 @@ async def ask(
         rows: Sample and item of each, encoded.
         begin: Whether it has still to be told the job.
         turn: When it may be overtaken; None for never.
+        give: Takes each answer as soon as it is there.
 
     Returns:
         The answers that came, in order, and what ended the process before all had come.
@@ -122,7 +135,9 @@ async def ask(
             if told is None:
                 session.kill()
                 return answers, failure("protocol", "it answered what it was not asked", session.streams)
-            answers += [reward_or_error(answer, session.streams) for answer in told]
+            for answer in told:
+                answers.append(reward_or_error(answer, session.streams))
+                give(len(answers) - 1, answers[-1])
     except OutOfTime as end:
         return answers, out_of_time(job.timeout_s, end, session.streams)
     except SessionEnded as end:
@@ -153,8 +168,8 @@ def answers_of(body: bytes, number: int, most: int) -> list[object] | None:
 class Order:
     """Some gradings that were asked for together."""
 
-    def __init__(self, rows: Sequence[bytes]) -> None:
-        self.rows = rows
+    def __init__(self, rows: Sequence[bytes], give: Give) -> None:
+        self.rows, self._give = rows, give
         self.answers: list[Answer | None] = [None] * len(rows)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._missing = len(rows)
@@ -162,6 +177,8 @@ class Order:
     def answer(self, position: int, answer: Answer) -> None:
         """Note one answer; the last one finishes the order."""
         self.answers[position] = answer
+        if not self.done.done():
+            self._give(position, answer)
         self._missing -= 1
         if not self._missing and not self.done.done():
             self.done.set_result(None)
@@ -214,13 +231,17 @@ class Crew:
         """Whether nothing waits and nobody works."""
         return not self._waiting and self._idle == len(self._members)
 
-    async def grade(self, rows: Sequence[bytes]) -> list[Answer]:
-        """Grade rows; answers in their order."""
-        order = Order(rows)
+    async def grade(self, rows: Sequence[bytes], give: Give = ignored) -> list[Answer]:
+        """Grade rows; answers in their order, and each given as soon as it is there."""
+        order = Order(rows, give)
         self._waiting.extend((order, position) for position in range(len(rows)))
         self._wake.set()
         self._hire()
-        await order.done
+        try:
+            await order.done
+        except asyncio.CancelledError:
+            self._waiting = deque(waiting for waiting in self._waiting if waiting[0] is not order)
+            raise
         return [answer for answer in order.answers if answer is not None]
 
     async def aclose(self) -> None:
@@ -270,10 +291,13 @@ class Crew:
     async def _batch(self, session: Session, taken: list[tuple[Order, int]]) -> bool:
         """Have a process do a batch; False when it must not be used again."""
         rows = [order.rows[position] for order, position in taken]
-        answers, end = await ask(session, self._job, rows)
-        failed = end is not None or any(isinstance(answer, GradingError) for answer in answers)
-        for (order, position), answer in zip(taken, answers, strict=False):
+
+        def give(number: int, answer: Answer) -> None:
+            order, position = taken[number]
             order.answer(position, answer)
+
+        answers, end = await ask(session, self._job, rows, give=give)
+        failed = end is not None or any(isinstance(answer, GradingError) for answer in answers)
         if end is not None:
             # which row is to blame, and whether a later one suffered from an earlier one, only a process each can tell
             rest = await self._apart(self._job, rows[len(answers) :])

@@ -9,6 +9,7 @@ from functools import partial
 from graders import GradingError
 from graders.errors import CodeFailure
 from runtime.bounded_cache import BoundedCache
+from runtime.concurrency.single_flight import SingleFlight
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.session import Session, SessionEnded
 from runtime.sandbox.verdicts import ended, out_of_time
@@ -58,6 +59,7 @@ class Programs:
     def __init__(self, start: Callable[[str | None], Awaitable[Session]], max_bytes: int) -> None:
         self._start = start
         self._kept: BoundedCache[str, Program] = BoundedCache(max_bytes)
+        self._compiling: SingleFlight[str] = SingleFlight()
 
     @property
     def held(self) -> int:
@@ -65,7 +67,7 @@ class Programs:
         return self._kept.held
 
     async def get(self, source: str, image: str | None) -> Program:
-        """The compiled source; what is wrong with it is in `problem`.
+        """The compiled source; what is wrong with it is in `problem`. Who asks while it is being compiled waits for that.
 
         Raises:
             GradingError: When it cannot be compiled here at all.
@@ -73,16 +75,24 @@ class Programs:
         text = source.encode(errors="surrogatepass")
         digest = hashlib.blake2b(repr(image).encode() + text, digest_size=16).hexdigest()
         program = self._kept.get(digest)
-        if program is None:
+        if program is not None:
+            return program
+        return await self._compiling.do(digest, partial(self._make, digest, text, image))
+
+    async def aclose(self) -> None:
+        """Give up what is being compiled."""
+        await self._compiling.aclose()
+
+    async def _make(self, digest: str, text: bytes, image: str | None) -> Program:
+        try:
+            program = await self._compile(digest, text, image)
+        except GradingError:
             try:
                 program = await self._compile(digest, text, image)
-            except GradingError:
-                try:
-                    program = await self._compile(digest, text, image)
-                except CodeFailure as error:
-                    # a source can crash the compiler; it is not kept, for memory may also have been short
-                    return Program(digest, image, text, problem=f"it cannot be compiled: {error}")
-            self._kept.put(digest, program, program.size)
+            except CodeFailure as error:
+                # a source can crash the compiler; it is not kept, for memory may also have been short
+                return Program(digest, image, text, problem=f"it cannot be compiled: {error}")
+        self._kept.put(digest, program, program.size)
         return program
 
     async def _compile(self, digest: str, text: bytes, image: str | None) -> Program:

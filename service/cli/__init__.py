@@ -92,19 +92,11 @@ def validate(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Find every mistake in a grader, and between it and its data. Exits with 1 when there is an error."""
-    from service.cli.validate import counted, find_mistakes, show  # noqa: PLC0415
+    """Find every mistake in a grader, and between it and its data. Exits with 1 when there is an error, with 2 when a file cannot be read."""
+    from service.cli.validate import validate as check  # noqa: PLC0415
 
-    findings = find_mistakes(grader, data, _settings(config))
-    errors = sum(finding["level"] == "error" for finding in findings)
-    if as_json:
-        terminal.out_json({"errors": errors, "warnings": len(findings) - errors, "findings": findings})
-    else:
-        show(findings, terminal.console())
-        counts = f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
-        terminal.console().print(f"{grader}: {counts}")
-    if errors:
-        raise typer.Exit(1)
+    if code := check(grader, data, lambda: _settings(config), as_json=as_json):
+        raise typer.Exit(code)
 
 
 @app.command()

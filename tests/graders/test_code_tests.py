@@ -1,7 +1,9 @@
 """`code_tests` rewards what the code does, blames the right one, and tells a hidden test to nobody."""
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,14 +19,20 @@ from graders import (
     Sample,
     Template,
 )
-from graders.code_testing.comparison import TooManySteps, same_output, same_value, shown
-from graders.code_testing.extraction import fenced_code
+from graders.code_testing.comparison import (
+    TooManySteps,
+    same_for_livecodebench,
+    same_output,
+    same_output_for_livecodebench,
+    same_value,
+    shown,
+)
 from graders.code_testing.forms import AssertTest, CallTest, ProgramTest, SourceTest, read_tests
 from graders.code_tests import CodeTests
 from graders.context import READ_BYTES, Ended, Unread
 from graders.errors import CodeFailure, UnknownImage
 from graders.testing import FakeContext, FakeSandbox
-from tests.strategies import any_str, json_values
+from tests.strategies import json_values
 
 REGISTRY = Registry.installed()
 ADD = "def add(a, b):\n    return a + b\n"
@@ -40,7 +48,7 @@ async def grade(
 
 
 def answering(**answers: Any) -> FakeSandbox:
-    """A sandbox whose answers go by what is asked: `load`, `call`, `program`, `do`, `tests`, `run`, `accepted`, `output`, `number`.
+    """A sandbox whose answers go by what is asked: `candidate`, `load`, `call`, `program`, `do`, `tests`, `run`, `accepted`, `output`, `number`.
 
     An answer that is a function is called with the message; a list gives one after another.
     """
@@ -48,7 +56,18 @@ def answering(**answers: Any) -> FakeSandbox:
     def answer(*, message: dict[str, Any], **_: Any) -> Any:
         kind = next(
             key
-            for key in ("load", "call", "program", "do", "tests", "run", "accepted", "output", "number")
+            for key in (
+                "candidate",
+                "load",
+                "call",
+                "program",
+                "do",
+                "tests",
+                "run",
+                "accepted",
+                "output",
+                "number",
+            )
             if key in message
         )
         found = answers.get(kind, {"ok": True} if kind == "load" else None)
@@ -428,7 +447,13 @@ async def test_a_long_answer_is_compared_in_a_process_of_its_own() -> None:
         == "0 of 1 tests passed; test_1: wrong result: for (1, 2) expected [3], got [1, ...]"
     )
     assert sandbox.started == ["subject", "compare"]
-    asked = {"accepted": [[3]], "tolerance": 0.5, "unordered": True, "body": Unread(b"long")}
+    asked = {
+        "accepted": [[3]],
+        "tolerance": 0.5,
+        "unordered": True,
+        "rule": "default",
+        "body": Unread(b"long"),
+    }
     assert sandbox.calls[-1]["message"] == asked
 
 
@@ -448,7 +473,12 @@ async def test_long_output_is_compared_in_a_process_of_its_own() -> None:
     ):
         sandbox = answering(program=Ended(0, printed), output={"same": True, "shown": ""})
         assert (await grade(sandbox, {"tests": [{"input": "", "output": output}]})).reward == 1.0
-        assert sandbox.calls[-1]["message"] == {"output": output, "tolerance": None, "body": Unread(body)}
+        assert sandbox.calls[-1]["message"] == {
+            "output": output,
+            "tolerance": None,
+            "rule": "default",
+            "body": Unread(body),
+        }
 
 
 @pytest.mark.parametrize(
@@ -529,30 +559,41 @@ async def test_a_hidden_test_tells_nothing_of_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
+    ("verdicts", "chosen"),
     [
-        ("x = 1", "x = 1"),
-        ("```python\nx = 1\n```", "x = 1\n"),
-        ("A:\n```python\na\n```\nB:\n```py\nb\n```\nRun it:\n```bash\nc\n```", "b\n"),
-        ("```\na\n```\n```\nb\n```\n```bash\nc\n```", "b\n"),
-        ("```bash\nc\n```", "c\n"),
-        ("```Python3 title=x\na\n", "a\n"),
-        ("1. so:\n   ```python\n   if a:\n       b\n   ```\n", "if a:\n    b\n"),
-        ("````python\n'''\n```\n'''\n````", "'''\n```\n'''\n"),
-        ("~~~python\na\n```\n~~~", "a\n```\n"),
-        ("``` x ``` and ```y```", "``` x ``` and ```y```"),
-        ("```python\r\na\r\n```\r\n", "a\r\n"),
-        ("```python\n```", ""),
+        ([(True, True)], "Done"),
+        ([(True, False), (True, True)], "x = 3\n"),
+        ([(True, False), (True, False)], "Done"),
+        ([(False, False), (True, False)], "x = 3\n"),
+        ([(False, False), (False, False)], "Done"),
+        ([died("memory_limit"), died("timeout")], "Done"),
     ],
 )
-def test_the_last_block_of_python_is_the_code(text: str, code: str) -> None:
-    assert fenced_code(text) == code
+async def test_the_first_reading_that_is_a_program_is_the_code(verdicts: list[Any], chosen: str) -> None:
+    answers = [
+        each if isinstance(each, CodeFailure) else {"compiles": each[0], "acts": each[1]} for each in verdicts
+    ]
+    sandbox = answering(candidate=answers, program=[Ended(0, "3"), Ended(0, "3")])
+    tests = [{"input": "", "output": "3"}, {"input": "1", "output": "3"}]
+    result = await grade(sandbox, {"tests": tests, "prelude": "import math"}, "x = 3\n```\nDone")
+    assert result.reward == 1.0
+    asked = [call["message"] for call in sandbox.calls]
+    assert [message for message in asked if "candidate" in message] == [
+        {"candidate": code, "prelude": "import math\n"} for code in ("Done", "x = 3\n")[: len(verdicts)]
+    ]
+    assert [message["program"] for message in asked if "program" in message] == [f"import math\n{chosen}"] * 2
 
 
-@given(any_str(200).filter(lambda text: "```" not in text))
-def test_what_is_fenced_comes_out_as_it_was(text: str) -> None:
-    lines = "".join(f"{line}\n" for line in text.splitlines() if "~~~" not in line)
-    assert fenced_code(f"so:\n```python\n{lines}```\n") == lines
+async def test_an_answer_without_code_is_said_to_have_none() -> None:
+    for text, options in ((" ", {}), ("```python\n```", {}), ("\n", {"extract": "none"})):
+        result = await grade(answering(), {**CALLS, **options}, text)
+        assert result.explanation == "there is no code in the answer"
+
+
+async def test_a_sandbox_that_fails_while_the_code_is_chosen_is_tried_once_more() -> None:
+    lost = CodeFailure("its zygote ended", reason="signal", caused_by="infrastructure", retryable=True)
+    sandbox = answering(candidate=[lost, {"compiles": True, "acts": True}], call=value(3))
+    assert (await grade(sandbox, CALLS, f"{ADD}```\nDone")).reward == 1.0
 
 
 async def test_the_whole_answer_can_be_the_code() -> None:
@@ -703,6 +744,137 @@ def test_output_is_compared_as_judges_do(
     expected: str, actual: str, tolerance: float | None, same: bool
 ) -> None:
     assert same_output(expected, actual, tolerance) is same
+
+
+HUGE = 10**5000
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "tolerance", "same"),
+    [
+        (f"{HUGE:x}", f"{HUGE:x}", 0.0, True),
+        ("9007199254740993", "9007199254740992", 0.0, False),
+        ("9007199254740993", "9007199254740993.0", 0.0, True),
+        ("1" + "0" * 400, "2" + "0" * 400, 1e-9, False),
+        ("1" + "0" * 400, "1" + "0" * 399 + "1", 1e-9, True),
+        ("1" + "0" * 400, "1e400", 0.0, True),
+        ("-1" + "0" * 400, "1" + "0" * 400, 1e-9, False),
+        ("inf", "Infinity", 1e-9, True),
+        ("inf", "-inf", 1e-9, False),
+        ("inf", "1e400", 1e-9, False),
+        ("nan", "NaN", 1e-9, True),
+        ("nan", "inf", 1e-9, False),
+        ("1e9999999999999999999", "2e9999999999999999999", 1e-9, False),
+    ],
+)
+def test_printed_numbers_that_no_float_holds_are_compared_exactly(
+    expected: str, actual: str, tolerance: float, same: bool
+) -> None:
+    assert same_output(expected, actual, tolerance) is same
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "same"),
+    [
+        ("1\n2", "  1\n 2 \n\n", True),
+        ("1.0 2", "1   2.00", True),
+        ("a b", "a  b", False),
+        ("1 a", "1.0 a", False),
+        ("0.3", "0.30000000000000004", False),
+        ("50000000000000000", "50000000000000001", False),
+        ("1\n\n2", "1\n2", False),
+        ("1e3", "1000", True),
+        ("nan", "NaN", False),
+        ("snan", "snan 1", False),
+        ("sNaN", "snan", False),
+        ("", " ", True),
+    ],
+)
+def test_livecodebench_compares_lines_as_decimals(expected: str, actual: str, same: bool) -> None:
+    assert same_output_for_livecodebench(expected, actual) is same
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "same"),
+    [
+        ([1, 2], (1, 2), True),
+        ([[1, 2]], [(1, 2)], False),
+        (True, 1, True),
+        (1, 1.0, True),
+        (0.3, 0.1 + 0.2, False),
+        ([1], {1}, False),
+        ("1", 1, False),
+        (None, None, True),
+    ],
+)
+def test_livecodebench_compares_results_as_python_does(expected: Any, actual: Any, same: bool) -> None:
+    assert same_for_livecodebench(expected, actual) is same
+
+
+async def test_tests_of_livecodebench_are_compared_by_its_rules() -> None:
+    tests = [
+        {"input": "1", "output": "0.3", "testtype": "functional"},
+        {"input": "1", "output": "[[1]]", "testtype": "functional", "compare": "default"},
+        {"input": "", "output": "1.50", "testtype": "stdin"},
+    ]
+    sandbox = answering(call=[value(0.1 + 0.2), value([(1,)])], program=Ended(0, " 1.5\n"))
+    result = await grade(sandbox, {**CALLS, "tests": tests})
+    assert result.sub_rewards == {"test_1": 0.0, "test_2": 1.0, "test_3": 1.0}
+    sandbox = answering(call=body_of(b"long"), accepted={"same": True, "shown": ""})
+    assert (await grade(sandbox, {**CALLS, "tests": tests[:1]})).reward == 1.0
+    assert sandbox.calls[-1]["message"]["rule"] == "livecodebench"
+
+
+async def test_an_entry_point_that_renders_to_nothing_is_none() -> None:
+    config = {"tests": "{{item.tests}}", "entry_point": "{{item.name}}"}
+    program = {"tests": [{"input": "", "output": "3"}], "name": ""}
+    assert (await grade(answering(program=Ended(0, "3")), config, ADD, program)).reward == 1.0
+    result = await grade(answering(), config, ADD, {"tests": [CALL], "name": ""})
+    assert (result.reward, result.explanation) == (
+        None,
+        "the item's tests are wrong: 0: a call needs a 'function', or the grader an 'entry_point'",
+    )
+
+
+def hex_of(number: int) -> str:
+    """A name for a number that has no `str`."""
+    return hex(number)[:10]
+
+
+@pytest.mark.parametrize("number", [10**4300, -(10**4999) - 7, 3**40_000, 10**99_999], ids=hex_of)
+def test_integers_of_more_than_4300_digits_are_read(number: int) -> None:
+    with digits_without_limit():
+        digits = str(number)
+    functional, call = read_tests(
+        f'[{{"testtype": "functional", "input": "{digits}", "output": "[{digits}]"}}, {{"call": [{digits}], "expected": 1}}]'
+    )
+    assert isinstance(functional, CallTest)
+    assert isinstance(call, CallTest)
+    assert (functional.call, functional.expected, call.call) == ([number], [number], [number])
+
+
+def test_a_grader_with_a_long_integer_has_a_signature_of_its_own() -> None:
+    one, other = (
+        REGISTRY.load({**CALLS, "type": "code_tests", "tests": [{**CALL, "expected": number}]}).info.signature
+        for number in (HUGE, HUGE + 1)
+    )
+    assert one != other
+
+
+def test_integers_of_very_many_digits_are_refused() -> None:
+    digits = "1" * 100_001
+    with pytest.raises(InvalidOptions, match="an integer of 100,001 digits; at most 100,000 are read"):
+        read_tests([{"testtype": "functional", "input": digits, "output": "1"}])
+
+
+@contextmanager
+def digits_without_limit() -> Iterator[None]:
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(limit)
 
 
 async def test_a_test_may_have_a_tolerance_of_its_own() -> None:

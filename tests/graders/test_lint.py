@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import InvalidOptions, Item, Registry, Sample, Template, grader
-from graders.lint import DataCheck, Finding, check_grader
+from graders.findings import Finding
+from graders.lint import DataCheck, check_grader
+from graders.unseen import TRIED, written_references
 from tests.conftest import EXAMPLES
 from tests.strategies import any_str, rows
 
@@ -435,3 +437,147 @@ def test_no_prompt_makes_looking_at_it_fail(text: str, more: str) -> None:
     except InvalidOptions:
         return
     assert all(found.level in ("error", "warning") for found in check_grader(loaded))
+
+
+# what a comparison cannot see
+
+SIMILAR = {"type": "text_similarity", "input": "{{sample.output_text}}", "reference": "{{item.answer}}"}
+MANY_WORDS = "The capital of France is Paris."
+
+
+def rows_seen(config: dict[str, Any], *answers: str) -> list[str]:
+    check = DataCheck(REGISTRY.load(config))
+    for line, answer in enumerate(answers, start=1):
+        check.add(line, {"answer": answer})
+    return [f"{found.level} {found.message}" for found in check.findings() if found.path == ("reference",)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "answers", "finding"),
+    [
+        (
+            "rouge_l",
+            ["你好", "ok"],
+            "error ROUGE sees only the letters a to z and digits, of which there is none",
+        ),
+        ("rouge_1", ["это да", "ok"], "error ROUGE sees only"),
+        ("rouge_l", ["你好世界 ok", "ok"], "warning ROUGE sees only the letters a to z and digits, and most"),
+        (
+            "rouge_4",
+            ["one two three", "a b c d"],
+            "error ROUGE-4 compares runs of 4 words, and there are only 3",
+        ),
+        ("meteor", ["yes", "yes sir"], "warning METEOR of one word is at most 0.5"),
+        ("gleu", ["今天天气", "a b"], "warning gleu finds words by white space"),
+        (
+            "fuzzy_match",
+            [MANY_WORDS, "42"],
+            "warning fuzzy_match gives 0.95 for nothing but 'capital', repeated",
+        ),
+    ],
+)
+def test_rows_that_a_metric_cannot_see_are_findings(metric: str, answers: list[str], finding: str) -> None:
+    (found,) = rows_seen({**SIMILAR, "evaluation_metric": metric}, *answers)
+    assert found.startswith(finding)
+    assert found.endswith("; in 1 of 2 rows (line 1)")
+
+
+@pytest.mark.parametrize("metric", ["rouge_l", "bleu", "meteor"])
+def test_other_words_see_them(metric: str) -> None:
+    config = {**SIMILAR, "evaluation_metric": metric, "tokenizer": "unicode"}
+    assert rows_seen(config, "你好", "это да", "ok then") == []
+
+
+def test_the_same_reference_in_every_row_is_a_finding_without_data() -> None:
+    config = {**SIMILAR, "reference": "你好", "evaluation_metric": "rouge_l"}
+    (found,) = check_grader(REGISTRY.load(config))
+    assert (found.level, found.path, found.rows) == ("error", ("reference",), ())
+    assert found.hint == 'set "tokenizer": "unicode", or choose another metric'
+    assert check_grader(REGISTRY.load({**config, "reference": "hello"})) == []
+
+
+@pytest.mark.parametrize("operation", ["like", "ilike"])
+def test_a_reference_that_anything_contains_is_an_error(operation: str) -> None:
+    config = {**CHECK, "operation": operation}
+    (found,) = rows_seen(config, "A", "Paris")
+    assert found == (
+        "error the reference is one character, 'A', and almost every text contains it: anything passes; in 1 of 2 rows (line 1)"
+    )
+    empty, warning = sorted(rows_seen(config, "", "Paris"))
+    assert empty.startswith("error the reference is empty, and every text contains it: anything passes")
+    assert warning.startswith("warning {{item.answer}} is null or empty")
+    (static,) = lint(operation=operation, reference="x")
+    assert (static.level, static.path) == ("error", ("reference",))
+    assert rows_seen({**config, "operation": "eq"}, "A") == []
+    assert rows_seen({**config, "reference": "{{sample.output_text}}", "input": "{{item.answer}}"}, "A") == []
+
+
+def test_a_row_without_the_reference_is_only_that() -> None:
+    check = DataCheck(REGISTRY.load({**CHECK, "operation": "like"}))
+    check.add(1, {})
+    assert [found.message for found in check.findings()] == ["no row has {{item.answer}}"]
+
+
+def test_fuzzy_match_is_tried_on_the_first_rows_only() -> None:
+    (found,) = rows_seen({**SIMILAR, "evaluation_metric": "fuzzy_match"}, *[MANY_WORDS] * (TRIED + 5))
+    assert f"in {TRIED} of {TRIED} rows" in found
+
+
+@pytest.mark.parametrize("reference", ["one", " ", "! ?"])
+def test_fuzzy_match_is_not_won_by_one_word_where_there_is_one_or_none(reference: str) -> None:
+    assert rows_seen({**SIMILAR, "evaluation_metric": "fuzzy_match"}, reference) == []
+
+
+# variables that are plain text
+
+
+def test_a_variable_in_a_field_that_is_no_template_is_an_error() -> None:
+    config = {"type": "pattern_match", "input": "{{sample.output_text}}", "pattern": "^{{ item.answer }}$"}
+    (found,) = check_grader(REGISTRY.load(config))
+    assert (found.level, found.path) == ("error", ("pattern",))
+    assert found.message == "{{ item.answer }} is plain text here: this field is no template"
+    assert found.hint.startswith("the texts of 'groups' are templates")
+    multi = {"type": "multi", "graders": {"a": {**config, "name": "{{item.x}}"}}, "calculate_output": "a"}
+    assert [found.path for found in check_grader(REGISTRY.load(multi))] == [("graders", "a", "pattern")]
+
+
+def test_what_looks_like_a_variable_elsewhere_is_none() -> None:
+    pattern = {"type": "pattern_match", "input": "{{sample.output_text}}", "pattern": "a{2}{{x}}"}
+    assert check_grader(REGISTRY.load(pattern)) == []
+    source = {
+        **PYTHON,
+        "source": "def grade(sample, item):\n    return '{{item.x}}' == 1",
+        "invalid_grade": 0,
+    }
+    assert check_grader(REGISTRY.load(source)) == []
+    tests = [{"input": "{{item.x}}", "output": "1"}]
+    (found,) = check_grader(REGISTRY.load({"type": "code_tests", "tests": tests}))
+    assert (found.level, found.path) == ("warning", ("tests", 0, "input"))
+    words = {"type": "keyword", "words": ["{{item.x}}"]}
+    assert check_grader(REGISTRY.load(words)) == []
+
+
+def test_variables_are_read_where_a_grader_does_not_load() -> None:
+    config = {
+        "type": "multi",
+        "graders": {"a": {"input": "{{item.a.0}} {{sample.x}} {{item}}"}, "b": {"x": ["{{item.b}}", "{{"]}},
+    }
+    found = list(written_references(config))
+    assert [(each.path, each.text) for each in found] == [
+        (("graders", "a", "input"), "item.a.0"),
+        (("graders", "b", "x", 0), "item.b"),
+    ]
+    assert [each.text for each in written_references(config, [("graders", "a")])] == ["item.b"]
+    check = DataCheck([(("graders", "c"), REGISTRY.load(CHECK))], found)
+    check.add(1, {"b": 1})
+    assert {found.path for found in check.findings()} == {
+        ("graders", "a", "input"),
+        ("graders", "c", "reference"),
+    }
+
+
+def test_a_part_of_a_grader_is_checked_at_its_place() -> None:
+    findings = check_grader(REGISTRY.load({**PYTHON, "pass_threshold": 9}), ("graders", "a"))
+    assert [found.path for found in findings] == []
+    findings = check_grader(REGISTRY.load({**CHECK, "pass_threshold": 9}), ("graders", "a"))
+    assert [found.path for found in findings] == [("graders", "a", "pass_threshold")]

@@ -71,3 +71,5 @@ def test_text_that_can_be_encoded_stays_as_it_is(text: str) -> None:
 def test_a_quick_search_is_a_small_expression_on_a_short_text() -> None:
     assert Pattern("a+").is_quick_on("a" * 1000)
     assert not Pattern("[a-z]{1000}").is_quick_on("a" * 10_000)
+    assert Pattern("a+").is_quick_on("a" * 100, every=True)
+    assert not Pattern("a(.*b)?").is_quick_on("a" * 10_000, every=True)

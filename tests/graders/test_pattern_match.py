@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from graders import Grader, GraderResult, InvalidOptions, Registry, Sample
 
@@ -55,6 +57,55 @@ def test_with_groups_the_reward_is_the_share_that_captured_what_was_wanted(
     text: str, groups: dict[str, str], reward: float, explanation: str
 ) -> None:
     assert grade(text, r"(?P<left>\d)-(?P<right>\d)?", groups=groups) == (reward, explanation)
+
+
+@pytest.mark.parametrize(
+    ("text", "which", "reward", "explanation"),
+    [
+        ("x = 3; x = 4", "first", 0.0, "1 captured '3'"),
+        ("x = 3; x = 4", "last", 1.0, "every group captured what was wanted"),
+        ("x = 3; x = 4", "all", 0.0, "1 captured '3'"),
+        ("x = 4; x = 3", "first", 1.0, "every group captured what was wanted"),
+        ("x = 4; x = 3", "last", 0.0, "1 captured '3'"),
+        ("x = 4; x = 3", "all", 0.0, "1 captured '3'"),
+        ("x = 4; x = 4", "all", 1.0, "every group captured what was wanted"),
+        ("x = 4", "last", 1.0, "every group captured what was wanted"),
+        ("nothing", "last", 0.0, "the pattern does not match"),
+        ("nothing", "all", 0.0, "the pattern does not match"),
+    ],
+)
+def test_which_match_counts_can_be_chosen(text: str, which: str, reward: float, explanation: str) -> None:
+    assert grade(text, r"x = (\d)", groups={"1": "{{item.a}}"}, which=which) == (reward, explanation)
+
+
+def test_the_match_that_captured_least_of_what_was_wanted_counts_of_all() -> None:
+    groups = {"1": "{{item.a}}", "2": "{{item.b}}"}
+    assert grade("4-2, 4-3, 9-9", r"(\d)-(\d)", groups=groups, which="all") == (
+        0.0,
+        "1 captured '9'; 2 captured '9'",
+    )
+    assert grade("4-2, 4-3", r"(\d)-(\d)", groups=groups, which="all")[0] == 0.5
+
+
+@pytest.mark.parametrize("which", ["first", "last", "all"])
+def test_without_groups_and_for_a_full_match_it_makes_no_difference(which: str) -> None:
+    assert grade("a1 b2", r"[a-z]\d", which=which)[0] == 1
+    assert grade("a1 b2", r"c\d", which=which)[0] == 0
+    assert grade("4", r"(\d)", groups={"1": "4"}, match="full", which=which)[0] == 1
+    assert grade("4 5", r"(\d)", groups={"1": "4"}, match="full", which=which)[0] == 0
+
+
+def test_another_which_is_refused() -> None:
+    with pytest.raises(InvalidOptions, match="which"):
+        load("a", which="second")
+
+
+@given(st.lists(st.integers(0, 9), max_size=9))
+def test_the_last_match_is_the_last_of_all(digits: list[int]) -> None:
+    text = " ".join(f"x{digit}" for digit in digits)
+    for which, wanted in (("first", digits[:1]), ("last", digits[-1:])):
+        reward, _ = grade(text, r"x(\d)", groups={"1": str(*wanted)}, which=which)
+        assert reward == (1 if digits else 0)
 
 
 @pytest.mark.parametrize(

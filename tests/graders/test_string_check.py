@@ -59,7 +59,8 @@ async def test_each_operation_is_the_published_one(
 def test_grading_a_batch_is_grading_each(operation: str, rows: list[tuple[str, str]]) -> None:
     found = check(operation)
     column, items = SampleColumn([text for text, _ in rows]), [{"a": part} for _, part in rows]
-    each = [float(found.function(sample, item)) for sample, item in zip(column, items, strict=True)]
+    single = [found.function(sample, item) for sample, item in zip(column, items, strict=True)]
+    each = [float(getattr(result, "reward", result)) for result in single]
     assert found.function.grade_batch(column, items).tolist() == each
 
 
@@ -89,3 +90,23 @@ def test_a_missing_variable_is_a_failure_and_no_reward() -> None:
 def test_a_wrong_field_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(InvalidOptions, match=next(iter(changed))):
         INSTALLED.load({"type": "string_check", "input": "", "reference": "", "operation": "eq", **changed})
+
+
+@pytest.mark.parametrize(
+    ("operation", "reference", "explanation"),
+    [
+        ("ilike", "", "the reference is empty, and every text contains it: anything passes"),
+        ("like", " ", "the reference is empty"),
+        ("like", "b", "the reference is one character, 'b', and almost every text contains it"),
+        ("eq", "b", None),
+        ("ilike", "ab", None),
+    ],
+)
+async def test_a_check_that_anything_passes_says_so(
+    operation: str, reference: str, explanation: str | None
+) -> None:
+    result = await FakeContext().grade(check(operation), Sample("a b ab"), {"a": reference})
+    if explanation is None:
+        assert result.explanation is None
+    else:
+        assert (result.explanation or "").startswith(explanation)

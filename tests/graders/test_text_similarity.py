@@ -1,5 +1,7 @@
 """`text_similarity`: two rendered texts by a published metric; the metrics have tests of their own."""
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +47,7 @@ def test_every_published_metric_scores_from_0_to_1(metric: str) -> None:
     found = INSTALLED.load({**SIMILARITY, "evaluation_metric": metric})
     text = "the quick brown fox jumps over it"
     assert found.function(Sample(text), {"a": text}) == pytest.approx(1.0, abs=0.01)
-    assert found.function(Sample(text), {"a": "0"}) < 0.5
+    assert found.function(Sample(text), {"a": "0 1 2 3 4 5"}) < 0.5
 
 
 def test_the_signature_names_the_library_that_decides_the_number() -> None:
@@ -168,3 +170,92 @@ def test_the_signature_names_the_local_models_libraries() -> None:
 def test_an_unknown_metric_lists_the_known_ones() -> None:
     with pytest.raises(InvalidOptions, match=r"evaluation_metric: expected 'fuzzy_match', .* got 'rouge'"):
         INSTALLED.load({**SIMILARITY, "evaluation_metric": "rouge"})
+
+
+CHINESE = "今天天气很好"
+
+
+def similarity(metric: str, text: str, reference: str, **options: Any) -> Any:
+    config = {**SIMILARITY, "evaluation_metric": metric, **options}
+    return INSTALLED.load(config).function(Sample(text), {"a": reference})
+
+
+@pytest.mark.parametrize("metric", ["rouge_1", "rouge_2", "rouge_l", "bleu", "gleu", "meteor"])
+def test_words_of_every_script_count_by_an_option(metric: str) -> None:
+    assert similarity(metric, CHINESE, CHINESE, tokenizer="unicode") > 0.99
+    if metric.startswith("rouge"):
+        assert similarity(metric, CHINESE, CHINESE).reward == 0.0
+
+
+def test_the_option_is_in_the_signature_only_when_it_is_set() -> None:
+    plain, published, other = (
+        INSTALLED.load({**SIMILARITY, "evaluation_metric": "rouge_l", **options}).info.signature
+        for options in ({}, {"tokenizer": "published"}, {"tokenizer": "unicode"})
+    )
+    assert plain == published != other
+    # as it was before there was the option
+    assert plain.split(":")[-1] == digest_without("tokenizer", "rouge_l")
+
+
+def digest_without(option: str, metric: str) -> str:
+    """The digest of the options of a signature, had the type not this one."""
+    loaded = INSTALLED.load({**SIMILARITY, "evaluation_metric": metric})
+    options = {key: value for key, value in loaded.options.model_dump(by_alias=True).items() if key != option}
+    canonical = json.dumps(options, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("metric", ["fuzzy_match", "cosine"])
+def test_metrics_without_words_have_no_tokenizer(metric: str) -> None:
+    with pytest.raises(InvalidOptions, match="tokenizer: only BLEU, GLEU, METEOR and ROUGE have words, not"):
+        INSTALLED.load({**SIMILARITY, "evaluation_metric": metric, "tokenizer": "unicode"})
+
+
+@pytest.mark.parametrize(
+    ("metric", "text", "reference", "explanation"),
+    [
+        (
+            "rouge_l",
+            CHINESE,
+            CHINESE,
+            "ROUGE sees only the letters a to z and digits, of which there is none",
+        ),
+        (
+            "rouge_l",
+            "a",
+            f"{CHINESE} a",
+            "ROUGE sees only the letters a to z and digits, and most of the letters",
+        ),
+        (
+            "rouge_3",
+            "a b",
+            "a b",
+            "ROUGE-3 compares runs of 3 words, and there are only 2: every sample gets 0",
+        ),
+        ("meteor", "yes", "yes", "METEOR of one word is at most 0.5, also for an equal text"),
+        ("meteor", CHINESE, CHINESE, "meteor finds words by white space"),
+        ("bleu", CHINESE, CHINESE, "bleu finds words by white space, and this script has none between words"),
+        ("fuzzy_match", "Paris Paris", "Paris it is", "the text is one word, repeated"),
+    ],
+)
+def test_the_explanation_says_what_a_metric_cannot_see(
+    metric: str, text: str, reference: str, explanation: str
+) -> None:
+    assert similarity(metric, text, reference).explanation.startswith(explanation)
+
+
+@pytest.mark.parametrize(
+    ("metric", "text", "reference"),
+    [
+        ("rouge_l", "a b", "a b"),
+        ("rouge_l", "a", " "),
+        ("rouge_3", "a b c", "a b c"),
+        ("meteor", "yes sir", "yes sir"),
+        ("gleu", "да", "да"),
+        ("fuzzy_match", "Paris", "Paris"),
+        ("fuzzy_match", "Paris it is", "Paris it is"),
+        ("fuzzy_match", "no no", "Paris it is"),
+    ],
+)
+def test_an_ordinary_comparison_has_no_explanation(metric: str, text: str, reference: str) -> None:
+    assert isinstance(similarity(metric, text, reference), float)

@@ -158,14 +158,13 @@ def test_validate_says_every_mistake_of_a_grader_with_its_line(tmp_path: Path) -
         '{"type": "multi",\n "graders": {\n  "a": {"type": "string_check",\n   "input": "{{x}}"}},\n "calculate_output": "a +"}'
     )
     done = graders("validate", path)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    lines = done.stderr.splitlines()
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
     assert lines[0].startswith(
-        f"error: {path}:4: graders.a.input: {{{{x}}}} must begin with 'item.' or 'sample.'"
+        f"error {path}:4: graders.a.input: {{{{x}}}} must begin with 'item.' or 'sample.'"
     )
-    assert f"error: {path}:3: graders.a.reference: this field is required" in lines
-    assert lines[-1].startswith(f"error: {path}:5: calculate_output: 'a +' is not a formula")
+    assert f"error {path}:3: graders.a.reference: this field is required" in lines
+    assert any(line.startswith(f"error {path}:5: calculate_output: 'a +' is not a formula") for line in lines)
 
 
 def test_validate_says_what_is_wrong_between_a_grader_and_its_data(tmp_path: Path) -> None:
@@ -193,6 +192,106 @@ def test_validate_says_what_is_wrong_between_a_grader_and_its_data(tmp_path: Pat
     }
 
 
+WRONG = {
+    "type": "multi",
+    "graders": {
+        "a": {"type": "string_check", "input": "{{x}}"},
+        "b": {**EXACT, "reference": "{{item.anwser}}", "name": "b"},
+        "c": {"type": "python", "source": "def grade(sample, item):\n    return 1.0", "image_tag": "nowhere"},
+        "d": {"type": "text_similarity", "input": "{question}{{sample.output_text}}", "reference": "{{item.answer}}",
+              "evaluation_metric": "cosine", "embedding_model": "far"},
+        "e": {"type": "strng_check", "input": "{{item.other}}"},
+    },
+    "calculate_output": "a + z",
+}  # fmt: skip
+
+
+def test_validate_finds_everything_in_one_go_when_the_grader_is_wrong(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", WRONG)
+    (tmp_path / "rows.jsonl").write_text('{"answer": "a"}\n{\n')
+    done = graders("validate", "g.json", "--data", "rows.jsonl", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    report = json.loads(done.stdout)
+    found = [(each["level"], each["path"], each["message"].partition(";")[0]) for each in report["findings"]]
+    for expected in (
+        ("error", "graders.a.reference", "this field is required"),
+        ("error", "graders.e.type", "unknown grader type 'strng_check'"),
+        ("error", "", "not JSON: EOF while parsing an object at column 1"),
+        ("error", "graders.b.reference", "no row has {{item.anwser}}"),
+        ("error", "graders.e.input", "no row has {{item.other}}"),
+        ("warning", "graders.d.input", "{question} in single braces is plain text, not a variable"),
+        (
+            "warning",
+            "graders.d.embedding_model",
+            "no server is known here for the embedding model 'far': every sample would be ungraded",
+        ),
+    ):
+        assert expected in found
+    assert sum(path == "graders.a.input" for _, path, _ in found) == 1
+    assert any(
+        path == "graders.c.image_tag" and "'nowhere' is not on this machine" in text
+        for _, path, text in found
+    )
+    assert any(path == "calculate_output" and "'z'" in text for _, path, text in found)
+    assert report["errors"] == sum(level == "error" for level, _, _ in found)
+
+
+def test_validate_finds_each_image_that_is_not_there(tmp_path: Path) -> None:
+    source = "def grade(sample, item):\n    return 1.0"
+    parts = {name: {"type": "python", "source": source, "image_tag": name} for name in ("one", "two")}
+    write(tmp_path / "g.json", {"type": "multi", "graders": parts, "calculate_output": "one + two"})
+    done = graders("validate", "g.json", "--json", cwd=tmp_path)
+    errors = [each["path"] for each in json.loads(done.stdout)["findings"] if each["level"] == "error"]
+    assert sorted(errors) == ["graders.one.image_tag", "graders.two.image_tag"]
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff\n"])
+def test_validate_says_which_file_has_no_rows(content: str, tmp_path: Path) -> None:
+    write(tmp_path / "g.json", EXACT)
+    (tmp_path / "none.jsonl").write_text(content)
+    done = graders("validate", "g.json", "--data", "none.jsonl", "--json", cwd=tmp_path)
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert (done.returncode, finding["where"], finding["message"]) == (1, "none.jsonl", "there are no rows")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "where", "message"),
+    [
+        (["none.json"], 2, "none.json", "cannot read none.json"),
+        (["good.json", "--data", "none.jsonl"], 2, "none.jsonl", "cannot read none.jsonl"),
+        (["good.json", "--config", "none.toml"], 2, "settings", "there is no configuration file"),
+        (["-", "--data", "-"], 2, "-", "the grader and the data cannot both come"),
+        (["torn.json"], 1, "torn.json", "not JSON: EOF"),
+        (["list.json"], 1, "list.json:1", 'a grader is a JSON object with a "type", got a list'),
+        (["source.json"], 1, "source.json:1", "cannot read none.py"),
+        (["twice.json"], 1, "twice.json:1", "expected the text of a source"),
+    ],
+)
+def test_validate_prints_json_in_every_case(
+    tmp_path: Path, arguments: list[str], code: int, where: str, message: str
+) -> None:
+    (tmp_path / "torn.json").write_text("{ ")
+    write(tmp_path / "good.json", EXACT)
+    write(tmp_path / "list.json", [])
+    write(tmp_path / "source.json", {"type": "python", "source": {"file": "none.py"}})
+    write(tmp_path / "twice.json", {"type": "python", "source": {"file": 3}})
+    done = graders("validate", *arguments, "--json", cwd=tmp_path)
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, report["errors"]) == (code, "", 1)
+    (finding,) = report["findings"]
+    assert finding["where"] == where
+    assert finding["message"].startswith(message)
+
+
+def test_validate_shows_findings_beside_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    write(tmp_path / "g.json", {**EXACT, "pass_threshold": 3})
+    done = graders("validate", "g.json", "--data", "none.jsonl", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pass_threshold: 3 is outside the rewards" in done.stdout
+    assert done.stderr == "error: cannot read none.jsonl: No such file or directory\n"
+
+
 def test_types_lists_every_type_with_its_origin() -> None:
     found = {each["name"]: each for each in json.loads(graders("types", "--json").stdout)}
     assert {"string_check", "numeric_check", "text_similarity", "pattern_match", "multi", "countdown"} <= set(
@@ -216,9 +315,15 @@ def test_types_tells_everything_about_one() -> None:
         (["run", "none.json", "none.jsonl"], "error: cannot read none.json: No such file or directory\n"),
         (["run", "-", "-"], "error: the grader and the data cannot both come from the standard input\n"),
         (
-            ["validate", "torn.json"],
+            ["run", "torn.json", "items.jsonl"],
             "error: torn.json: not JSON: EOF while parsing an object at line 1 column 2 (byte 1)\n",
         ),
+        (["validate", "none.json"], "error: cannot read none.json: No such file or directory\n"),
+        (
+            ["validate", "good.json", "--data", "none.jsonl"],
+            "error: cannot read none.jsonl: No such file or directory\n",
+        ),
+        (["validate", "-", "--data", "-"], "error: the grader and the data cannot both come from the"),
         (["run", "good.json", "items.jsonl"], "error: items.jsonl: no row has a 'sample'; stored samples"),
         (
             ["run", "good.json", "empty.jsonl", "-o", "no/such/file"],
@@ -232,7 +337,7 @@ def test_types_tells_everything_about_one() -> None:
         (["serve", "--host", "0.0.0.0"], "error: refusing to serve on 0.0.0.0 without API keys"),
         (["serve", "--config", "none.toml"], "error: there is no configuration file none.toml"),
         (
-            ["validate", "list.json"],
+            ["run", "list.json", "empty.jsonl"],
             'error: list.json:1: a grader is a JSON object with a "type", got a list\n',
         ),
     ],
@@ -296,7 +401,7 @@ def test_half_a_surrogate_pair_is_shown_on_every_terminal(tmp_path: Path) -> Non
 
 
 def test_debug_shows_the_traceback() -> None:
-    done = graders("--debug", "validate", "none.json")
+    done = graders("--debug", "run", "none.json", "none.jsonl")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
 

@@ -130,7 +130,7 @@ def test_validate_names_the_line_of_an_unknown_image(machine: Machine, tmp_path:
         '{"type": "python",\n "source": "def grade(sample, item): return 1",\n "image_tag": "smell"}'
     )
     done = graders("validate", grader, "--config", machine.config)
-    assert done.returncode == 2
-    assert done.stderr.startswith(
-        f"error: {grader}:3: image_tag: image 'smell' is not on this machine, which has default, small; "
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        f"error {grader}:3: image_tag: image 'smell' is not on this machine, which has default, small; "
     )

@@ -365,6 +365,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "reference": _REFERENCE,
         "evaluation_metric": "How similarity is measured.",
         "embedding_model": "For `cosine`: the model; the operator's without it.",
+        "tokenizer": "For BLEU, GLEU, METEOR and ROUGE: `unicode` counts words of every script in place of the metric's own.",
     },
     "pattern_match": {
         "input": _INPUT,
@@ -372,6 +373,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "match": "Anywhere in the text, or the whole of it.",
         "groups": "What capturing groups must have captured, by name or number.",
         "ignore_case": "Whether letter case is nothing.",
+        "which": "Which match counts where `search` finds several: the `first`, the `last`, or `all`, of which the worst one counts.",
     },
     "python": {
         "source": "A module that defines `grade(sample, item)`; fewer than 256,000 bytes.",

@@ -2,9 +2,9 @@
 
 It holds the answers of one grading and runs nothing. A message has the answer as its body:
 
-* `{"accepted": [values], "tolerance": …, "unordered": …}` and an encoded value, or a short one as `actual`: is it equal to
+* `{"accepted": [values], "tolerance": …, "unordered": …, "rule": …}` and an encoded value, or a short one as `actual`: is it equal to
   one of them;
-* `{"output": text, "tolerance": …}` and what a program printed.
+* `{"output": text, "tolerance": …, "rule": …}` and what a program printed.
 
 The reply is `{"same": bool, "shown": the beginning of the answer}`, or `{"unreadable": why}`.
 """
@@ -30,12 +30,19 @@ def _compared(message: dict[str, Any], body: bytes) -> dict[str, Any]:
     values = comparison()
     if "output" in message:
         actual: Any = body.decode(errors="replace")
-        same = values.same_output(message["output"], actual, message["tolerance"])
+        expected = message["output"]
+        if message["rule"] == "livecodebench":
+            same = values.same_output_for_livecodebench(expected, actual)
+        else:
+            same = values.same_output(expected, actual, message["tolerance"])
         return {"same": same, "shown": values.shown(actual)[:MAX_SHOWN]}
     try:
         actual = decode(body) if body else message["actual"]
     except NotPlain as error:
         return {"unreadable": str(error)}
+    if message["rule"] == "livecodebench":
+        same = any(values.same_for_livecodebench(expected, actual) for expected in message["accepted"])
+        return {"same": same, "shown": values.shown(actual)[:MAX_SHOWN]}
     try:
         same = any(
             values.same_value(expected, actual, message["tolerance"], unordered=message["unordered"])

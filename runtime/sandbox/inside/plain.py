@@ -35,18 +35,20 @@ class NotPlain(ValueError):
     """A value that cannot travel, or bytes that are no value."""
 
 
-def encode(value: object, foreign: Foreign | None = None) -> bytes:
+def encode(value: object, foreign: Foreign | None = None, *, as_json: bool = False) -> bytes:
     """Write a value.
 
     Args:
         value: What is to travel.
         foreign: Gives the number that something not plain travels as; raises `NotPlain` for what has none.
+        as_json: Whether it is compared with a value out of JSON: numbers of `decimal`, `fractions` and numpy then travel as
+            the integer or float that they are.
 
     Raises:
         NotPlain: When something in it is not plain, or it is too deep or too large; the message names the type.
     """
     try:
-        body = _dumps(_Writer(foreign).write(value, 0)).encode("utf-8", "surrogatepass")
+        body = _dumps(_Writer(foreign, as_json=as_json).write(value, 0)).encode("utf-8", "surrogatepass")
     except RecursionError:
         raise NotPlain("too deep for what is left of this thread's stack") from None
     if len(body) > MAX_BYTES:
@@ -87,8 +89,8 @@ def decode(body: bytes, remote: Remote | None = None) -> Any:
 class _Writer:
     """Makes the JSON of one value; what it may still write is counted, for data may hold one part many times."""
 
-    def __init__(self, foreign: Foreign | None) -> None:
-        self._foreign, self._left = foreign, MAX_BYTES // 2
+    def __init__(self, foreign: Foreign | None, *, as_json: bool) -> None:
+        self._foreign, self._as_json, self._left = foreign, as_json, MAX_BYTES // 2
 
     def write(self, value: object, depth: int) -> object:
         kind = type(value)
@@ -128,6 +130,11 @@ class _Writer:
         if issubclass(kind, complex):
             number = complex.__complex__(value)
             return {"c": [number.real, number.imag]}
+        return self._other(value, kind, depth)
+
+    def _other(self, value: Any, kind: type, depth: int) -> object:
+        if self._as_json and (simple := standard.simple(value)) is not None:
+            return self.write(simple, depth)
         if kind.__module__ == "numpy" and hasattr(kind, "tolist"):
             listed = kind.tolist(value)
             if type(listed) is not kind:

@@ -1,5 +1,7 @@
 """Values of the standard library that travel between tests and code: `Decimal`, `Fraction`, dates, `UUID`, ranges, named tuples.
 
+Where a value is compared with JSON, `simple` makes a number of a number, a list of an array.
+
 Only what cannot be changed is here: a copy of it is as good as the value. A value travels as the name of its type and
 parts of plain data, and is made anew from them on the other side, so that no class of the code's decides what it equals.
 """
@@ -13,6 +15,8 @@ from typing import Any, NamedTuple
 
 NAMED = "namedtuple"
 MAX_FIELDS = 255
+MAX_DIGITS = 100_000
+"""Digits of an integer that a `Decimal` is written out as."""
 
 
 class _Kind(NamedTuple):
@@ -87,3 +91,38 @@ def _named_tuple(name: str, fields: tuple[str, ...]) -> Any:
     if len(fields) > MAX_FIELDS:
         raise ValueError(f"more than {MAX_FIELDS} fields")
     return collections.namedtuple(name, fields)  # noqa: PYI024  # the code's own fields
+
+
+def simple(value: Any) -> Any:
+    """What JSON has for a value of `decimal`, `fractions` or numpy; None for one of another type.
+
+    A number that is whole becomes an int, another a float (infinite where it is too large for one); an array becomes a list,
+    and a moment or duration of numpy its text.
+
+    Raises:
+        Exception: When it has no such value: a signalling NaN.
+    """
+    kinds = {
+        f"{kind.__module__}.{kind.__qualname__}" for kind in type.__dict__["__mro__"].__get__(type(value))
+    }
+    if "decimal.Decimal" in kinds:
+        is_whole = value.is_finite() and value.adjusted() <= MAX_DIGITS and value == value.to_integral_value()
+        return int(value) if is_whole else float(value)
+    if "fractions.Fraction" in kinds:
+        return value.numerator if value.denominator == 1 else _quotient(value.numerator, value.denominator)
+    if not kinds & {"numpy.ndarray", "numpy.generic"}:
+        return None
+    if kinds & {"numpy.datetime64", "numpy.timedelta64"}:
+        return str(value)
+    if kinds & {"numpy.longdouble", "numpy.clongdouble"}:  # their `tolist` makes them what they were
+        return complex(value) if "numpy.clongdouble" in kinds else float(value)
+    if getattr(getattr(value, "dtype", None), "kind", "") in {"m", "M"}:
+        value = value.astype(str)
+    return value.tolist()
+
+
+def _quotient(numerator: int, denominator: int) -> float:
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return float("inf") if numerator > 0 else float("-inf")

@@ -4,6 +4,7 @@ The code shares this process with the harness, and may write to the channel itse
 than the code's own answer. Messages are plain data:
 
 * `{"program": source, "stdin": text}`: run it as `python solution.py` would, and end with its exit status;
+* `{"candidate": text, "prelude": source}` → `{"compiles": bool, "acts": bool}`: is it a program; nothing is run;
 * `{"load": source}` → `{"ok": True}` or `{"error": …}`: import it as the module `solution`;
 * `{"number": n, "call": name, "args": […], "kwargs": {…}, "in_place": bool}` → `{"number": n, "value": …}` or
   `{"number": n, "error": …}`; where the code works in place, the value None stands for what became of the first argument;
@@ -17,7 +18,7 @@ import sys
 import types
 from typing import Any
 
-from . import kernel
+from . import candidates, kernel
 from .channel import Channel
 from .foreign import compiled, described
 from .messages import SHORT, pack, read
@@ -54,13 +55,15 @@ class _Subject:
         self._encode, self._pack, self._described, self._seek = encode, pack, described, os.lseek
 
     def answer(self, message: dict[str, Any], body: bytes) -> bytes:
+        if "candidate" in message:
+            return self._pack(self._encode(candidates.judged(message["prelude"], message["candidate"])))
         if "load" in message:
             return self._load(message["load"])
         number = message["number"]
         if "do" in message:
             return self._pack(self._encode({"number": number}), self._objects.do(body))
         try:
-            value = self._encode(self._call(message))
+            value = self._encode(self._call(message), as_json=True)
             if len(value) > SHORT - 100:  # some bytes are around it
                 return self._pack(self._encode({"number": number}), value)
             return self._pack(b'{"o":{"number":%d,"value":%b}}' % (number, value))

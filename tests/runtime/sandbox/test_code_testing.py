@@ -52,6 +52,92 @@ async def test_a_set_earns_nothing_where_the_order_is_the_task(sandboxed: Evalua
     assert (await grade(sandboxed, "def f(x): return set(x)", [test], entry_point="f")).reward == 1.0
 
 
+# what is the code
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "print(7)\n```\nThat prints seven.",
+        "Solution: ```python\nprint(7)\n```\nDone",
+        "```python\nprint(7)```",
+        '```python\ndef f():\n  """Use it so:\n  ```\n  f()\n  ```\n  """\n  return 7\nprint(f())\n```',
+        "<answer>```python\nprint(7)\n```</answer>",
+    ],
+)
+async def test_an_answer_with_odd_fences_is_run(sandboxed: Evaluator, answer: str) -> None:
+    config = {"type": "code_tests", "tests": [{"input": "", "output": "7"}, {"input": "x", "output": "7"}]}
+    assert (await sandboxed.grade(config, answer)).reward == 1.0
+
+
+async def test_a_reading_that_is_too_much_to_compile_is_not_chosen(sandboxed: Evaluator) -> None:
+    config = {"type": "code_tests", "tests": [{"input": "", "output": "7"}]}
+    deep = f"{'-' * 50_000}1"
+    assert (await sandboxed.grade(config, f"print(7)\n```\nx = {deep}\n{'(' * 9_999}")).reward == 1.0
+
+
+# numbers
+
+
+async def test_numbers_of_other_types_are_numbers(sandboxed: Evaluator) -> None:
+    half = [{"call": [], "expected": 0.5}]
+    given: dict[str, tuple[str, Any]] = {
+        "Decimal": ("from decimal import Decimal\ndef f(): return Decimal('0.5')", half),
+        "Fraction": ("from fractions import Fraction\ndef f(): return Fraction(1, 2)", half),
+        "whole": (
+            "from fractions import Fraction\nfrom decimal import Decimal\ndef f(): return [Fraction(4, 2), Decimal('3.0'), Decimal(10) ** 30]",
+            [{"call": [], "expected": [2, 3, 10**30]}],
+        ),
+        "float32": ("import numpy\ndef f(): return numpy.float32(0.5)", half),
+        "longdouble": ("import numpy\ndef f(): return numpy.longdouble(0.5)", half),
+        "array": (
+            "import numpy\ndef f(): return {'a': numpy.eye(2)}",
+            [{"call": [], "expected": {"a": [[1, 0], [0, 1]]}}],
+        ),
+        "subclass": (
+            "import numpy\nclass A(numpy.ndarray): pass\ndef f(): return numpy.arange(2).view(A)",
+            [{"call": [], "expected": [0, 1]}],
+        ),
+        "objects": (
+            "import numpy\nfrom decimal import Decimal\ndef f(): return numpy.array([Decimal('1.5')], dtype=object)",
+            [{"call": [], "expected": [1.5]}],
+        ),
+        "dates": (
+            "import numpy\ndef f(): return numpy.array(['2024-01-01'], dtype='datetime64[D]')",
+            [{"call": [], "expected": ["2024-01-01"]}],
+        ),
+    }
+    assert await rewards(sandboxed, given, entry_point="f") == dict.fromkeys(given, 1.0)
+    wrong: dict[str, tuple[str, Any]] = {
+        "Decimal": ("from decimal import Decimal\ndef f(): return Decimal('0.51')", half),
+        "NaN": ("from decimal import Decimal\ndef f(): return Decimal('sNaN')", half),
+        "whole": (
+            "from decimal import Decimal\ndef f(): return Decimal(10) ** 30",
+            [{"call": [], "expected": 10**30 + 1}],
+        ),
+        "huge": ("from fractions import Fraction\ndef f(): return Fraction(10 ** 400, 3)", half),
+        "array": ("import numpy\ndef f(): return numpy.eye(2)", half),
+    }
+    assert await rewards(sandboxed, wrong, entry_point="f") == dict.fromkeys(wrong, 0.0)
+
+
+async def test_integers_of_more_than_4300_digits_are_integers(sandboxed: Evaluator) -> None:
+    digits = "1" + "0" * 4_999
+    echo = "def f(x): return x"
+    cases: dict[str, tuple[str, Any]] = {
+        "printed": ("print(10 ** 4999)", [{"input": "", "output": digits}]),
+        "read": ("print(int(input()) + 1)", [{"input": digits, "output": f"{digits[:-1]}1"}]),
+        "returned": (echo, [{"call": [10**4_999], "expected": 10**4_999}]),
+        "as a text": (echo, f'[{{"call": [{digits}], "expected": {digits}}}]'),
+        "as in a data set": (echo, [{"testtype": "functional", "input": digits, "output": digits}]),
+        "as in another": (echo, f'{{"fn_name": "f", "inputs": [[{digits}]], "outputs": [{digits}]}}'),
+        "asserted": (echo, [f"assert f({digits}) == {digits} and len(str(f({digits}))) == 5000"]),
+    }
+    assert await rewards(sandboxed, cases, entry_point="f") == dict.fromkeys(cases, 1.0)
+    wrong = {"printed": ("print(10 ** 4999 * 2)", [{"input": "", "output": digits, "tolerance": 1e-6}])}
+    assert await rewards(sandboxed, wrong) == {"printed": 0.0}
+
+
 # long answers
 
 

@@ -2,10 +2,16 @@
 
 import asyncio
 import gc
+import sys
+
+import pytest
 
 from graders.context import Isolation
 from runtime.sandbox.box import LocalSandbox
-from runtime.sandbox.programs import Program
+from runtime.sandbox.layers import Level
+from runtime.sandbox.programs import Program, Programs
+from runtime.sandbox.session import Session
+from runtime.sandbox.zygote import Shape
 from runtime.settings import CACHE_SHARES, Settings
 from tests.runtime.sandbox.isolation import ISOLATES
 
@@ -60,3 +66,41 @@ async def test_a_source_that_is_larger_than_the_whole_cache_is_graded_all_the_sa
 def test_the_shares_of_all_caches_are_the_whole() -> None:
     assert sum(CACHE_SHARES.values()) == 1
     assert sum(Settings(cache_mb=64).cache_bytes(cache) for cache in CACHE_SHARES) == 64 << 20
+
+
+async def test_a_source_that_many_ask_for_at_once_is_compiled_once() -> None:
+    box = LocalSandbox(Settings(python_memory_mb=256, python_disk_mb=16))
+    started = 0
+
+    async def start(image: str | None) -> Session:
+        nonlocal started
+        started += 1
+        return await box.host.session(Shape(sys.executable, memory_mb=256), least=Level.WEAK)
+
+    compiled = Programs(start, 1 << 20)
+    try:
+        first = asyncio.create_task(compiled.get(source(0), None))
+        others = [asyncio.create_task(compiled.get(source(0), None)) for _ in range(39)]
+        await asyncio.sleep(0)
+        first.cancel()  # it was asked for first, and the others get theirs all the same
+        assert len({id(program) for program in await asyncio.gather(*others)}) == 1
+        assert started == 1
+        problems = [await program for program in [compiled.get("1 +", None), compiled.get("1 +", None)]]
+        assert {program.problem is not None for program in problems} == {True}
+        assert started == 2
+    finally:
+        await compiled.aclose()
+        await box.aclose()
+
+
+async def test_what_is_being_compiled_ends_with_its_evaluator() -> None:
+    async def start(image: str | None) -> Session:
+        await asyncio.sleep(60)
+        raise AssertionError("it is cancelled")
+
+    compiled = Programs(start, 1 << 20)
+    asked = asyncio.create_task(compiled.get("def grade(sample, item):\n    return 1\n", None))
+    await asyncio.sleep(0)
+    await compiled.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await asked

@@ -1,0 +1,1 @@
+"""Helpers for work that several tasks of one event loop share."""
