@@ -24,9 +24,18 @@ SHOWN_LINES = 30
 """Lines of the log that are shown when a step has failed."""
 
 # compiling everything takes as long as the rest; what the demo imports is compiled when it is imported
-PIP = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", "--no-compile")
-PINNED = (*PIP, "--constraint", "constraints.txt")
-NEWER_PIP = ("a newer pip, which finds packages three times as fast", (*PINNED, "--upgrade", "pip"))
+INSTALL = (
+    "install",
+    "--disable-pip-version-check",
+    "--progress-bar",
+    "off",
+    "--no-compile",
+    "--constraint",
+    "constraints.txt",
+)
+PINNED = (PYTHON, "-m", "pip", *INSTALL)
+# a pip of this version finds packages three times as fast as that of Python 3.11
+NEWER_PIP = ("--upgrade", "pip")
 STEPS: dict[str, list[tuple[str, Sequence[str | Path]]]] = {
     "demo": [
         (
@@ -57,17 +66,31 @@ _FOUND = re.compile(r"(?:Collecting|Processing) (?:\S*/)?([A-Za-z0-9._]+(?:-[A-Z
 
 def main(what: str) -> int:
     """Install; gives the exit code."""
-    if not PYTHON.exists() and not _run(
-        f"making .venv with Python {platform.python_version()}", (sys.executable, "-m", "venv", str(VENV))
-    ):
+    if not PYTHON.exists():
+        made = (sys.executable, "-m", "venv", "--without-pip", str(VENV))
+        if not _run(f"making .venv with Python {platform.python_version()}", made):
+            return 1
+    if not _get_pip():
         return 1
-    _run("getting " + NEWER_PIP[0], NEWER_PIP[1], needed=False)
     for title, command in STEPS[what]:
         if not _run("installing " + title, command):
             return 1
     if what == "dev":
         _run("compiling it", COMPILE, needed=False)
     return 0
+
+
+def _get_pip() -> bool:
+    """Get the pip of the constraints, with the one that is there or with that of the Python which runs this."""
+    if _has_pip():
+        return _run("looking for a newer pip", (*PINNED, *NEWER_PIP), needed=False)
+    outside = (sys.executable, "-m", "pip", "--python", PYTHON)
+    _run("getting pip", (*outside, *INSTALL, *NEWER_PIP), needed=False)
+    return _has_pip() or _run("taking the pip of this Python", (PYTHON, "-m", "ensurepip"))
+
+
+def _has_pip() -> bool:
+    return not subprocess.run((PYTHON, "-m", "pip", "--version"), capture_output=True, check=False).returncode
 
 
 def _run(title: str, command: Sequence[str | Path], *, needed: bool = True) -> bool:
