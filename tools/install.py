@@ -90,7 +90,8 @@ def _get_pip() -> bool:
 
 
 def _has_pip() -> bool:
-    return not subprocess.run((PYTHON, "-m", "pip", "--version"), capture_output=True, check=False).returncode
+    found = subprocess.run((PYTHON, "-m", "pip", "--version"), capture_output=True, check=False)  # noqa: S603
+    return found.returncode == 0
 
 
 def _run(title: str, command: Sequence[str | Path], *, needed: bool = True) -> bool:
