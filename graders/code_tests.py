@@ -15,8 +15,10 @@ from graders.contract import Failure, FailureKind, GraderResult, Item, brief
 from graders.errors import ConfigurationError, GradingError, InvalidOptions, Problem, UnknownImage
 from graders.options import carry
 from graders.plugin import grader
+from graders.reasoning import Thoughts
 from graders.sample import Sample
 from graders.template import Template
+from graders.thoughts import graded_text
 
 NOT_COMPILED = ("SyntaxError", "IndentationError", "TabError")
 SHOWN = 5
@@ -45,7 +47,7 @@ class CodeTests:
 
     Tests are programs' inputs and outputs, function calls with expected values, assertions, or test source. The code
     runs in a process of its own that gets inputs and nothing else: it cannot see what is expected, and cannot say that
-    it passed.
+    it passed. The code is looked for behind the model's reasoning, unless `thoughts` is `keep`.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class CodeTests:
         tests: Tests,
         code: Template = Template("{{sample.output_text}}"),  # noqa: B008  # a template never changes
         extract: Literal["fenced", "none"] = "fenced",
+        thoughts: Thoughts = "skip",
         entry_point: Template | None = None,
         prelude: Template | None = None,
         setup: Template | None = None,
@@ -79,7 +82,7 @@ class CodeTests:
         if problems:
             raise InvalidOptions(problems)
         self._tests: Template | list[Test] = tests
-        self._code, self._extract = code, extract
+        self._code, self._extract = graded_text(code, thoughts), extract
         self._entry_point, self._prelude, self._setup = entry_point, prelude, setup
         self._partial_credit = partial_credit
         self._limits: dict[str, Any] = {

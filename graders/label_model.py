@@ -21,7 +21,7 @@ Labels = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1
 class LabelModel:
     """Reward 1 when a model answers the messages in `input` with one of `passing_labels`, 0 with another of `labels`.
 
-    What is none of the labels leaves the sample ungraded. Source: the OpenAI graders guide.
+    What is none of the labels leaves the sample ungraded. `image_tag` is ignored. Source: the OpenAI graders guide.
     """
 
     def __init__(
@@ -32,7 +32,9 @@ class LabelModel:
         labels: Labels,
         passing_labels: Labels,
         sampling_params: Annotated[SamplingParams | None, Also("sampling_parameters")] = None,
+        image_tag: str | None = None,
     ) -> None:
+        del image_tag
         if twice := [label for index, label in enumerate(labels) if label in labels[:index]]:
             raise InvalidOptions([Problem(("labels",), f"the label {twice[0]!r} is there twice")])
         if strange := [label for label in passing_labels if label not in labels]:

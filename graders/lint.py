@@ -37,6 +37,8 @@ _BREAKABLE = {
     "endpoint": "a sample that is too large to be sent",
 }
 """Types that leave a sample ungraded after what it may bring about."""
+_WITHOUT_CODE = frozenset({"score_model", "label_model"})
+"""Types whose published files may have an `image_tag`, and that run no code."""
 LABEL = 4
 """Words that may stand before a sample as its label, without being instructions."""
 
@@ -76,6 +78,9 @@ def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
     yield from _check_scale(path, grader)
     yield from written_as_template(path, grader)
     yield from blind_whatever_the_data(path, grader)
+    if grader.type.name in _WITHOUT_CODE and grader.config.get("image_tag") is not None:
+        message = f"a {grader.type.name} runs no code, so its image_tag is ignored"
+        yield Finding("warning", (*path, "image_tag"), message, "remove it")
 
 
 def _check_template(path: Path, template: Template) -> Iterator[Finding]:

@@ -200,7 +200,8 @@ class SamplingParams(Published):
         seed: For servers that can repeat themselves.
         top_p: Share of the probability that is sampled from.
         temperature: 0 for the likeliest answer.
-        max_completion_tokens: Tokens of the answer, reasoning included; published as `max_completions_tokens`.
+        max_completion_tokens: Tokens of the answer, reasoning included; published as `max_completions_tokens`, and in older
+            files as `max_tokens`.
         reasoning_effort: How long a reasoning model may think.
     """
 
@@ -211,7 +212,7 @@ class SamplingParams(Published):
         None,
         ge=1,
         alias="max_completions_tokens",
-        validation_alias=AliasChoices("max_completions_tokens", "max_completion_tokens"),
+        validation_alias=AliasChoices("max_completions_tokens", "max_completion_tokens", "max_tokens"),
     )
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 

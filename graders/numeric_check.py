@@ -12,8 +12,10 @@ from graders.numeric.extraction import MAX_ELEMENTS, Extract, read_number, read_
 from graders.numeric.forms import NumberError, Percent
 from graders.numeric.scanner import Number
 from graders.plugin import grader
+from graders.reasoning import Thoughts
 from graders.sample import Sample
 from graders.template import Template
+from graders.thoughts import graded_text
 
 INLINE_LIMIT = 4_000
 """Characters that are read in the caller's process: at the worst found (`½` again and again) in 24 ms."""
@@ -42,6 +44,8 @@ class NumericCheck:
     * `score`: `"exact"`, `{"linear": {"scale": 10}}`, `{"exponential": {"scale": 10}}`, or steps such as Countdown's
       `{"steps": [[0, 5], [1, 4], [5, 3]], "range": [0, 5]}`.
     * A reference that is a list compares element by element; the largest distance counts. `ordered: false` ignores order.
+    * `thoughts`: with `"skip"`, the number is looked for behind the model's reasoning (`<think>…</think>` and the like);
+      reasoning that does not end gives no answer. With `"keep"`, the whole text is read.
 
     A reference that is not a finite number is the grader's fault: the result is ungraded.
     """
@@ -58,8 +62,10 @@ class NumericCheck:
         rel_tol: NotNegative | None = None,
         score: Score = _EXACT,
         ordered: bool = True,
+        thoughts: Thoughts = "skip",
     ) -> None:
         self._input, self._reference = input, reference
+        self._text = graded_text(input, thoughts)
         self._extract, self._reference_extract = extract, reference_extract
         self._percent = percent
         self._tolerance = Tolerance.of(abs_tol, rel_tol)
@@ -69,7 +75,7 @@ class NumericCheck:
 
     def is_bounded(self, sample: Sample, item: Item) -> bool:
         """Whether the texts are short enough to be read in well under a second, whatever they hold."""
-        return max(len(self._input(sample, item)), len(self._reference(sample, item))) <= INLINE_LIMIT
+        return max(len(self._text(sample, item)), len(self._reference(sample, item))) <= INLINE_LIMIT
 
     def __call__(self, sample: Sample, item: Item) -> GraderResult:
         """Grade one sample.
@@ -78,7 +84,7 @@ class NumericCheck:
             GradingError: When the sample gives no number, or the reference is none.
         """
         reference = self._read_reference(self._reference.value(sample, item))
-        text = self._input(sample, item)
+        text = self._text(sample, item)
         try:
             if isinstance(reference, list):
                 found = read_numbers(text, self._extract, self._percent)

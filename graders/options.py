@@ -1,7 +1,7 @@
 """Options: a pydantic model made from a grader's signature, and errors that say which field and how to mend it."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -15,6 +15,10 @@ from graders.errors import ConfigurationError, InvalidOptions, PluginError, Prob
 
 RESERVED = ("type", "name", "pass_threshold", "votes", "invalid_grade")
 """Fields that every grader has; no option may take their names."""
+LABELS = ("id", "description")
+"""Texts that published criteria carry and that change nothing; a type may have options of these names, which come first."""
+_LONGEST_NAME = 100
+"""Characters of a wrong field's name that are compared with the right ones."""
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -109,12 +113,32 @@ def validate_options(model: type[Options], values: Mapping[str, Any], context: o
     try:
         return model.model_validate(dict(values), context=context)
     except ValidationError as error:
-        fields = [str(info.alias) for info in model.model_fields.values()]
-        known = [field for field in fields if field not in values] or fields
         others = _other_names(model)
         raise InvalidOptions(
-            problem for details in error.errors() for problem in _problems(details, known, others)
+            problem for details in error.errors() for problem in _problems(details, model, others)
         ) from None
+
+
+def option_values(model: type[Options], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in a grader's JSON: all but the fields that every grader may have."""
+    options = {str(info.alias) for info in model.model_fields.values()}
+    common = {*RESERVED, *(name for name in LABELS if name not in options)}
+    return {key: value for key, value in config.items() if key not in common}
+
+
+def no_such_field(name: object, fields: Iterable[str], has: str = "the fields are") -> str:
+    """The message about a field that an object does not have: all that it has, the nearest first.
+
+    Args:
+        name: The field that was given.
+        fields: Those that the object has.
+        has: What comes before them.
+    """
+    known = list(fields)
+    near = get_close_matches(str(name)[:_LONGEST_NAME], known, n=len(known) or 1)
+    ordered = ", ".join([*near, *(field for field in known if field not in near)])
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    return f"no such field; {meant}{has} {ordered}"
 
 
 def validated(model: type[M], value: object) -> M:
@@ -126,9 +150,8 @@ def validated(model: type[M], value: object) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        fields = [info.alias or name for name, info in model.model_fields.items()]
         raise InvalidOptions(
-            problem for details in error.errors() for problem in _problems(details, fields, {})
+            problem for details in error.errors() for problem in _problems(details, model, {})
         ) from None
 
 
@@ -170,7 +193,31 @@ def _other_names(model: type[Options]) -> dict[str, str]:
     }
 
 
-def _problems(details: ErrorDetails, known: list[str], others: Mapping[str, str]) -> Iterable[Problem]:
+def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The fields of the object in which a path ends; of all that it may be, where it may be one of several."""
+    models = [model]
+    for step in path[:-1]:
+        found = [
+            inner
+            for outer in models
+            for name, info in outer.model_fields.items()
+            if step in (name, info.alias)
+            for inner in _models_in(info.annotation)
+        ]
+        models = found or models  # an index, or a key of a map, leads no further
+    names = [info.alias or name for found in models for name, info in found.model_fields.items()]
+    return list(dict.fromkeys(names))
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models among the parts of an annotation."""
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def _problems(details: ErrorDetails, model: type[BaseModel], others: Mapping[str, str]) -> Iterable[Problem]:
     path = details["loc"]
     context = details.get("ctx", {})
     if "problems" in context:
@@ -178,23 +225,19 @@ def _problems(details: ErrorDetails, known: list[str], others: Mapping[str, str]
     if details["type"] == "extra_forbidden" and len(path) == 1 and path[0] in others:
         name = others[str(path[0])]
         return [Problem(path, f"this is another name of {name!r}, which is given too")]
-    return [Problem(path, _describe(details, path, known))]
+    return [Problem(path, _describe(details, path, model))]
 
 
-def _describe(details: ErrorDetails, path: tuple[str | int, ...], known: list[str]) -> str:
+def _describe(details: ErrorDetails, path: tuple[str | int, ...], model: type[BaseModel]) -> str:
     """One line out of pydantic's: what was expected, what was found."""
     kind, found = details["type"], details["input"]
     if kind == "missing":
         return "this field is required"
     if kind == "extra_forbidden":
-        if len(path) > 1:  # inside an option, whose fields are not these
-            return "no such field"
-        near = get_close_matches(str(path[-1]), known, n=1)
-        if near:
-            return f"no such field; did you mean {near[0]!r}?"
-        return "no such field; " + (
-            f"the fields are {', '.join(known)}" if known else "this type has no options"
-        )
+        fields = _fields_at(model, path)
+        is_grader = len(path) == 1 and issubclass(model, Options)
+        has = "this type has no options; every grader has" if is_grader and not fields else "the fields are"
+        return no_such_field(path[-1], [*fields, *(RESERVED if is_grader else ())], has)
     if kind == "dict_type" and isinstance(found, list):
         return 'expected a map from a key to each grader, such as {"correct": {…}}, got a list'
     wanted = details["msg"].removeprefix("Value error, ")

@@ -24,6 +24,9 @@ _STEP = re.compile(
     r"""|\[(?P<index>-?[0-9]{1,9})\]"""  # [0], [-1]
     r"""|\[(?P<quoted>'[^']*'|"[^"]*")\]"""  # ['any name']
 )
+_INDEX = re.compile(r"[0-9]{1,9}")
+"""A name that stands for an element where the value is a list: `{{item.list.0}}` is `{{item.list[0]}}`."""
+_NUMBERED = re.compile(r"(?<!\.)\.([0-9]{1,9})(?=[.\[]|$)")
 _MISSING = object()
 MAX_RICH = 500
 """Characters of a path beyond its plain beginning: jsonpath-ng's tree is as deep as the path is long."""
@@ -124,14 +127,17 @@ def _sample_lookup(steps: tuple[Step, ...], text: str) -> Lookup:
 
 
 def walk(value: Any, steps: tuple[Step, ...]) -> Any:
-    """Follow plain steps through plain data; `_MISSING` where one leads nowhere."""
+    """Follow plain steps through plain data; `_MISSING` where one leads nowhere. The name `0` is an index in a list."""
     for step in steps:
-        if isinstance(step, str):
-            if not isinstance(value, Mapping) or step not in value:
+        if isinstance(value, (list, tuple)):
+            index = int(step) if isinstance(step, str) and _INDEX.fullmatch(step) else step
+            if not isinstance(index, int) or not -len(value) <= index < len(value):
                 return _MISSING
-        elif not (isinstance(value, (list, tuple)) and -len(value) <= step < len(value)):
+            value = value[index]
+        elif isinstance(step, str) and isinstance(value, Mapping) and step in value:
+            value = value[step]
+        else:
             return _MISSING
-        value = value[step]
     return value
 
 
@@ -146,12 +152,22 @@ def _missing(namespace: str, steps: tuple[Step, ...], text: str, data: Mapping[s
     while reached < len(steps) and has_path(data, steps[: reached + 1]):
         reached += 1
     parent = namespace + "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps[:reached])
+    found = walk(data, steps[:reached])
     return GradingError(
-        f"{_shown(text)} is not there: {_clipped(parent, 200)} {_content(walk(data, steps[:reached]))}",
+        f"{_shown(text)} is not there: {_clipped(parent, 200)} {_content(found)}{_hint(found, steps[reached], parent)}",
         kind=FailureKind.INVALID_VARIABLE,
         caused_by=_writer(namespace, steps),
         details={"variable": text},
     )
+
+
+def _hint(value: Any, step: Step, parent: str) -> str:
+    """How to write a step that leads nowhere because the value is of another kind; empty where the value lacks it."""
+    if isinstance(value, (list, tuple)) and isinstance(step, str):
+        return f"; an element is written {{{{{_clipped(parent, 80)}[0]}}}} or .0, a field of each element [*].{_clipped(step, 40)}"
+    if isinstance(value, str) and isinstance(step, str):
+        return "; a field of JSON inside a text cannot be looked up: store it as an object"
+    return ""
 
 
 def _writer(namespace: str, steps: tuple[Step, ...]) -> CausedBy:
@@ -180,12 +196,17 @@ def _clipped(text: str, limit: int) -> str:
 def _rich_lookup(namespace: str, steps: tuple[Step, ...], rest: str, text: str) -> Lookup:
     """A look-up that gives the list of everything the JSONPath finds below the plain beginning."""
     plain = _plain_lookup(namespace, steps, text)
-    expression = _compile_jsonpath(rest, text)
+    expressions = [_compile_jsonpath(rest, text)]
+    if (
+        _NUMBERED.search(rest) and "'" not in rest and '"' not in rest
+    ):  # the same with indices, as in a plain path
+        expressions.append(_compile_jsonpath(_NUMBERED.sub(r"[\1]", rest), text))
 
     def look_up_all(sample: Sample, item: Mapping[str, Any]) -> Any:
         start = plain(sample, item)
         try:
-            return [match.value for match in expression.find(start)]
+            found = (expression.find(start) for expression in expressions)
+            return [match.value for match in next(filter(None, found), ())]
         except (TypeError, ValueError, AttributeError, RecursionError) as error:  # data that no JSON gives
             raise GradingError(
                 f"{_shown(text)} does not fit the data: {error}",

@@ -8,8 +8,10 @@ from graders.contract import GraderResult, Item, brief
 from graders.errors import InvalidOptions, Problem
 from graders.pattern import Pattern
 from graders.plugin import grader
+from graders.reasoning import Thoughts
 from graders.sample import Sample
 from graders.template import Template
+from graders.thoughts import graded_text
 
 
 @grader("pattern_match", libraries=["google-re2"])
@@ -19,7 +21,8 @@ class PatternMatch:
     The expression is RE2's: no look-around and no back-references, and no input that makes it backtrack for ever.
     `match` says how: `search` anywhere in the text, or `full` for the whole of it. With `groups`, a map from a capturing
     group's name or number to a template, the reward is the share of those groups whose captured text equals the rendered
-    one; a text that does not match scores 0.
+    one; a text that does not match scores 0. With `thoughts` as `skip`, `input` sees the model's answer without its
+    reasoning.
 
     `which` says which match counts where `search` finds several: the `first`, the `last`, or `all` of them, of which the one
     with the lowest reward counts, so that a text that names every candidate gains nothing by it.
@@ -34,8 +37,9 @@ class PatternMatch:
         which: Literal["first", "last", "all"] = "first",
         groups: dict[str, Template] | None = None,
         ignore_case: bool = False,
+        thoughts: Thoughts = "keep",
     ) -> None:
-        self._input = input
+        self._input = graded_text(input, thoughts)
         self._pattern = Pattern(f"(?i){pattern.source}") if ignore_case else pattern
         self._full = match == "full"
         self._which = "first" if self._full else which

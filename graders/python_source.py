@@ -1,8 +1,9 @@
 """`python`: a function `grade(sample, item)` whose source is part of the grader, run in the sandbox."""
 
 import math
+import re
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,8 +11,10 @@ from graders.context import Context, Given
 from graders.contract import Item
 from graders.errors import ConfigurationError, GradingError, InvalidOptions, Problem, UnknownImage
 from graders.plugin import grader
+from graders.reasoning import Thoughts
 from graders.sample import Sample
 
+_GRADE = re.compile(r"\bdef[ \t]+grade[ \t]*\(\s{0,80}(\w{1,80})")
 MAX_SOURCE = 256_000
 """Bytes of a source; published: less than 256 kB."""
 
@@ -21,8 +24,10 @@ class PythonSource:
     """Call `grade(sample, item)` of a Python source, in a sandbox without network.
 
     It returns a finite number, or a bool that counts 0 or 1; whatever else it returns or raises leaves the sample ungraded.
+    Its `sample` has the published fields; a source that names `answer_text` or `reasoning_text` finds them beside these.
+    `answer_text` is None where the reasoning does not end. With `thoughts` as `skip`, `output_text` is the answer, and empty where there is none.
     Limits are the operator's: 2 minutes, 2 GB of memory and 1 GB of scratch unless set otherwise. Source: the OpenAI
-    graders guide; `isolation`, `timeout_s` and `memory_mb` are ours.
+    graders guide; `isolation`, `timeout_s`, `memory_mb` and `thoughts` are ours.
     """
 
     def __init__(
@@ -33,12 +38,16 @@ class PythonSource:
         isolation: Literal["grading", "batch"] | None = None,
         timeout_s: Annotated[float, Field(gt=0, le=600)] | None = None,
         memory_mb: Annotated[int, Field(ge=64)] | None = None,
+        thoughts: Thoughts = "keep",
     ) -> None:
         size = len(source.encode(errors="surrogatepass"))
         if size >= MAX_SOURCE:
             raise _problem("source", f"a source has fewer than {MAX_SOURCE} bytes, this one has {size}")
         self._source, self._image, self._isolation = source, image_tag, isolation
         self._timeout_s, self._memory_mb = timeout_s, memory_mb
+        self._thoughts = thoughts
+        self._names_parts = "answer_text" in source or "reasoning_text" in source
+        self.reads_sample = _reads_sample(source)
 
     async def prepare(self, context: Context) -> None:
         """Find out whether the source compiles and its image is there, before anything is graded.
@@ -71,13 +80,29 @@ class PythonSource:
         """Grade many samples; a number for each, or why there is none. `given` takes each as soon as it is there."""
         return await context.sandbox.grade(
             self._source,
-            [(sample.to_dict(), dict(item)) for sample, item in zip(samples, items, strict=True)],
+            [(self._shown(sample), dict(item)) for sample, item in zip(samples, items, strict=True)],
             image=self._image,
             isolation=self._isolation,
             timeout_s=self._timeout_s,
             memory_mb=self._memory_mb,
             given=given,
         )
+
+    def _shown(self, sample: Sample) -> dict[str, Any]:
+        """The sample as the source sees it."""
+        shown = (sample if self._thoughts == "keep" else sample.without_reasoning).to_dict()
+        if self._names_parts:
+            shown["answer_text"] = sample.answer_text if sample.has_answer else None
+            shown["reasoning_text"] = sample.reasoning_text
+        return shown
+
+
+def _reads_sample(source: str) -> bool:
+    """Whether a source names the first parameter of `grade` anywhere else; a mention in a comment counts as well."""
+    names = {found[1] for found in _GRADE.finditer(source)}
+    if not names:
+        return True
+    return any(len(re.findall(rf"\b{name}\b", source)) > 1 for name in names)
 
 
 def _problem(field: str, message: str) -> InvalidOptions:

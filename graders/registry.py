@@ -10,12 +10,13 @@ from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from itertools import chain
+from types import NoneType
 from typing import Any
 
 from graders.bound import Grader
 from graders.contract import brief
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem, UnknownGraderType
-from graders.options import RESERVED, validate_options
+from graders.options import LABELS, option_values, validate_options
 from graders.plugin import GraderType, Need, find_type, type_of
 from graders.votes import Votes
 
@@ -80,13 +81,20 @@ class Entry:
 class Registry(Mapping[str, Entry]):
     """Grader types by name.
 
+    Args:
+        entries: The types.
+        allowed: What graders that are loaded may need; None for anything.
+        note: What stands behind the message about an unknown type.
+
     Raises:
         PluginError: When two distributions bring a type of the same name; names both.
     """
 
-    def __init__(self, entries: Iterable[Entry] = (), *, allowed: frozenset[Need] | None = None) -> None:
+    def __init__(
+        self, entries: Iterable[Entry] = (), *, allowed: frozenset[Need] | None = None, note: str = ""
+    ) -> None:
         self._entries: dict[str, Entry] = {}
-        self._allowed = allowed
+        self._allowed, self._note = allowed, note
         for entry in entries:
             other = self._entries.setdefault(entry.name, entry)
             if other is not entry:
@@ -96,18 +104,22 @@ class Registry(Mapping[str, Entry]):
                 )
 
     @classmethod
-    def installed(cls) -> "Registry":
-        """The types of every installed distribution, built-in ones included; imports none of them yet."""
-        return cls(map(Entry.of, sorted(entry_points(group=GROUP))))
+    def installed(cls, *, note: str = "") -> "Registry":
+        """The types of every installed distribution, built-in ones included; imports none of them yet.
+
+        Args:
+            note: What stands behind the message about an unknown type.
+        """
+        return cls(map(Entry.of, sorted(entry_points(group=GROUP))), note=note)
 
     def including(self, *decorated: object) -> "Registry":
         """This registry and more types: functions or classes decorated with `@grader`."""
         added = (_given(type_of(found)) for found in decorated)
-        return Registry([*self._entries.values(), *added], allowed=self._allowed)
+        return Registry([*self._entries.values(), *added], allowed=self._allowed, note=self._note)
 
     def restricted(self, allowed: frozenset[Need]) -> "Registry":
         """This registry, of which only graders are loaded that need no more than that, those inside them included."""
-        return Registry(self._entries.values(), allowed=allowed)
+        return Registry(self._entries.values(), allowed=allowed, note=self._note)
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]
@@ -143,8 +155,9 @@ class Registry(Mapping[str, Entry]):
             votes = Votes.read(config.get("votes"))
         except ValueError as error:
             problems.append(Problem(("votes",), str(error)))
-        values = {key: value for key, value in config.items() if key not in RESERVED}
         grader_type = entry.type
+        values = option_values(grader_type.options, config)
+        problems += _wrong_labels(config, values)
         self._refuse_needs(grader_type)
         try:
             options = validate_options(grader_type.options, values, context=self)
@@ -193,7 +206,8 @@ class Registry(Mapping[str, Entry]):
             return self._entries[name]
         near = get_close_matches(name, list(self), n=1) if isinstance(name, str) else []
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownGraderType(f"unknown grader type {brief(name)}; {hint}installed types: {known}")
+        note = f"; {self._note}" if self._note else ""
+        raise UnknownGraderType(f"unknown grader type {brief(name)}; {hint}installed types: {known}{note}")
 
 
 def _version(distribution: str) -> str:
@@ -218,6 +232,14 @@ def _common_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         number = config.get(field)
         if number is not None and not _is_finite(number):
             yield Problem((field,), f"expected a finite number, got {brief(number)}")
+
+
+def _wrong_labels(config: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the labels of a grader that are not options of its type."""
+    for name in LABELS:
+        given = config.get(name)
+        if name not in options and not isinstance(given, (str, NoneType)):
+            yield Problem((name,), f"expected a text, got {brief(given)}")
 
 
 def _is_finite(number: object) -> bool:

@@ -1,7 +1,7 @@
 """The `Sample`: what a model answered, in the shape that the published graders see.
 
 Every source becomes the same object: plain text, a chat completion, a Responses object, a list of messages, or a sample
-that was stored by an earlier run. JSON in the text is parsed once, when somebody asks for it.
+that was stored by an earlier run. JSON in the text is parsed once, when somebody asks for it, and so is its reasoning.
 """
 
 import math
@@ -13,10 +13,13 @@ from typing import Any, overload
 
 from pydantic_core import from_json
 
-from graders.contract import brief
-from graders.errors import ConfigurationError
+from graders.contract import FailureKind, brief
+from graders.errors import ConfigurationError, GradingError
+from graders.plain_data import plain
+from graders.reasoning import Split, split
+from graders.sample_shapes import Said, is_output, read_message, read_output, text_or_none
 
-FIELDS = (
+PUBLISHED_FIELDS = (
     "output_text",
     "output_json",
     "output_tools",
@@ -26,7 +29,11 @@ FIELDS = (
     "input_tools",
     "model",
 )
+"""The fields of a sample in the published API; a Python grader's `sample` has them."""
+FIELDS = (*PUBLISHED_FIELDS, "answer_text", "reasoning_text")
 """What a template may name after `sample.`."""
+_NOT_DONE = ("failed", "cancelled", "queued", "in_progress")
+"""The status of a response that says nothing about the model when it has no output."""
 
 _MAYBE_INFINITE = re.compile(r"\d[eE]\+?0*[1-9]\d\d|\d{200}")
 """Whether some number of a JSON text may be too large for a float: only then is it worth a look at each."""
@@ -42,6 +49,7 @@ class Sample:
         output_audio: Audio of the first choice, as the API gave it.
         output_reasoning_summary: Summary of the model's reasoning.
         input_tools: The tools that the model was offered.
+        reasoning_content: The reasoning of the first choice, where the source holds it apart from the text.
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class Sample:
         output_audio: Any = None,
         output_reasoning_summary: str | None = None,
         input_tools: Sequence[Mapping[str, Any]] | None = None,
+        reasoning_content: str | None = None,
     ) -> None:
         if not isinstance(output_text, str):
             raise ConfigurationError(f"sample.output_text is text, not {type(output_text).__name__}")
@@ -63,6 +72,7 @@ class Sample:
         self.output_audio = output_audio
         self.output_reasoning_summary = output_reasoning_summary
         self.input_tools = input_tools
+        self.reasoning_content = reasoning_content
         self._choices = choices
 
     @cached_property
@@ -96,8 +106,55 @@ class Sample:
         """The text as JSON; None when it is not valid JSON."""
         return self._parsed[1]
 
+    @cached_property
+    def _split(self) -> Split:
+        return split(self.output_text)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is an answer: there is none behind a thought that does not end."""
+        return self._split.answer is not None
+
+    @property
+    def answer_text(self) -> str:
+        """The text without its reasoning; equal to `output_text` where it has none. See `graders.reasoning`.
+
+        Raises:
+            GradingError: Of kind `sample_parse_error`, by the model's doing, when a thought does not end.
+        """
+        answer = self._split.answer
+        if answer is None:
+            raise GradingError(
+                "the sample gives no answer: its reasoning does not end",
+                kind=FailureKind.SAMPLE_PARSE,
+                caused_by="model",
+                details={"type": "unfinished_reasoning"},
+            )
+        return answer
+
+    @property
+    def reasoning_text(self) -> str:
+        """The reasoning, without its tags: what the source holds apart from the text, then what stands in the text."""
+        return "\n\n".join(filter(None, (self.reasoning_content, self._split.reasoning)))
+
+    @cached_property
+    def without_reasoning(self) -> "Sample":
+        """This sample with its answer in place of its text; with an empty text, where a thought does not end."""
+        answer = self._split.answer or ""
+        if answer == self.output_text:
+            return self
+        choices = self._choices
+        if choices and isinstance(message := choices[0].get("message"), Mapping):
+            choices = [{**choices[0], "message": {**message, "content": answer}}, *choices[1:]]
+        beside = {**self._beside_text(), "reasoning_content": self.reasoning_text}
+        return Sample(answer, choices=choices, output_tools=self.output_tools, **beside)
+
+    def _beside_text(self) -> dict[str, Any]:
+        names = ("model", "output_audio", "output_reasoning_summary", "input_tools", "reasoning_content")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
     def to_dict(self) -> dict[str, Any]:
-        """The `sample` that a published Python grader is called with."""
+        """The `sample` of the published API."""
         shown: dict[str, Any] = {
             "choices": self.choices,
             "output_text": self.output_text,
@@ -117,9 +174,7 @@ class Sample:
             stored["output_tools"] = self.output_tools
         if self._choices is not None:
             stored["choices"] = list(self._choices)
-        for name in ("model", "output_audio", "output_reasoning_summary", "input_tools"):
-            if (value := getattr(self, name)) is not None:
-                stored[name] = value
+        stored |= self._beside_text()
         return self.output_text if len(stored) == 1 else stored
 
     def __eq__(self, other: object) -> bool:
@@ -142,20 +197,23 @@ class Sample:
         Accepts a sample, its text, the stored form of a sample, a chat completion, a Responses object (as JSON or as
         the `openai` client's objects), or a list of messages.
 
+        Numbers of numpy and the like become plain data.
+
         Raises:
-            ConfigurationError: When it is none of these.
+            ConfigurationError: When it is none of these, or something in it is of an unknown shape; names its path.
         """
         if isinstance(source, Sample):
             return source
+        if hasattr(source, "model_dump"):
+            source = _plain(source, "a sample")
+        elif isinstance(source, Mapping):  # its JSON is made of its text, whatever it says
+            source = plain({name: value for name, value in source.items() if name != "output_json"})
+        else:
+            source = plain(source)
         if isinstance(source, str):
             return cls(source)
-        if isinstance(source, Mapping) or hasattr(source, "model_dump"):
-            data = _plain(source, "a sample")
-            if isinstance(data.get("output"), list):
-                return cls.from_response(data)
-            if "output_text" not in data and isinstance(data.get("choices"), list):
-                return cls.from_chat_completion(data)
-            return cls._from_stored(data)
+        if isinstance(source, Mapping):
+            return cls._from_object(source)
         if isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray)):
             return cls.from_messages(source)
         raise ConfigurationError(
@@ -164,99 +222,133 @@ class Sample:
         )
 
     @classmethod
+    def _from_object(cls, data: Mapping[str, Any]) -> "Sample":
+        if data.get("output") is not None:
+            return cls.from_response(data)
+        if data.get("output_text") is None and isinstance(data.get("choices"), list):
+            return cls.from_chat_completion(data)
+        return cls._from_stored(data)
+
+    @classmethod
     def _from_stored(cls, data: Mapping[str, Any]) -> "Sample":
         if "output_text" not in data:
             raise ConfigurationError(
                 "a sample that is a JSON object has 'output_text', or 'choices' as a chat completion, or 'output' as a "
                 f"Responses object; got {', '.join(map(repr, data)) or 'an empty object'}"
             )
+        said = Said(texts=["" if data["output_text"] is None else data["output_text"]])
+        return cls._of(said, data)
+
+    @classmethod
+    def _of(cls, said: Said, data: Mapping[str, Any]) -> "Sample":
+        """A sample out of what was said and out of the fields of a stored sample, which come first.
+
+        What else a stored sample carries (usage, temperature, …) says nothing to a grader.
+        """
         for name in ("choices", "output_tools", "input_tools"):
             if not isinstance(data.get(name), (list, NoneType)):
                 raise ConfigurationError(
                     f"a stored sample's {name!r} is a list, not {type(data[name]).__name__}"
                 )
-        # what else a stored sample carries (usage, temperature, …) says nothing to a grader
-        fields = {name: data[name] for name in FIELDS if name in data and name != "output_json"}
-        fields["output_text"] = "" if data["output_text"] is None else data["output_text"]
-        fields["output_tools"] = data.get("output_tools") or ()
-        return cls(**fields)
+        texts = said.texts
+        summary, reasoning = data.get("output_reasoning_summary"), text_or_none(data, "reasoning_content")
+        sample = cls(
+            texts[0] if len(texts) == 1 else said.text,
+            output_tools=data.get("output_tools") or said.calls,
+            choices=data.get("choices"),
+            model=data.get("model"),
+            output_audio=data.get("output_audio") or said.audio,
+            output_reasoning_summary=said.summary if summary is None else summary,
+            input_tools=data.get("input_tools"),
+            reasoning_content=said.reasoning if reasoning is None else reasoning,
+        )
+        finish = data.get("finish_reason")
+        if sample._choices is None and isinstance(finish, str) and finish not in ("", "stop"):
+            sample._choices = [{**sample.choices[0], "finish_reason": finish}]
+            del sample.choices
+        return sample
 
     @classmethod
     def from_chat_completion(cls, completion: object) -> "Sample":
         """A sample from a chat completion: the first choice's text and tool calls.
 
         Raises:
-            ConfigurationError: When there is no choice with a message.
+            ConfigurationError: When there is no choice with a message, or its content is of an unknown shape.
         """
         data = _plain(completion, "a chat completion")
         choices = data.get("choices")
         if not (isinstance(choices, list) and choices and isinstance(choices[0], Mapping)):
             raise ConfigurationError("a chat completion has a list 'choices' with at least one choice")
-        message = choices[0].get("message")
-        if not isinstance(message, Mapping):
+        message, said = choices[0].get("message"), Said()
+        if isinstance(message, Mapping):
+            read_message(message, ("choices", 0, "message"), said)
+        elif isinstance(text := choices[0].get("text"), str):  # of the older completions
+            said.texts.append(text)
+        else:
             raise ConfigurationError("choices[0] of a chat completion has a 'message'")
         return cls(
-            _text(message.get("content")),
-            output_tools=_calls(message),
+            said.text,
+            output_tools=said.calls,
             choices=choices,
             model=data.get("model"),
-            output_audio=message.get("audio"),
+            output_audio=said.audio,
+            reasoning_content=said.reasoning,
         )
 
     @classmethod
     def from_response(cls, response: object) -> "Sample":
-        """A sample from a Responses object: its messages' text, function calls and reasoning summary.
+        """A sample from a Responses object, or from an output item's sample: texts, function calls and reasoning.
+
+        A text in `output_text` beside `output` is the text.
 
         Raises:
-            ConfigurationError: When `output` is not a list of objects.
+            ConfigurationError: When something in `output` is of an unknown shape, or when there was no output because the
+                model could not be asked.
         """
         data = _plain(response, "a Responses object")
         output = data.get("output")
-        if not (isinstance(output, list) and all(isinstance(part, Mapping) for part in output)):
+        if not isinstance(output, (list, str, Mapping)):
             raise ConfigurationError("a Responses object has a list 'output' of objects")
-        by_type: dict[str, list[Mapping[str, Any]]] = {}
-        for part in output:
-            if isinstance(kind := part.get("type"), str):
-                by_type.setdefault(kind, []).append(part)
-        calls = [
-            {
-                "id": call.get("call_id"),
-                "type": "function",
-                "function": {"name": call.get("name"), "arguments": call.get("arguments")},
-            }
-            for call in by_type.get("function_call", [])
-        ]
-        summaries = [_text(part.get("summary")) for part in by_type.get("reasoning", [])]
-        return cls(
-            "".join(_text(part.get("content")) for part in by_type.get("message", [])),
-            output_tools=calls,
-            model=data.get("model"),
-            output_reasoning_summary="\n".join(filter(None, summaries)) or None,
-            input_tools=data.get("tools") or None,
-        )
+        if (
+            not output
+            and not data.get("output_text")
+            and (data.get("error") or data.get("status") in _NOT_DONE)
+        ):
+            why = data.get("error") or data.get("status")
+            raise ConfigurationError(
+                f"error: there is no sample, since the model did not answer: {brief(why)}"
+            )
+        said = read_output(output, ("output",))
+        if data.get("output_text"):
+            said.texts = [data["output_text"]]
+        tools = data.get("input_tools")
+        tools = data.get("tools") or None if tools is None else tools
+        return cls._of(said, {**data, "input_tools": tools, "model": data.get("model") or None})
 
     @classmethod
     def from_messages(cls, messages: Sequence[object]) -> "Sample":
         """A sample from a conversation: what its last assistant message says and calls.
 
         Messages after it, such as the results of its tool calls, are not the model's. Where it only calls tools, the text
-        is empty.
+        is empty. A list of the parts of a Responses object's `output` is read as that.
 
         Raises:
             ConfigurationError: When no message is the assistant's, or one is not an object.
         """
-        plain = [_plain(message, "a message") for message in messages]
-        last = next((message for message in reversed(plain) if message.get("role") == "assistant"), None)
+        read = [_plain(message, "a message") for message in messages]
+        if is_output(read):
+            return cls._of(read_output(read, ()), {})
+        last = next(
+            (place for place in reversed(range(len(read))) if read[place].get("role") == "assistant"), None
+        )
         if last is None:
-            roles = ", ".join(brief(message.get("role")) for message in plain[-5:]) or "no message"
+            roles = ", ".join(brief(message.get("role")) for message in read[-5:]) or "no message"
             raise ConfigurationError(
                 f"a list of messages has the model's answer in an assistant message ('role': 'assistant'); got {roles}"
             )
-        return cls(
-            _text(last.get("content")),
-            output_tools=_calls(last),
-            output_audio=last.get("audio"),
-        )
+        said = Said()
+        read_message(read[last], (last,), said)
+        return cls._of(said, {})
 
 
 class SampleColumn(Sequence[Sample]):
@@ -302,23 +394,3 @@ def _plain(source: object, what: str) -> Mapping[str, Any]:
         if isinstance(dumped, Mapping):
             return dumped
     raise ConfigurationError(f"{what} is a JSON object, not {type(source).__name__}")
-
-
-def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    calls = message.get("tool_calls")
-    if not isinstance(calls, (list, NoneType)):
-        raise ConfigurationError(f"a message's 'tool_calls' is a list, not {type(calls).__name__}")
-    return calls or []
-
-
-def _text(content: object) -> str:
-    """The text of a message's content: a string, or the text blocks of a list."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(
-            text
-            for block in content
-            if isinstance(text := block.get("text") if isinstance(block, Mapping) else block, str)
-        )
-    return ""

@@ -58,6 +58,11 @@ COMMON: dict[str, dict[str, Any]] = {
     },
 }
 """The fields that every grader has, besides its type."""
+_LABELS: dict[str, dict[str, Any]] = {
+    "id": {"type": ["string", "null"], "description": "As published criteria carry it; it changes nothing."},
+    "description": {"type": ["string", "null"], "description": "Words for a reader; they change nothing."},
+}
+"""What a grader may carry, unless its type has an option of the same name."""
 
 
 def grader_schema(
@@ -125,7 +130,7 @@ def _of_type(found: GraderType[..., Any], options: dict[str, Any]) -> dict[str, 
         **options,
         "title": found.name,
         "description": prose,
-        "properties": {"type": kind, **fields, **COMMON},
+        "properties": {"type": kind, **_LABELS, **fields, **COMMON},
         "required": ["type", *options.get("required", ())],
     }
 

@@ -28,7 +28,7 @@ class ScoreModel:
 
     The model writes its `steps` and then its `result`; a result outside the range is clamped to it, and reported as the
     metric `unclamped`. One that is outside by more than the width of the range, or that is not a finite number, leaves the
-    sample ungraded. Source: the OpenAI graders guide; the limit of what is clamped is ours.
+    sample ungraded. `image_tag`, which published files have, is ignored: no code runs here. Source: the OpenAI graders guide; the limit of what is clamped is ours.
     """
 
     def __init__(
@@ -38,7 +38,9 @@ class ScoreModel:
         input: Messages,  # noqa: A002  # the published name
         range: tuple[float, float] | None = None,  # noqa: A002  # the published name
         sampling_params: Annotated[SamplingParams | None, Also("sampling_parameters")] = None,
+        image_tag: str | None = None,
     ) -> None:
+        del image_tag
         self.range = bounds(range)
         self._schema = answer_schema(steps=STEPS, result=number_within(self.range))
         self._model, self._messages = model, input

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from graders.blind_spots import of_contained
 from graders.contract import GraderResult, Item
 from graders.plugin import grader
+from graders.reasoning import Thoughts
 from graders.sample import Sample, SampleColumn
 from graders.template import Template
+from graders.thoughts import graded_text
 
 
 def _contains_ignoring_case(text: str, part: str) -> bool:
@@ -33,7 +35,8 @@ class StringCheck:
     """Reward 1 when `input` relates to `reference` as `operation` says, otherwise 0.
 
     `eq` and `ne` (also written `neq`) compare the whole texts; `like` asks whether `input` contains `reference`, `ilike`
-    the same without regard to letter case. Nothing is trimmed. Source: the OpenAI graders guide.
+    the same without regard to letter case. Nothing is trimmed. With `thoughts` as `skip`, `input` sees the
+    model's answer without its reasoning. Source: the OpenAI graders guide; `thoughts` is ours.
     """
 
     def __init__(
@@ -42,19 +45,25 @@ class StringCheck:
         input: Template,  # noqa: A002  # the published name
         reference: Template,
         operation: Literal["eq", "ne", "neq", "like", "ilike"],
+        thoughts: Thoughts = "keep",
     ) -> None:
         self._input, self._reference = input, reference
+        self._text = graded_text(input, thoughts)
         self._compare, self._is_part = _OPERATIONS[operation], operation in {"like", "ilike"}
 
     def __call__(self, sample: Sample, item: Item) -> bool | GraderResult:
         """Grade one sample; the explanation says when a reference is in almost every text."""
         reference = self._reference(sample, item)
-        passed = self._compare(self._input(sample, item), reference)
+        passed = self._compare(self._text(sample, item), reference)
         warning = of_contained(reference) if passed and self._is_part else None
         return passed if warning is None else GraderResult(1.0, explanation=warning)
 
     def grade_batch(self, samples: SampleColumn, items: Sequence[Item]) -> NDArray[np.float64]:
         """The rewards of many rows, equal to grading each."""
-        inputs = self._input.render_many(samples, items)
+        inputs: Sequence[str]
+        if self._text is self._input:
+            inputs = self._input.render_many(samples, items)
+        else:
+            inputs = list(map(self._text, samples, items))
         references = self._reference.render_many(samples, items)
         return np.fromiter(map(self._compare, inputs, references), dtype=np.float64, count=len(items))

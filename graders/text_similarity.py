@@ -13,8 +13,10 @@ from graders.errors import GradingError, InvalidOptions, Problem
 from graders.metrics import load_metric
 from graders.metrics.unicode_words import NAMES, with_unicode_words
 from graders.plugin import grader
+from graders.reasoning import Thoughts
 from graders.sample import Sample
 from graders.template import Template
+from graders.thoughts import graded_text
 
 LOCAL_MODEL = "local"
 """The embedding model that runs in the operator's own process."""
@@ -44,7 +46,8 @@ class TextSimilarity:
     the first 100,000 characters of a text, and of those the first 8,192 word pieces. A text that is too long for the model
     of a server is the model's failure when the sample is in it, and the grader's when the reference alone is too long.
     `tokenizer` "unicode" gives BLEU, GLEU, METEOR and ROUGE words of every script (`graders.metrics.unicode_words`) in place
-    of their own, which know ASCII or white space only. Sources: the OpenAI graders guide for the names, the libraries for the numbers.
+    of their own, which know ASCII or white space only. With `thoughts` as `skip`, `input` sees the model's answer without its
+    reasoning. Sources: the OpenAI graders guide for the names, the libraries for the numbers.
     """
 
     def __init__(
@@ -55,20 +58,21 @@ class TextSimilarity:
         evaluation_metric: MetricName,
         embedding_model: str | None = None,
         tokenizer: Tokenizer = "published",
+        thoughts: Thoughts = "keep",
     ) -> None:
         self.libraries: tuple[str, ...] = ()
         if tokenizer == "unicode" and evaluation_metric not in NAMES:
             message = f"only BLEU, GLEU, METEOR and ROUGE have words, not {evaluation_metric!r}; leave this field out"
             raise InvalidOptions([Problem(("tokenizer",), message)])
         if evaluation_metric == "cosine":
-            self.grading = Cosine(input, reference, embedding_model)
+            self.grading = Cosine(input, reference, embedding_model, thoughts)
             if embedding_model == LOCAL_MODEL:
                 self.libraries = _LOCAL_LIBRARIES
             return
         if embedding_model is not None:
             message = f"only 'cosine' asks a model, not {evaluation_metric!r}; leave this field out"
             raise InvalidOptions([Problem(("embedding_model",), message)])
-        self._input, self._reference = input, reference
+        self._input, self._reference = graded_text(input, thoughts), reference
         metric = load_metric(evaluation_metric)
         self._is_published = tokenizer == "published"
         self._metric = metric if self._is_published else with_unicode_words(metric)
@@ -92,12 +96,15 @@ class TextSimilarity:
 class Cosine:
     """Reward from 0 to 1: the cosine of the angle between the vectors of two texts, 0 where it is negative."""
 
-    def __init__(self, left: Template, right: Template, model: str | None) -> None:
+    def __init__(
+        self, left: Template, right: Template, model: str | None, thoughts: Thoughts = "keep"
+    ) -> None:
         self._left, self._right, self._model = left, right, model
+        self._text = graded_text(left, thoughts)
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> float:
         """Grade one sample."""
-        texts = [self._left(sample, item), self._right(sample, item)]
+        texts = [self._text(sample, item), self._right(sample, item)]
         if not all(text.strip() for text in texts):
             return 0.0
         try:

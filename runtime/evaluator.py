@@ -1,7 +1,7 @@
 """The `Evaluator`: runs graders over samples. Built-in types run inline, plugins in worker processes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
@@ -18,6 +18,7 @@ from graders import (
     Sample,
     Sandbox,
 )
+from graders.plain_data import rows as as_rows
 from runtime.batches import (
     Rows,
     goes_in_bulk,
@@ -29,12 +30,12 @@ from runtime.compiled import CompiledGraders
 from runtime.execute import deadline_passed, execute, failed_group
 from runtime.gradings import Gradings, gradings_of
 from runtime.row_batches import goes_in_rows, grade_in_rows, stream_in_rows
-from runtime.rows import sample_or_failure
+from runtime.rows import item_or_failure, readable, readable_rows, sample_or_failure
 from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
 from runtime.tracing import Trace, Tracer, batch, grading, tell, tell_counts
 from runtime.workers.pool import WorkerPool
-from runtime.world import World, may_run_here, runs_inline
+from runtime.world import LONG_CHARACTERS, World, may_run_here, read_reasoning, runs_inline
 
 if TYPE_CHECKING:
     from runtime.embeddings import Embeddings
@@ -76,7 +77,7 @@ class Evaluator:
         """
         self.tracer = tracer
         self.registry = Registry.installed() if registry is None else registry
-        self.settings = settings or Settings.load()
+        self.settings = settings or Settings.of_environment()
         self.sandbox = LocalSandbox(self.settings)
         self._judges: Judges | None = None
         self._embedder: Embeddings | None = None
@@ -217,8 +218,7 @@ class Evaluator:
             loaded = grader
         else:
             loaded = await self.prepare(grader)
-        parsed = sample_or_failure(sample)
-        item = item or {}
+        parsed, item = readable(sample, item)
         if isinstance(parsed, GradingError):
             return self._unread(loaded, parsed, world)
         if world.trace is None and runs_inline(loaded, parsed, item):
@@ -230,7 +230,7 @@ class Evaluator:
     async def grade_group(
         self,
         grader: Grader | Mapping[str, Any],
-        samples: Sequence[object],
+        samples: Iterable[object],
         item: Item | None = None,
         *,
         deadline_s: float | None = None,
@@ -243,9 +243,12 @@ class Evaluator:
         """
         world = self._world(deadline_s, trace_id, client)
         loaded = await self.prepare(grader)
+        samples, read = as_rows(samples, "samples"), item_or_failure(item)
+        if isinstance(read, GradingError):
+            return [self._unread(loaded, read, world) for _ in samples]
         parsed = [sample_or_failure(sample) for sample in samples]
-        readable = [sample for sample in parsed if isinstance(sample, Sample)]
-        graded = iter(await self.run(loaded, readable, item or {}, world))
+        those_read = [sample for sample in parsed if isinstance(sample, Sample)]
+        graded = iter(await self.run(loaded, those_read, read, world))
         return [
             self._unread(loaded, sample, world) if isinstance(sample, GradingError) else next(graded)
             for sample in parsed
@@ -254,8 +257,8 @@ class Evaluator:
     async def grade_many(
         self,
         grader: Grader | Mapping[str, Any],
-        samples: Sequence[object],
-        items: Sequence[Item | None],
+        samples: Iterable[object],
+        items: Iterable[Item | None],
         *,
         deadline_s: float | None = None,
         trace_id: str | None = None,
@@ -269,24 +272,29 @@ class Evaluator:
         Args:
             grader: A grader or its JSON.
             samples: One for each row, in any form that `Sample.load` takes; a `GradingError` says why a row cannot be read.
-            items: One for each row; None where it is the item that cannot be read.
+                A generator, an array or a column of a frame is read into a list first.
+            items: One for each row; None where it is the item that cannot be read. Values of numpy, pandas and the like
+                become plain data; a row that has something else is ungraded. A `DataFrame` is read as its rows.
             deadline_s: Seconds for the whole batch; rows that are not done by then are ungraded.
             trace_id: The caller's own name for the batch.
             client: Who pays for judges: a digest of an API key; empty where there are no keys.
 
         Raises:
-            ConfigurationError: When the two sequences differ in length.
+            ConfigurationError: When the two sequences differ in length, or are not sequences.
         """
-        if len(samples) != len(items):
+        sources, given = as_rows(samples, "samples"), as_rows(items, "items")
+        if len(sources) != len(given):
             raise ConfigurationError(
-                f"{len(samples)} samples and {len(items)} items: a batch has one item for each sample"
+                f"{len(sources)} samples and {len(given)} items: a batch has one item for each sample"
             )
+        pairs = list(readable_rows(zip(sources, given, strict=True)))
+        sources, given = [sample for sample, _ in pairs], [item for _, item in pairs]
         loaded = await self.prepare(grader)
         world = self._world(deadline_s, trace_id, client)
         if world.trace is None:
-            return await self._grade_rows(loaded, samples, items, world)
+            return await self._grade_rows(loaded, sources, given, world)
         with batch(world.trace, loaded, trace_id) as span:
-            gradings = await self._grade_rows(loaded, samples, items, world.within(span))
+            gradings = await self._grade_rows(loaded, sources, given, world.within(span))
             tell_counts(span, len(gradings), gradings.ungraded)
         return gradings
 
@@ -313,6 +321,7 @@ class Evaluator:
         Yields:
             The row's position and its result.
         """
+        rows = readable_rows(rows)
         loaded = await self.prepare(grader)
         world = self._world(deadline_s, trace_id, client)
         if world.trace is None:
@@ -384,6 +393,8 @@ class Evaluator:
             )
         if not grader.is_async:
             return await execute(grader, samples, item, world)
+        if any(len(sample.output_text) > LONG_CHARACTERS for sample in samples):
+            await asyncio.to_thread(read_reasoning, samples)
         try:
             async with asyncio.timeout_at(world.deadline):
                 return await execute(grader, samples, item, world)

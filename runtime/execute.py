@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from types import MappingProxyType
 
@@ -10,12 +10,28 @@ from graders import Context, FailureKind, Grader, GraderResult, GradingError, It
 
 MAX_MESSAGE = 2_000
 MAX_FRAMES = 20
+MAX_LINE = 200
+
+Hint = Callable[[Grader, BaseException], str]
+"""What an author should know of an exception, to be put behind its message; often nothing."""
 
 
 async def execute(
-    grader: Grader, samples: Sequence[Sample], item: Item, context: Context
+    grader: Grader,
+    samples: Sequence[Sample],
+    item: Item,
+    context: Context,
+    *,
+    hint: Hint = lambda grader, error: "",
 ) -> list[GraderResult]:
     """Grade in this process: one sample, or the group of a group grader. Never raises for what the grader does.
+
+    Args:
+        grader: What grades.
+        samples: One sample, or those of a group.
+        item: Their item.
+        context: What the grader may ask.
+        hint: Gives what its author should know of an exception that it raised.
 
     Returns:
         One result for each sample.
@@ -33,7 +49,12 @@ async def execute(
         return grader.complete_each(scores, execution_time=seconds)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code may raise anything
         seconds = time.perf_counter() - started
-        return failed_group(grader, as_grading_error(grader, error), len(samples), execution_time=seconds)
+        return failed_group(
+            grader,
+            as_grading_error(grader, error, hint=hint(grader, error)),
+            len(samples),
+            execution_time=seconds,
+        )
 
 
 def failed_group(
@@ -55,8 +76,14 @@ def deadline_passed() -> GradingError:
     )
 
 
-def as_grading_error(grader: Grader, error: BaseException) -> GradingError:
-    """The failure that an exception from a grading function stands for: the grader's doing, unless it says otherwise."""
+def as_grading_error(grader: Grader, error: BaseException, *, hint: str = "") -> GradingError:
+    """The failure that an exception from a grading function stands for: the grader's doing, unless it says otherwise.
+
+    Args:
+        grader: What raised it.
+        error: The exception.
+        hint: What its author should know, for the end of the message.
+    """
     if isinstance(error, GradingError):
         return error
     if isinstance(error, MemoryError):
@@ -66,7 +93,7 @@ def as_grading_error(grader: Grader, error: BaseException) -> GradingError:
             details={"type": "memory_limit", "traceback": _traceback(error)},
         )
     kind = FailureKind.OTHER if grader.built_in else FailureKind.PYTHON_GRADER_RUNTIME
-    message = f"{grader.info.type}: {_described(error)}"
+    message = f"{grader.info.type}: {_described(error)}{hint}"
     return GradingError(message, kind=kind, details={"traceback": _traceback(error)})
 
 
@@ -94,8 +121,12 @@ def _described(error: BaseException) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    """The frames below ours, with file names but no host paths."""
+    """The frames below ours, with file names but no host paths, and the source line of each where there is one."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__][-MAX_FRAMES:]
-    return "\n".join(
-        f"{PurePath(frame.filename).name}, line {frame.lineno}, in {frame.name}" for frame in frames
-    )
+    return "\n".join(map(_frame, frames))
+
+
+def _frame(frame: traceback.FrameSummary) -> str:
+    where = f"{PurePath(frame.filename).name}, line {frame.lineno}, in {frame.name}"
+    source = (frame.line or "")[:MAX_LINE]
+    return f"{where}\n    {source}" if source else where

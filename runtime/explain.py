@@ -23,15 +23,17 @@ from graders import (
 from graders.formula import Formula, normal_name
 from graders.template import Template
 from runtime.execute import deadline_passed
-from runtime.explanation import Book, Explanation, Rendered, Worked
+from runtime.explanation import Book, Explanation, Rendered, Worked, book_for
 from runtime.recording import Log, RecordedEmbedder, RecordedHttp, RecordedJudge, RecordedSandbox
-from runtime.rows import sample_or_failure
+from runtime.rows import readable
 from runtime.tracing import Trace
 from runtime.world import Runner, World, is_small
 
 if TYPE_CHECKING:
     from runtime.evaluator import Evaluator
 
+MOST_PRINTED = 20_000
+"""Characters of what a plugin printed that are kept, the last ones."""
 _OWN_WORDS = frozenset({"type", "name", "votes", "pass_threshold"})
 """Fields of a grader's JSON that an explanation has places of its own for."""
 
@@ -45,10 +47,12 @@ async def explain(
     deadline_s: float | None = None,
     trace_id: str | None = None,
     client: str = "",
+    full: bool = False,
 ) -> Explanation:
     """Grade one sample as `Evaluator.grade` does, which see for the arguments; the reward is in `result` of what this gives.
 
-    Of a sample that cannot be read there is nothing to see but why.
+    Of a sample that cannot be read there is nothing to see but why. With `full`, texts are kept whole as long as an
+    explanation has room for them; without, the first 20,000 characters of each.
 
     Raises:
         ConfigurationError: When the grader is wrong; nothing was graded.
@@ -56,10 +60,10 @@ async def explain(
     """
     deadline = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
     loaded = await evaluator.prepare(grader)
-    parsed, item = sample_or_failure(sample), item or {}
+    parsed, item = readable(sample, item)
     if isinstance(parsed, GradingError):
         return _unread(loaded, parsed)
-    watched = Watched("", loaded, parsed, item, Book())
+    watched = Watched("", loaded, parsed, item, book_for(full=full))
     trace = None if evaluator.tracer is None else Trace(evaluator.tracer)
     world = WatchingWorld(evaluator, deadline, watched=watched, trace_id=trace_id, client=client, trace=trace)
     (watched.result,) = await evaluator.run(loaded, [parsed], item, world)
@@ -87,12 +91,14 @@ class Watched:
         key: What the grading around it calls it, with dots.
         result: What it came to; None while it has not ended.
         log: What it asks of the world.
+        printed: The end of what a plugin printed in it; None for nothing.
     """
 
     def __init__(
         self, key: str, grader: Grader, sample: Sample, item: Item, book: Book, *, is_vote: bool = False
     ) -> None:
         self.result: GraderResult | None = None
+        self.printed: str | None = None
         self.log = Log(book)
         self.key, self._grader, self._sample, self._item = key, grader, sample, item
         self._book, self._is_vote = book, is_vote
@@ -137,6 +143,7 @@ class Watched:
             templates=() if self._is_vote else tuple(self._templates()),
             formulas=tuple(self._formulas()),
             calls=self.log.calls(),
+            printed=None if self.printed is None else book.text(self.printed),
             each_vote=tuple(vote.explanation(self._sample) for vote in self._votes),
             inside=tuple(inner.explanation(self._sample) for inner in self._inside),
             left_out=self._left_out + self.log.left_out,
@@ -199,6 +206,8 @@ class WatchingWorld(World):
         watched: The grading.
     """
 
+    is_watched = True
+
     def __init__(
         self,
         runner: Runner,
@@ -221,6 +230,10 @@ class WatchingWorld(World):
         """
         super().__init__(runner, deadline, trace_id=trace_id, client=client, trace=trace)
         self.watched = watched
+
+    def printed(self, text: str) -> None:
+        """Note what a plugin printed while it graded."""
+        self.watched.printed = text[-MOST_PRINTED:]
 
     @property
     def judge(self) -> Judge:

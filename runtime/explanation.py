@@ -28,9 +28,13 @@ Service: TypeAlias = Literal["judge", "embedder", "sandbox", "http"]
 class Book:
     """Plain data out of whatever was seen, JSON of a bounded size: what does not fit is left out, and said to be."""
 
-    def __init__(self) -> None:
-        """An empty one."""
-        self._characters, self._entries = CHARACTERS, ENTRIES
+    def __init__(self, text_characters: int = TEXT_CHARACTERS) -> None:
+        """An empty one.
+
+        Args:
+            text_characters: How many characters of one text are kept.
+        """
+        self._characters, self._entries, self._text_characters = CHARACTERS, ENTRIES, text_characters
 
     def has_room(self) -> bool:
         """Whether there is room for one more entry, which is taken."""
@@ -39,7 +43,7 @@ class Book:
 
     def text(self, text: str) -> str:
         """A text, or its beginning and how much is left out."""
-        kept = text[: min(TEXT_CHARACTERS, self._characters)]
+        kept = text[: min(self._text_characters, self._characters)]
         self._characters = max(0, self._characters - len(kept) - PER_VALUE)
         left_out = len(text) - len(kept)
         return encodable(f"{kept}… ({left_out:,} characters left out)" if left_out else kept)
@@ -155,6 +159,7 @@ class Explanation:
         templates: What became of its templates; none for a single vote, whose grading has them.
         formulas: Its formulas with the numbers in them.
         calls: What it asked of the world, in order.
+        printed: The end of what a plugin printed; None for nothing.
         each_vote: The single votes, in order.
         inside: The gradings inside it, in order.
         left_out: How many calls and gradings more there were, for which there was no room.
@@ -170,13 +175,23 @@ class Explanation:
     templates: tuple[Rendered, ...] = ()
     formulas: tuple[Worked, ...] = ()
     calls: tuple[Call, ...] = ()
+    printed: str | None = None
     each_vote: tuple["Explanation", ...] = ()
     inside: tuple["Explanation", ...] = ()
     left_out: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as plain data that JSON has: what is not finite is None, what is too long is cut and says so."""
-        return _plain(self, Book())
+    def to_dict(self, *, full: bool = False) -> dict[str, Any]:
+        """All of it as plain data that JSON has: what is not finite is None, what is too long is cut and says so.
+
+        Args:
+            full: Cut only what is too long for an explanation as a whole.
+        """
+        return _plain(self, book_for(full=full))
+
+
+def book_for(*, full: bool) -> Book:
+    """A book that keeps the beginnings of long texts, or, in full, whole texts as long as there is room for them."""
+    return Book(CHARACTERS if full else TEXT_CHARACTERS)
 
 
 def _plain(explanation: Explanation, book: Book) -> dict[str, Any]:
@@ -194,6 +209,7 @@ def _plain(explanation: Explanation, book: Book) -> dict[str, Any]:
             {**asdict(call), "failure": None if call.failure is None else _failure(call.failure, book)}
             for call in explanation.calls
         ],
+        "printed": explanation.printed,
         "each_vote": [_plain(vote, book) for vote in explanation.each_vote],
         "inside": [_plain(inner, book) for inner in explanation.inside],
         "left_out": explanation.left_out,

@@ -9,19 +9,18 @@ rows, and cannot be taken up again.
 Results bear no times, so that a resumed run writes the file that an undisturbed one writes.
 """
 
-import errno
-import fcntl
 import json
 import os
-import stat
 import time
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, Protocol, Self
 
 from graders import ConfigurationError, GraderInfo, GraderResult
 from runtime.datasets import Row
+from runtime.locked_file import holder, open_locked
 from runtime.output_files import cannot_write, open_through, regular_place, writing
 from runtime.printable import printable_json
 from runtime.record_check import is_believable
@@ -34,6 +33,11 @@ Record = dict[str, Any]
 class Results(Protocol):
     """Where the results of a run go."""
 
+    @property
+    def kept(self) -> str:
+        """How many results are kept should the run end now, and how to go on, in words."""
+        ...
+
     def __enter__(self) -> Self:
         """Begin."""
         ...
@@ -44,8 +48,15 @@ class Results(Protocol):
         """End, finished or not."""
         ...
 
-    def earlier(self, rows: Iterable[Row]) -> Iterator[tuple[int, Row, Record | None]]:
-        """Each row with its position and, where there is one, the record that an earlier run left for it."""
+    def earlier(
+        self, rows: Iterable[Row], limit: int | None = None
+    ) -> Iterator[tuple[int, Row, Record | None]]:
+        """Each row with its position and, where there is one, the record that an earlier run left for it.
+
+        Args:
+            rows: All rows of the dataset.
+            limit: Only so many of them are given, from the first on; records of the others stay in the results.
+        """
         ...
 
     def add(self, position: int, row: Row, result: GraderResult) -> Record:
@@ -113,9 +124,16 @@ class ResultStream:
             if kind is None:
                 raise cannot_write(self.path, failed) from None
 
-    def earlier(self, rows: Iterable[Row]) -> Iterator[tuple[int, Row, Record | None]]:
+    @property
+    def kept(self) -> str:
+        """Nothing that another run could take over."""
+        return f"what was written to {self.path} cannot be taken over; with -o FILE a run can be resumed"
+
+    def earlier(
+        self, rows: Iterable[Row], limit: int | None = None
+    ) -> Iterator[tuple[int, Row, Record | None]]:
         """Each row with its position: there is nothing earlier."""
-        for position, row in enumerate(rows):
+        for position, row in enumerate(islice(rows, limit)):
             yield position, row, None
 
     def add(self, position: int, row: Row, result: GraderResult) -> Record:
@@ -162,12 +180,13 @@ class Journal:
         self._journal = path.with_name(path.name + ".journal")
         self._records: dict[int, bytes] = {}
         self._synced = time.monotonic()
-        self._fresh, self._range = fresh, reward_range
+        self._range = reward_range
+        self._again = "run the same command again" + (" without --fresh" if fresh else "")
         try:
-            self._file = _opened_and_locked(self._journal)
+            self._file = open_locked(self._journal)
         except BlockingIOError:
             raise ConfigurationError(
-                f"another run{_holder(self._journal)} is writing {path}; wait for it or choose another -o"
+                f"another run{holder(self._journal)} is writing {path}; wait for it or choose another -o"
             ) from None
         except OSError as error:
             raise cannot_write(self._journal, error) from None
@@ -175,9 +194,13 @@ class Journal:
             if fresh:
                 self._file.truncate(0)
             self._whole = self._drop_torn_line()
+            self._known = {} if fresh else self._believable()
         except OSError as error:
             self._file.close()
             raise cannot_write(self._journal, error) from None
+        except ConfigurationError:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -195,25 +218,41 @@ class Journal:
                 self._journal.unlink(missing_ok=True)
             self._file.close()
 
-    def earlier(self, rows: Iterable[Row]) -> Iterator[tuple[int, Row, Record | None]]:
+    @property
+    def kept(self) -> str:
+        """How many results are kept should the run end now, and how to go on, in words."""
+        # those of rows that were not reached yet stand where they stood
+        return f"{len(self._records) + len(self._known):,} results are kept; {self._again} to resume"
+
+    def earlier(
+        self, rows: Iterable[Row], limit: int | None = None
+    ) -> Iterator[tuple[int, Row, Record | None]]:
         """Each row with its position and, where there is one, the record that an earlier run left for it.
 
         A finished results file gives its rows too, except those that were ungraded and may succeed now. What is not as a
         run of this grader writes it, in types, range or signature, counts as not there.
         """
-        known: dict[tuple[object, object], Record] = {}
-        if not self._fresh:
-            for source, finished in ((self.path, True), (self._journal, False)):
-                for record in _records(source):
-                    if is_believable(record, self.signature, self._range) and not (
-                        finished and _worth_another_try(record)
-                    ):
-                        known[record["row"], record["key"]] = record
+        known = self._known
         for position, row in enumerate(rows):
-            earlier = known.get((position, row.key))
+            earlier = known.pop((position, row.key), None)
             if earlier is not None:
                 self._records[position] = _line(earlier)
-            yield position, row, earlier
+            if limit is None or position < limit:
+                yield position, row, earlier
+            if limit is not None and position + 1 >= limit and not known:
+                break
+        known.clear()  # of rows that are not there any more
+
+    def _believable(self) -> dict[tuple[object, object], Record]:
+        """The records of earlier runs, by position and key of their rows."""
+        known: dict[tuple[object, object], Record] = {}
+        for source, finished in ((self.path, True), (self._journal, False)):
+            for record in _records(source):
+                if is_believable(record, self.signature, self._range) and not (
+                    finished and _worth_another_try(record)
+                ):
+                    known[record["row"], record["key"]] = record
+        return known
 
     def add(self, position: int, row: Row, result: GraderResult) -> Record:
         """Write down a result; gives its record.
@@ -228,8 +267,7 @@ class Journal:
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 self._sync()
         except OSError as error:
-            kept = f"{len(self._records):,} results are kept; run the same command again to resume"
-            raise ConfigurationError(f"{cannot_write(self._journal, error)}; {kept}") from None
+            raise ConfigurationError(f"{cannot_write(self._journal, error)}; {self.kept}") from None
         self._records[position] = line
         return record
 
@@ -243,7 +281,7 @@ class Journal:
             with writing(self.path) as file:
                 file.writelines(self._records[position] for position in sorted(self._records))
         except ConfigurationError as error:
-            kept = f"all results are kept in {self._journal}; run the same command again to write them"
+            kept = f"all results are kept in {self._journal}; {self._again} to write them"
             raise ConfigurationError(f"{error}; {kept}") from None
         self._whole = 0
 
@@ -273,46 +311,6 @@ class Journal:
                 whole += len(line)
         self._file.truncate(whole)
         return whole
-
-
-def _opened_and_locked(path: Path) -> BinaryIO:
-    """A journal to append to, which nobody else writes.
-
-    Raises:
-        BlockingIOError: When somebody else does.
-        OSError: When it cannot be written, or is a link or no regular file: others may have put that there.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    while True:
-        file = os.fdopen(os.open(path, flags, 0o666), "ab+", 0)
-        try:
-            found = _own(os.fstat(file.fileno()))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # another run may have removed it in between, at its end
-            if path.exists() and os.path.samestat(found, path.stat()):
-                return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-
-
-def _own(found: os.stat_result) -> os.stat_result:
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-        raise OSError(errno.EINVAL, "it is no regular file, or one with other names; remove it")
-    return found
-
-
-def _holder(path: Path) -> str:
-    """Which process holds the lock of a file, for a message; empty where the system does not say."""
-    try:
-        inode = path.stat().st_ino
-        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    except OSError:
-        return ""
-    # 1: FLOCK  ADVISORY  WRITE 12345 00:2f:67890 0 EOF
-    found = [lock[4] for lock in locks if "->" not in lock and lock[5].endswith(f":{inode}")]
-    return f" (process {found[0]})" if found else ""
 
 
 def record_of(position: int, row: Row, result: GraderResult) -> Record:

@@ -5,13 +5,16 @@ with its place and what was expected there. It is graded as the model's failure 
 read, which is the arguments of its tool calls: all else that a model writes is text, and any text can be read.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import starmap
 from math import inf
 from typing import Any
 
-from graders import ConfigurationError, FailureKind, GradingError, Sample
+from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Sample
 from graders.contract import brief
+from graders.options import no_such_field
 from graders.pattern import encodable
+from graders.plain_data import item as plain_item
 from runtime.json_text import Unreadable, named_path, unreadable_parts
 
 UNREADABLE_ROW = "unreadable_row"
@@ -19,6 +22,8 @@ UNREADABLE_ROW = "unreadable_row"
 SAMPLE_FORMS = "a text, a stored sample, a chat completion, a Responses object or a list of messages"
 _SAMPLE = frozenset({"sample", "model_sample"})
 _WRITTEN_BY_MODEL = frozenset({"tool_calls", "output_tools"})
+_OF_SAMPLE = ("output_text", "output", "choices", "output_tools")
+"""Fields of which a sample has at least one."""
 _INFINITE = (inf, -inf)
 _BESIDE_TEXT = frozenset({"output_json"})
 """Fields of a stored sample that are never read: they are made of its text."""
@@ -57,6 +62,8 @@ def sample_or_failure(source: object, *, place: str = "", field: str = "sample")
     """
     if isinstance(source, (Sample, GradingError)):
         return source
+    if isinstance(source, Mapping) and (failure := stored_failure(source)) is not None:
+        return failure
     if source is None or isinstance(source, (bool, int, float, Unreadable)):
         return unreadable(field, f"expected {SAMPLE_FORMS}, got {_named(source)}", place=place)
     try:
@@ -65,13 +72,57 @@ def sample_or_failure(source: object, *, place: str = "", field: str = "sample")
         return unreadable(field, str(error), place=place)
 
 
+def stored_failure(sample: object) -> GradingError | None:
+    """The failure that stands in place of a sample in an output item, ours or published; None where there is a sample."""
+    error = sample.get("error") if isinstance(sample, Mapping) else None
+    if not isinstance(sample, Mapping) or not isinstance(error, Mapping) or any(map(sample.get, _OF_SAMPLE)):
+        return None
+    caused_by: CausedBy = "model" if error.get("caused_by") == "model" else "infrastructure"
+    kinds = [kind for kind in FailureKind if kind.value == error.get("code")]
+    message = encodable(str(error.get("message") or "the sample says that it could not be drawn"))
+    return GradingError(message, kind=kinds[0] if kinds else FailureKind.OTHER, caused_by=caused_by)
+
+
 def item_or_failure(source: object, *, place: str = "") -> Mapping[str, Any] | GradingError:
     """The item in a row, or why there is none; null is an empty item."""
     if source is None:
         return {}
+    try:
+        source = plain_item(source)
+    except ConfigurationError as error:
+        return unreadable("item", str(error), place=place)
     if isinstance(source, Mapping):
         return source
     return unreadable("item", f"expected the dataset row, a JSON object, got {_named(source)}", place=place)
+
+
+def readable(sample: object, item: object) -> tuple[Sample | GradingError, Mapping[str, Any]]:
+    """The sample and the item of one row; why it cannot be read in place of the sample, where one of them cannot."""
+    read = item_or_failure(item)
+    return (read, {}) if isinstance(read, GradingError) else (sample_or_failure(sample), read)
+
+
+def readable_rows(rows: Any) -> Iterator[tuple[object, Mapping[str, Any] | None]]:
+    """Pairs of sample and item whose items are plain data.
+
+    Where an item cannot be, its failure stands in place of the sample, and the item is None. Samples are not read yet.
+
+    Raises:
+        ConfigurationError: When the rows are not pairs that can be read one after the other.
+    """
+    if not isinstance(rows, Iterable) or isinstance(rows, (str, Mapping)):
+        hint = "; an asynchronous generator is not accepted" if hasattr(rows, "__aiter__") else ""
+        raise ConfigurationError(
+            f"rows: expected an iterable of pairs (sample, item), got {type(rows).__name__}{hint}"
+        )
+    return starmap(_readable_row, rows)
+
+
+def _readable_row(sample: object, item: Any) -> tuple[object, Mapping[str, Any] | None]:
+    if item is None or isinstance(sample, GradingError):
+        return sample, item
+    read = item_or_failure(item)
+    return (read, None) if isinstance(read, GradingError) else (sample, read)
 
 
 def unreadable_inside(row: Mapping[str, Any], *, place: str = "") -> GradingError | None:
@@ -111,9 +162,7 @@ def unknown_field(row: Mapping[str, Any], known: Collection[str], *, place: str 
     """The failure of a row with a field beside those that it may have; None when it has no other."""
     for name in row:
         if name not in known:
-            return unreadable(
-                brief(name)[1:-1], f"no such field; the row has {', '.join(known)}", place=place
-            )
+            return unreadable(brief(name)[1:-1], no_such_field(name, known, "the row has"), place=place)
     return None
 
 

@@ -1,5 +1,6 @@
 """Settings of the runtime and the service: arguments, then `GRADERS_*` environment variables, then `graders.toml`."""
 
+import logging
 import os
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +18,11 @@ from pydantic_settings import (
 
 from graders.errors import ConfigurationError
 from graders.plugin import Need
+from runtime import settings_errors
 from runtime.judge.configuration import Budget, JudgeModel, Scope
+from runtime.variables import PREFIX
+
+logger = logging.getLogger(__name__)
 
 Cache = Literal["graders", "programs", "crews", "named", "schemas", "shapes"]
 CACHE_SHARES: Mapping[Cache, float] = {
@@ -197,20 +202,43 @@ class Settings(BaseSettings):
             arguments: Values that come before the environment; None means: not given.
 
         Raises:
-            ConfigurationError: When a value is wrong or unknown, naming it.
+            ConfigurationError: When a value is wrong or unknown; one line each, with its file, variable or argument and the
+                nearest name.
         """
         if config is not None and not config.is_file():
             raise ConfigurationError(f"there is no configuration file {config}")
+        file = config or Path(str(cls.model_config["toml_file"]))
         source = cls if config is None else _reading(config)
+        given = {name: value for name, value in arguments.items() if value is not None}
         try:
-            return source(**{name: value for name, value in arguments.items() if value is not None})
+            return source(**given)
         except ValidationError as error:
-            found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise ConfigurationError(f"settings: {found}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{config or 'graders.toml'} is not TOML: {error}") from None
+            content = TomlConfigSettingsSource(source)()
+            origins = settings_errors.Origins(given, _own_variables(), file, content)
+            found = settings_errors.messages(error, cls.model_fields, origins)
+            raise ConfigurationError("\n".join(found)) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{file} is not TOML: {error}") from None
         except SettingsError as error:
-            raise ConfigurationError(f"settings: {error}; lists and maps are written as JSON") from None
+            raise ConfigurationError(settings_errors.unreadable(error, cls.model_fields)) from None
+        except OSError as error:
+            raise ConfigurationError(f"cannot read {file}: {error.strerror or error}") from None
+
+    @classmethod
+    def of_environment(cls) -> "Settings":
+        """Read the settings, and log a warning for each environment variable `GRADERS_…` that is not one.
+
+        Raises:
+            ConfigurationError: As `load`.
+        """
+        for message in cls.unread_variables():
+            logger.warning("%s", message)
+        return cls.load()
+
+    @classmethod
+    def unread_variables(cls) -> list[str]:
+        """A line for each environment variable `GRADERS_…` that is not a setting, with the nearest name."""
+        return list(settings_errors.unread_variables(cls.model_fields))
 
     @classmethod
     def settings_customise_sources(
@@ -233,6 +261,10 @@ def _data_directory() -> Path:
 def _cache_directory() -> Path:
     """Where this user keeps what can be made again, after the XDG base directory specification."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "graders"
+
+
+def _own_variables() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name.upper().startswith(PREFIX)}
 
 
 def _reading(config: Path) -> type[Settings]:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
 from graders import Grader, GraderResult, Item, Registry
@@ -83,14 +83,15 @@ class SyncEvaluator:
         item: Item | None = None,
         *,
         deadline_s: float | None = None,
+        full: bool = False,
     ) -> Explanation:
         """Grade one sample and lay open how that went; see `runtime.explain.explain`."""
-        return self._wait(explain(self._evaluator, grader, sample, item, deadline_s=deadline_s))
+        return self._wait(explain(self._evaluator, grader, sample, item, deadline_s=deadline_s, full=full))
 
     def grade_group(
         self,
         grader: Grader | Mapping[str, Any],
-        samples: Sequence[object],
+        samples: Iterable[object],
         item: Item | None = None,
         *,
         deadline_s: float | None = None,
@@ -101,8 +102,8 @@ class SyncEvaluator:
     def grade_many(
         self,
         grader: Grader | Mapping[str, Any],
-        samples: Sequence[object],
-        items: Sequence[Item | None],
+        samples: Iterable[object],
+        items: Iterable[Item | None],
         *,
         deadline_s: float | None = None,
     ) -> Gradings:

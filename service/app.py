@@ -20,6 +20,7 @@ from graders.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
 from runtime.causes import OTHER
 from runtime.json_reader import JsonReader
+from runtime.variables import CONFIG_VARIABLE
 from service import descriptors, errors, http_protocol, openapi
 from service.compression import Compression
 from service.connections import Connections
@@ -32,7 +33,7 @@ from service.metrics import Metrics
 from service.middleware import Gate, Watch
 from service.named import NamedInUse
 from service.queues import Queues
-from service.routes import evals, files, grade, graders, health, metrics, named, schema
+from service.routes import evals, files, grade, graders, health, metrics, models, named, pages, schema
 from service.same_origin import SameOrigin
 from service.stats import Statistics
 from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
@@ -40,12 +41,14 @@ from service.store.health import StorageHealth
 from service.store.keys import Keys
 from service.tracing import Traced, Tracing
 
-CONFIG_VARIABLE = "GRADERS_CONFIG_FILE"
-"""Where `graders serve` tells its processes which TOML file to read."""
-
-
+PLUGINS_ARE_READ = (
+    "a running service knows the plugins that were installed when it started: restart it after installing one"
+)
+"""What a client is told that asks for an unknown grader type."""
 PREFIXES = ("/v1", "/openai/v1")
 """Where the published API answers."""
+_NO_PAGES: Mapping[str, None] = dict.fromkeys(("docs_url", "redoc_url", "openapi_url"))
+"""FastAPI's own pages, which load scripts from elsewhere; `service.routes.pages` has others."""
 
 
 class Service(FastAPI):
@@ -85,7 +88,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
         settings: Defaults to the environment's.
         registry: Grader types; defaults to the installed ones.
     """
-    settings = settings or Settings.load()
+    settings = settings or Settings.of_environment()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Connections]]:
@@ -93,7 +96,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
         app.state.storage = health_of_storage = StorageHealth()
         async with (
             aclosing(tracing),
-            Evaluator(registry, settings, tracer=tracing.tracer) as evaluator,
+            Evaluator(_registry(registry), settings, tracer=tracing.tracer) as evaluator,
             aclosing(JsonReader()) as app.state.json_reader,
             Store(
                 settings.database,
@@ -139,12 +142,12 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
             await health_of_storage.close()
             watch.tell()
 
-    app = Service(title="rft-graders", version=version("rft-graders"), lifespan=lifespan)
+    app = Service(title="rft-graders", version=version("rft-graders"), lifespan=lifespan, **_NO_PAGES)
     app.state.settings, app.state.ready = settings, False
     app.state.warnings = descriptors.warnings(settings, allowed := descriptors.limit())
     app.state.metrics = counted = Metrics()
     app.state.queues = queues = Queues.of(settings)
-    app.state.grader_schema = b""
+    app.state.grader_schema, app.state.pages = b"", {}
     errors.install(app)
     openapi.install(app)
     _add_routes(app)
@@ -172,17 +175,23 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     return app
 
 
+def _registry(given: Registry | None) -> Registry:
+    return Registry.installed(note=PLUGINS_ARE_READ) if given is None else given
+
+
 def _add_routes(app: FastAPI) -> None:
     for prefix in PREFIXES:
         listed = prefix == "/v1"  # the document says once that both answer
         app.include_router(graders.router, prefix=prefix, include_in_schema=listed)
         app.include_router(files.router, prefix=prefix, include_in_schema=listed)
         app.include_router(evals.router, prefix=prefix, include_in_schema=listed)
+        app.include_router(models.router, prefix=prefix, include_in_schema=listed)
     app.include_router(grade.router)
     app.include_router(schema.router)  # before the names, of which it is none
     app.include_router(named.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(pages.router)
 
 
 def _direct() -> Mapping[str, Handler]:

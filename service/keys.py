@@ -44,7 +44,7 @@ class _Rule:
 RULES = (
     _Rule("POST", r"(/openai)?/v1/fine_tuning/alpha/graders/(run|validate)", "grade"),
     _Rule("POST", r"/v1/grade(/batch)?", "grade"),
-    _Rule("GET|HEAD", r"/(docs|docs/oauth2-redirect|redoc|openapi\.json)", None),
+    _Rule("GET|HEAD", r"/(docs|openapi\.json)?", None),
     _Rule("GET|HEAD", r"(?s:.*)", "read"),
     _Rule(r"(?s:.*)", r"(?s:.*)", "manage"),
 )

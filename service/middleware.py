@@ -18,8 +18,9 @@ from runtime.causes import OTHER
 from service import logs
 from service.draining import Intake, Task, ending
 from service.errors import ApiError
-from service.keys import ANYONE, Keyring, Limits
+from service.keys import ANYONE, Caller, Keyring, Limits
 from service.metrics import Metrics
+from service.pages import access
 from service.same_origin import SameOrigin
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 TOLD_S = 0.1
 _FIELDS = ("method", "route", "status", "seconds", "bytes", "client")
 TOO_MANY = 429
+WRONG_KEY = 401
 HELD_BACK_S = (0.5, 1.0)
 """Seconds that a client waits, at the least and at the most, for the answer that it asks too much; by chance, so that many do
 not come back in the same moment."""
@@ -176,12 +178,30 @@ class Gate:
         finally:
             self._held_back -= 1
 
+    async def _caller(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> Caller:
+        """Who sends a request.
+
+        Raises:
+            ApiError: A 401, when it needs a key that counts and has none.
+        """
+        key = _given_key(headers)
+        if access.is_page(method, path):
+            key = key or access.password(headers)
+        try:
+            return await self._keyring.caller(key)
+        except ApiError as error:
+            if error.status == WRONG_KEY and access.is_open(method, path):
+                return access.VISITOR
+            if error.status == WRONG_KEY and access.is_page(method, path):
+                raise access.PasswordWanted from None
+            raise
+
     async def _let_in(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
     ) -> None:
         """Pass a request on that its caller may make, or raise what it is answered with instead."""
         state = scope["state"]
-        caller = await self._keyring.caller(_given_key(headers))
+        caller = await self._caller(scope["method"], scope["path"], headers)
         state["client"], state["caller"] = caller.client, caller
         if caller is ANYONE:
             self._same_origin.check(scope)

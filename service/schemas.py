@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from graders import Failure, FailureKind, GraderResult
+from graders.options import no_such_field
 from graders.pattern import encodable
 from runtime.json_process import TooMuch
 from runtime.json_reader import JsonReader, ReadFailed
@@ -165,7 +166,7 @@ def _expected(model: type[BaseModel], param: str | None, kind: str) -> str:
     if kind == "missing":
         return "this field is required"
     if kind == "extra_forbidden":
-        return f"no such field; the body has {', '.join(model.model_fields)}"
+        return no_such_field(param, model.model_fields, "the body has")
     field = model.model_fields.get(param or "")
     return f"expected {_JSON_NAMES[param or '']}" if field is not None else "expected a JSON object"
 

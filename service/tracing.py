@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graders.installation import install_command
 from runtime.causes import OTHER
 from runtime.tracing import Attributes, Kind, Span
 from service.metrics import METHODS
@@ -84,7 +85,10 @@ class Tracing:
         try:
             provider = _exporting(environment)
         except ImportError:
-            logger.warning("nothing is traced: %s is set; pip install 'rft-graders[otel]'", named)
+            command = install_command("otel")
+            logger.warning(
+                "nothing is traced: %s is set and OpenTelemetry is not installed: %s", named, command
+            )
             return None
         self._own = provider
         return provider

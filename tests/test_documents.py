@@ -15,6 +15,7 @@ from graders import FailureKind, GraderResult
 from runtime import Settings, SyncEvaluator
 from runtime.datasets import parse_rows
 from runtime.journal import record_of
+from runtime.judge.configuration import find_judge
 from tests.conftest import ROOT
 from tests.runtime.sandbox.isolation import ISOLATES
 from tests.service.conftest import served
@@ -94,7 +95,7 @@ def test_what_a_page_asks_the_service_is_answered_as_it_says(
     (tmp_path / "grader.json").write_text(grader[1] if grader else "")
     with served(quick.model_copy(update=settings)) as address, contextlib.chdir(tmp_path):
         for number, code in enumerate(SERVED.findall(text)):
-            here = re.sub("http://127.0.0.1:8000|https://api.openai.com", address, code)
+            here = re.sub("http://127.0.0.1:8000|https://old.example", address, code)
             found = run(here, f"{page.stem}_{number}")
             for client in found.values():
                 if isinstance(client, OpenAI):
@@ -159,3 +160,35 @@ def test_every_field_of_a_result_is_documented() -> None:
     }
     (row,) = parse_rows([b'{"sample": ""}'])
     assert documented == set(record_of(0, row, GraderResult(1.0)))
+
+
+def test_names_of_models_that_are_gone_are_answered_for_by_models_that_exist(tmp_path: Path) -> None:
+    page = (ROOT / "docs/judges.md").read_text()
+    mapping = page.partition("<!-- retired -->\n```toml\n")[2].partition("```")[0]
+    (tmp_path / "graders.toml").write_text(mapping)
+    judges = Settings.load(tmp_path / "graders.toml").judges
+    expected = {
+        "o3-mini-2025-01-31": "gpt-6.1-sol",
+        "o4-mini": "gpt-6.1-terra",
+        "gpt-4.1-nano-2025-04-14": "gpt-6-luna",
+        "o3-2025-04-16": "gpt-6.1-sol",
+        "gpt-5-mini-2025-08-07": "gpt-6.1-terra",
+        "gpt-4o-mini": "gpt-6-luna",
+        "gpt-4.1-mini": "gpt-6-luna",
+        "gpt-6-luna": None,
+    }
+    for name, model in expected.items():
+        found = find_judge(judges, name)
+        assert found is not None
+        assert found.model == model
+
+
+GONE = re.compile(r"o1|o3|o4|gpt-4|gpt-5(?![.])|gpt-3")
+
+
+def test_examples_name_no_judge_that_is_gone() -> None:
+    pages = [ROOT / "README.md", ROOT / "tools/docs/examples.py", *(ROOT / "docs").glob("*.md")]
+    pages += (ROOT / "service/cli/templates").rglob("*.tmpl")
+    for page in pages:
+        for name in re.findall(r'"model": "([^"]+)"', page.read_text()):
+            assert not GONE.match(name), (page, name)

@@ -1,11 +1,13 @@
 """A newcomer's way, in an environment that has the wheel and nothing of ours: from `graders new` to a reward over HTTP."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,40 @@ def run(programs: Path, tmp_path: Path) -> Run:
         )
 
     return run_it
+
+
+@pytest.fixture
+def outside_tmp() -> Iterator[Path]:
+    """A directory that is not below /tmp, where workers have their scratch."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        yield Path(directory)
+
+
+@pytest.mark.parametrize("template", ["function", "python-source"])
+def test_a_project_installs_in_a_fresh_environment_by_its_own_readme(
+    run: Run, template: str, outside_tmp: Path
+) -> None:
+    into = str(outside_tmp)
+    assert run("graders", "new", "blue-dogs", "--template", template, "--into", into).returncode == 0
+    project = outside_tmp / "blue-dogs"
+    shell = re.search(r"```sh\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
+    assert shell
+    commands = re.sub(r"^ +", "", shell[1], flags=re.MULTILINE) + "graders test .\npytest -q\n"
+    done = subprocess.run(
+        ["/bin/bash", "-e"],
+        input=commands,
+        cwd=project,
+        env={
+            "PATH": os.environ["PATH"],
+            "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
+            "HOME": into,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, (commands, done.stdout[-2000:], done.stderr[-2000:])
 
 
 def test_from_an_empty_directory_to_a_reward_over_http(run: Run, programs: Path, tmp_path: Path) -> None:

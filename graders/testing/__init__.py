@@ -10,7 +10,7 @@
     assert_order(keyword, ["a red cat", "a cat"], {}, options={"words": ["red"]})
     assert_unchanged_by(keyword, "a red cat", {}, "white_space", "letter_case", options={"words": ["red"]})
 
-`assert_well_behaved` and the strategies need Hypothesis: `pip install 'rft-graders[testing]'`. The rest does not.
+`assert_well_behaved` and the strategies need Hypothesis (extra `testing`). The rest does not.
 """
 
 from graders.testing.behaviour import assert_well_behaved, assert_well_behaved_on

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graders.bound import Grader
 from graders.context import Context
 from graders.contract import GraderResult, Item
-from graders.options import RESERVED
+from graders.options import option_values
 from graders.registry import Registry
 from graders.sample import Sample
 from graders.testing import strategies
@@ -370,7 +370,7 @@ def _named(
     if isinstance(given, (Grader, Mapping)):
         if grader.type.name in Registry.installed():
             return source(grader.echo), [], None
-        options = {key: value for key, value in grader.echo.items() if key not in RESERVED}
+        options = option_values(grader.type.options, grader.echo)
     module, _, path = grader.type.reference.partition(":")
     if "<locals>" in path or module == "__main__":  # it stands where the test that found this does
         return path.rpartition("<locals>.")[2], [], options

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from graders.installation import install_command
+
 
 class Later:
     """A module that is imported when something of it is asked for.
@@ -20,7 +22,7 @@ class Later:
         except ModuleNotFoundError as error:
             package = self._name.partition(".")[0]
             raise ModuleNotFoundError(
-                f"this needs {package}, which is not installed: pip install 'rft-graders[testing]'",
+                f"this needs {package}, which is not installed: {install_command('testing')}",
                 name=package,
             ) from error
         return getattr(module, attribute)

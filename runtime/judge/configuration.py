@@ -2,7 +2,7 @@
 
 ::
 
-    [judges."o3-mini"]                     # a published name, sent to a server of one's own
+    [judges."o3-mini*"]                    # a name that old graders have, sent to a server of one's own
     base_url = "http://127.0.0.1:8080/v1"
     model = "qwen3-32b"
     requests_per_minute = 600

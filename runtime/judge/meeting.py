@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from graders import ConfigurationError, FailureKind
+from graders.installation import install_command
 from runtime.judge.failures import NoVerdict
 from runtime.judge.own_file import name_of, open_own
 from runtime.judge.purse import Account, Price
@@ -124,7 +125,7 @@ def meeting_at(store: str) -> Meeting:
             import psycopg  # noqa: F401, PLC0415  # an extra
         except ImportError:
             raise ConfigurationError(
-                "judge_store is in PostgreSQL: pip install 'rft-graders[postgres]'"
+                f"judge_store is in PostgreSQL, whose driver is not installed: {install_command('postgres')}"
             ) from None
         return _Postgres(store)
     if "://" in store:

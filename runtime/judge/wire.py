@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from graders.contract import brief
+from graders.errors import ConfigurationError
 from graders.pattern import encodable
+from graders.sample_shapes import Said, read_content
 from runtime.judge import failures
 from runtime.judge.answers import Shape
 from runtime.judge.configuration import Api
@@ -225,8 +227,7 @@ def _read_chat(body: Any, model: str) -> Completion:
     usage = _usage(
         model, body.get("usage"), ("prompt_tokens", "completion_tokens"), details.get("cached_tokens")
     )
-    content = message.get("content")
-    text = content if isinstance(content, str) else ""
+    text = _text(message.get("content"), model)
     refusal, stop = message.get("refusal"), choice.get("finish_reason")
     failure = None
     if isinstance(refusal, str) and refusal:
@@ -238,6 +239,20 @@ def _read_chat(body: Any, model: str) -> Completion:
     elif not text.strip():
         failure = failures.empty(model)
     return Completion(text, _model(body, model), usage, failure, body)
+
+
+def _text(content: Any, model: str) -> str:
+    """The text of a message: a text, or the texts among its parts.
+
+    Raises:
+        NoVerdict: When it is of an unknown shape.
+    """
+    said = Said()
+    try:
+        read_content(content, ("content",), said)
+    except ConfigurationError as error:
+        raise failures.no_completion(model, str(error)) from None
+    return said.text
 
 
 def _read_responses(body: Any, model: str) -> Completion:

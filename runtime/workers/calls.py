@@ -28,7 +28,7 @@ from graders import (
     Verdict,
 )
 from runtime.workers.frames import FrameError, Message, results_from_plain, results_to_plain
-from runtime.world import Unconfigured
+from runtime.world import Unconfigured, World
 
 MAX_DEPTH = 8
 """Graders in workers that have one another graded, the first one included."""
@@ -150,6 +150,18 @@ def _value(reply: Message) -> Any:
     error = GradingError.of(_FAILURE.validate_python(reply["failure"]))
     error.usage = reply["usage"]
     raise error
+
+
+def is_watched(context: Context) -> bool:
+    """Whether somebody looks at what is printed while a grading runs."""
+    return isinstance(context, World) and context.is_watched
+
+
+def note_printed(message: Message, context: Context) -> None:
+    """Pass on what a worker says that its plugin printed in a grading, where somebody looks at it."""
+    printed = message.get("printed")
+    if isinstance(printed, str) and isinstance(context, World):
+        context.printed(printed)
 
 
 async def answer_call(message: Message, caller: Caller, registry: Registry) -> Message:

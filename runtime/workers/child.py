@@ -37,6 +37,8 @@ from runtime.workers.frames import (
     results_to_plain,
     unpack,
 )
+from runtime.workers.lock_hint import lock_hint
+from runtime.workers.printed import Printed, keep_what_is_printed
 from runtime.workers.text_execution import executed_text
 
 if TYPE_CHECKING:
@@ -114,6 +116,7 @@ def main(locked: "Locked") -> None:
     if setup is None:
         return
     before = _descriptors()
+    printed = keep_what_is_printed()
     registry = Registry(Entry(*entry) for entry in setup["entries"])
     try:
         grader_type = registry[setup["config"]["type"]].type
@@ -123,13 +126,13 @@ def main(locked: "Locked") -> None:
         prepares = setup["prepare"] or executes is not None
         grader = registry.load(setup["config"]) if prepares else None
     except BaseException as error:  # noqa: BLE001  # the self-test: whatever the plugin does at import is reported
-        channel.send({"failed": _described(error)})
+        channel.send({"failed": _described(error, setup)})
         return
     gc.collect()
     unforkable = _why_not_forked(locked, before)
     channel.send({"ready": True, "executes": executes, "unforkable": unforkable, "prepared": prepares})
     gc.freeze()
-    sessions = _Sessions(locked, registry, grader)
+    sessions = _Sessions(locked, registry, grader, setup, printed)
     if unforkable is None:
         sessions.fork_each(channel)
     else:
@@ -165,26 +168,23 @@ def _descriptors() -> set[int]:
     return found
 
 
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}{_hint(error)}"
+def _described(error: BaseException, setup: Message) -> str:
+    name = str(setup["config"]["type"])
+    return f"{type(error).__name__}: {error}{lock_hint(error, name, frozenset(setup['needs']))}"
 
 
-def _hint(error: BaseException | None) -> str:
-    """What a plugin's author may not know, where a file or the network was not to be had."""
-    while error is not None:
-        if isinstance(error, OSError):
-            return (
-                '; a worker reaches files and the network where its type says needs={"files"} or {"network"}'
-            )
-        error = error.__cause__
-    return ""
+def _hint_for(grader: Grader, error: BaseException) -> str:
+    return "" if grader.built_in else lock_hint(error, grader.type.name, grader.type.needs)
 
 
 class _Sessions:
     """What sessions are served with: the types, and the grader that is prepared, where there is one."""
 
-    def __init__(self, locked: "Locked", registry: Registry, grader: Grader | None) -> None:
+    def __init__(
+        self, locked: "Locked", registry: Registry, grader: Grader | None, setup: Message, printed: Printed
+    ) -> None:
         self._locked, self._registry, self._grader = locked, registry, grader
+        self._setup, self._printed = setup, printed
 
     def fork_each(self, channel: Channel) -> None:
         """Fork a child for each session, one after the other: the last one's has ended before the next one's begins."""
@@ -234,10 +234,10 @@ class _Sessions:
             if grader is None:
                 grader = self._registry.load(first["config"])
         except BaseException as error:  # noqa: BLE001  # as in `main`
-            channel.send({"failed": _described(error)})
+            channel.send({"failed": _described(error, self._setup)})
             return
         channel.send({"ready": True})
-        serving = serve(channel, grader)
+        serving = serve(channel, grader, self._printed)
         if grader.is_async:
             asyncio.run(serving)
         else:
@@ -253,34 +253,53 @@ def _run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
     raise RuntimeError("a grading function without a context has waited")
 
 
-async def serve(channel: Channel, grader: Grader) -> None:
-    """Answer gradings, one after the other."""
+async def serve(channel: Channel, grader: Grader, printed: Printed) -> None:
+    """Answer gradings, one after the other.
+
+    Args:
+        channel: Brings them, and takes the answers.
+        grader: What grades.
+        printed: Has what is printed meanwhile.
+    """
     while (message := channel.receive()) is not None:
         number = message["number"]
-        samples, item, trace_id = message["row"]
+        samples, item, trace_id, is_watched = message["row"]
         context = RemoteContext(_numbered(channel.call, number), trace_id)
-        results = await execute(grader, [Sample.load(sample) for sample in samples], item, context)
-        answer(channel, number, grader, results)
+        printed.take()
+        loaded = [Sample.load(sample) for sample in samples]
+        results = await execute(grader, loaded, item, context, hint=_hint_for)
+        answer(channel, number, grader, results, printed.take() if is_watched else "")
 
 
 def _numbered(call: Callable[[Message], Message], number: int) -> Callable[[Message], Message]:
     return lambda message: call({**message, "number": number})
 
 
-def answer(channel: Channel, number: int, grader: Grader, results: list[GraderResult]) -> None:
-    """Send the results of one grading; a result that is not plain data is the grader's failure."""
-    seconds = results[0].execution_time
+def answer(
+    channel: Channel, number: int, grader: Grader, results: list[GraderResult], printed: str = ""
+) -> None:
+    """Send the results of one grading; a result that is not plain data is the grader's failure.
+
+    Args:
+        channel: Takes them.
+        number: Of the grading.
+        grader: What graded.
+        results: One for each sample.
+        printed: What was printed meanwhile, for whoever looks at the grading; left out where there is no room for it.
+    """
+    head = {"done": number, "seconds": results[0].execution_time, **({"printed": printed} if printed else {})}
     if all(is_bare(result) for result in results):  # most are, and a bare number travels ten times as fast
-        channel.send({"done": number, "rewards": [result.reward for result in results], "seconds": seconds})
+        channel.send({**head, "rewards": [result.reward for result in results]})
         return
     try:
-        body = encode({"done": number, "results": results_to_plain(results), "seconds": seconds})
+        body = encode({**head, "results": results_to_plain(results)})
         is_short = len(body) <= INLINE_BYTES
     except FrameError:
         is_short = False
     if not is_short:
         sendable = [_sendable(grader, result, len(results)) for result in results]
-        body = encode({"done": number, "results": results_to_plain(sendable), "seconds": seconds})
+        head.pop("printed", None)
+        body = encode({**head, "results": results_to_plain(sendable)})
     channel.send_body(body)
 
 

@@ -23,6 +23,7 @@ from runtime.execute import deadline_passed
 from runtime.json_weight import is_small
 from runtime.sandbox.layers import Level
 from runtime.settings import Settings
+from runtime.workers.calls import is_watched
 from runtime.workers.frames import FrameError, FrameTooLong, encode
 from runtime.workers.lane import Job, Lane
 from runtime.workers.process import WorkerUnavailable
@@ -111,7 +112,7 @@ class WorkerPool:
             samples: One sample, or those of a group.
             item: Their item.
             deadline: On the event loop's clock.
-            context: The world, which the grader in the worker asks.
+            context: The world, which the grader in the worker asks; one that is watched is told what the grader prints.
             client: Who asks; each is served in turn.
             depth: How many workers wait for this grading: each depth has lanes of its own, or a grader inside a grader
                 could wait for ever for the worker that waits for it.
@@ -144,7 +145,12 @@ class WorkerPool:
         loop = asyncio.get_running_loop()
         try:
             row = await self._encoded(
-                [[sample.to_stored() for sample in samples], dict(item), context.trace_id]
+                [
+                    [sample.to_stored() for sample in samples],
+                    dict(item),
+                    context.trace_id,
+                    is_watched(context),
+                ]
             )
         except FrameError as error:
             return [grader.failed(_not_sent(error, item))] * len(samples)

@@ -97,6 +97,7 @@ class WorkerProcess:
         setup = {
             "entries": entries,
             "config": grader.config,
+            "needs": sorted(grader.type.needs),
             "prepare": not grader.built_in and (grader.type.prepares or grader.type.isolation == "grading"),
             "examine": grader.type.isolation is None and not grader.built_in,
         }

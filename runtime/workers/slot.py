@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from graders import FailureKind, GraderResult, Registry
 from runtime.execute import deadline_passed
 from runtime.settings import Settings
-from runtime.workers.calls import Caller, answer_call
+from runtime.workers.calls import Caller, answer_call, note_printed
 from runtime.workers.frames import MAX_RESULT, FrameError, Message, results_from_plain
 from runtime.workers.lane import Job, Lane
 from runtime.workers.process import WorkerProcess, WorkerUnavailable
@@ -167,6 +167,7 @@ class Slot:
             rest.popleft()
             return False
         results = _results(job, number, message, session.received_bytes)
+        note_printed(message, job.context)
         rest.popleft()
         self._lane.seconds += 0.2 * (loop.time() - started - self._lane.seconds)
         is_well = not any(_out_of_memory(result) for result in results)

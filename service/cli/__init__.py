@@ -2,27 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from service.cli import terminal
+from service.cli import image_commands, key_commands, terminal
+from service.cli.common_options import Config, Json, read_settings
 from service.cli.ending import run_to_the_end
-
-if TYPE_CHECKING:
-    from runtime import Settings
 
 app = typer.Typer(
     name="graders",
     help="Graders for reinforcement fine-tuning: run them, check them, serve them.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-images_app = typer.Typer(help="Sets of packages that Python graders can import.", no_args_is_help=True)
-app.add_typer(images_app, name="images")
-keys_app = typer.Typer(help="API keys of the service.", no_args_is_help=True)
-app.add_typer(keys_app, name="keys")
+app.add_typer(image_commands.app, name="images")
+app.add_typer(key_commands.app, name="keys")
 
 GraderArgument = Annotated[
     Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)
@@ -30,16 +26,26 @@ GraderArgument = Annotated[
 GraderFileArgument = Annotated[
     Path, typer.Argument(metavar="GRADER", help="The grader's JSON.", show_default=False)
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Config = Annotated[Path | None, typer.Option(help="Settings file, instead of graders.toml.")]
-ImageName = Annotated[str, typer.Argument(help="What a grader's image_tag calls it.", show_default=False)]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        terminal.out(f"rft-graders {version('rft-graders')}\n")
+        raise typer.Exit
 
 
 @app.callback()
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit."),
+    ] = False,
 ) -> None:
     """Take the options of every command."""
+    del version  # `_print_version` has looked at it
     del debug  # `main` looks for it: an error may come before options are parsed
 
 
@@ -60,6 +66,9 @@ def run(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
     ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Grade only so many rows, from the first on.")
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -69,11 +78,10 @@ def run(
     from service.cli.summary import show, summarize  # noqa: PLC0415
 
     allowed = ungraded_limit(max_ungraded)
-    settings = _settings(config, judge_cache_mb=0 if no_cache else None)
-    records = grade_file(
-        grader, data, output, settings=settings, fresh=fresh, console=terminal.console(stderr=True)
-    )
-    summary = summarize(records)
+    settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
+    console = terminal.console(stderr=True)
+    graded = grade_file(grader, data, output, settings=settings, fresh=fresh, console=console, limit=limit)
+    summary = summarize(graded.records, bounds=graded.bounds, taken_over=graded.taken_over)
     aside = output is not None and is_standard_output(output)
     if as_json:
         terminal.out_json(summary, stderr=aside)
@@ -95,7 +103,7 @@ def validate(
     """Find every mistake in a grader, and between it and its data. Exits with 1 when there is an error, with 2 when a file cannot be read."""
     from service.cli.validate import validate as check  # noqa: PLC0415
 
-    if code := check(grader, data, lambda: _settings(config), as_json=as_json):
+    if code := check(grader, data, lambda: read_settings(config), as_json=as_json):
         raise typer.Exit(code)
 
 
@@ -112,6 +120,9 @@ def explain(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
     ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show long texts whole: up to 2,000,000 characters in all.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -119,11 +130,12 @@ def explain(
     from service.cli.explain import explain_row  # noqa: PLC0415
     from service.cli.explanation import lines  # noqa: PLC0415
 
-    found = explain_row(grader, row, _settings(config, judge_cache_mb=0 if no_cache else None))
+    settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
+    found = explain_row(grader, row, settings, full=full)
     if as_json:
-        terminal.out_json(found.to_dict())
+        terminal.out_json(found.to_dict(full=full))
     else:
-        terminal.out("".join(f"{line}\n" for line in lines(found)))
+        terminal.out("".join(f"{line}\n" for line in lines(found, full=full)))
     if found.result.reward is None:
         raise typer.Exit(1)
 
@@ -165,7 +177,7 @@ def run_tests(
         return
     tested = cases.run_case_files(
         where,
-        _settings(config),
+        read_settings(config),
         asking="record" if record else "live" if live else "recorded",
         update=update,
         write=(lambda text: None) if as_json else terminal.out,
@@ -295,7 +307,7 @@ def serve(
     from service.cli.serve import serve as run_service  # noqa: PLC0415
 
     cache_mb = 0 if no_cache else None
-    run_service(_settings(config, host=host, port=port, workers=workers, judge_cache_mb=cache_mb), config)
+    run_service(read_settings(config, host=host, port=port, workers=workers, judge_cache_mb=cache_mb), config)
 
 
 @app.command()
@@ -309,7 +321,7 @@ def backup(
     from runtime.output_files import is_standard_output  # noqa: PLC0415
     from service.cli import operating  # noqa: PLC0415
 
-    made = operating.backup(_settings(config), file, force=force)
+    made = operating.backup(read_settings(config), file, force=force)
     aside = is_standard_output(file)
     if as_json:
         terminal.out_json(made, stderr=aside)
@@ -331,7 +343,7 @@ def prune(
     """Remove ended runs of evals, files that nothing mentions, and kept answers, also while the service runs."""
     from service.cli import operating  # noqa: PLC0415
 
-    found = operating.pruned(_settings(config), older_than, dry_run=dry_run)
+    found = operating.pruned(read_settings(config), older_than, dry_run=dry_run)
     if as_json:
         terminal.out_json(found)
     else:
@@ -351,7 +363,7 @@ def doctor(
     from service.cli.doctor import examine, show  # noqa: PLC0415
 
     attacked_on = terminal.console(stderr=True) if attack else None
-    found = examine(_settings(config), Registry.installed(), attacked_on=attacked_on)
+    found = examine(read_settings(config), Registry.installed(), attacked_on=attacked_on)
     if as_json:
         terminal.out_json(found)
     else:
@@ -360,137 +372,9 @@ def doctor(
         raise typer.Exit(1)
 
 
-@images_app.command("list")
-def list_images(config: Config = None, as_json: Json = False) -> None:
-    """List the images that are here, and those that could be."""
-    from service.cli.images import describe, show  # noqa: PLC0415
-
-    found = describe(_settings(config))
-    if as_json:
-        terminal.out_json(found)
-    else:
-        show(found, terminal.console())
-
-
-@images_app.command("build")
-def build_image(
-    name: ImageName,
-    requirements: Annotated[
-        Path | None, typer.Option(help="Packages, one a line, such as numpy==2.2.4.")
-    ] = None,
-    package: Annotated[list[str] | None, typer.Option(help="One more package; may be given often.")] = None,
-    python: Annotated[str | None, typer.Option(help="Interpreter, instead of the one we run on.")] = None,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Go on without what does not install.")
-    ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Build again what is there.")] = False,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Build an image with pip; of a published name, what is published. Exits with 1 when packages do not install."""
-    from runtime.sandbox.building import BuildFailed  # noqa: PLC0415
-    from runtime.sandbox.recipe import Recipe  # noqa: PLC0415
-    from service.cli.images import build_image as build  # noqa: PLC0415
-    from service.cli.images import show_built  # noqa: PLC0415
-
-    recipe = Recipe.of(name, requirements, package or ())
-    options = {"allow_missing": allow_missing, "replace": replace}
-    try:
-        built = build(recipe, _settings(config), python, **options, console=terminal.console(stderr=True))
-    except BuildFailed as failed:
-        if as_json:
-            terminal.out_json({"name": name, "built": None, "error": str(failed), "missing": failed.missing})
-        lines = [f"{requirement}: {why}" for requirement, why in failed.missing.items()]
-        some = 0 < len(failed.missing) < len(recipe.requirements) and not allow_missing
-        hint = "; --allow-missing builds it without them" if some else ""
-        terminal.errors("\n".join([*lines, f"{name}: {failed}{hint}"]))
-        raise typer.Exit(1) from None
-    if as_json:
-        terminal.out_json(built)
-    else:
-        show_built(built, terminal.console())
-
-
-@images_app.command("check")
-def check_image(name: ImageName, config: Config = None, as_json: Json = False) -> None:
-    """Import everything that an image is there for, in the sandbox. Exits with 1 when something is wrong."""
-    from graders import GradingError  # noqa: PLC0415
-    from service.cli.images import check_image as check  # noqa: PLC0415
-    from service.cli.images import show_checked  # noqa: PLC0415
-
-    try:
-        trials = check(name, _settings(config))
-    except GradingError as error:
-        terminal.errors(str(error))
-        raise typer.Exit(1) from None
-    if as_json:
-        terminal.out_json(trials)
-    else:
-        show_checked(trials, terminal.console())
-    if any(trial["problem"] for trial in trials):
-        raise typer.Exit(1)
-
-
-@keys_app.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="What to call it.", show_default=False)],
-    scope: Annotated[
-        list[str], typer.Option(help="What it allows: grade, read or manage; may be given often.")
-    ],
-    requests_per_minute: Annotated[
-        int | None, typer.Option(min=1, help="How many requests a process takes from it.")
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="How many of them a process answers at once.")
-    ] = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Make a key and print it, which is never done again."""
-    from service.cli.keys import create  # noqa: PLC0415
-
-    limits = {"requests_per_minute": requests_per_minute, "concurrency": concurrency}
-    made = create(_settings(config), name, scope, **limits)
-    if as_json:
-        terminal.out_json(made)
-    else:
-        terminal.out(f"{made['key']}\n")
-        terminal.err(f"{made['id']} is made; its key is shown only now\n")
-
-
-@keys_app.command("list")
-def list_keys(config: Config = None, as_json: Json = False) -> None:
-    """List the keys that were made, and the revoked ones too."""
-    from service.cli.keys import describe, show  # noqa: PLC0415
-
-    found = describe(_settings(config))
-    if as_json:
-        terminal.out_json(found)
-    else:
-        show(found, terminal.console())
-
-
-@keys_app.command("revoke")
-def revoke_key(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `graders keys list` shows it.")],
-    config: Config = None,
-) -> None:
-    """End a key; running services refuse it within seconds."""
-    from service.cli.keys import revoke  # noqa: PLC0415
-
-    revoke(_settings(config), key_id)
-    terminal.err(f"{key_id} is revoked\n")
-
-
 def main() -> None:
     """Run the command line; see `run_to_the_end`."""
     run_to_the_end(app)
-
-
-def _settings(config: Path | None, **arguments: Any) -> "Settings":
-    from runtime import Settings  # noqa: PLC0415
-
-    return Settings.load(config, **arguments)
 
 
 def _source_of(done: dict[str, Any]) -> str:

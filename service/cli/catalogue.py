@@ -4,12 +4,12 @@ import inspect
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from graders import PluginError, Registry, UnknownGraderType
 from graders.plugin import Need
 from runtime.workers.starter import allowances
+from service.cli.tables import show_rows
 
 _NEEDS: dict[Need, str] = {
     "files": "reads and writes whatever the user who starts it may",
@@ -54,19 +54,12 @@ def _describe(registry: Registry, name: str) -> dict[str, Any]:
 
 def show(types: list[dict[str, Any]], console: Console, *, whole: bool) -> None:
     """Print grader types for a person: a table, or everything about one."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("type", "options", "needs", "from", ""):
-        table.add_column(title, overflow="fold")
-    for each in types:
-        options = ", ".join(
-            name if described["required"] else f"{name}?"
-            for name, described in each.get("options", {}).items()
-        )
-        needs = ", ".join(each.get("needs", ()))
-        source = f"{each['distribution']} {each['version']}"
-        summary = each.get("summary") or Text(each["error"], "red")
-        table.add_row(each["name"], options, needs, source, summary)
-    console.print(table)
+    if console.is_terminal:
+        rows = [[each["name"], _origin(each), _summary(each)] for each in types]
+        show_rows(console, ("type", "from", "reward"), rows, breaks=True)
+    else:
+        lines = [[each["name"], _origin(each), ", ".join(_options(each)), _summary(each)] for each in types]
+        show_rows(console, ("type", "from", "options", "reward"), lines)
     if not whole or "error" in types[0]:
         return
     low, high = (f"{bound:g}" if isinstance(bound, float | int) else bound for bound in types[0]["range"])
@@ -77,7 +70,26 @@ def show(types: list[dict[str, Any]], console: Console, *, whole: bool) -> None:
         required = "required" if described["required"] else "optional"
         console.print(f"  {name}: {kind} ({required}{default})", markup=False, highlight=False)
     _show_needs(types[0], console)
-    console.print(f"\n{types[0]['doc']}", markup=False, highlight=False)
+    if types[0]["doc"]:
+        console.print(f"\n{types[0]['doc']}", markup=False, highlight=False)
+
+
+def _origin(found: dict[str, Any]) -> str:
+    return "built in" if found.get("built_in") else f"{found['distribution']} {found['version']}"
+
+
+def _summary(found: dict[str, Any]) -> Text:
+    """What a type does, and what it needs for that."""
+    if "error" in found:
+        return Text(found["error"], "red")
+    needs = f"(needs {', '.join(found['needs'])})" if found["needs"] else ""
+    return Text(f"{found['summary']} {needs}".strip())
+
+
+def _options(found: dict[str, Any]) -> list[str]:
+    """The names of a type's options, with a question mark behind those that may be left out."""
+    options = found.get("options", {}).items()
+    return [name if described["required"] else f"{name}?" for name, described in options]
 
 
 def _show_needs(found: dict[str, Any], console: Console) -> None:

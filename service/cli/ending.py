@@ -9,14 +9,22 @@ from service import stopping
 from service.cli import terminal
 
 
+class Interrupted(Exception):
+    """A command was interrupted that has something to say: what is kept, and how to go on."""
+
+
 def run_to_the_end(app: typer.Typer) -> None:
     """Run a command line and exit: errors that a user can mend are a line each, and exit with 2."""
+    said = False
     try:
         code = app(standalone_mode=False) or 0
         # here, not at the end of the interpreter, where a full disk would be a traceback
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = stopping.INTERRUPTED
+    except Interrupted as interrupted:
+        code, said = stopping.INTERRUPTED, True
+        terminal.err(f"{interrupted}\n")
     except typer.Abort:
         code = 1
     except BrokenPipeError:  # the reader has what it wants
@@ -24,8 +32,8 @@ def run_to_the_end(app: typer.Typer) -> None:
         code = 1
     except Exception as error:  # noqa: BLE001  # the last place where one can be shown
         code = _failed(error)
-    if code == stopping.INTERRUPTED:
-        terminal.err("interrupted; a run that has -o is resumed by the same command\n")
+    if code == stopping.INTERRUPTED and not said:
+        terminal.err("interrupted\n")
     stopping.end(code)
 
 

@@ -14,13 +14,14 @@ from service.cli.run import stored_sample
 _LINE = re.compile(r"(?P<path>.+):(?P<line>[1-9][0-9]{0,11})", re.DOTALL)
 
 
-def explain_row(grader_path: Path, place: str, settings: Settings) -> Explanation:
+def explain_row(grader_path: Path, place: str, settings: Settings, *, full: bool = False) -> Explanation:
     """Grade one row as `graders run` does, and lay that open.
 
     Args:
         grader_path: The grader's JSON.
         place: The row: a JSON file, a line of a JSONL file such as `data.jsonl:17`, or `-` for standard input.
         settings: The runtime's settings.
+        full: Keep long texts whole.
 
     Raises:
         ConfigurationError: When the grader is wrong, or there is no such row.
@@ -38,7 +39,7 @@ def explain_row(grader_path: Path, place: str, settings: Settings) -> Explanatio
         settings = settings.model_copy(update={"python_isolation": "worker"})
     with SyncEvaluator(settings=settings) as evaluator:
         grader = file.load(evaluator.prepare)
-        return evaluator.explain(grader, stored_sample(row), row.item)
+        return evaluator.explain(grader, stored_sample(row), row.item, full=full)
 
 
 def read_row(place: str) -> Row:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from graders import ConfigurationError
@@ -19,6 +18,7 @@ from runtime.sandbox.checking import check
 from runtime.sandbox.images import Image, Images, how_to_build
 from runtime.sandbox.published import PUBLISHED
 from runtime.sandbox.recipe import Recipe
+from service.cli.tables import show_rows
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
@@ -51,16 +51,14 @@ def _describe(images: Images, name: str) -> dict[str, Any]:
 
 def show(images: list[dict[str, Any]], console: Console) -> None:
     """Print images for a person."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("image", "state", "python", "packages", "where"):
-        table.add_column(title, overflow="fold")
+    rows = []
     for each in images:
         style = {"ok": "green", "broken": "red"}.get(each["state"], "yellow")
         missing = f", {len(each['missing'])} missing" if each.get("missing") else ""
         packages = f"{len(each['packages'])}{missing}" if "packages" in each else ""
         where = each["where"] or f"make it with `{how_to_build(each['name'])}`"
-        table.add_row(each["name"], Text(each["state"], style), each.get("python", ""), packages, where)
-    console.print(table)
+        rows.append([each["name"], Text(each["state"], style), each.get("python", ""), packages, where])
+    show_rows(console, ("image", "state", "python", "packages", "where"), rows)
     for each in images:
         if "error" in each:
             console.print(each["error"], style="red", markup=False, highlight=False)
@@ -142,15 +140,12 @@ def check_image(name: str, settings: Settings) -> list[dict[str, Any]]:
 
 def show_checked(trials: list[dict[str, Any]], console: Console) -> None:
     """Print for a person what came of a check."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("", "package", "wanted", "there", "imports"):
-        table.add_column(title, overflow="fold")
+    rows = []
     for trial in trials:
         mark = Text("wrong", "red") if trial["problem"] else Text("ok", "green")
-        table.add_row(
-            mark, trial["name"], trial["wanted"], trial["found"] or "missing", ", ".join(trial["modules"])
-        )
-    console.print(table)
+        found = trial["found"] or "missing"
+        rows.append([trial["name"], mark, trial["wanted"], found, ", ".join(trial["modules"])])
+    show_rows(console, ("package", "", "wanted", "there", "imports"), rows, breaks=True)
     for trial in trials:
         if trial["problem"]:
             console.print(f"{trial['name']}: {trial['problem']}", style="red", markup=False, highlight=False)

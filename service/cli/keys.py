@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from graders import ConfigurationError
 from runtime import Settings
+from service.cli.tables import show_rows
 from service.store import Store
 from service.store.failures import StorageFailed
 from service.store.keys import Keys
@@ -76,16 +75,13 @@ def any_in_store(settings: Settings) -> bool:
 
 def show(keys: list[dict[str, Any]], console: Console) -> None:
     """Print keys for a person."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("id", no_wrap=True)  # it is there to be copied
-    for title in ("name", "scopes", "a minute", "at once", "made", "last used", "revoked"):
-        table.add_column(title, overflow="fold")
+    titles = ("id", "name", "scopes", "a minute", "at once", "made", "last used", "revoked")
+    rows = []
     for each in keys:
         limits = [str(each[name] or "any") for name in ("requests_per_minute", "concurrency")]
         times = [_moment(each[name]) for name in ("created_at", "last_used_at", "revoked_at")]
-        # brackets in a name are no markup
-        table.add_row(each["id"], Text(each["name"]), " ".join(each["scopes"]), *limits, *times)
-    console.print(table)
+        rows.append([each["id"], each["name"], " ".join(each["scopes"]), *limits, *times])
+    show_rows(console, titles, rows)
 
 
 def _with_keys(settings: Settings, use: Callable[[Keys], Awaitable[T]]) -> T:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from graders import ConfigurationError, Registry
+from graders.installation import install_command
 from runtime.output_files import write_file
 
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
@@ -61,6 +62,7 @@ def create(name: str, template: str, into: Path) -> dict[str, Any]:
         "package": package,
         "object": _class_name(package) if template == "class" else package,
         "version": version("rft-graders"),
+        "install": install_command(),
     }
     made: dict[str, str] = {}
     for part in TEMPLATES[template]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from itertools import count
+from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from graders import ConfigurationError, Grader, GradingError, Item, Sample
 from runtime import Settings, SyncEvaluator
@@ -15,15 +14,40 @@ from runtime.datasets import STDIN, Row, read_rows
 from runtime.journal import Record, Results, record_of, results_at
 from runtime.output_files import same_file
 from runtime.rows import unreadable
+from service.cli.ending import Interrupted
 from service.cli.files import GraderFile
+from service.cli.progress import REPORT_EVERY_S, Progress
 
 _STORED_SAMPLES = 'stored samples are graded: {"item": {…}, "sample": {"output_text": "…"}}'
 
 
+@dataclass(frozen=True)
+class FileRun:
+    """What a run gave.
+
+    Attributes:
+        records: The results, in the order of the rows.
+        taken_over: How many of them an earlier run had left.
+        bounds: The smallest and the largest reward that the grader can give.
+    """
+
+    records: list[Record]
+    taken_over: int
+    bounds: tuple[float, float]
+
+
 def grade_file(
-    grader_path: Path, data: Path, output: Path | None, *, settings: Settings, fresh: bool, console: Console
-) -> list[Record]:
-    """Grade every row of a file; gives the records in the order of the rows.
+    grader_path: Path,
+    data: Path,
+    output: Path | None,
+    *,
+    settings: Settings,
+    fresh: bool,
+    console: Console,
+    limit: int | None = None,
+    report_every_s: float = REPORT_EVERY_S,
+) -> FileRun:
+    """Grade the rows of a file.
 
     Args:
         grader_path: The grader's JSON.
@@ -31,46 +55,63 @@ def grade_file(
         output: Where the results go; None keeps none.
         settings: The runtime's settings.
         fresh: Grade again what an earlier run has graded.
-        console: Where progress is shown, when it is a terminal.
+        console: Where progress is shown: as a bar on a terminal, as a line now and then elsewhere.
+        limit: Grade only so many rows, from the first on.
+        report_every_s: Seconds between two of these lines.
+
+    Raises:
+        ConfigurationError: When the grader or the data are wrong, or the results cannot be written.
+        Interrupted: At an interrupt; says what is kept and how to go on.
     """
     if grader_path == data == STDIN:
         raise ConfigurationError("the grader and the data cannot both come from the standard input")
     if output is not None and (same_file(output, data) or same_file(output, grader_path)):
         raise ConfigurationError(f"{output} is what is read; choose another -o")
     file = GraderFile(grader_path)
-    total = _check(data)
+    total = _check(data, limit)
     if settings.python_isolation is None:  # a file of the operator's own
         settings = settings.model_copy(update={"python_isolation": "worker"})
-    with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
-        grader = file.load(evaluator.prepare)
-        journal = None if output is None else results_at(output, grader.info, fresh=fresh)
-        if journal is not None:
-            stack.enter_context(journal)
-        progress = stack.enter_context(_progress(console))
-        task = progress.add_task("grading", total=total)
-        records: dict[int, Record] = {}
-        # closed before the evaluator is, whatever ends it
-        with closing(_graded(evaluator, grader, data, journal)) as graded:
-            for position, record in graded:
-                records[position] = record
-                progress.advance(task)
-        if journal is not None:
-            journal.finish()
-    return [records[position] for position in sorted(records)]
+    progress = Progress(total, console, every_s=report_every_s)
+    journal: Results | None = None
+    try:
+        with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
+            grader = file.load(evaluator.prepare)
+            journal = None if output is None else results_at(output, grader.info, fresh=fresh)
+            if journal is not None:
+                stack.enter_context(journal)
+            stack.enter_context(progress)
+            records: dict[int, Record] = {}
+            # closed before the evaluator is, whatever ends it
+            with closing(
+                _graded(evaluator, grader, _with_earlier(data, journal, limit), journal, progress)
+            ) as graded:
+                records.update(graded)
+            if journal is not None:
+                journal.finish()
+    except KeyboardInterrupt:
+        kept = "nothing is kept; with -o FILE a run can be resumed" if journal is None else journal.kept
+        raise Interrupted(f"interrupted, {progress.so_far}: {kept}") from None
+    ordered = [records[position] for position in sorted(records)]
+    return FileRun(ordered, progress.taken_over, grader.info.range)
 
 
-def _with_earlier(data: Path, journal: Results | None) -> Iterator[tuple[int, Row, Record | None]]:
+def _with_earlier(
+    data: Path, journal: Results | None, limit: int | None
+) -> Iterator[tuple[int, Row, Record | None]]:
     rows = read_rows(data)
     if journal is not None:
-        return journal.earlier(rows)
-    return ((position, row, None) for position, row in enumerate(rows))
+        return journal.earlier(rows, limit)
+    return ((position, row, None) for position, row in enumerate(islice(rows, limit)))
 
 
 def _graded(
-    evaluator: SyncEvaluator, grader: Grader, data: Path, journal: Results | None
+    evaluator: SyncEvaluator,
+    grader: Grader,
+    rows: Iterator[tuple[int, Row, Record | None]],
+    journal: Results | None,
+    progress: Progress,
 ) -> Generator[tuple[int, Record]]:
     """Every row's position with its record, those of earlier runs included, as they come."""
-    rows = _with_earlier(data, journal)
     waiting: dict[int, tuple[int, Row]] = {}
     numbers = count()
     earlier: list[tuple[int, Record]] = []
@@ -79,6 +120,7 @@ def _graded(
         for position, row, record in rows:
             if record is not None:
                 earlier.append((position, record))
+                progress.take_over()
                 continue
             waiting[next(numbers)] = position, row
             yield stored_sample(row), row.item if row.failure is None else row.item or None
@@ -86,15 +128,14 @@ def _graded(
     with closing(evaluator.stream(grader, to_grade(), ordered=False)) as results:
         for number, result in results:
             position, row = waiting.pop(number)
-            yield (
-                position,
-                journal.add(position, row, result) if journal else record_of(position, row, result),
-            )
+            record = journal.add(position, row, result) if journal else record_of(position, row, result)
+            progress.add(is_graded=result.reward is not None)
+            yield position, record
     yield from earlier
 
 
-def _check(data: Path) -> int | None:
-    """Number of rows; None for what can be read only once.
+def _check(data: Path, limit: int | None) -> int | None:
+    """Number of rows, at most `limit`; None for what can be read only once.
 
     Raises:
         ConfigurationError: When no row has a sample: it is a file of another kind.
@@ -102,10 +143,11 @@ def _check(data: Path) -> int | None:
     if not data.is_file():
         return None
     rows, is_of_another_kind = 0, True
-    for rows, row in enumerate(read_rows(data), 1):  # noqa: B007  # it is the count
+    for rows, row in enumerate(islice(read_rows(data), limit), 1):  # noqa: B007  # it is the count
         is_of_another_kind &= row.sample is None and row.failure is None
     if rows and is_of_another_kind:
-        raise ConfigurationError(f"{data}: no row has a 'sample'; {_STORED_SAMPLES}")
+        which = "no row" if limit is None else f"none of the first {rows:,} rows"
+        raise ConfigurationError(f"{data}: {which} has a 'sample'; {_STORED_SAMPLES}")
     return rows
 
 
@@ -116,16 +158,6 @@ def stored_sample(row: Row) -> Sample | GradingError:
     if row.sample is None:
         return unreadable("", f"the row has no 'sample'; {_STORED_SAMPLES}", place=f"line {row.line}")
     return row.sample
-
-
-def _progress(console: Console) -> Progress:
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def ungraded_limit(text: str) -> Callable[[int, int], bool]:

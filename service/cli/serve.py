@@ -14,9 +14,11 @@ import uvicorn
 
 from graders import ConfigurationError
 from runtime import Settings
+from runtime.variables import CONFIG_VARIABLE
 from service import descriptors, logs
-from service.app import CONFIG_VARIABLE, create_app
+from service.app import create_app
 from service.cli.keys import any_in_store
+from service.cli.listening import check_port
 from service.metrics import DIRECTORY_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -39,10 +41,11 @@ def serve(settings: Settings, config: Path | None) -> None:
 
     Raises:
         ConfigurationError: When it would be open to everyone on a public address, or protected by a key of fewer than 16
-            characters there; or has no database.
+            characters there; when its port cannot be bound; or has no database.
     """
     log_config = logs.configuration(settings)
     _refuse_weak_keys(settings)
+    check_port(settings.host, settings.port)
     if not settings.api_keys and not any_in_store(settings):
         if not _is_loopback(settings.host):
             raise ConfigurationError(

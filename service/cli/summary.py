@@ -14,19 +14,24 @@ from rich.text import Text
 from graders import CausedBy
 from graders.votes import summed
 from runtime.causes import Got
+from service.cli import intervals
 
 BINS = 10
-Z = 1.959963984540054
-"""Standard normal quantile of a 95 % interval."""
+ANYTHING = (-math.inf, math.inf)
 
 
-def summarize(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Figures of a run, ready for JSON.
-
-    The interval of the mean is the normal one; that of the pass rate Wilson's (1927), which holds near 0 and 1.
+def summarize(
+    records: Iterable[Mapping[str, Any]],
+    *,
+    bounds: intervals.Interval = ANYTHING,
+    taken_over: int = 0,
+) -> dict[str, Any]:
+    """Figures of a run, ready for JSON; `low_95` and `high_95` are there from ten rows on (`service.cli.intervals`).
 
     Args:
         records: Lines of a results file.
+        bounds: The smallest and the largest reward that the grader can give.
+        taken_over: How many of the rows an earlier run has graded.
     """
     rows = list(records)
     graded = [row for row in rows if row["reward"] is not None]
@@ -40,9 +45,10 @@ def summarize(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             parts.setdefault(key, []).append(value)
     return {
         "rows": len(rows),
+        "taken_over": taken_over,
         "graded": len(graded),
         "ungraded": len(ungraded),
-        "reward": _moments(rewards),
+        "reward": _moments(rewards, bounds),
         "pass_rate": _pass_rate(passed),
         "ungraded_by_cause": _counted(ungraded),
         "flagged_by_cause": _counted(flagged),
@@ -54,23 +60,23 @@ def summarize(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _moments(rewards: NDArray[np.float64]) -> dict[str, float] | None:
+def _moments(rewards: NDArray[np.float64], bounds: intervals.Interval) -> dict[str, float] | None:
     if not len(rewards):
         return None
-    mean = float(rewards.mean())
-    half = Z * float(rewards.std(ddof=1)) / math.sqrt(len(rewards)) if len(rewards) > 1 else math.nan
-    figures = {"mean": mean, "min": float(rewards.min()), "max": float(rewards.max())}
-    return figures if math.isnan(half) else {**figures, "low_95": mean - half, "high_95": mean + half}
+    figures = {"mean": float(rewards.mean()), "min": float(rewards.min()), "max": float(rewards.max())}
+    return {**figures, **_ends(intervals.of_mean(rewards, bounds))}
 
 
 def _pass_rate(passed: list[bool]) -> dict[str, float] | None:
-    n = len(passed)
-    if not n:
+    if not passed:
         return None
-    rate = sum(passed) / n
-    middle = (rate + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z * math.sqrt(rate * (1 - rate) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-    return {"rate": rate, "passed": sum(passed), "of": n, "low_95": middle - half, "high_95": middle + half}
+    count, total = sum(passed), len(passed)
+    ends = _ends(intervals.of_share(count, total))
+    return {"rate": count / total, "passed": count, "of": total, **ends}
+
+
+def _ends(interval: intervals.Interval | None) -> dict[str, float]:
+    return {} if interval is None else {"low_95": interval[0], "high_95": interval[1]}
 
 
 def _counted(failures: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -129,7 +135,9 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     """Print a summary for a person."""
     reward, rate = summary["reward"], summary["pass_rate"]
     table = Table.grid(padding=(0, 2))
-    table.add_row("rows", f"{summary['rows']:,}")
+    taken_over = summary["taken_over"]
+    of_these = f"   {taken_over:,} of them taken over from an earlier run" if taken_over else ""
+    table.add_row("rows", f"{summary['rows']:,}{of_these}")
     table.add_row("graded", f"{summary['graded']:,}")
     style = "red" if summary["ungraded"] else ""
     table.add_row("ungraded", f"{summary['ungraded']:,}", style=style)
@@ -138,7 +146,7 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
         interval = f"   95 %: {reward['low_95']:.4f} to {reward['high_95']:.4f}" if "low_95" in reward else ""
         table.add_row("mean reward", f"{reward['mean']:.4f}{interval}")
     if rate:
-        interval = f"   95 %: {rate['low_95']:.1%} to {rate['high_95']:.1%}"
+        interval = f"   95 %: {rate['low_95']:.1%} to {rate['high_95']:.1%}" if "low_95" in rate else ""
         table.add_row("pass rate", f"{rate['rate']:.1%} ({rate['passed']:,} of {rate['of']:,}){interval}")
     for key, part in summary["sub_rewards"].items():
         mean = "–" if part["mean"] is None else f"{part['mean']:.4f}"

@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graders import ConfigurationError, FailureKind, Grader, GraderResult, GradingError, Problem, Sample
+from graders import (
+    ConfigurationError,
+    FailureKind,
+    Grader,
+    GraderResult,
+    GradingError,
+    PluginError,
+    Problem,
+    Sample,
+)
 from runtime import Evaluator
 from service.errors import ApiError
 from service.evals.sources import Row
@@ -25,7 +34,7 @@ class Criterion:
     Attributes:
         id: Its name and a UUID.
         grader: What grades.
-        reads_sample: Whether a template in it names the sample.
+        reads_sample: Whether it reads the sample.
     """
 
     id: str
@@ -105,6 +114,14 @@ async def load(evaluator: Evaluator, stored: Sequence[Mapping[str, Any]]) -> lis
     return loaded
 
 
+async def any_reads_sample(evaluator: Evaluator, stored: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one of the criteria that the store keeps reads the sample; true where one cannot be loaded any more."""
+    try:
+        return any(criterion.reads_sample for criterion in await load(evaluator, stored))
+    except (ConfigurationError, PluginError):
+        return True
+
+
 def verdict(criterion: Criterion, result: GraderResult) -> dict[str, Any]:
     """One result of an output item: what is ungraded has no score, and has neither passed nor failed."""
     said = shown(result)
@@ -135,6 +152,11 @@ def _lacks_threshold(grader: Grader) -> str | None:
 
 
 def _reads_sample(grader: Grader) -> bool:
-    return any(template.mentions("sample") for _, template in grader.templates()) or any(
-        _reads_sample(inner) for _, inner in grader.inner()
-    )
+    """Whether a grader reads the sample; a plugin has it without naming it."""
+    if not grader.built_in:
+        return True
+    inner = [found for _, found in grader.inner()]
+    templates = [template for _, template in grader.templates()]
+    if not inner and not templates:
+        return bool(getattr(grader.function, "reads_sample", True))
+    return any(template.mentions("sample") for template in templates) or any(map(_reads_sample, inner))

@@ -134,7 +134,8 @@ class RunGrading:
             self.is_lost = True
             return False
         done, tally = await self._claims.finished(run.id), Tally(**run.tally)
-        groups = self._groups() if any(criterion.compares for criterion in criteria) else self._single()
+        rows = self._single(reads_sample=any(criterion.reads_sample for criterion in criteria))
+        groups = self._groups(rows) if any(criterion.compares for criterion in criteria) else rows
         left = _left(groups, done)
         async with aclosing(groups), aclosing(left):
             return await self._written(left, partial(self._graded, criteria, source), tally)
@@ -219,27 +220,29 @@ class RunGrading:
     def _chunks(self) -> AsyncGenerator[Sequence[Row], None]:
         return chunks(self.run.data_source, self._services.files, self._services.evals)
 
-    async def _single(self) -> AsyncGenerator[Sequence[Row], None]:
+    async def _single(self, *, reads_sample: bool) -> AsyncGenerator[Sequence[Row], None]:
         """Each row; one that is not what the eval says has a failure."""
         of = await self._services.evals.find(self.run.eval_id)
         if of is None:
             return  # it was deleted with this run
         schemas, source = self._evaluator.schemas, self.run.data_source
-        checker = await checker_of(of.data_source_config, source, schemas, self.run.client)
+        checker = await checker_of(
+            of.data_source_config, source, schemas, self.run.client, reads_sample=reads_sample
+        )
         async for chunk in self._chunks():
             for row in chunk:
                 if row.position % TURN == 0:
                     await asyncio.sleep(0)
                 yield [await checker.checked(row)]
 
-    async def _groups(self) -> AsyncGenerator[Sequence[Row], None]:
+    async def _groups(self, rows: AsyncGenerator[Sequence[Row], None]) -> AsyncGenerator[Sequence[Row], None]:
         """Consecutive rows with equal items, which a criterion compares.
 
         Raises:
             SourceError: When a group is larger than a batch may be.
         """
         group: list[Row] = []
-        async for (row,) in self._single():
+        async for (row,) in rows:
             if row.failure is not None and not row.item:
                 yield [row]  # its item cannot be read, so that it ends no group
                 continue

@@ -34,7 +34,8 @@ from runtime.judge.wire import Completion, encoded
 if TYPE_CHECKING:  # what it asks with takes long to import, and most runs do not sample
     from runtime.judge.judges import Judges
 
-_LIMITS = ("max_completion_tokens", "max_completions_tokens", "max_output_tokens")
+_LIMITS = ("max_completion_tokens", "max_completions_tokens", "max_output_tokens", "max_tokens")
+_Modalities: TypeAlias = Annotated[list[Literal["text", "audio"]], Field(min_length=1)]
 _IN_BLOCKS = {"input_text": "text", "output_text": "text", "input_image": "image_url"}
 """What a block must have, where it is written differently for the two APIs."""
 _NO_SAMPLE = Sample("")
@@ -215,6 +216,7 @@ class CompletionsSampling(_Sampling):
     """How a chat completion is sampled."""
 
     response_format: _Format | None = None
+    modalities: _Modalities | None = None
     tools: Annotated[list[Annotated[_Object, AfterValidator(_function)]], Field(max_length=128)] | None = None
 
 
@@ -241,11 +243,17 @@ class CompletionsSource(Published):
     model: str = Field(min_length=1)
     input_messages: InputMessages
     sampling_params: CompletionsSampling | None = None
+    modalities: _Modalities | None = None
 
     def extra(self) -> dict[str, Any]:
-        """Tools and format, as the body of a request has them."""
+        """Tools, format and modalities, as the body of a request has them; text alone is what any model gives."""
         params = self.sampling_params or CompletionsSampling()
-        fields = {"tools": params.tools or None, "response_format": params.response_format}
+        modalities = self.modalities or params.modalities
+        fields = {
+            "tools": params.tools or None,
+            "response_format": params.response_format,
+            "modalities": None if modalities == ["text"] else modalities,
+        }
         return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -347,6 +355,7 @@ def _sample(source: SamplingSource, completion: Completion) -> Sample:
         model=encodable(completion.model),
         output_audio=found.output_audio,
         output_reasoning_summary=found.output_reasoning_summary,
+        reasoning_content=found.reasoning_content,
         input_tools=source.extra().get("tools"),
     )
 
@@ -358,7 +367,8 @@ def _cause(completion: Completion) -> str:
 
 def _choice(found: Sample, body: Mapping[str, Any], cause: str) -> dict[str, Any]:
     """A response as the choice of a chat completion, which says why it ended and what it refused."""
-    contents = [entry["content"] for entry in body["output"] if isinstance(entry.get("content"), list)]
+    entries = [entry for entry in body["output"] if isinstance(entry, dict)]
+    contents = [entry["content"] for entry in entries if isinstance(entry.get("content"), list)]
     parts = [part for content in contents for part in content if isinstance(part, dict)]
     message: dict[str, Any] = {
         "role": "assistant",

@@ -7,8 +7,10 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from graders import Sample
+from graders.options import no_such_field
 from graders.pattern import encodable
 from runtime.json_schema import CheckFailed, SchemaChecker, SchemaError
+from runtime.rows import stored_failure
 from service.errors import ApiError
 from service.schemas import json_of
 from service.store.evals import Eval, EvalRun, OutputItem
@@ -196,7 +198,7 @@ class RunObject(BaseModel):
     model: str = Field(description="What answered the rows; empty where they came with their samples.")
     data_source: dict[str, Any]
     created_at: int = Field(description="Seconds since 1970.")
-    report_url: str
+    report_url: str = Field(description="A page of the run for people.")
     result_counts: ResultCounts
     per_model_usage: list[ModelUsage]
     per_testing_criteria_results: list[CriterionCounts]
@@ -288,8 +290,10 @@ def parsed(model: type[Body], data: object, *where: str) -> Body:
     except ValidationError as error:
         detail = error.errors()[0]
         path = ".".join([*where, *map(str, detail["loc"])])
-        known = f"; here are {', '.join(model.model_fields)}" if detail["type"] == "extra_forbidden" else ""
-        message = f"{path or 'body'}: {encodable(detail['msg'])}{known}"
+        said = detail["msg"]
+        if detail["type"] == "extra_forbidden":
+            said = no_such_field(detail["loc"][-1], model.model_fields, "here are")
+        message = f"{path or 'body'}: {encodable(said)}"
         raise ApiError(400, message, param=path or None, code="invalid_body") from None
 
 
@@ -350,7 +354,7 @@ def shown_run(row: EvalRun, address: str) -> dict[str, Any]:
 
     Args:
         row: The run.
-        address: Where runs of its eval are found.
+        address: What the address of its page is, without its id.
     """
     items = row.tally.get("items", {})
     counts, usage = row.tally.get("criteria", {}), row.tally.get("usage", {})
@@ -397,18 +401,21 @@ def shown_item(row: OutputItem, eval_id: str) -> dict[str, Any]:
     }
 
 
-def is_failure(stored: object) -> bool:
-    """Whether what is stored as a sample says why there is none."""
-    return isinstance(stored, dict) and "error" in stored and "output_text" not in stored
+_BESIDE_OUTPUT = (
+    "choices", "output_audio", "output_reasoning_summary", "input_tools", "reasoning_content",
+)  # fmt: skip
+"""What a stored sample may hold that the published form has no place for; with it, the shown sample grades the same."""
 
 
 def _shown_sample(stored: Any) -> dict[str, Any] | None:
-    """A stored sample; it does not say how it was drawn."""
-    if stored is None or is_failure(stored):
+    """A stored sample in the published form, which can be given back; it does not say how it was drawn."""
+    if stored is None or stored_failure(stored) is not None:
         found: dict[str, Any] | None = stored
         return found
     sample = Sample.load(stored)
     first = sample.choices[0] if sample.choices else {}
+    kept = sample.to_stored()
+    beside = {name: kept[name] for name in _BESIDE_OUTPUT if name in kept} if isinstance(kept, dict) else {}
     unknown = ("error", "max_completion_tokens", "seed", "temperature", "top_p", "usage")
     return {
         **dict.fromkeys(unknown),
@@ -417,4 +424,5 @@ def _shown_sample(stored: Any) -> dict[str, Any] | None:
         "output_tools": sample.output_tools,
         "finish_reason": first.get("finish_reason") or "stop",
         "model": sample.model or "",
+        **beside,
     }

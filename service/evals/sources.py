@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Item, Sample
+from graders import ConfigurationError, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
 from runtime.datasets import bounded_lines, parse_rows
@@ -21,13 +21,14 @@ from runtime.rows import (
     item_or_failure,
     not_an_object,
     sample_or_failure,
+    stored_failure,
     unknown_field,
     unreadable,
     unreadable_inside,
 )
 from service.errors import ApiError
 from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, SamplingSource
-from service.evals.schemas import is_failure, not_checked, parsed
+from service.evals.schemas import not_checked, parsed
 from service.store import Files
 from service.store.evals import REGRADE, Evals, OutputItem
 from service.store.files import is_file_id
@@ -149,7 +150,12 @@ class Checker:
 
 
 async def checker_of(
-    config: Mapping[str, Any], source: Mapping[str, Any], schemas: SchemaChecker, client: str
+    config: Mapping[str, Any],
+    source: Mapping[str, Any],
+    schemas: SchemaChecker,
+    client: str,
+    *,
+    reads_sample: bool,
 ) -> Checker:
     """What checks the rows of a run.
 
@@ -158,6 +164,7 @@ async def checker_of(
         source: The data source; where it samples, rows need no sample.
         schemas: Loads the schema, and checks.
         client: Whose run it is.
+        reads_sample: Whether a criterion of the run reads the sample; otherwise rows need none.
 
     Raises:
         SourceError: When the schema cannot be used, as one that was stored before it would have been refused.
@@ -170,12 +177,17 @@ async def checker_of(
         raise SourceError(
             "invalid_schema", f"data_source_config.item_schema: {encodable(str(error))}"
         ) from None
-    needs_sample = "sample" in schema["required"] and source["type"] not in _SAMPLING
+    needs_sample = reads_sample and "sample" in schema["required"] and source["type"] not in _SAMPLING
     return Checker(schemas, items, client, needs_sample=needs_sample)
 
 
 async def accept(
-    given: Mapping[str, Any], config: Mapping[str, Any], schemas: SchemaChecker, client: str
+    given: Mapping[str, Any],
+    config: Mapping[str, Any],
+    schemas: SchemaChecker,
+    client: str,
+    *,
+    reads_sample: bool,
 ) -> None:
     """Look at the data source of a request, and at its rows if they are in it; whether a file is there is not looked at.
 
@@ -201,7 +213,7 @@ async def accept(
         where = "data_source.source.content"
         raise ApiError(400, f"{where}: there is no row", param=where, code="invalid_body")
     try:
-        checker = await checker_of(config, given, schemas, client)
+        checker = await checker_of(config, given, schemas, client, reads_sample=reads_sample)
         await _check_content(checker, source["content"])
     except SourceError as error:
         raise ApiError(400, str(error), code=error.code) from None
@@ -277,18 +289,9 @@ def _some(rows: Iterator[Row]) -> Sequence[Row]:
 
 def _stored_row(item: OutputItem) -> Row:
     place, sample, failure = f"row {item.position + 1}", None, None
-    if is_failure(item.sample):
-        failure = _stored_failure(item.sample["error"])
-    elif item.sample is not None:
+    if item.sample is not None and (failure := stored_failure(item.sample)) is None:
         sample = Sample.load(item.sample)
     return Row(item.position, place, item.item, sample, failure)
-
-
-def _stored_failure(error: Mapping[str, Any]) -> GradingError:
-    """The failure of a row as another run has kept it."""
-    caused_by: CausedBy = "model" if error.get("caused_by") == "model" else "infrastructure"
-    kinds = [kind for kind in FailureKind if kind.value == error.get("code")]
-    return GradingError(error["message"], kind=kinds[0] if kinds else FailureKind.OTHER, caused_by=caused_by)
 
 
 def _content_rows(content: Sequence[Any]) -> Iterator[Row]:

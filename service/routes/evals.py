@@ -125,7 +125,7 @@ async def page(request: Request) -> Response:
 @router.get("/{eval_id}", response_model=EvalObject)
 async def retrieve(request: Request, eval_id: str) -> Response:
     """What is known of an eval."""
-    return _answered(shown_eval(await _found(request, eval_id)))
+    return _answered(shown_eval(await found_eval(request, eval_id)))
 
 
 @router.post(
@@ -163,14 +163,15 @@ async def delete(request: Request, eval_id: str) -> Response:
 @repeatable
 async def create_run(request: Request, eval_id: str) -> Response:
     """Begin to measure rows."""
-    of = await _found(request, eval_id)
+    of = await found_eval(request, eval_id)
     data, has_unreadable = await json_with_rows(request, empty=b"{}")
     if has_unreadable:
         await asyncio.to_thread(sources.keep_unreadable, data)
         await asyncio.to_thread(refuse_unreadable, data)
     body = parsed(CreateRun, data)
     schemas, client = evaluator_of(request).schemas, request.state.client
-    await sources.accept(body.data_source, of.data_source_config, schemas, client)
+    reads_sample = await criteria.any_reads_sample(evaluator_of(request), of.criteria)
+    await sources.accept(body.data_source, of.data_source_config, schemas, client, reads_sample=reads_sample)
     return await _begun(request, of, body, body.data_source, of.criteria)
 
 
@@ -182,7 +183,7 @@ async def create_run(request: Request, eval_id: str) -> Response:
 )
 async def regrade(request: Request, eval_id: str, run_id: str) -> Response:
     """Measure the stored samples of a run by other criteria; the published API has nothing like it."""
-    of, old = await _found(request, eval_id), await _found_run(request, eval_id, run_id)
+    of, old = await found_eval(request, eval_id), await found_run(request, eval_id, run_id)
     body = await read(request, Regrade)
     if old.status in UNFINISHED:
         raise ApiError(400, f"{run_id} is not finished", param="run_id", code="run_not_finished")
@@ -196,7 +197,7 @@ async def page_of_runs(request: Request, eval_id: str) -> Response:
     """List the runs of an eval, oldest first unless `order` is `desc`."""
     after, limit, order = paging(request)
     status = one_of(request, "status", {name: name for name in RUN_STATUSES})
-    await _found(request, eval_id)
+    await found_eval(request, eval_id)
     found = await evals_of(request).runs(eval_id, after=after, limit=limit, order=order, status=status)
     address = _address(request, eval_id)
     return _listed(found, lambda row: shown_run(row, address))
@@ -205,7 +206,7 @@ async def page_of_runs(request: Request, eval_id: str) -> Response:
 @router.get("/{eval_id}/runs/{run_id}", response_model=RunObject)
 async def retrieve_run(request: Request, eval_id: str, run_id: str) -> Response:
     """How far a run is."""
-    return _shown(request, await _found_run(request, eval_id, run_id))
+    return _shown(request, await found_run(request, eval_id, run_id))
 
 
 @router.post("/{eval_id}/runs/{run_id}", response_model=RunObject, deprecated=True)
@@ -245,7 +246,7 @@ async def page_of_items(request: Request, eval_id: str, run_id: str) -> Response
     """List the output items of a run in the order of its rows."""
     after, limit, order = paging(request)
     status = one_of(request, "status", ITEM_STATUSES)
-    await _found_run(request, eval_id, run_id)
+    await found_run(request, eval_id, run_id)
     found = await evals_of(request).items(run_id, after=after, limit=limit, order=order, status=status)
     return _listed(found, lambda row: shown_item(row, eval_id))
 
@@ -253,7 +254,7 @@ async def page_of_items(request: Request, eval_id: str, run_id: str) -> Response
 @router.get("/{eval_id}/runs/{run_id}/output_items/{output_item_id}", response_model=ItemObject)
 async def retrieve_item(request: Request, eval_id: str, run_id: str, output_item_id: str) -> Response:
     """What became of one row."""
-    await _found_run(request, eval_id, run_id)
+    await found_run(request, eval_id, run_id)
     found = await evals_of(request).find_item(run_id, output_item_id)
     if found is None:
         raise _unknown("output item", output_item_id)
@@ -299,14 +300,16 @@ async def _begun(
     return _answered(shown_run(run, _address(request, of.id)), 201)
 
 
-async def _found(request: Request, eval_id: str) -> Eval:
+async def found_eval(request: Request, eval_id: str) -> Eval:
+    """An eval; raises a 404 where there is none."""
     found = await evals_of(request).find(eval_id)
     if found is None:
         raise _unknown("eval", eval_id)
     return found
 
 
-async def _found_run(request: Request, eval_id: str, run_id: str) -> EvalRun:
+async def found_run(request: Request, eval_id: str, run_id: str) -> EvalRun:
+    """A run of an eval; raises a 404 where there is none."""
     found = await evals_of(request).find_run(eval_id, run_id)
     if found is None:
         raise _unknown("run", run_id)
@@ -318,7 +321,7 @@ def _shown(request: Request, run: EvalRun) -> Response:
 
 
 def _address(request: Request, eval_id: str) -> str:
-    return f"{request.base_url}v1/evals/{eval_id}/runs"
+    return f"{request.base_url}evals/{eval_id}/runs"
 
 
 def _listed(found: tuple[Sequence[Row], bool], show: Callable[[Row], Mapping[str, Any]]) -> Response:

@@ -19,6 +19,7 @@ from pydantic_core import to_json
 
 from graders import Grader, GradingError, Item, Sample
 from graders.contract import brief
+from graders.options import no_such_field
 from graders.pattern import encodable
 from runtime.batches import CHUNK
 from runtime.explain import explain
@@ -364,7 +365,7 @@ async def _read(
     for name in body:
         if name not in model.model_fields:
             raise _wrong(
-                brief(encodable(name))[1:-1], f"no such field; the body has {', '.join(model.model_fields)}"
+                brief(encodable(name))[1:-1], no_such_field(name, model.model_fields, "the body has")
             )
     for name, field in model.model_fields.items():
         if field.is_required() and name not in body:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from graders import ConfigurationError
+from graders.installation import install_command
 from service.store import migrate
 from service.store.failures import (
     OF_THE_DISK,
@@ -225,7 +226,9 @@ def _address(database: str) -> URL:
     try:
         import psycopg  # noqa: F401, PLC0415  # an extra
     except ImportError:
-        raise ConfigurationError("database is PostgreSQL: pip install 'rft-graders[postgres]'") from None
+        raise ConfigurationError(
+            f"database is PostgreSQL, whose driver is not installed: {install_command('postgres')}"
+        ) from None
     return url.set(drivername="postgresql+psycopg")
 
 

@@ -143,6 +143,12 @@ class NamedGraders:
         # without those that were deleted between the two queries
         return [Stored(row, versions[row.id]) for row in rows if row.id in versions], more
 
+    async def names(self) -> list[tuple[str, int]]:
+        """All names with the times when they were made, in seconds since 1970, oldest first."""
+        query = select(NamedGrader.name, NamedGrader.created_at).order_by(NamedGrader.id)
+        async with self._store.read() as session:
+            return [(name, created_at) for name, created_at in await session.execute(query)]
+
     async def versions(self, name: str, *, after: int | None, limit: int, order: Order) -> Page | None:
         """Some versions of a name in the order of their numbers; None where there is no such name.
 

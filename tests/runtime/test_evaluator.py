@@ -5,8 +5,10 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from runtime.bounded_cache import ENTRY_BYTES
 from runtime.canonical import canonical
 from runtime.compiled import BYTES_A_CHARACTER, TEXT_SHARE, CompiledGraders
 from runtime.execute import execute
+from runtime.explain import explain
 from runtime.world import World
 from tests.conftest import ROOT
 from tests.processes import remaining
@@ -149,6 +152,62 @@ async def test_a_sample_that_cannot_be_read_is_ungraded_and_leaves_the_others(
     assert [result.reward for result in (*group, *stream)] == [1.0, None, 0.0] * 2
 
 
+async def test_values_of_numpy_become_plain_on_every_way_in(evaluator: Evaluator) -> None:
+    item: Any = {"answer": np.int64(3), "of": np.array([1.5]), "when": date(2024, 1, 2)}
+    check = {**EXACT, "input": "{{item.answer}} {{item.of}} {{item.when}}", "reference": "3 [1.5] 2024-01-02"}
+    assert (await evaluator.grade(check, np.str_("a"), item)).reward == 1
+    assert (await evaluate(evaluator, check, ["a"], [item])) == [1]
+    assert (await evaluate(evaluator, check, np.array(["a", "b"]), [item, item])) == [1, 1]
+    assert [result.reward for result in await evaluator.grade_group(check, np.array(["a", "b"]), item)] == [
+        1,
+        1,
+    ]
+    assert [result.reward async for _, result in evaluator.stream(check, [("a", item)])] == [1]
+    assert (await explain(evaluator, check, "a", item)).result.reward == 1
+
+
+async def test_a_row_that_cannot_become_plain_is_ungraded_with_its_path_and_leaves_the_others(
+    evaluator: Evaluator,
+) -> None:
+    bad: Any = {"answer": "a", "image": [object()]}
+    streamed = [result async for _, result in evaluator.stream(EXACT, [("a", bad)])]
+    for found in (
+        *streamed,
+        list(await evaluator.grade_many(EXACT, ["a", "a", "b"], [{"answer": "a"}, bad, {"answer": "a"}]))[1],
+        await evaluator.grade(EXACT, "a", bad),
+        (await evaluator.grade_group(EXACT, ["a"], bad))[0],
+        (await explain(evaluator, EXACT, "a", bad)).result,
+    ):
+        assert found.reward is None
+        assert found.failure is not None
+        assert found.failure.message.startswith("item: image.0: expected a text, a number, ")
+    rewards = await evaluate(evaluator, EXACT, ["a", "a", "b"], [{"answer": "a"}, bad, {"answer": "a"}])
+    assert rewards == [1, None, 0]
+
+
+async def evaluate(evaluator: Evaluator, config: Any, samples: Any, items: Any) -> list[float | None]:
+    return [result.reward for result in await evaluator.grade_many(config, samples, items)]
+
+
+async def test_samples_and_items_may_be_generators(evaluator: Evaluator) -> None:
+    samples, items = (text for text in "ab"), ({"answer": "a"} for _ in range(2))
+    assert await evaluate(evaluator, EXACT, samples, items) == [1, 0]
+    assert await evaluate(evaluator, EXACT, iter(()), iter(())) == []
+
+
+async def test_rows_that_are_no_rows_are_refused(evaluator: Evaluator) -> None:
+    with pytest.raises(
+        ConfigurationError, match="samples: expected a list with one for each row, got a single str"
+    ):
+        await evaluate(evaluator, EXACT, "ab", [{}, {}])
+    for rows, message in (
+        ("ab", "got str"),
+        (evaluator.stream(EXACT, []), "an asynchronous generator is not accepted"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"rows: expected an iterable of pairs .*{message}"):
+            [result async for result in evaluator.stream(EXACT, rows)]  # type: ignore[arg-type]
+
+
 async def test_a_batch_that_is_late_is_ungraded_as_a_whole_or_in_part(evaluator: Evaluator) -> None:
     for config in (EXACT, SIMILAR):
         gradings = await evaluator.grade_many(config, ["a"] * 3000, [{"answer": "a"}] * 3000, deadline_s=-1)
@@ -190,10 +249,8 @@ async def test_a_jsonpath_over_a_long_sample_runs_in_a_worker_and_over_a_short_o
     assert gradings.rewards.tolist() == [1.0] * 3
     assert len(evaluator._pool._lanes) == 1
     config["input"] = "{{item.own[*]}}"
-    own = await evaluator.grade(config, "a", {"answer": "[]", "own": object()})
-    assert (
-        own.reward == 1.0
-    )  # a caller's own objects cannot be sent to a worker; there is nothing in this one
+    own = await evaluator.grade(config, "a", {"answer": "[]", "own": {1}})
+    assert own.reward == 1.0  # a set cannot be sent to a worker; there is nothing in it that a path finds
 
 
 async def test_a_multi_grader_with_a_plugin_is_graded_in_bulk(evaluator: Evaluator) -> None:

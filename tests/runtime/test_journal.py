@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -277,3 +278,41 @@ def test_results_behind_a_link_have_their_journal_beside_the_file(tmp_path: Path
         results.finish()
     assert (tmp_path / "link").is_symlink()
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["results.jsonl"]
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_limited_run_keeps_the_results_of_the_rows_beyond_the_limit(
+    tmp_path: Path, *, finished: bool
+) -> None:
+    path = tmp_path / "results.jsonl"
+    write(path, [0, 4, 5], finish=finished)
+    with Journal(path, INFO.signature) as journal:
+        given_rows = [(position, record is None) for position, _, record in journal.earlier(ROWS, 2)]
+        assert given_rows == [(0, False), (1, True)]
+        journal.add(1, ROWS[1], result())
+        journal.finish()
+    assert [json.loads(line)["row"] for line in path.read_text().splitlines()] == [0, 1, 4, 5]
+    assert resumed(path) == [0, 1, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "/dev/null"])
+def test_a_limited_run_reads_no_further_than_it_has_to(tmp_path: Path, name: str) -> None:
+    def rows() -> Iterator[Row]:
+        yield from ROWS[:2]
+        pytest.fail("a third row was read")
+
+    with results_at(tmp_path / name, INFO) as results:
+        assert len(list(results.earlier(rows(), 2))) == 2
+
+
+def test_what_is_kept_counts_rows_that_were_not_reached_yet(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    write(path, [0, 1, 2, 5])
+    with Journal(path, INFO.signature) as journal:
+        next(journal.earlier(ROWS))
+        assert journal.kept == "4 results are kept; run the same command again to resume"
+    with Journal(path, INFO.signature, fresh=True) as journal:
+        next(journal.earlier(ROWS))
+        journal.add(0, ROWS[0], result())
+        again = "1 results are kept; run the same command again without --fresh to resume"
+        assert journal.kept == again

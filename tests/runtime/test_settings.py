@@ -35,10 +35,20 @@ def test_keys_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prot = 1", "prot: Extra inputs are not permitted"),
-        ("port = 'x'", "port: Input should be a valid integer"),
-        ("grading_timeout_s = 0", "grading_timeout_s: Input should be greater than 0"),
+        ("prot = 1", r"bad\.toml: unknown setting 'prot'; did you mean 'port'\?"),
+        ("port = 'x'", r"bad\.toml: port: Input should be a valid integer"),
+        ("grading_timeout_s = 0", r"bad\.toml: grading_timeout_s: Input should be greater than 0"),
         ("port = ", r"bad\.toml is not TOML"),
+        ("request-timeout-s = 1", "unknown setting 'request-timeout-s'; did you mean 'request_timeout_s'"),
+        ("GRADERS_PORT = 1", "unknown setting 'GRADERS_PORT'; did you mean 'port'"),
+        ("[server]\nport = 1", "unknown setting 'server'; write its keys at the beginning of the file"),
+        ("zzz = 1", "unknown setting 'zzz'$"),
+        ("[judges.x]\nmodle = 'y'", r"bad\.toml: unknown setting 'judges\.x\.modle'; did you mean 'model'"),
+        ("[judge_budgets.day]\nx = 1", r"unknown setting 'judge_budgets\.day\.x'; known are tokens, money"),
+        (
+            "[plugin_needs]\nx = ['net']",
+            r"bad\.toml: plugin_needs\.x\.0: Input should be 'files' or 'network'",
+        ),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -55,5 +65,54 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_mistake_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADERS_API_KEYS", "not a list")
-    with pytest.raises(ConfigurationError, match="api_keys"):
+    with pytest.raises(ConfigurationError, match=r"^GRADERS_API_KEYS: expected a JSON list for api_keys"):
         Settings.load()
+
+
+def test_each_mistake_is_named_by_the_source_whose_value_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        "port = 'secret'\nhots = 'secret'\nworkers = 'secret'\n[judges.a]\nretries = 'secret'\n"
+    )
+    monkeypatch.setenv("graders_port", "secret")
+    monkeypatch.setenv("GRADERS_JUDGES", '{"b": {"retries": "secret"}}')
+    with pytest.raises(ConfigurationError) as raised:
+        Settings.load(config, workers="secret")
+    lines = str(raised.value).splitlines()
+    assert {line.split(": Input")[0].split("; did")[0] for line in lines} == {
+        "graders_port",
+        "argument workers",
+        f"{config}: judges.a.retries",
+        "GRADERS_JUDGES: judges.b.retries",
+        f"{config}: unknown setting 'hots'",
+    }
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_bytes(b"port = 1 # \xff")
+    with pytest.raises(ConfigurationError, match=r"c\.toml is not TOML"):
+        Settings.load(config)
+
+
+def test_variables_that_are_no_settings_are_named_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("GRADERS_PROT", "GRADERS_JUDGE_CACH_MB", "GRADERS_CONFIG", "graders_x", "GRADERS_QQQ"):
+        monkeypatch.setenv(name, "1")
+    for known in ("GRADERS_WORKERS", "graders_host", "GRADERS_CONFIG_FILE", "GRADERS_TEST_EXAMPLES"):
+        monkeypatch.setenv(known, "1")
+    ending = "is not a setting and has no effect"
+    expected = [
+        f"the environment variable GRADERS_CONFIG {ending}; did you mean GRADERS_CONFIG_FILE?",
+        f"the environment variable GRADERS_JUDGE_CACH_MB {ending}; did you mean GRADERS_JUDGE_CACHE_MB?",
+        f"the environment variable GRADERS_PROT {ending}; did you mean GRADERS_PORT?",
+        f"the environment variable GRADERS_QQQ {ending}",
+        f"the environment variable graders_x {ending}",
+    ]
+    assert Settings.unread_variables() == expected
+    Settings.of_environment()
+    assert [record.message for record in caplog.records] == expected

@@ -227,7 +227,7 @@ async def test_a_worker_without_services_says_which_is_missing(evaluator: Evalua
 
 
 async def test_a_row_that_is_not_plain_data_is_ungraded_and_named(evaluator: Evaluator) -> None:
-    result = await evaluator.grade({"type": "keyword", "words": ["a"]}, "a", {"image": object()})
+    result = await evaluator.grade({"type": "keyword", "words": ["a"]}, "a", {"image": {1}})
     assert result.reward is None
     assert "cannot be sent to a worker: it is not plain data" in (result.explanation or "")
 

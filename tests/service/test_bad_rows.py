@@ -121,7 +121,10 @@ def test_bad_rows_never_change_the_rewards_of_others_in_fifty_thousand_batches(s
             '{"sample": "ok", "item": 3}',
             "rows.1.item: expected the dataset row, a JSON object, got a number 3",
         ),
-        ('{"sample": "ok", "itme": {}}', "rows.1.itme: no such field; the row has sample, item, id"),
+        (
+            '{"sample": "ok", "itme": {}}',
+            "rows.1.itme: no such field; did you mean 'item'? the row has item, sample, id",
+        ),
         ('{"sample": "ok", "id": true}', "rows.1.id: expected a text or a number, got a boolean True"),
         ('{"sample": "ok", "item": {"a": 1e400}}', "rows.1.item.a: the number 1e400 is too large"),
         (

@@ -78,7 +78,7 @@ def test_every_response_has_a_request_id_and_keeps_the_clients(http: httpx2.Clie
         (
             b'{"grader": {}, "model_sample": "", "itme": {}}',
             "itme",
-            "itme: no such field; the body has grader",
+            "itme: no such field; did you mean 'item'? the body has item, grader",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from graders import ConfigurationError, Registry, Sample
+from graders.installation import install_command
 from graders.testing import FakeContext, FakeJudge
 from runtime.cases import load_cases
 from runtime.datasets import read_rows
@@ -137,3 +138,10 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"cannot make .*file/a-grader: Not a directory"):
         create("a-grader", "function", tmp_path / "file")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_its_readme_installs_rft_graders_as_this_copy_was(template: str, tmp_path: Path) -> None:
+    create("green-fish", template, tmp_path)
+    readme = (tmp_path / "green-fish" / "README.md").read_text()
+    assert f"   {install_command()}\n" in readme

@@ -2,11 +2,14 @@
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from graders import ConfigurationError
+from service.cli.listening import check_port
 from tests.service.serving import PATIENCE_S, PROGRAM, serving
 
 LONG = "0123456789abcdef"
@@ -59,3 +62,44 @@ def test_long_keys_are_taken_everywhere_and_short_ones_on_loopback(
     settings = {"GRADERS_API_KEYS": json.dumps([key]), "GRADERS_DATABASE": str(tmp_path / "s.sqlite")}
     with serving(settings, "--host", host) as served:
         assert served.url.startswith(f"http://{host}:")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_one_line_and_nothing_is_started(tmp_path: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = refused(tmp_path, [LONG], "--port", str(port), "--workers", workers)
+    expected = f"error: cannot serve on 127.0.0.1, port {port}: another program listens there; end it, or choose another"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("192.0.2.1", "this machine does not have the address; choose another --host"),
+        ("no-such-host.invalid", r"cannot serve on no-such-host\.invalid: the host is not known"),
+        ("a" * 300, "the host is not known"),
+    ],
+)
+def test_a_host_that_cannot_be_bound_is_named(host: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
+        check_port(host, 0)
+
+
+def test_any_address_of_a_host_that_is_taken_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for host in ("localhost", "127.0.0.1", "0.0.0.0"):
+            with pytest.raises(ConfigurationError, match="another program listens there"):
+                check_port(host, taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0.0.0.0"])
+def test_a_free_port_is_left_free(host: str) -> None:
+    check_port(host, 0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    check_port(host, port)
+    check_port(host, port)

@@ -3,7 +3,6 @@
 import io
 from typing import Any
 
-import pytest
 from rich.console import Console
 
 from service.cli.summary import show, summarize
@@ -29,14 +28,8 @@ def test_figures_of_a_small_run() -> None:
         ]
     )
     assert (found["rows"], found["graded"], found["ungraded"]) == (4, 3, 1)
-    # mean 0.5, sample standard deviation 0.5: 0.5 ± 1.959964 * 0.5 / sqrt(3)
-    assert found["reward"] == pytest.approx(
-        {"mean": 0.5, "min": 0.0, "max": 1.0, "low_95": -0.0657929, "high_95": 1.0657929}
-    )
-    # Wilson's interval for 2 of 3
-    assert found["pass_rate"] == pytest.approx(
-        {"rate": 2 / 3, "passed": 2, "of": 3, "low_95": 0.2076596, "high_95": 0.9385081}
-    )
+    assert found["reward"] == {"mean": 0.5, "min": 0.0, "max": 1.0}  # too few rows for an interval
+    assert found["pass_rate"] == {"rate": 2 / 3, "passed": 2, "of": 3}
     assert found["ungraded_by_cause"] == [
         {"kind": "other_error", "caused_by": "infrastructure", "count": 1, "example": "down"}
     ]

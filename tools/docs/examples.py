@@ -170,7 +170,7 @@ EXAMPLES: dict[str, list[Example]] = {
             title="A number from a judge",
             grader={
                 "type": "score_model",
-                "model": "o3-mini",
+                "model": "gpt-6.1-sol",
                 "input": [
                     {
                         "role": "user",
@@ -196,7 +196,7 @@ EXAMPLES: dict[str, list[Example]] = {
             title="A label from a judge",
             grader={
                 "type": "label_model",
-                "model": "o3-mini",
+                "model": "gpt-6.1-sol",
                 "input": [{"role": "user", "content": "Is this polite?\n\n{{sample.output_text}}"}],
                 "labels": ["polite", "neutral", "rude"],
                 "passing_labels": ["polite", "neutral"],
@@ -218,7 +218,7 @@ EXAMPLES: dict[str, list[Example]] = {
             title="Criteria with weights",
             grader={
                 "type": "rubric",
-                "model": "o3-mini",
+                "model": "gpt-6.1-sol",
                 "criteria": {
                     "correct": {"text": "The result equals 42.", "weight": 3},
                     "clear": "A pupil could follow it.",
@@ -254,7 +254,7 @@ EXAMPLES: dict[str, list[Example]] = {
             title="The samples of one prompt, together",
             grader={
                 "type": "rank",
-                "model": "o3-mini",
+                "model": "gpt-6.1-sol",
                 "criterion": "The shorter of two correct answers is better.",
             },
             rows=[
@@ -266,7 +266,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "equivalence": [
         Example(
             title="Whether two texts say the same",
-            grader={"type": "equivalence", "model": "o3-mini", "reference": "{{item.answer}}"},
+            grader={"type": "equivalence", "model": "gpt-6.1-sol", "reference": "{{item.answer}}"},
             rows=[
                 Row(
                     sample="one half",

@@ -13,6 +13,7 @@ TITLES = {
     "graders": "Graders (published)",
     "grade": "Grading",
     "named graders": "Named graders",
+    "models": "Models",
     "evals": "Evals",
     "files": "Files",
     "health": "Health and metrics",

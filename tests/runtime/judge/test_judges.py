@@ -203,9 +203,21 @@ async def test_no_verdict_of_the_responses_api(name: str, tmp_path: Path) -> Non
         '~~~~\n{"result": 1}\n~~~~',
         '<think>perhaps {"result": 0}</think>{"result": 1}',
         '<think>he says </think> and {"result": 0}</think>\n```\n{"result": 1}\n```',
+        '<thinking>perhaps {"result": 0}</thinking>\n\n{"result": 1}',
+        '[THINK]perhaps {"result": 0}[/THINK]{"result": 1}',
+        'perhaps {"result": 0}\n</think>\n{"result": 1}',
+        '<think>```json\n{"result": 0}\n</think>\n```json\n{"result": 1}\n```',
+        '<|channel|>analysis<|message|>{"result": 0}<|end|><|start|>assistant<|channel|>final<|message|>{"result": 1}<|return|>',
+        '\ufeff{"result": 1}',
+        '<think>a</think>\ufeff{"result": 1}<|im_end|>\n',
+        '{"result": 1}</s>',
+        [{"type": "text", "text": '{"result": 1}'}],
+        [{"type": "text", "text": '{"result"'}, {"type": "text", "text": ": 1}"}],
+        [{"type": "thinking", "thinking": '{"result": 0}'}, {"type": "text", "text": '{"result": 1}'}],
+        {"type": "text", "text": '{"result": 1}'},
     ],
 )
-async def test_what_is_taken_for_an_answer(text: str, tmp_path: Path) -> None:
+async def test_what_is_taken_for_an_answer(text: Any, tmp_path: Path) -> None:
     async with judging(Script(chat(text)), tmp_path) as judges:
         assert (await ask(judges)).output == {"result": 1}
 

@@ -57,7 +57,7 @@ def test_a_run_counts_what_passes_and_what_fails(client: OpenAI) -> None:
     assert [result.to_dict() for result in run_after.per_testing_criteria_results] == [
         {"testing_criteria": criterion["id"], "passed": 2, "failed": 1}
     ]
-    assert run_after.report_url.endswith(f"/v1/evals/{of.id}/runs/{run.id}")
+    assert run_after.report_url.endswith(f"/evals/{of.id}/runs/{run.id}")
     items = list(client.evals.runs.output_items.list(run.id, eval_id=of.id))
     assert [(item.status, item.datasource_item_id) for item in items] == [
         ("pass", 0),

@@ -391,6 +391,35 @@ async def test_a_format_that_the_server_does_not_know_is_not_replaced_by_another
     assert [request.body["response_format"] for request in server.requests] == [form]
 
 
+@pytest.mark.parametrize(
+    ("changes", "sent"),
+    [
+        ({"modalities": ["text", "audio"]}, ["text", "audio"]),
+        ({"sampling_params": {"modalities": ["text", "audio"]}}, ["text", "audio"]),
+        ({"modalities": ["text"]}, None),
+        ({}, None),
+    ],
+)
+async def test_modalities_are_asked_for_where_they_are_more_than_text(
+    changes: dict[str, Any], sent: list[str] | None, tmp_path: Path
+) -> None:
+    with JudgeServer([chat("a")]) as server:
+        await sampled(server, tmp_path, completions(**changes))
+    assert [request.body.get("modalities") for request in server.requests] == [sent]
+
+
+async def test_a_limit_of_tokens_has_its_older_name_too(tmp_path: Path) -> None:
+    with JudgeServer([chat("a")]) as server:
+        await sampled(server, tmp_path, completions(sampling_params={"max_tokens": 64}))
+    assert [request.body.get("max_completion_tokens") for request in server.requests] == [64]
+
+
+async def test_the_reasoning_of_a_sample_is_kept(tmp_path: Path) -> None:
+    with JudgeServer([chat("<think>b</think>a")]) as server:
+        found = await sampled(server, tmp_path, completions())
+    assert (found.sample.answer_text, found.sample.reasoning_text) == ("a", "b")
+
+
 async def test_sampling_shares_names_limits_and_budgets_with_judging(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"judge_budgets": {"run": {"tokens": 200}}}
     model = {"model": "qwen", "max_completion_tokens": 40}

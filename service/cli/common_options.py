@@ -1,0 +1,35 @@
+"""Options that several commands have, and the settings that they stand for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.variables import CONFIG_VARIABLE
+from service.cli import terminal
+
+if TYPE_CHECKING:
+    from runtime import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(envvar=CONFIG_VARIABLE, show_envvar=False, help="Settings file, instead of graders.toml."),
+]
+
+
+def read_settings(config: Path | None, **arguments: Any) -> "Settings":
+    """The settings of a command; says on standard error which environment variables look like some and are none.
+
+    Args:
+        config: The file of `--config`.
+        arguments: What was given on the command line; None means: not given.
+
+    Raises:
+        ConfigurationError: When a setting is wrong.
+    """
+    from runtime import Settings  # noqa: PLC0415
+
+    for message in Settings.unread_variables():
+        terminal.err(f"warning: {message}\n")
+    return Settings.load(config, **arguments)
