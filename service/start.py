@@ -2,12 +2,15 @@
 
 import sys
 
+from service import stopping
+
 
 def main() -> None:
     """Run the command line."""
+    stopping.install_handlers()
     try:
         from service.cli import main as run  # noqa: PLC0415  # that takes long enough to be interrupted
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        stopping.end(stopping.INTERRUPTED)
     run()

@@ -13,14 +13,27 @@ from tests import small_model as small_model_server
 
 # a busy machine makes one example slow, which is no fault of the code; and what CI says of a commit stays what it said:
 # new examples are looked for on the machines of those who write the code
-EXAMPLES_A_PROPERTY = int(os.environ.get("GRADERS_TEST_EXAMPLES", "40"))
+USUAL_EXAMPLES = 40
+EXAMPLES_A_PROPERTY = int(os.environ.get("GRADERS_TEST_EXAMPLES", USUAL_EXAMPLES))
 hypothesis_settings.register_profile(
     "here", deadline=None, derandomize="CI" in os.environ, max_examples=EXAMPLES_A_PROPERTY
 )
 hypothesis_settings.load_profile("here")
 
+LONGER_WHEN_SLOW = 6
+"""How many times the time limit of other tests a test marked `slow` has."""
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give slow tests, and properties that are to try more examples, a longer time limit than the usual one."""
+    usual = float(config.getini("timeout")) * max(1.0, EXAMPLES_A_PROPERTY / USUAL_EXAMPLES)
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            slow = item.get_closest_marker("slow") is not None
+            item.add_marker(pytest.mark.timeout(usual * LONGER_WHEN_SLOW if slow else usual))
 
 
 @pytest.fixture(scope="session", autouse=True)

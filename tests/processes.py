@@ -1,8 +1,13 @@
-"""The processes of this machine, to see that none is left."""
+"""The processes of this machine, to see that none is left; and what a process inherits."""
 
 import os
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
+
+Disposition = Literal["default", "ignored", "blocked"]
 
 
 def children(parent: int) -> set[int]:
@@ -40,3 +45,19 @@ def _running() -> list[tuple[int, int]]:
                 continue
             found.append((int(entry), int(status.rpartition(")")[2].split()[1])))
     return found
+
+
+def inheriting(disposition: Disposition, command: Sequence[str]) -> list[str]:
+    """A command line that runs another one, which inherits this disposition of SIGINT and SIGTERM.
+
+    A shell ignores SIGINT in what a script starts in the background; tests that were started so ignore it, too.
+    """
+    code = (
+        "import os, signal, sys\n"
+        "both = signal.SIGINT, signal.SIGTERM\n"
+        "for number in both:\n"
+        "    signal.signal(number, signal.SIG_IGN if sys.argv[1] == 'ignored' else signal.SIG_DFL)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK if sys.argv[1] == 'blocked' else signal.SIG_UNBLOCK, both)\n"
+        "os.execvp(sys.argv[2], sys.argv[2:])\n"
+    )
+    return [sys.executable, "-c", code, disposition, *command]

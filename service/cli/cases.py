@@ -37,7 +37,7 @@ WATCHED = (".py", ".json", ".jsonl", ".yaml", ".yml")
 """Endings of files whose change may change what a case gives."""
 WIDTH = 79
 
-_CHILD = (sys.executable, "-P", "-c", "from service.cli import main; main()")
+_CHILD = (sys.executable, "-P", "-c", "from service.start import main; main()")
 
 Write = Callable[[str], object]
 

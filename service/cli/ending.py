@@ -1,16 +1,13 @@
 """How a command ends: which exit code, and what it says when it fails or is interrupted."""
 
 import os
-import signal
 import sys
 import traceback
 
 import typer
 
+from service import stopping
 from service.cli import terminal
-
-INTERRUPTED = 130
-"""The exit code after SIGINT, as shells have it."""
 
 
 class Interrupted(Exception):
@@ -19,16 +16,15 @@ class Interrupted(Exception):
 
 def run_to_the_end(app: typer.Typer) -> None:
     """Run a command line and exit: errors that a user can mend are a line each, and exit with 2."""
-    _heed_the_terminal()
     said = False
     try:
         code = app(standalone_mode=False) or 0
         # here, not at the end of the interpreter, where a full disk would be a traceback
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = stopping.INTERRUPTED
     except Interrupted as interrupted:
-        code, said = INTERRUPTED, True
+        code, said = stopping.INTERRUPTED, True
         terminal.err(f"{interrupted}\n")
     except typer.Abort:
         code = 1
@@ -37,15 +33,9 @@ def run_to_the_end(app: typer.Typer) -> None:
         code = 1
     except Exception as error:  # noqa: BLE001  # the last place where one can be shown
         code = _failed(error)
-    if code == INTERRUPTED and not said:
+    if code == stopping.INTERRUPTED and not said:
         terminal.err("interrupted\n")
-    sys.exit(code)
-
-
-def _heed_the_terminal() -> None:
-    """Have Ctrl-C count where there is a terminal, also if whatever has started us ignores it, as shells do for `… &`."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and (sys.stdin.isatty() or sys.stderr.isatty()):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    stopping.end(code)
 
 
 def _write_no_more() -> None:

@@ -28,7 +28,12 @@ HERE = [attack for attack in ALL if applies(attack)]
 NAMESPACES = isolates() and has_namespaces()
 SHOWN = [attack for attack in HERE if attack.control is None and attack.stopped_by]
 
-pytestmark = pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
+pytestmark = [
+    pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others"),
+    pytest.mark.timeout(
+        1_800
+    ),  # the first test that wants the line of an attack waits for a run of all, or for two
+]
 
 
 @dataclass(frozen=True, slots=True)

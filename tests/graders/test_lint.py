@@ -11,6 +11,7 @@ from graders import InvalidOptions, Item, Registry, Sample, Template, grader
 from graders.findings import Finding
 from graders.lint import DataCheck, check_grader
 from graders.unseen import TRIED, written_references
+from tests.conftest import EXAMPLES
 from tests.strategies import any_str, rows
 
 
@@ -330,23 +331,9 @@ def test_a_sound_judge_has_no_findings() -> None:
     assert check_grader(REGISTRY.load(labels)) == []
 
 
-def test_a_judge_as_the_published_one_has_no_findings() -> None:
-    scoring = """You are a mathematical evaluator. Given a list of input numbers, evaluate the model's answer.
-1. Convert the `numbers` string (e.g., '[100, 75, 50, 25, 6, 3]') into an actual list of numbers.
-6. Compare the evaluated result with the target and assign a score.
-
-Scoring Rules:
-- 5: Expression is valid, numbers used exactly once, result matches target.
-- 3: Off by ±2 to ±5, with correct number usage and syntax.
-
-Output Format:
-Score: <0 - 5>
-Reasoning: <brief justification>"""
-    user = '{ "target": {{item.target}}, "numbers": {{item.nums}}, "output": {{sample.output_text}}}'
-    messages = [{"role": "developer", "content": scoring}, {"role": "user", "content": user}]
-    assert (
-        check_grader(REGISTRY.load({**JUDGE, "input": messages, "range": [0, 5], "pass_threshold": 5})) == []
-    )
+def test_the_judge_among_the_examples_has_no_findings() -> None:
+    grader = json.loads((EXAMPLES / "data/countdown_score_model.json").read_text())
+    assert check_grader(REGISTRY.load(grader)) == []
 
 
 def test_a_judge_without_the_item_judges_in_the_dark() -> None:

@@ -1,7 +1,7 @@
 """`numeric_check` as its users write it."""
 
 import json
-from pathlib import Path
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from graders import FailureKind, Grader, GraderResult, GradingError, InvalidOptions, Registry, Sample
 from graders.numeric_check import INLINE_LIMIT, NumericCheck
 from tests.strategies import integers_as_text, number_lookalikes
+from tools import make_worked_answers as worked_answers
 
-GSM8K = Path(__file__).parents[2] / "examples" / "data" / "gsm8k_answers.jsonl"
 COUNTDOWN: dict[str, Any] = {
     "input": "{{sample.output_json.result}}",
     "extract": "whole",
@@ -41,12 +41,12 @@ def grade(text: str, answer: Any, **options: Any) -> GraderResult:
         return grader.failed(error)
 
 
-def test_the_published_answers_of_499_problems_earn_the_reward_and_wrong_ones_do_not() -> None:
-    grader = load(extract={"after": "####"})
-    for line in GSM8K.read_text().splitlines():
+def test_480_worked_answers_earn_the_reward_where_they_are_right_and_nowhere_else() -> None:
+    for line in worked_answers.OUTPUT.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        assert grader.function(Sample(row["text"]), {"answer": row["answer"]}).reward == 1
-        assert grader.function(Sample(row["text"]), {"answer": str(row["answer"] + 1)}).reward == 0
+        right, wrong = row["answer"], str(Fraction(row["answer"]) + 1)
+        assert grade(row["text"], right, extract=row["extract"]).reward == 1, row
+        assert grade(row["text"], wrong, extract=row["extract"]).reward == 0, row
 
 
 def test_a_reference_may_be_a_worked_answer_too() -> None:

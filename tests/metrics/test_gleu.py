@@ -11,17 +11,17 @@ from tests.strategies import text_pairs, texts
 
 gleu = load_metric("gleu").score
 
-REFERENCE = "It is a guide to action that ensures that the military will forever heed Party commands"
+REFERENCE = "there hangs one lantern over water with sailors with some cargo can safely find Dusk harbour"
 PUBLISHED = [
-    # NLTK's documentation: 0.0909, 0.4393 and 0.1206
-    ("the the the the the the the", "the cat is on the mat", 2 / 22),
+    # NLTK's documentation: 0.0909, 0.4393 and 0.1206, for sentences in which the same words are repeated and shared
+    ("some some some some some some some", "some bird hangs over some door", 2 / 22),
     (
-        "It is a guide to action which ensures that the military always obeys the commands of the party",
+        "there hangs one lantern over water so sailors with some cargo quickly reach some harbour before some dusk",
         REFERENCE,
         29 / 66,
     ),
     (
-        "It is to insure the troops forever hearing the activity guidebook that party direct",
+        "there hangs over carry some crew safely seeing some evening beacon with dusk alone",
         REFERENCE,
         7 / 58,
     ),

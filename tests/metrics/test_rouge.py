@@ -14,18 +14,18 @@ from tests.strategies import any_str, text_pairs, texts
 TYPES = {f"rouge_{order}": f"rouge{order}" for order in range(1, 6)} | {"rouge_l": "rougeL"}
 ORACLE = RougeScorer([*TYPES.values()])
 
-FOX = ("The quick brown dog jumps on the log.", "The quick brown fox jumps over the lazy dog")
-LIN = "police killed the gunman"
+CAT = ("One small grey cat sleeps on one box.", "One small grey hen sleeps under one warm cat")
+ROSES = "gardeners watered the roses"
 PUBLISHED = [
-    # rouge-score's README: precision 6/8, recall 6/9; longest common subsequence 5 of 8 and 9
-    ("rouge_1", *FOX, 12 / 17),
-    ("rouge_2", *FOX, 4 / 15),
-    ("rouge_l", *FOX, 10 / 17),
-    # Lin (2004), section 3.1
-    ("rouge_l", "police kill the gunman", LIN, 3 / 4),
-    ("rouge_l", "the gunman kill police", LIN, 1 / 2),
-    ("rouge_2", "police kill the gunman", LIN, 1 / 3),
-    ("rouge_2", "the gunman kill police", LIN, 1 / 3),
+    # rouge-score's README, in other words: precision 6/8, recall 6/9; longest common subsequence 5 of 8 and 9
+    ("rouge_1", *CAT, 12 / 17),
+    ("rouge_2", *CAT, 4 / 15),
+    ("rouge_l", *CAT, 10 / 17),
+    # Lin (2004), section 3.1, in other words
+    ("rouge_l", "gardeners water the roses", ROSES, 3 / 4),
+    ("rouge_l", "the roses water gardeners", ROSES, 1 / 2),
+    ("rouge_2", "gardeners water the roses", ROSES, 1 / 3),
+    ("rouge_2", "the roses water gardeners", ROSES, 1 / 3),
     # by hand
     ("rouge_3", "a b c d", "a b c e", 1 / 2),
     ("rouge_4", "a b c d e", "a b c d f", 1 / 2),

@@ -118,7 +118,7 @@ class Counting:
 
 
 def run_countdown(url: str, home: Path, rows: int) -> "subprocess.Popen[str]":
-    """`graders run` of the published grader over the first of the recorded answers."""
+    """`graders run` of the judge among the examples over the first of the recorded answers."""
     answers = (EXAMPLES / "data/countdown_answers.jsonl").read_text().splitlines()[:rows]
     (home / "answers.jsonl").write_text("\n".join(answers))
     (home / "graders.toml").write_text(
@@ -132,7 +132,7 @@ def run_countdown(url: str, home: Path, rows: int) -> "subprocess.Popen[str]":
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [10, 38])
-def test_the_published_countdown_grader_is_resumed_after_a_kill_and_asks_nothing_twice(
+def test_the_countdown_judge_is_resumed_after_a_kill_and_asks_nothing_twice(
     count: int, tmp_path: Path
 ) -> None:
     last = count * 2 // 5

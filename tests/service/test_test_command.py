@@ -6,7 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import IO
 from xml.etree import ElementTree as ET
 
@@ -17,7 +20,11 @@ from graders import ConfigurationError
 from service.cli import app
 from tests.conftest import EXAMPLES, ROOT
 from tests.judge_server import JudgeServer, verdict
+from tests.processes import inheriting
 from tests.service.test_cli import command, environment, graders
+
+PATIENCE_S = 120
+"""Seconds after which a process is killed that does not do what it is to do, in a test that fails then."""
 
 EXACT = (
     'grader: {type: string_check, input: "{{sample.output_text}}", reference: "{{item.answer}}", operation: eq}\n'
@@ -196,9 +203,15 @@ def test_standard_input_is_yaml(tmp_path: Path) -> None:
 
 def test_watching_runs_again_when_a_file_changes(tmp_path: Path) -> None:
     path = case_file(tmp_path, FAILING)
-    with subprocess.Popen(
-        command("test", "--watch", path), env=environment(), stdout=subprocess.PIPE, text=True
-    ) as watching:
+    with (
+        subprocess.Popen(
+            inheriting("ignored", command("test", "--watch", path)),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as watching,
+        killed_after(PATIENCE_S, watching),
+    ):
         assert watching.stdout is not None
         until(watching.stdout, "1 failed, 3 passed in ")
         until(watching.stdout, "watching 1 file; Ctrl-C ends")
@@ -207,7 +220,19 @@ def test_watching_runs_again_when_a_file_changes(tmp_path: Path) -> None:
         until(watching.stdout, "2 passed in ")
         until(watching.stdout, "watching 1 file; Ctrl-C ends")
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(timeout=60) == 0
+        assert watching.wait(timeout=PATIENCE_S) == 0
+
+
+@contextmanager
+def killed_after(seconds: float, process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Kill a process that still runs after so long, which ends the streams that are read from it; and at the end."""
+    timer = Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        process.kill()
 
 
 def until(stream: IO[str], beginning: str) -> None:

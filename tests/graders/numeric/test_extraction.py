@@ -3,7 +3,6 @@
 import json
 from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,8 +23,8 @@ from graders.numeric.extraction import (
 from graders.numeric.forms import NumberError
 from graders.numeric.places import boxes
 from tests.strategies import any_str, number_lookalikes, texts
+from tools import make_worked_answers as worked_answers
 
-GSM8K = Path(__file__).parents[3] / "examples" / "data" / "gsm8k_answers.jsonl"
 PLACES: tuple[Any, ...] = ("whole", "boxed", {"after": "####"}, {"regex": "(?s)<a>(.*)</a>"})
 
 
@@ -74,12 +73,16 @@ def test_finds_the_places(text: str, place: Any, found: list[str]) -> None:
     assert [place.text for place in find_places(text, extract(place))] == found
 
 
-def test_the_published_answers_of_499_problems_are_all_read() -> None:
-    rows = [json.loads(line) for line in GSM8K.read_text().splitlines()]
-    assert len(rows) == 499
+def test_480_worked_answers_are_all_read() -> None:
+    rows = [json.loads(line) for line in worked_answers.OUTPUT.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 480
     for row in rows:
-        assert read_number(row["text"], extract({"after": "####"})).exact == row["answer"]
-        assert read_number(row["text"], extract("last")).exact == row["answer"]
+        for place in (row["extract"], "last"):
+            assert read_number(row["text"], extract(place)).exact == Fraction(row["answer"]), row
+
+
+def test_the_worked_answers_are_those_that_the_generator_makes() -> None:
+    assert worked_answers.OUTPUT.read_bytes() == worked_answers.as_lines().encode()
 
 
 @pytest.mark.parametrize("place", PLACES)
