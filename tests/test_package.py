@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import venv
 import zipfile
 from importlib.metadata import entry_points
@@ -173,3 +174,27 @@ async def _seen_in(python: Path, level: int) -> list[str]:
     assert shown, answer
     names: list[str] = ast.literal_eval(found)
     return names
+
+
+@pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
+def test_a_plugin_that_is_installed_below_the_temporary_directory_is_graded() -> None:
+    """The scratch of a worker is found at `/tmp` otherwise."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        python = ordinary_install(Path(home))
+        (packages,) = Path(home).glob("env/lib/python3*/site-packages")
+        (packages / "halves.py").write_text(
+            "import tempfile\nfrom graders import grader\n\n@grader('halves')\ndef halves(sample, item):\n"
+            "    with tempfile.TemporaryFile() as file:\n        return file.write(b'12345') / 10\n"
+        )
+        information = packages / "halves-0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: halves\nVersion: 0\n")
+        (information / "entry_points.txt").write_text("[graders]\nhalves = halves:halves\n")
+        code = (
+            "from runtime import SyncEvaluator\nwith SyncEvaluator() as evaluator:\n"
+            "    print([evaluator.grade({'type': 'halves'}, sample, {}) for sample in 'ab'])\n"
+        )
+        done = subprocess.run(
+            [python, "-I", "-c", code], cwd=home, capture_output=True, text=True, check=False
+        )
+    assert done.stdout.count("reward=0.5") == 2, done.stdout + done.stderr

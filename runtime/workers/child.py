@@ -44,7 +44,6 @@ from runtime.workers.text_execution import executed_text
 if TYPE_CHECKING:
     from runtime.sandbox.inside.worker import Locked
 
-SCRATCH = Path("/tmp")  # noqa: S108  # its own, where it has one
 DESCRIPTORS = 256
 
 ENVELOPE = 1_024
@@ -155,7 +154,7 @@ def _why_not_forked(locked: "Locked", before: set[int]) -> str | None:
 
 def _is_used(locked: "Locked") -> bool:
     """Whether there is anything in the scratch directory of this process, which the next session would find."""
-    return locked.has_scratch and any(SCRATCH.iterdir())
+    return locked.has_scratch and any(Path(locked.scratch).iterdir())
 
 
 def _descriptors() -> set[int]:

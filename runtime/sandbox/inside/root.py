@@ -112,7 +112,8 @@ def sources(packages: Iterable[str]) -> list[str]:
 
 
 def _is_importable(entry: "os.DirEntry[str]") -> bool:
-    endings = (".dist-info", ".egg-info", *all_suffixes())
+    # `.libs` is where wheels keep the shared libraries of a package that lies beside it
+    endings = (".dist-info", ".egg-info", ".libs", *all_suffixes())
     return entry.name.endswith(endings) or (entry.name.isidentifier() and entry.is_dir())
 
 

@@ -24,12 +24,13 @@ class Locked:
     Attributes:
         descriptor: Its socket to the evaluator.
         has_scratch: Whether it has a scratch directory of its own, which is the only place where it can write.
+        scratch: That directory. `/tmp` leads to it, except where Python or a package lies below `/tmp`.
     """
 
     def __init__(self, layers: Collection[str], needs: Collection[str]) -> None:
         """Prepare what its children do to themselves."""
         self.descriptor = CHANNEL
-        self.has_scratch = "mount" in layers
+        self.has_scratch, self.scratch = "mount" in layers, root.SCRATCH
         self._end_with_parent = privileges.ending_with(os.getpid())
         self._filter: privileges.Step = dict
         if "seccomp" in layers:
