@@ -143,8 +143,9 @@ class NumericCheck:
             f"{_shown(number.exact)} from {number.text!r} ({number.form})" for number in found[:5]
         )
         against = ", ".join(map(_shown, wanted[:5]))
+        hint = self._hint(found, wanted) if closeness.distance else ""
         more = f" and {len(wanted) - 5} more" if len(wanted) > 5 else ""
-        return f"{read} against {against}{more}: distance {_shown(closeness.distance)}{self._hint(found, wanted)}"
+        return f"{read} against {against}{more}: distance {_shown(closeness.distance)}{hint}"
 
     def _hint(self, found: Sequence[Number], wanted: Sequence[Fraction]) -> str:
         """A word to the author of a grader whose references leave the percent sign out."""
@@ -160,4 +161,6 @@ def _writer(template: Template) -> CausedBy:
 
 
 def _shown(exact: Fraction) -> str:
-    return str(exact) if exact.denominator == 1 and abs(exact) < 10**15 else f"{as_float(exact):.12g}"
+    if exact.denominator == 1 and -(10**15) < exact.numerator < 10**15:
+        return str(exact.numerator)
+    return f"{as_float(exact):.12g}"
