@@ -90,8 +90,8 @@ class Grader:
             built_in: Whether the type is one of ours.
 
         Raises:
-            InvalidOptions: When `invalid_grade` is outside the range.
-            PluginError: When the range that a prepared class has is none.
+            InvalidOptions: If `invalid_grade` is outside the range.
+            PluginError: If the range of a prepared class is not a valid range.
         """
         function = grader_type.prepare(options)
         try:

@@ -167,7 +167,7 @@ class Process(Protocol):
 
 
 Given: TypeAlias = Callable[[int, float | GradingError], None]
-"""Takes the answer of one row: its position among those that were asked for together, and a number or why there is none."""
+"""Receives the answer of one row: its position among the rows of the call, and a number or an error."""
 
 
 class Sandbox(Protocol):
@@ -203,11 +203,11 @@ class Sandbox(Protocol):
             isolation: What a process does before it is thrown away; None for what the operator has set.
             timeout_s: Seconds of one row; None, and more than the operator allows, is what the operator has set.
             memory_mb: Address space of one process; the same.
-            given: Is called with the position of each row and its answer, as soon as there is one: who gives up waiting
-                keeps what was done.
+            given: Called with the position of each row and its answer, as soon as that is available, so that a caller that
+                stops waiting keeps the finished rows.
 
         Returns:
-            A finite number for each row, or why there is none.
+            A finite number for each row, or the error that prevented it.
         """
         ...
 

@@ -77,7 +77,7 @@ class GraderInfo:
 
 @dataclass(frozen=True, slots=True)
 class GraderResult:
-    """One reward, or the reason why there is none.
+    """One reward, or the reason why the sample has no reward.
 
     A plugin returns `GraderResult(0.5, explanation="…")`; the framework adds `grader`, `passed` and `execution_time`.
 

@@ -134,11 +134,11 @@ class Endpoint:
             raise _invalid(reply, f"its answer has no 'score': {brief(reply.body)}")
         score = reply.body["score"]
         if isinstance(score, bool):
-            raise _invalid(reply, f"its 'score' is none: a reward is a number, not {score}")
+            raise _invalid(reply, f"its 'score' is not valid: a reward is a number, not {score}")
         try:
             reward = checked_number(score)
         except ValueError as error:
-            raise _invalid(reply, f"its 'score' is none: {error}") from None
+            raise _invalid(reply, f"its 'score' is not valid: {error}") from None
         return GraderResult(reward, metadata=_metadata(reply.body))
 
 
@@ -243,7 +243,7 @@ def _refused(reply: HttpReply) -> GradingError:
 
 
 def _invalid(reply: HttpReply, why: str) -> GradingError:
-    """The answer says that it is one, and is none."""
+    """The failure of an answer that has a successful status and invalid content."""
     return GradingError(
         f"the endpoint answered with status {reply.status}, but {why}",
         kind=FailureKind.ENDPOINT_GRADER_INTERNAL,
@@ -253,6 +253,6 @@ def _invalid(reply: HttpReply, why: str) -> GradingError:
 
 
 def _metadata(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """What an answer says besides its score; nothing when that is too much."""
+    """The other fields of an answer besides its score; empty if they are too long."""
     rest = {name: value for name, value in answer.items() if name != "score"}
     return rest if len(json.dumps(rest, ensure_ascii=False)) <= MAX_METADATA else {}

@@ -30,7 +30,7 @@ from graders.template import Template
 
 INSTRUCTIONS = """\
 You compare two texts, First and Second. Do they give the same answer?
-Say yes when whoever accepts one must accept the other: the same value, claim or result. Differences of wording, order, \
+Say yes when anyone who accepts one must accept the other: the same value, claim or result. Differences of wording, order, \
 notation, language and length do not count, nor does an explanation beside the answer.
 Say no when they contradict each other, when one answers and the other does not, or when one lacks a part of the answer.
 Which of the two is right does not matter, and neither does which of them comes first.

@@ -1,10 +1,10 @@
-"""How a judge is shown a text that a model wrote: nothing in it is hidden, and nothing in it can end it.
+"""How a judge is shown a text that a model wrote: nothing in the text is hidden, and nothing in it can end the quotation.
 
-A sample may try to speak to its judge: with characters that a person does not see and a model reads, or by closing the
-quotation that it stands in and going on as if it were the author. `visible` answers the first and `fenced` the second. What
-neither can do is keep a judge from believing what it reads.
+A sample may try to address its judge: with characters that a person does not see and a model reads, or by closing the
+quotation around it and continuing as if it were the author. `visible` prevents the first and `fenced` the second.
+Neither keeps a judge from believing what it reads.
 
-What both write is not much longer than the text, whatever the text is.
+The output of both is not much longer than the text, for every text.
 """
 
 import hashlib
@@ -69,12 +69,12 @@ def visible(text: str) -> str:
 def fenced(texts: Mapping[str, str]) -> list[str]:
     """Each text between two equal lines that begin with `=====`, under its label.
 
-    The lines bear a digest of all the texts and labels, the same for all of them. So they stand in no text, whoever wrote
-    it: one that held the digest of a text that holds it would have to be found by trying 2^64 of them, and then is given
-    another. And they are the same for the same texts.
+    The lines contain one digest of all the texts and labels. No text can contain its own line: an author would have to try
+    about 2^64 texts to find one that contains its own digest, and then another digest is used. The same texts always get
+    the same lines.
 
     Args:
-        texts: What is shown, see `visible`; by what it is called, which is never anything that a model wrote.
+        texts: The texts to show, see `visible`, by label; a label never contains anything that a model wrote.
     """
     fence = _fence(texts)
     return [f"{label}:\n{fence}\n{text}\n{fence}" for label, text in texts.items()]

@@ -118,7 +118,7 @@ class Formula:
         return "".join([*shown, self.source[end:]])
 
     def check_names(self, keys: Mapping[str, object]) -> None:
-        """Refuse a formula that names what is not among `keys`.
+        """Refuse a formula with a variable that is not among `keys`.
 
         Raises:
             FormulaError: Naming the unknown variable and the nearest key.
@@ -129,7 +129,7 @@ class Formula:
             if name in _FUNCTIONS:
                 hint = f"the function is written {name}(…); "
             raise FormulaError(
-                f"unknown variable {brief(name)}; {hint}the graders' keys are {', '.join(keys) or 'none'}"
+                f"unknown variable {brief(name)}; {hint}keys of the graders: {', '.join(keys) or 'none'}"
             )
 
     def __repr__(self) -> str:

@@ -30,9 +30,9 @@ def command_for(direct_url: str | None, installer: str | None, extra: str = "") 
     """The command for a copy.
 
     Args:
-        direct_url: The text of its `direct_url.json`; None where there is none.
-        installer: The text of its `INSTALLER`; None where there is none.
-        extra: The extra; none for the package alone.
+        direct_url: The text of its `direct_url.json`; None if that file does not exist.
+        installer: The text of its `INSTALLER`; None if that file does not exist.
+        extra: The extra; empty for the package alone.
     """
     program = "uv pip" if (installer or "").strip() == "uv" else "pip"
     with_extra = f"[{extra}]" if extra else ""

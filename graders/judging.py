@@ -160,25 +160,25 @@ def _tolerated(bounds: tuple[float, float]) -> tuple[float, float]:
 
 
 def choice_of(output: object, field: str, choices: Sequence[str], *, of: str | None = None) -> str:
-    """One of several words in a judge's answer, or in that part `of` it.
+    """One of several words in a judge's answer, or in the part `of` that answer.
 
     Raises:
-        GradingError: Of kind `model_grader_parse_error`, ungraded, when it is none of them.
+        GradingError: Of kind `model_grader_parse_error`, ungraded, if it is not one of `choices`.
     """
     value, which = _field(output, field, of)
     if not isinstance(value, str) or value not in choices:
-        raise unparseable(f"{which} is none of {', '.join(map(repr, choices))}: {brief(value)}")
+        raise unparseable(f"{which} is not one of {', '.join(map(repr, choices))}: {brief(value)}")
     return value
 
 
 def reason_of(output: object, *, of: str | None = None) -> str:
-    """The `reason` in a judge's answer, or in that part `of` it; empty when there is none."""
+    """The `reason` in a judge's answer, or in the part `of` that answer; empty if it has no reason."""
     value, _ = _field(output, "reason", of)
     return value if isinstance(value, str) else ""
 
 
 def unparseable(message: str) -> GradingError:
-    """The failure of an answer that is not what the judge was asked for: a measurement that failed."""
+    """The failure of an answer that does not have the form the judge was asked for: a failed measurement."""
     return GradingError(
         message,
         kind=FailureKind.MODEL_GRADER_PARSE,
@@ -241,7 +241,7 @@ def _usage(verdict: Verdict) -> dict[str, Mapping[str, int]]:
 
 
 def _field(output: object, field: str, of: str | None) -> tuple[object, str]:
-    """What stands in a field of an answer, None where there is none, and how a message calls it."""
+    """The value of a field of an answer, None if it is missing, and what a message calls the field."""
     which = f"the judge's {field!r}" if of is None else f"the judge's {field!r} of {of!r}"
     steps = (field,) if of is None else (of, field)
     value = output

@@ -21,7 +21,7 @@ Labels = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1
 class LabelModel:
     """Reward 1 when a model answers the messages in `input` with one of `passing_labels`, 0 with another of `labels`.
 
-    What is none of the labels leaves the sample ungraded. `image_tag` is ignored. Source: the OpenAI graders guide.
+    Any other answer leaves the sample ungraded. `image_tag` is ignored. Source: the OpenAI graders guide.
     """
 
     def __init__(

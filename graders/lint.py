@@ -226,7 +226,7 @@ def _check_scale(path: Path, grader: Grader) -> Iterator[Finding]:
         (where, _SPACE.sub(" ", match[0]), float(match["low"] or low), float(match["high"] or match["of"]))
         for where, match in found
     ]
-    scales = [scale for scale in scales if scale[2] < scale[3]]  # "rated 2024-05" is none
+    scales = [scale for scale in scales if scale[2] < scale[3]]  # "rated 2024-05" is not a scale
     if not scales:
         return
     widest = min(scale[2] for scale in scales), max(scale[3] for scale in scales)

@@ -81,7 +81,7 @@ class NumericCheck:
         """Grade one sample.
 
         Raises:
-            GradingError: When the sample gives no number, or the reference is none.
+            GradingError: If the sample gives no number, or the reference is not a number.
         """
         reference = self._read_reference(self._reference.value(sample, item))
         text = self._text(sample, item)

@@ -29,7 +29,7 @@ class Also:
     """Another name that a published field is known by: `Annotated[float, Also("max_rps")]`.
 
     Attributes:
-        name: The other name; whoever gives both gets an error.
+        name: The other name; giving both is an error.
     """
 
     name: str
@@ -85,7 +85,7 @@ def options_model(
         model: type[Options] = create_model(f"{name}_options", __base__=Options, **fields)
     except PydanticUserError as error:
         why = str(error).partition("\n")[0].partition(" Set `arbitrary")[0]
-        raise PluginError(f"grader {name!r}: an option's type is none that JSON can fill: {why}") from error
+        raise PluginError(f"grader {name!r}: an option has a type that JSON cannot fill: {why}") from error
     return model
 
 

@@ -25,9 +25,9 @@ class PythonSource:
 
     It returns a finite number, or a bool that counts 0 or 1; whatever else it returns or raises leaves the sample ungraded.
     Its `sample` has the published fields; a source that names `answer_text` or `reasoning_text` finds them beside these.
-    `answer_text` is None where the reasoning does not end. With `thoughts` as `skip`, `output_text` is the answer, and empty where there is none.
-    Limits are the operator's: 2 minutes, 2 GB of memory and 1 GB of scratch unless set otherwise. Source: the OpenAI
-    graders guide; `isolation`, `timeout_s`, `memory_mb` and `thoughts` are ours.
+    `answer_text` is None if the reasoning does not end. With `thoughts` set to `skip`, `output_text` is the answer, and
+    empty if the sample has no answer. The operator sets the limits; by default they are 2 minutes, 2 GB of memory and
+    1 GB of scratch space. Source: the OpenAI graders guide; `isolation`, `timeout_s`, `memory_mb` and `thoughts` are ours.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class PythonSource:
         context: Context,
         given: Given | None = None,
     ) -> list[float | GradingError]:
-        """Grade many samples; a number for each, or why there is none. `given` takes each as soon as it is there."""
+        """Grade many samples; returns a number or an error for each. `given` receives each one as soon as it is available."""
         return await context.sandbox.grade(
             self._source,
             [(self._shown(sample), dict(item)) for sample, item in zip(samples, items, strict=True)],

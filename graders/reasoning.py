@@ -66,8 +66,8 @@ class Split(NamedTuple):
     """A text, split.
 
     Attributes:
-        reasoning: The thoughts, without their tags; empty when there are none.
-        answer: The text without thoughts; None when a thought does not end, so that the text has no answer.
+        reasoning: The thoughts, without their tags; empty if there are no thoughts.
+        answer: The text without thoughts; None if a thought does not end, so that the text has no answer.
     """
 
     reasoning: str

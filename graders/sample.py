@@ -112,7 +112,7 @@ class Sample:
 
     @property
     def has_answer(self) -> bool:
-        """Whether there is an answer: there is none behind a thought that does not end."""
+        """Whether the sample has an answer; False if a thought does not end."""
         return self._split.answer is not None
 
     @property
@@ -120,7 +120,7 @@ class Sample:
         """The text without its reasoning; equal to `output_text` where it has none. See `graders.reasoning`.
 
         Raises:
-            GradingError: Of kind `sample_parse_error`, by the model's doing, when a thought does not end.
+            GradingError: Of kind `sample_parse_error`, caused by the model, if a thought does not end.
         """
         answer = self._split.answer
         if answer is None:
@@ -200,7 +200,7 @@ class Sample:
         Numbers of numpy and the like become plain data.
 
         Raises:
-            ConfigurationError: When it is none of these, or something in it is of an unknown shape; names its path.
+            ConfigurationError: If it has none of these forms, or a part of it has an unknown shape; names its path.
         """
         if isinstance(source, Sample):
             return source

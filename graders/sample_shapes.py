@@ -78,12 +78,12 @@ class Said:
 
     @property
     def summary(self) -> str | None:
-        """All summaries, one a line; None when there is none."""
+        """All summaries, one per line; None if there are no summaries."""
         return "\n".join(filter(None, self.summaries)) or None
 
     @property
     def reasoning(self) -> str | None:
-        """All reasoning; None when there is none."""
+        """All reasoning; None if there is no reasoning."""
         return "\n\n".join(filter(None, self.thoughts)) or None
 
 

@@ -151,7 +151,7 @@ class Explanation:
     Attributes:
         key: What the grader around it calls this one, with dots: `graders.exact`; `vote 1`; empty for the outermost.
         grader: Its name, type, signature and range.
-        pass_threshold: The lowest reward that passes; None when there is none.
+        pass_threshold: The lowest reward that passes; None if the grader has no threshold.
         votes: How often it was asked, and what became of the rewards, in words; None for once.
         options: Its JSON without the graders inside it, secrets masked; nothing for a single vote.
         sample: The graded text, where it is another than that of the grading around it; None where it is the same.

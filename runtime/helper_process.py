@@ -122,7 +122,7 @@ class HelperProcess:
         """The next frame of a reply.
 
         Raises:
-            HelperFailed: When there is none.
+            HelperFailed: If no frame arrives.
         """
         try:
             async with asyncio.timeout(WALL_SECONDS):

@@ -248,7 +248,7 @@ class _Answer:
         """The answer as it is given to a grader.
 
         Raises:
-            GradingError: When there is none, or it says that it is one and is no JSON.
+            GradingError: If there is no answer, or it has a successful status and is not JSON.
         """
         if self.status is None:
             raise _no_answer(self.why, "no_answer")
@@ -269,7 +269,7 @@ class _Answer:
         """The body as JSON.
 
         Raises:
-            ValueError: When it is none, saying why.
+            ValueError: If it is not JSON; says why.
         """
         if self.is_cut:
             raise ValueError(f"its answer is longer than {MAX_ANSWER:,} bytes")

@@ -346,7 +346,7 @@ def _line(record: Record) -> bytes:
 
 
 def _records(path: Path) -> Iterator[Record]:
-    """The objects in a results file or journal; what is none is passed over, and graded again."""
+    """The objects in a results file or journal; other lines are skipped, and their rows are graded again."""
     try:
         with path.open("rb") as file:
             for line in file:

@@ -156,7 +156,7 @@ class SchemaChecker:
         await self._pool.aclose()
 
     async def _asked(self, schema: JsonSchema, check: bytes | None, client: str) -> Any:
-        """The reply of a process to a check, or to the schema where there is none to do.
+        """The reply of a process to a check, or to the schema if there is nothing to check.
 
         Raises:
             CheckFailed: When there is no reply.
@@ -185,7 +185,7 @@ async def _reply(schema: JsonSchema, check: bytes | None, process: HelperProcess
     """The reply of one process, which is sent the schema first where it does not have it.
 
     Raises:
-        HelperFailed: When there is none.
+        HelperFailed: If there is no reply.
     """
     if check is not None:
         reply = json.loads(await process.ask(check, MAX_REPLY))

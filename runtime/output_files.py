@@ -181,7 +181,7 @@ def _followed(path: Path) -> Path:
 
 
 def _mode(path: Path) -> int | None:
-    """What a file is; None where there is none."""
+    """The mode of a file; None if it does not exist."""
     try:
         return os.fstat(1).st_mode if path == STDOUT else path.stat().st_mode
     except FileNotFoundError:

@@ -12,11 +12,11 @@ LONGEST_S = 86_400.0
 
 @dataclass(slots=True)
 class _Queue:
-    """Who waits for one name.
+    """The requests that wait for one name.
 
     Attributes:
-        turn: Held by the first in the queue. Whoever gives up waiting leaves no gap.
-        free_at: When the next may go.
+        turn: Held by the first in the queue. A request that is cancelled while it waits leaves no gap.
+        free_at: When the next request may be sent.
     """
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -179,6 +179,6 @@ def _orphan(trial: _Trial) -> Probe:
 
 
 def _within(seconds: float, output: IO[bytes]) -> bytes | None:
-    """The next line of a process, empty at the end of its output; None when there is none in time."""
+    """The next line of a process, empty at the end of its output; None if no line arrives in time."""
     ready, _, _ = select.select([output], [], [], seconds)
     return output.readline() if ready else None

@@ -1,4 +1,4 @@
-"""A queue that serves clients in turn: whoever asks for one thing does not wait for all that another has asked for."""
+"""A queue that serves clients in turn: a client with one request does not wait for all requests of another client."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator

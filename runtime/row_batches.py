@@ -83,9 +83,9 @@ class _Sending:
         self._taken = asyncio.Event()
 
     async def work(self) -> None:
-        """Send rows until there are none."""
+        """Send rows until no rows are left."""
         while True:
-            while len(self._ready) >= ROWS * AT_ONCE:  # whoever takes the results is slower
+            while len(self._ready) >= ROWS * AT_ONCE:  # the reader of the results is slower
                 self._taken.clear()
                 await self._taken.wait()
             chunk = list(islice(self._rows, ROWS))

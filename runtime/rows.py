@@ -53,7 +53,7 @@ def unreadable(field: str, message: str, *, place: str = "", by_model: bool = Fa
 
 
 def sample_or_failure(source: object, *, place: str = "", field: str = "sample") -> Sample | GradingError:
-    """The sample in a row, or why there is none.
+    """The sample in a row, or the error that prevents reading it.
 
     Args:
         source: Anything that `Sample.load` takes, or the failure of a row that is known not to be readable.
@@ -84,7 +84,7 @@ def stored_failure(sample: object) -> GradingError | None:
 
 
 def item_or_failure(source: object, *, place: str = "") -> Mapping[str, Any] | GradingError:
-    """The item in a row, or why there is none; null is an empty item."""
+    """The item in a row, or the error that prevents reading it; null is an empty item."""
     if source is None:
         return {}
     try:
@@ -142,7 +142,7 @@ def unreadable_inside(row: Mapping[str, Any], *, place: str = "") -> GradingErro
 
 
 def id_or_failure(row_id: object, *, place: str = "") -> str | float | GradingError | None:
-    """The caller's own name for a row, or why there is none."""
+    """The caller's own name for a row, or the error that prevents reading it."""
     if row_id is None or isinstance(row_id, str):
         return row_id
     if isinstance(row_id, bool) or not isinstance(row_id, (int, float)) or row_id in _INFINITE:

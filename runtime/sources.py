@@ -38,7 +38,7 @@ def references(config: object, folder: Path) -> dict[Place, Path]:
         folder: Where the JSON stands.
 
     Raises:
-        InvalidOptions: When a reference is none, or leads out of the folder; one problem for each.
+        InvalidOptions: If a reference is not valid, or leads out of the folder; with one problem for each.
     """
     found: dict[Place, Path] = {}
     problems: list[Problem] = []

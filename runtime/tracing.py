@@ -58,7 +58,7 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """Takes spans to whoever looks at them."""
+    """Exports spans."""
 
     def begin(
         self, name: str, kind: Kind = "internal", attributes: Attributes = ..., *, parent: Span | None = None
@@ -74,7 +74,7 @@ class Tracer(Protocol):
         ...
 
     def traceparent(self) -> str:
-        """What the W3C header `traceparent` says of the current span; empty where there is none."""
+        """The value of the W3C header `traceparent` for the current span; empty if there is no current span."""
         ...
 
 
@@ -283,7 +283,7 @@ class TracedSandbox:
     @asynccontextmanager
     async def _process(self, role: str, image: str | None, memory_mb: int | None) -> AsyncGenerator[Process]:
         said = {"graders.sandbox.role": role, **_of_image(image)}
-        # it is not current: whoever leaves the context may be another than who entered it
+        # it is not current: another task may leave the context than entered it
         with ending(self._trace.tracer.begin("sandbox process", attributes=said, parent=self._trace.span)):
             async with self._sandbox.process(role, image=image, memory_mb=memory_mb) as process:
                 yield process

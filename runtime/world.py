@@ -35,7 +35,7 @@ LONG_CHARACTERS = 100_000
 
 
 class Unconfigured:
-    """A world without services: whoever asks for one is ungraded, and told which.
+    """A context without services: a grading that uses one is ungraded, and the error names the missing service.
 
     Attributes:
         trace_id: The caller's own name for this grading.

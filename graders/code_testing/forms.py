@@ -117,7 +117,7 @@ def read_tests(found: object) -> list[Test]:
     test source (HumanEval), or any of these as JSON.
 
     Raises:
-        InvalidOptions: When it is none of them; one problem for each test that is wrong.
+        InvalidOptions: If it has none of these forms; with one problem for each test that is wrong.
     """
     if isinstance(found, str):
         found = _parsed(found)

@@ -26,10 +26,10 @@ class Budget:
         self._since = self.spent
 
     def left(self) -> float:
-        """Seconds until the present test has to be done.
+        """Seconds until the current test has to be done.
 
         Raises:
-            CodeFailure: When there are none.
+            CodeFailure: If no time is left.
         """
         total = self.total_s - self.spent
         left = min(total, self.each_s - (self.spent - self._since))

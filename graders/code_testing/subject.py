@@ -90,10 +90,10 @@ class SubjectSide:
             raise Failed("wrong result", told=f"for ({given[:200]}) {expected}")
 
     async def do(self, question: Unread) -> Unread:
-        """Take one of the judge's questions to the code, and bring back the answer; neither is read on the way.
+        """Pass one of the judge's questions to the code and return its answer; neither is parsed on the way.
 
         Raises:
-            Failed: When there is none, or it is too long.
+            Failed: If there is no answer, or it is too long.
         """
         did = (await self._ask({"do": True, "body": question})).get("body")
         if not isinstance(did, Unread):

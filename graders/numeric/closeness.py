@@ -125,7 +125,7 @@ class Decay(BaseModel):
     relative: bool = False
 
     def steps_away(self, closeness: Closeness) -> float:
-        """The distance in units of the scale; infinite when there is none."""
+        """The distance in units of the scale; infinite if there is no distance."""
         distance = closeness.relative if self.relative else closeness.distance
         if distance is None:
             return math.inf

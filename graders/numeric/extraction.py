@@ -149,7 +149,7 @@ def read_numbers(text: str, extract: Extract, percent: Percent = "ratio") -> lis
     A comma always separates here: `[1,234]` has two elements.
 
     Raises:
-        NumberError: When there is none, or there are several different ones.
+        NumberError: If there is no list, or there are several different ones.
     """
     places = _places(text, extract)
     answer = _list_in(places[-1], extract, percent)

@@ -50,7 +50,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Something that looks like a number and is none that could be rewarded.
+    """Something that looks like a number but cannot be rewarded as one.
 
     Attributes:
         text: What was found.

@@ -82,7 +82,7 @@ def change_named(name: str) -> Change:
     """The change of this name.
 
     Raises:
-        ConfigurationError: When there is none; names those that there are.
+        ConfigurationError: If no change has this name; lists the existing names.
     """
     if name in CHANGES:
         return CHANGES[name]

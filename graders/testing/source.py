@@ -1,4 +1,4 @@
-"""Values as Python source, ready to paste into a test: also those whose `repr` is none."""
+"""Values as Python source, ready to paste into a test, including values whose `repr` is not valid source."""
 
 import math
 import re

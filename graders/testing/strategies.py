@@ -49,7 +49,7 @@ HOSTILE_TEXTS: Final = (
     "\0", "a\0b", "\ud800", "\udcff", "\ufeff", "\u202etxt.exe", "\u200b", "\r", "a\r\nb", "\x85", "\u2028",
     "e\u0301", "ﬁ", "ß", "İ", "日本語", "👩‍🔬", "Z\u0351\u036b\u0343" * 20, "def f(:\n", "import os; os._exit(0)",
 )  # fmt: skip
-"""Short texts that break what reads them: nothing at all, half of a format, numbers that are none, strange characters."""
+"""Short texts that break parsers: the empty text, half of a format, invalid numbers, unusual characters."""
 
 REPEATED: Final = (
     "a", "0", "9", " ", "\n", "\t", "a ", "ab", "1,", "1.", ".", "-", "(", "()", "[", "{", "<", "<a>", '"', "'", "\\", "`",
@@ -105,7 +105,7 @@ def long_texts(max_length: int = 20_000) -> Texts:
 
 
 def hostile_texts(like: Sequence[str] = (), *, max_length: int = 20_000) -> Texts:
-    """Texts that break what reads them: empty, long, of every script, broken formats, numbers that are none.
+    """Texts that break parsers: empty, long, of every script, broken formats, invalid numbers.
 
     Args:
         like: Texts that a grader may expect. They are given as they are, changed by `CHANGES`, cut, repeated and embedded.

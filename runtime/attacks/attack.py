@@ -198,7 +198,7 @@ def describe(entry: str, module: str, claim: str, source: str) -> _Described:
     """The fields that follow from an attack's text and place.
 
     Raises:
-        ValueError: When the module is none of the groups, or the text uses a fact that there is not.
+        ValueError: If the module is not one of the groups, or the text uses an unknown fact.
     """
     groups: Mapping[str, Group] = {name: name for name in get_args(Group)}
     group = groups.get(module.rpartition(".")[2])

@@ -155,10 +155,10 @@ def find_a_variable(target: Target) -> str | None:
 
 
 def canaries(level: Level, *, is_root: bool) -> Mapping[str, Canary | str]:
-    """The canary of each layer of a level, or the reason why there is none.
+    """The canary of each layer of a level, or the reason why the layer has no canary.
 
     Args:
-        level: What is left of the sandbox around a canary.
+        level: The rest of the sandbox around a canary.
         is_root: Whether root starts it.
     """
     every: dict[str, Canary | str] = {

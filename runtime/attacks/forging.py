@@ -189,7 +189,7 @@ FORGERIES: tuple[Forgery, ...] = (
     ),
     _forgery(
         "hostile-pickle",
-        "Returns an object that runs code in whoever unpickles it.",
+        "Returns an object that runs code in the process that unpickles it.",
         "import os\nclass Bomb:\n    def __reduce__(self):\n        return (os._exit, (0,))\ndef add(a, b):\n    return Bomb()",
     ),
     _forgery(
@@ -211,7 +211,7 @@ FORGERIES: tuple[Forgery, ...] = (
     _forgery("nothing", "Returns None, which a careless harness takes for no complaint.", "def add(a, b):\n    return None"),
     _forgery(
         "deep-result",
-        "Returns lists nested 100,000 deep, on which whoever reads them recurses.",
+        "Returns lists nested 100,000 deep, on which the reader recurses.",
         "def add(a, b):\n    deep = []\n    for _ in range(100_000):\n        deep = [deep]\n    return deep",
     ),
     _forgery(

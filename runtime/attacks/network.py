@@ -314,7 +314,7 @@ def have_io_uring_open_a_socket(target: Target) -> str | None:
 
 @attack(
     stopped_by={"descriptors"},
-    control="the supervisor's descriptors are closed on exec besides, so without the layer there is none to find",
+    control="the supervisor's descriptors are also closed on exec, so without the layer there is nothing to find",
 )
 def use_an_inherited_socket(target: Target) -> str | None:
     """Looks for an inherited socket of the internet, or one that is connected to something with a name."""
@@ -332,7 +332,7 @@ def use_an_inherited_socket(target: Target) -> str | None:
 
 @attack(
     stopped_by={"seccomp"},
-    control="the supervisor sends no descriptors to what it runs, so there are none to take",
+    control="the supervisor sends no descriptors to the code it runs, so there is nothing to take",
 )
 def take_descriptors_from_its_socket(target: Target) -> str | None:
     """Asks every socket that it holds for descriptors that were sent along (SCM_RIGHTS)."""

@@ -107,7 +107,7 @@ def new_path(target: Mapping[str, Any], directory: str | None = None) -> str:
     """A path that does not exist yet, in a directory where a file can be made.
 
     Raises:
-        PermissionError: When there is none.
+        PermissionError: If no such directory exists.
     """
     places = [
         os.environ.get("TMPDIR"),

@@ -28,7 +28,7 @@ def read_a_file_that_everybody_may_read(target: Target) -> str | None:
 
 @attack(stopped_by={"mount", "landlock", "identity"})
 def read_a_private_file_of_the_starter(target: Target) -> str | None:
-    """Reads a file of mode 600 that belongs to whoever started the sandbox."""
+    """Reads a file of mode 600 that belongs to the user who started the sandbox."""
     return found(open(target["private_file"]).read())
 
 

@@ -639,7 +639,7 @@ def used_up_processor_time(target: Target) -> Pair:
     return leave, lambda: "it is used" if time.process_time() >= 0.3 else None
 
 
-@residue("seccomp", control="its name would be found by whoever runs at the same time")
+@residue("seccomp", control="code that runs at the same time would find its name")
 def abstract_sockets(target: Target) -> Pair:
     """A listener under an abstract name, which the whole sandbox shares."""
     import socket

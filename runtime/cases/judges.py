@@ -52,11 +52,11 @@ JudgeOf = Callable[[int], Judge]
 
 
 class CaseEvaluator(Evaluator):
-    """Grades cases: nobody is asked, of models and services, who was not to be.
+    """Grades cases; sends no request to a model or service that a case does not permit.
 
     Attributes:
-        fallback: The judge of gradings that were given none; None where there is none.
-        live: Whether real judges, embedding servers and endpoints may be asked.
+        fallback: The judge of gradings that have no judge of their own; None for no such judge.
+        live: Whether requests to real judges, embedding servers and endpoints are permitted.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class ScriptedJudge:
     def _failure(self, model: str, kind: str) -> NoVerdict:
         kinds = [flag.value for flag in FailureKind if flag.value.startswith("model_grader_")]
         if kind not in kinds:
-            _refuse(self._tell, f"the scripted failure {kind!r} is none of a judge's: {', '.join(kinds)}")
+            _refuse(self._tell, f"unknown scripted failure {kind!r}; a judge can fail with {', '.join(kinds)}")
         return NoVerdict(
             f"the judge {model!r} failed, as scripted", FailureKind(kind), "scripted", retryable=False
         )
@@ -295,7 +295,7 @@ class Recordings:
         return bool(self._known)
 
     def get(self, question: str) -> Recorded | None:
-        """The answer to a question; None where there is none."""
+        """The recorded answer to a question; None if it is not recorded."""
         found = self._known.get(question)
         if found is not None:
             self._used[question] = None

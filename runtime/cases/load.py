@@ -121,7 +121,7 @@ class _Reader:
         self.mistakes.append(where + (f"{field}: {message}" if field else message))
 
     def _mapping(self, value: Any, steps: Steps, keys: Sequence[str], what: str) -> dict[str, Any]:
-        """A map with no other keys than these; an empty one where it is none."""
+        """A mapping with no other keys than these; empty if the value is not a mapping."""
         if not isinstance(value, dict):
             self._wrong(steps, f"expected {what} with {', '.join(keys)}; got {_described(value)}")
             return {}

@@ -118,10 +118,10 @@ class FileRun:
         Args:
             evaluator: Grades; belongs to one event loop.
             file: The cases.
-            asking: Who answers where no answers are scripted.
+            asking: What answers if no answers are scripted.
 
         Raises:
-            ConfigurationError: When the file of recorded answers is none.
+            ConfigurationError: If the file of recorded answers is not valid.
         """
         self.file = file
         self.recordings = Recordings(file.recorded_path)

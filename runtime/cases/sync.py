@@ -31,7 +31,7 @@ class SyncCaseEvaluator(SyncEvaluator):
         """A run of the cases of one file.
 
         Raises:
-            ConfigurationError: When the file of recorded answers is none.
+            ConfigurationError: If the file of recorded answers is not valid.
         """
         return FileRun(self._cases, file, asking="live" if self._cases.live else "recorded")
 

@@ -64,7 +64,7 @@ class LocalEmbedder:
         return [_numbers(vector) for vector in found]
 
     async def aclose(self) -> None:
-        """Stop; whoever still waits is told that there is no vector."""
+        """Stop; callers that still wait get an error instead of a vector."""
         self._is_closed = True  # the thread sees it after the text that it is at
         if self._worker is not None:
             self._worker.cancel()
@@ -109,7 +109,7 @@ class LocalEmbedder:
             return self._model.embed(text)
         except GradingError as error:
             return error
-        except Exception as error:  # noqa: BLE001  # of a library in C++; whoever waits must be told
+        except Exception as error:  # noqa: BLE001  # of a library in C++; waiting callers need an error
             return _failed(f"{type(error).__name__}: {error}")
 
     def _tell_all_that_it_stopped(self) -> None:

@@ -92,9 +92,9 @@ class ServerEmbedder:
         return [self._checked(vector) for vector in vectors]
 
     def _checked(self, vector: object) -> list[float]:
-        """A vector, when it is one of finite numbers."""
+        """The vector, if it is a list of finite numbers."""
         if not isinstance(vector, list) or not vector:
-            raise self._malformed("a vector that is none")
+            raise self._malformed("a vector that is empty or not a list")
         if not all(type(number) in (int, float) for number in vector):
             raise self._malformed("a vector of something else than numbers")
         try:

@@ -89,7 +89,7 @@ class Chores:
     def _end(self, task: "asyncio.Task[Any]") -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waits for it sees it; nobody may
+            task.exception()  # a waiting caller gets it; there may be no such caller
 
 
 class Purse:

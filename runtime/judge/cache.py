@@ -23,7 +23,7 @@ TRIM_TO = 0.9
 TRIM_EVERY = 1_000
 """Verdicts written between two looks at the size."""
 BUSY_S = 0.1
-"""Seconds to wait for another process that writes: whoever grades waits as well."""
+"""Seconds to wait for another process that writes; the grading waits as well."""
 PAUSE_S = 60.0
 """Seconds for which a file is left alone after it could not be used."""
 BUSY_PAUSE_S = 1.0

@@ -25,10 +25,10 @@ class Dialect:
     has_bounds: bool = True
 
     def after(self, words: str, *, bounded: bool) -> "Dialect | None":
-        """The next to try when a server refused this one; None when there is none.
+        """The next dialect to try after a server refused this one; None if no dialect is left.
 
         Args:
-            words: What the server said, which may name the parameter that it does not know.
+            words: The server's message, which may name the parameter that it does not know.
             bounded: Whether the schema of the question has bounds.
         """
         if self.limit in words and self.limit == "max_completion_tokens":

@@ -1,4 +1,4 @@
-"""Identical questions that are asked at once are asked once."""
+"""Identical questions that are asked at the same time are sent once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -8,17 +8,17 @@ T = TypeVar("T")
 
 
 class _Left:
-    """What a caller without a result for others leaves to those who wait for its work."""
+    """The result of a caller that has no result for the other callers."""
 
 
 _LEFT: Final = _Left()
 
 
 class Flights(Generic[T]):
-    """Work in flight, by what it is about: whoever asks for what is under way waits for that.
+    """Running work by key: callers of the same key wait for the work that is already running.
 
-    The first to ask does the work, and the others wait. When the first is cancelled, or fails for a reason that is its own,
-    the next does it anew.
+    The first caller does the work, and the others wait. If the first is cancelled, or fails for a reason of its own, the next
+    caller repeats the work.
     """
 
     def __init__(self, for_another: Callable[[Exception], Exception | None]) -> None:

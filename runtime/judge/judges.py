@@ -62,7 +62,7 @@ class Judges:
             tracer: Takes a span of each request; None traces nothing.
 
         Raises:
-            ConfigurationError: When the meeting point of the limits is none.
+            ConfigurationError: If the store that the limits share is not valid.
         """
         self._settings, self._transport, self._tracer = settings, transport, tracer
         self._servers: dict[str, ModelServer] = {}
@@ -225,10 +225,10 @@ class Judges:
             return _Answer(output, completion.model, usage, retries + parse_retries)
 
     async def _shape(self, schema: Mapping[str, Any], client: str) -> Shape:
-        """The shape that an answer is asked for.
+        """The shape that is requested of an answer.
 
         Raises:
-            GradingError: When there is none, by the schema's fault or the machine's.
+            GradingError: If the schema cannot be used, or the check of it failed.
         """
         try:
             return await self._shapes.of(schema, client=client)
@@ -242,8 +242,8 @@ class Judges:
         """The verdict in an answer.
 
         Raises:
-            NoVerdict: When there is none.
-            GradingError: When it cannot be checked, by the schema's fault or the machine's.
+            NoVerdict: If there is no verdict.
+            GradingError: If it cannot be checked, because of the schema or the machine.
         """
         if completion.failure is not None:
             raise completion.failure

@@ -1,4 +1,4 @@
-"""How fast a model may be asked: requests and tokens a minute, over all processes, spread evenly."""
+"""Rate limits of a model: requests and tokens per minute, over all processes, evenly spaced."""
 
 import asyncio
 
@@ -6,10 +6,10 @@ from runtime.judge.meeting import Meeting
 
 
 class Rate:
-    """So many units a minute, which all processes that meet share.
+    """A number of units per minute, which all processes with the same store share.
 
-    In one process they wait in a queue, and only the first of it has a place at the meeting point: whoever is cancelled
-    while waiting takes nothing from the others.
+    The requests of one process wait in a queue, and only the first of them holds a reservation in the store: a request that
+    is cancelled while it waits takes nothing from the others.
     """
 
     def __init__(self, meeting: Meeting, name: str, per_minute: float) -> None:
@@ -18,7 +18,7 @@ class Rate:
         self._queue = asyncio.Lock()
 
     async def wait(self, units: float) -> None:
-        """Wait until one may go that takes so many units."""
+        """Wait until a request of this many units may be sent."""
         async with self._queue:
             pause = await self._meeting.reserve(self._name, units * self._seconds)
             if pause > 0:

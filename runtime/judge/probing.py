@@ -56,7 +56,7 @@ async def _probe(judges: Judges, name: str, configuration: JudgeModel) -> JudgeP
     except APIConnectionError as error:
         return JudgeProbe(name, where, answers=False, how=f"no answer: {error.__cause__ or error}")
     except ValueError as error:
-        return JudgeProbe(name, where, answers=True, how=f"its list of models is none: {error}")
+        return JudgeProbe(name, where, answers=True, how=f"its list of models is not valid: {error}")
     model = configuration.model or name
     known = _names(listed)
     if known and model not in known and not GLOB & set(model):

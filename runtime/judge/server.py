@@ -185,14 +185,14 @@ class ModelServer:
         return Price(usage["total_tokens"], self.configuration.cost(*(usage[name] for name in names)))
 
     async def complete(self, question: Question, payment: Payment) -> tuple[Completion, int]:
-        """Send a question until there is an answer, and say how often it was sent again.
+        """Send a question until there is an answer; returns the answer and the number of retries.
 
         Args:
-            question: What is asked.
-            payment: What is set aside for it; set aside anew for each request after one whose cost is not known.
+            question: The question.
+            payment: The amount reserved for it; reserved again for each request after one of unknown cost.
 
         Raises:
-            NoVerdict: When there is none: by the server's word, after all retries, or by the deadline.
+            NoVerdict: If there is no answer: the server refuses, all retries fail, or the deadline passes.
         """
         loop, retries = asyncio.get_running_loop(), 0
         outcome = await self._turn(question, payment, deadline=None)

@@ -212,10 +212,10 @@ def _chat_part(block: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _read_chat(body: Any, model: str) -> Completion:
-    """What a chat completion says.
+    """The content of a chat completion.
 
     Raises:
-        NoVerdict: When it is none.
+        NoVerdict: If it is not a valid chat completion.
     """
     body = _mapping(body)
     choices = body.get("choices")
@@ -256,10 +256,10 @@ def _text(content: Any, model: str) -> str:
 
 
 def _read_responses(body: Any, model: str) -> Completion:
-    """What a response says.
+    """The content of a response.
 
     Raises:
-        NoVerdict: When it is none.
+        NoVerdict: If it is not a valid response.
     """
     body = _mapping(body)
     output = body.get("output")

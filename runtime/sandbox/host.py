@@ -146,7 +146,7 @@ class Host:
 
         Args:
             shape: What it must be like; its layers are filled in here.
-            least: The level below which there is none.
+            least: The lowest acceptable level.
 
         Raises:
             GradingError: `sandbox_unavailable`, caused by infrastructure, saying what is missing and the remedy.

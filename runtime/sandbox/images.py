@@ -57,7 +57,7 @@ class Image:
         """The virtual environment in a directory.
 
         Raises:
-            UnknownImage: When there is none.
+            UnknownImage: If the directory is not a virtual environment.
         """
         directory = expanded(directory)
         python = directory / "bin" / "python"

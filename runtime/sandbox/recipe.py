@@ -33,7 +33,7 @@ class Recipe:
         """What is published under a name, what stands in a file of requirements, and further packages.
 
         Raises:
-            ConfigurationError: When one of them is no requirement, or there is none at all.
+            ConfigurationError: If one of them is not a valid requirement, or no requirement is given.
         """
         if not NAME.fullmatch(name) or name == DEFAULT:
             raise ConfigurationError(

@@ -1,10 +1,10 @@
-"""Places to work at: who waits for one is served client by client, and whoever takes long is overtaken.
+"""Slots for gradings: waiting gradings are served client by client, and long-running ones are overtaken.
 
-Gradings differ in length by orders of magnitude, and nobody knows beforehand which will hang. So one that takes many times
-as long as its like, while others wait, is stopped and begun again when they are done; if it takes long again, it is begun once
-more with many times the time, until it has all of it. A hundred that hang then delay the others by hundredths of a second
-each, and one that was merely unlucky is done before them. The rule is Harchol-Balter's "task assignment by guessing size" (TAGS,
-2002), on one machine. A grading that is begun again gives what it would have given.
+Gradings differ in length by orders of magnitude, and which of them will hang is not known in advance. So a grading that takes
+many times as long as similar ones, while others wait, is stopped and restarted when the others are done. If it takes long
+again, it is restarted with many times the time, until it has the whole time limit. A hundred gradings that hang then delay
+the others by hundredths of a second each, and a grading that was merely slow once finishes before them. The rule is
+Harchol-Balter's "task assignment by guessing size" (TAGS, 2002), on one machine. A restarted grading gives the same result.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from runtime.rota import Rota
 
 STALE_SECONDS = 10.0
-"""After so long those who have been overtaken have half of the places, whoever else waits."""
+"""After this time overtaken gradings get half of the slots, even if others wait."""
 GUESTS = 1
-"""Places beyond all others, for clients who have none at work: they need not wait for a flood of somebody else's."""
+"""Additional slots for clients with no running grading, so that they do not wait for the many gradings of another client."""
 LONG = 8.0
-"""A grading takes long that takes so many times the mean, or of the time that it had before."""
+"""A grading is long-running if it takes this many times the mean, or this many times its previous time."""
 SHORTEST_SECONDS = 0.05
-"""No grading takes long that takes less."""
+"""A grading that takes less is never long-running."""
 UNKNOWN_SECONDS = 0.5
-"""A grading takes long that takes more, as long as none has finished."""
+"""A grading that takes more is long-running while no grading has finished."""
 NEWEST = 0.1
 """Weight of the last grading in the mean."""
 

@@ -69,7 +69,7 @@ class Job:
         return self.client == client and self.grader is grader
 
     def finish(self, results: list[GraderResult]) -> None:
-        """Give the results to whoever still waits."""
+        """Pass the results to the caller, if it still waits."""
         if not self.done.done():
             self.done.set_result(results)
 

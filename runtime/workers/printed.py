@@ -1,4 +1,4 @@
-"""What a plugin prints: passed on to the worker's own output, and its end kept for whoever looks at the grading."""
+"""The output that a plugin prints: it goes to the worker's own output, and its end is kept for explanations."""
 
 import sys
 from collections import deque

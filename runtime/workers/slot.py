@@ -181,12 +181,12 @@ class Slot:
         return is_well
 
     async def _answer_of(self, session: Session, job: Job, number: int, until: float) -> Message:
-        """The answer to a grading; what it asks for before is answered, and does not count as its time.
+        """The answer to a grading; its requests before that are answered, and their time does not count.
 
         Raises:
-            FrameError: When the process sends what it was not asked for.
-            TimeoutError: When there is none in time.
-            WorkerDied: When the process has ended.
+            FrameError: If the process sends an unexpected message.
+            TimeoutError: If no answer arrives in time.
+            WorkerDied: If the process has ended.
         """
         loop = asyncio.get_running_loop()
         while "done" not in (message := await _receive_by(session, job, _earlier(until, job.deadline))):
@@ -257,10 +257,10 @@ def _blame(job: Job, death: WorkerDied | FrameError) -> None:
 
 
 async def _receive_by(session: Session, job: Job, until: float) -> Message:
-    """The next message of a session; one that had come before the timer was noticed is in time.
+    """The next message of a session; a message that arrived before the timer was noticed is in time.
 
     Raises:
-        TimeoutError: When there is none by then.
+        TimeoutError: If no message arrives by then.
     """
     try:
         async with asyncio.timeout_at(until):

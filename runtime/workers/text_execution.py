@@ -113,7 +113,7 @@ def _problem_of_call(node: ast.Call, imported: set[str]) -> str | None:
     place = {"import_module": 0, "getattr": 1}.get(called)
     if place is None or len(node.args) <= place or isinstance(node.args[place], ast.Constant):
         return None
-    # whoever walks a syntax tree and looks up its names gives a sample every attribute there is
+    # code that walks a syntax tree and looks up its names gives a sample access to every attribute
     return called if called == "import_module" or "ast" in imported else None
 
 
@@ -140,7 +140,7 @@ def _imported(tree: ast.Module, base: str) -> list[str]:
 
 
 def _source_of(name: str) -> Path | None:
-    """The file of a module's source; None where there is none, or no such module."""
+    """The file of a module's source; None if it has no such file, or the module does not exist."""
     loaded = sys.modules.get(name)
     file = getattr(loaded, "__file__", None)
     if loaded is None:

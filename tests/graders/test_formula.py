@@ -181,10 +181,10 @@ def test_a_formula_knows_its_variables() -> None:
     [
         (
             "a + accuracy",
-            "unknown variable 'accuracy'; did you mean 'accurate'[?] the graders' keys are a, accurate",
+            "unknown variable 'accuracy'; did you mean 'accurate'[?] keys of the graders: a, accurate",
         ),
-        ("zz", "unknown variable 'zz'; the graders' keys are a, accurate"),
-        ("sqrt + a", r"unknown variable 'sqrt'; the function is written sqrt\(…\); the graders' keys are"),
+        ("zz", "unknown variable 'zz'; keys of the graders: a, accurate"),
+        ("sqrt + a", r"unknown variable 'sqrt'; the function is written sqrt\(…\); keys of the graders: "),
         ("__class__", "unknown variable '__class__'"),
     ],
 )
@@ -194,7 +194,7 @@ def test_names_that_are_no_keys_are_refused(source: str, message: str) -> None:
 
 
 def test_a_formula_over_no_keys_says_so() -> None:
-    with pytest.raises(FormulaError, match="the graders' keys are none"):
+    with pytest.raises(FormulaError, match="keys of the graders: none"):
         Formula("a").check_names({})
 
 

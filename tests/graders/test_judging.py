@@ -108,7 +108,7 @@ def test_a_choice_is_one_of_the_choices() -> None:
     assert choice_of({"same": "no"}, "same", ("yes", "no")) == "no"
     assert choice_of({"a": {"verdict": "no"}}, "verdict", ("yes", "no"), of="a") == "no"
     for output in ({"same": "No"}, {"same": ["no"]}, {}, None):
-        with pytest.raises(GradingError, match=r"^the judge's 'same' is none of 'yes', 'no': ") as caught:
+        with pytest.raises(GradingError, match=r"^the judge's 'same' is not one of 'yes', 'no': ") as caught:
             choice_of(output, "same", ("yes", "no"))
         assert unparseable(caught.value)
 

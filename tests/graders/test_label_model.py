@@ -1,4 +1,4 @@
-"""A judge chooses a label; a passing one is 1, another 0, and what is none of them is no reward."""
+"""A judge chooses a label; a passing label gives 1, another 0, and any other answer gives no reward."""
 
 from typing import Any
 

@@ -469,7 +469,7 @@ def rows_seen(config: dict[str, Any], *answers: str) -> list[str]:
         (
             "rouge_l",
             ["你好", "ok"],
-            "error ROUGE sees only the letters a to z and digits, of which there is none",
+            "error ROUGE sees only the letters a to z and digits, and the reference has neither",
         ),
         ("rouge_1", ["это да", "ok"], "error ROUGE sees only"),
         ("rouge_l", ["你好世界 ok", "ok"], "warning ROUGE sees only the letters a to z and digits, and most"),

@@ -79,7 +79,7 @@ async def test_the_reward_is_the_formula_over_the_keys() -> None:
 
 async def test_the_variables_are_the_keys_and_not_the_names() -> None:
     assert (await grade(multi({"a": {**ONE, "name": "b"}, "b": HALF}, "a - b"))).reward == 0.5
-    with pytest.raises(InvalidOptions, match="unknown variable 'accuracy'; the graders' keys are a"):
+    with pytest.raises(InvalidOptions, match="unknown variable 'accuracy'; keys of the graders: a"):
         REGISTRY.load(multi({"a": {**ONE, "name": "accuracy"}}, "accuracy"))
 
 
@@ -191,7 +191,7 @@ KEY = "a key is a variable of the formula: letters, digits and _"
             "a",
             "graders.a: a multi grader inside a multi grader is not accepted",
         ),
-        ({"a": ONE}, "a + b", "calculate_output: unknown variable 'b'; the graders' keys are a"),
+        ({"a": ONE}, "a + b", "calculate_output: unknown variable 'b'; keys of the graders: a"),
         ({"a": ONE}, "a +", "calculate_output: 'a .' is not a formula"),
         ({"a": ONE}, 5, "calculate_output: expected a valid string, got 5"),
         ({"a": {"type": "given"}}, "a", "graders.a.reward: this field is required"),

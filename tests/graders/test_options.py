@@ -235,7 +235,7 @@ def takes_any_position(sample: Sample, item: Item, *options: int) -> float:
     [
         (takes_reserved, "grader 'x': every grader has a field 'type'; call the option otherwise"),
         (takes_unannotated, "grader 'x': the option 'words' needs a type annotation"),
-        (takes_sample, "grader 'x': an option's type is none that JSON can fill: .*Sample"),
+        (takes_sample, "grader 'x': an option has a type that JSON cannot fill: .*Sample"),
         (takes_any_keyword, r"grader 'x': \*\*options cannot be an option: name each option after a '\*'"),
         (takes_any_position, r"grader 'x': \*options cannot be an option"),
     ],

@@ -218,7 +218,7 @@ def test_metrics_without_words_have_no_tokenizer(metric: str) -> None:
             "rouge_l",
             CHINESE,
             CHINESE,
-            "ROUGE sees only the letters a to z and digits, of which there is none",
+            "ROUGE sees only the letters a to z and digits, and the reference has neither",
         ),
         (
             "rouge_l",

@@ -194,7 +194,7 @@ async def test_who_gives_up_does_not_end_it_for_others() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02])
-async def test_whoever_waits_when_it_is_closed_is_told(seconds: float) -> None:
+async def test_callers_that_wait_when_it_is_closed_get_an_error(seconds: float) -> None:
     model = Counting()
     model.may_go.clear()
     embedder = LocalEmbedder(lambda: model)
@@ -329,9 +329,9 @@ async def test_many_texts_are_sent_64_at_a_time() -> None:
         ({"data": [{"index": 0, "embedding": [1.0]}] * 2}, "not one vector for each text"),
         ({"data": [{"embedding": [1.0]}] * 2}, "not one vector for each text"),
         ({"data": [{"index": n == 1, "embedding": [1.0]} for n in (0, 1)]}, "not one vector for each text"),
-        (rows([[1.0], None]), "a vector that is none"),
-        (rows([[1.0], "AAAA"]), "a vector that is none"),
-        (rows([[], []]), "a vector that is none"),
+        (rows([[1.0], None]), "a vector that is empty or not a list"),
+        (rows([[1.0], "AAAA"]), "a vector that is empty or not a list"),
+        (rows([[], []]), "a vector that is empty or not a list"),
         (rows([[1.0], [True]]), "something else than numbers"),
         (rows([[1.0], ["1"]]), "something else than numbers"),
         (rows([[1.0], [float("nan")]]), "not finite"),

@@ -14,7 +14,7 @@ FUNCTION = "grade"
 def serve(channel: Channel) -> None:
     """Answer `{"problem": …}`, or `{"imports": […], "unlisted": …}` and then a frame with the marshalled code.
 
-    `unlisted` is the first thing in the source that is not known to be harmless, with its line; null when there is none.
+    `unlisted` is the first construct in the source that is not known to be harmless, with its line; null if all are.
     """
     source = channel.receive()
     if source is None:

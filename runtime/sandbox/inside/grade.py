@@ -61,7 +61,7 @@ def serve(channel: Channel) -> None:
 
 
 class _Grader:
-    """A loaded source, or the reason why there is none."""
+    """A loaded source, or the reason why it did not load."""
 
     def __init__(self, code: bytes, source: bytes) -> None:
         self._source = source

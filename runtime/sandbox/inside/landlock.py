@@ -41,7 +41,7 @@ _OPEN_BEFORE = (
 
 
 def abi() -> int:
-    """The version of Landlock in the running kernel; 0 when there is none, or it is off."""
+    """The version of Landlock in the running kernel; 0 if the kernel has no Landlock, or it is off."""
     try:
         return _version()
     except OSError:

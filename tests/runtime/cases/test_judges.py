@@ -107,7 +107,7 @@ async def test_a_rubric_is_answered_by_its_criteria_alone(quick: Settings, tmp_p
         (
             "[{failure: other_error}]",
             (
-                "the scripted failure 'other_error' is none of a judge's: model_grader_server_error, "
+                "unknown scripted failure 'other_error'; a judge can fail with model_grader_server_error, "
                 "model_grader_refusal_error, model_grader_parse_error, model_grader_exceeded_max_tokens_error"
             ),
         ),
