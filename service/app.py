@@ -187,7 +187,7 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(evals.router, prefix=prefix, include_in_schema=listed)
         app.include_router(models.router, prefix=prefix, include_in_schema=listed)
     app.include_router(grade.router)
-    app.include_router(schema.router)  # before the names, of which it is none
+    app.include_router(schema.router)  # before the named graders, whose route also matches it
     app.include_router(named.router)
     app.include_router(health.router)
     app.include_router(metrics.router)

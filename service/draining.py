@@ -1,8 +1,8 @@
-"""What a process that is told to end does first: it finishes what runs, and takes nothing new.
+"""Graceful shutdown: a process that receives SIGTERM finishes its running requests and refuses new ones.
 
-uvicorn closes its port as soon as SIGTERM comes, so that whoever asks then finds nobody. Here the signal reaches uvicorn only
-when the running requests are done. Until then new ones get an answer that says to come again, and `/readyz` says that
-this process is not to be asked.
+uvicorn closes its port as soon as it receives SIGTERM, so that later requests cannot connect. Here the signal reaches uvicorn
+only when the running requests are done. Until then new requests get an answer that asks to retry, and `/readyz` reports that
+this process takes no requests.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from service.errors import ApiError
 Task: TypeAlias = "asyncio.Task[Any]"
 
 AGAIN_S = 2
-"""Seconds after which whoever was refused finds another process, or this one started again."""
+"""Seconds after which a refused client reaches another process, or this one after a restart."""
 
 
 class Refusal(ApiError):

@@ -136,7 +136,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._linger()
 
     def shutdown(self) -> None:
-        """Close when the request that is answered is done; at once where there is none."""
+        """Close after the current request is answered; immediately if there is no request."""
         if self._ending:
             return
         if self._phase is Phase.DISCARD:

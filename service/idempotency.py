@@ -90,7 +90,7 @@ class Repeats:
         """The answer to a request with a key: the first one's, or its own where it is the first.
 
         Raises:
-            ApiError: 400, when the key is none; 409, when it belongs to another body.
+            ApiError: 400, if the key is not valid; 409, if it belongs to another body.
         """
         if not _KEY.fullmatch(key):
             raise _wrong(400, "expected 1 to 255 visible ASCII characters", "invalid_header")

@@ -59,13 +59,13 @@ def needed(method: str, path: str) -> str | None:
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever sends a request.
+    """The sender of a request.
 
     Attributes:
-        client: A digest of the key, the same for the same key; empty where no key is wanted.
-        scopes: What it may do.
-        requests_per_minute: How many requests this process takes from it; None: any number.
-        concurrency: How many of them at once; None: any number.
+        client: A digest of the key, the same for the same key; empty if no key is required.
+        scopes: The permissions of the key.
+        requests_per_minute: How many requests this process accepts from it; None for any number.
+        concurrency: How many of them at the same time; None for any number.
     """
 
     client: str = ""
@@ -74,14 +74,14 @@ class Caller:
     concurrency: int | None = None
 
     def check(self, method: str, path: str) -> None:
-        """Raise a 403 where it may not do this."""
+        """Raise a 403 if the key does not permit this request."""
         scope = needed(method, path)
         if scope is not None and scope not in self.scopes:
             raise ApiError(403, f"this API key lacks the scope '{scope}'", code="missing_scope")
 
 
 ANYONE = Caller()
-"""Whoever sends a request where no key is wanted."""
+"""The sender of a request if no key is required."""
 
 
 class Limits:
@@ -167,10 +167,10 @@ class Keyring:
         await asyncio.gather(*self._notes, return_exceptions=True)
 
     async def caller(self, key: bytes) -> Caller:
-        """Whoever has sent a key, which is empty where there was none.
+        """The sender of a key, which is empty if no key was sent.
 
         Raises:
-            ApiError: A 401, when it is not valid, or is missing where one is wanted.
+            ApiError: 401, if the key is not valid, or is missing although a key is required.
         """
         # every one is compared, in constant time: how long it takes tells nothing
         if sum([hmac.compare_digest(key, each) for each in self._configured]):
@@ -235,5 +235,5 @@ async def _note_use(stored: Keys, row: ApiKey) -> None:
 
 
 def _digest(key: bytes) -> str:
-    """A name for whoever holds a key, from which nobody gets the key."""
+    """A name for the holder of a key, which does not reveal the key."""
     return hashlib.blake2b(key, digest_size=12, person=b"rft-graders").hexdigest()

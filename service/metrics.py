@@ -1,8 +1,8 @@
-"""Figures for Prometheus: gradings, rewards, judges and requests.
+"""Metrics for Prometheus: gradings, rewards, judges and requests.
 
-What strangers choose, such as the names of graders, is a label only up to a number of different ones, so that nobody
-fills the memory of whoever collects these figures. Several processes of one service share files, in the directory that
-`PROMETHEUS_MULTIPROC_DIR` names (`graders serve` sets it), and each of them answers for all; one process alone has none.
+Names that clients choose, such as the names of graders, become labels only up to a maximum number, so that no client can
+fill the memory of the server that collects the metrics. Several processes of one service share files in the directory
+`PROMETHEUS_MULTIPROC_DIR` (`graders serve` sets it), and each of them answers for all; a single process uses no files.
 """
 
 import asyncio

@@ -153,16 +153,16 @@ class Gate:
     async def _enter(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
     ) -> None:
-        """Count a request as running while it is answered, or raise what it is answered with instead."""
+        """Count a request as running while it is answered, or raise the error that refuses it."""
         path = scope["path"]
-        task = cast("Task", asyncio.current_task())  # there is none only outside the loop
+        task = cast("Task", asyncio.current_task())  # None only outside the loop
         limit = scope["state"]["body_limit"] = self._body_limits.get(path, self._body_limit)
         if path in OPEN_PATHS:
             if path == READY_PATH:
                 self._intake.check()
             await self._app(scope, receive, send)
             return
-        self._intake.enter(task)  # before the key is looked up: the process must not end meanwhile
+        self._intake.enter(task)  # before the key is looked up: the process must not end in between
         try:
             await self._let_in(scope, headers, self._arrivals.bounded(receive, limit, task), send)
         finally:

@@ -91,9 +91,9 @@ class NamedInUse:
         """A version of a name; the current one without a number.
 
         Raises:
-            ApiError: 404, when there is none.
-            ConfigurationError: When it is wrong by now, for example because its type is not installed any more.
-            PluginError: When a plugin cannot be used.
+            ApiError: 404, if no such grader or version exists.
+            ConfigurationError: If it is not valid any more, for example because its type is no longer installed.
+            PluginError: If a plugin cannot be used.
         """
         key = (name, version)
         known = self._remembered.get(key)
@@ -198,7 +198,7 @@ def shown_version(stored: Stored) -> dict[str, Any]:
 def _described(grader: Grader, *, secrets: bool) -> dict[str, Any]:
     """Plain data that is equal for equal graders."""
     name = grader.info.name
-    # left out where there is none, so that graders that were stored before there was such a field stay equal
+    # omitted if it is not set, so that graders that were stored before this field existed stay equal
     extra = {} if grader.invalid_grade is None else {"invalid_grade": grader.invalid_grade}
     return {
         **extra,

@@ -85,10 +85,10 @@ class Queues:
         return {cost: queue.depth for cost, queue in self._queues.items()}
 
     def enter(self, grader: Grader, gradings: int = 1) -> Held:
-        """Find room for gradings by a grader, which wait or are worked at as long as the context lasts that is given.
+        """Admit gradings by a grader; they count as waiting or running until the returned context ends.
 
         Raises:
-            Refusal: A 429, when there is none.
+            Refusal: 429, if the queue is full.
         """
         cost = cost_of(grader)
         queue = self._queues[cost]

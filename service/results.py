@@ -160,11 +160,11 @@ def shown(result: GraderResult, lowest: float | None = None, origin: Origin | No
 
     Args:
         result: What an evaluator has completed.
-        lowest: The reward to show where there is none; None shows null.
+        lowest: The reward to show if the sample is ungraded; None shows null.
         origin: The name and the version of a stored grader.
 
     Raises:
-        ValueError: When no evaluator has completed the result.
+        ValueError: If no evaluator has completed the result.
     """
     if result.grader is None:
         raise ValueError("only a result that an evaluator has completed can be shown")

@@ -275,7 +275,7 @@ class _Split:
         return self._sums.get((part, name), 0.0)
 
     def mean(self, value: float, part: str) -> float | None:
-        """Of all gradings; None where there are none."""
+        """The mean over all gradings; None if there are no gradings."""
         return _ratio(value, self.count(part, GRADINGS))
 
     def reward_mean(self, part: str) -> float | None:

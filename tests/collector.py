@@ -3,7 +3,7 @@
 ::
 
     with Collector() as collector:
-        …  # send to collector.url, and end whoever sends
+        …  # send to collector.url, and end the sender
     assert [span.name for span in collector.spans()]
 """
 

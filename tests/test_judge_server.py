@@ -228,7 +228,7 @@ async def test_a_client_that_goes_away_is_in_flight_no_longer() -> None:
             await until(lambda: server.in_flight == 0)
 
 
-async def test_whoever_still_waits_is_reset_when_the_server_ends() -> None:
+async def test_a_waiting_connection_is_reset_when_the_server_ends() -> None:
     async with httpx2.AsyncClient() as client:
         with JudgeServer([hang()]) as server:
             asking = asyncio.create_task(client.post(f"{server.url}/chat/completions", json={}))

@@ -91,7 +91,7 @@ def _flooded(client: Client, server: Server, key: str, flood: Flood) -> tuple[Pe
 
 
 def measure() -> Table | str:
-    """A table, or why there is none."""
+    """A table, or the reason why nothing was measured."""
     if not wrk.installed():
         return f"two keys: {wrk.MISSING}"
     table = Table(

@@ -28,7 +28,7 @@ def _round(server: Server, connections: int) -> wrk.Load:
 
 
 def measure() -> Table | str:
-    """A table, or why there is none."""
+    """A table, or the reason why nothing was measured."""
     if not wrk.installed():
         return f"requests a second: {wrk.MISSING}"
     table = Table(

@@ -64,7 +64,7 @@ def loaded(grader: Gradable, options: Mapping[str, Any] | None = None) -> Grader
         options: The options of a function or class.
 
     Raises:
-        ConfigurationError: If it is none of these, its options are wrong, or `options` are given for a grader that has its own.
+        ConfigurationError: If it has another type, its options are wrong, or `options` are given for a grader with its own.
     """
     if isinstance(grader, (Grader, Mapping)):
         if options:

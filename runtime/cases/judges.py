@@ -243,7 +243,9 @@ class ScriptedJudge:
     def _failure(self, model: str, kind: str) -> NoVerdict:
         kinds = [flag.value for flag in FailureKind if flag.value.startswith("model_grader_")]
         if kind not in kinds:
-            _refuse(self._tell, f"unknown scripted failure {kind!r}; a judge can fail with {', '.join(kinds)}")
+            _refuse(
+                self._tell, f"unknown scripted failure {kind!r}; a judge can fail with {', '.join(kinds)}"
+            )
         return NoVerdict(
             f"the judge {model!r} failed, as scripted", FailureKind(kind), "scripted", retryable=False
         )

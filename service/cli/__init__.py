@@ -244,7 +244,7 @@ def unpack(
     for each in () if as_json else done:
         terminal.out(f"{grader}: {_source_of(each)} is now in {each['file']}\n")
     if not done:
-        terminal.err(f"{grader}: no source to take out: there is none, or it is in a file already\n")
+        terminal.err(f"{grader}: nothing to unpack: it has no source, or its source is already in a file\n")
 
 
 @app.command()

@@ -21,7 +21,7 @@ def describe(registry: Registry, name: str | None) -> list[dict[str, Any]]:
     """One grader type, or all of them, as plain data; a type that does not load says why.
 
     Raises:
-        UnknownGraderType: When there is none of this name.
+        UnknownGraderType: If no grader type of this name is installed.
     """
     if name is not None and name not in registry:
         raise UnknownGraderType(f"no grader type {name!r} is installed; there are {', '.join(registry)}")

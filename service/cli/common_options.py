@@ -19,14 +19,14 @@ Config = Annotated[
 
 
 def read_settings(config: Path | None, **arguments: Any) -> "Settings":
-    """The settings of a command; says on standard error which environment variables look like some and are none.
+    """The settings of a command; warns on standard error of environment variables that look like settings but are not.
 
     Args:
         config: The file of `--config`.
-        arguments: What was given on the command line; None means: not given.
+        arguments: The values from the command line; None if not given.
 
     Raises:
-        ConfigurationError: When a setting is wrong.
+        ConfigurationError: If a setting is wrong.
     """
     from runtime import Settings  # noqa: PLC0415
 

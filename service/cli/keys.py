@@ -58,7 +58,7 @@ def revoke(settings: Settings, key_id: str) -> None:
     """End a key.
 
     Raises:
-        ConfigurationError: When there is none with this id, or no database.
+        ConfigurationError: If no key has this id, or there is no database.
     """
     if not _with_keys(settings, lambda keys: keys.revoke(key_id)):
         raise ConfigurationError(f"there is no key {key_id}; `graders keys list` shows their ids")

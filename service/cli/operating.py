@@ -36,10 +36,10 @@ def backup(settings: Settings, target: Path, *, force: bool) -> dict[str, Any]:
 
 
 def pruned(settings: Settings, older_than: str, *, dry_run: bool) -> dict[str, Any]:
-    """Remove what is old; gives what was removed, as plain data.
+    """Remove old data; returns what was removed, as plain data.
 
     Raises:
-        ConfigurationError: When the time is none, there is no database, or it fails.
+        ConfigurationError: If the time is not valid, there is no database, or it fails.
     """
     seconds = duration_s(older_than)
 
@@ -62,7 +62,7 @@ def duration_s(text: str) -> float:
     """Read a time such as `12h`, `30d` or `8w`.
 
     Raises:
-        ConfigurationError: When it is none, or nothing, or more than a hundred years.
+        ConfigurationError: If it is not a time, or zero, or more than a hundred years.
     """
     found = re.fullmatch(r"([0-9]{1,9})([hdw])", text.strip())
     seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0

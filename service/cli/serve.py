@@ -40,8 +40,8 @@ def serve(settings: Settings, config: Path | None) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        ConfigurationError: When it would be open to everyone on a public address, or protected by a key of fewer than 16
-            characters there; when its port cannot be bound; or has no database.
+        ConfigurationError: If it would be open to everyone on a public address, or protected by a key of fewer than 16
+            characters there; if its port cannot be bound; or if it has no database.
     """
     log_config = logs.configuration(settings)
     _refuse_weak_keys(settings)
@@ -53,7 +53,7 @@ def serve(settings: Settings, config: Path | None) -> None:
                 "set GRADERS_API_KEYS='[\"…\"]' or bind 127.0.0.1"
             )
         logging.config.dictConfig(log_config)
-        logger.info("there are no API keys: whoever reaches %s may do everything", settings.host)
+        logger.info("there are no API keys: every client that reaches %s may do everything", settings.host)
     # for SIGINT, at which the application does not drain; after SIGTERM nothing is left to wait for
     patience_s = math.ceil(settings.drain_timeout_s)
     allowed = descriptors.raise_limit()

@@ -58,7 +58,7 @@ class Engine:
         self._watcher = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
-        """Stop, and leave what is not finished to whoever comes next."""
+        """Stop, and leave unfinished runs to the next process."""
         tasks = [task for _, task in self._running.values()]
         tasks += [] if self._watcher is None else [self._watcher]
         for task in tasks:

@@ -160,7 +160,7 @@ class RunGrading:
                 if not running:
                     return exhausted
                 finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                # all rows of a group at once: whoever goes on after a kill finds it whole or not at all
+                # all rows of a group at once: after a kill, the next process finds the whole group or none of it
                 items = [_counted(self.run, graded, tally) for task in finished for graded in task.result()]
                 # held until they are written: judges may have been paid for them
                 if not await _until_stored(partial(self._claims.record, self.run.id, items, tally)):
@@ -195,7 +195,7 @@ class RunGrading:
         return graded
 
     async def _sampled(self, source: SamplingSource, row: Row) -> tuple[Row, Mapping[str, Mapping[str, int]]]:
-        """A row with its sample, or with why there is none; and what that took."""
+        """A row with its sample, or with the failure to draw one; and the usage."""
         if row.failure is not None:
             return row, {}
         try:
@@ -205,10 +205,10 @@ class RunGrading:
         return replace(row, sample=answer.sample), {answer.model: answer.usage}
 
     async def _count(self) -> int:
-        """How many rows there are.
+        """The number of rows.
 
         Raises:
-            SourceError: When they cannot be read, or there is none.
+            SourceError: If they cannot be read, or there are no rows.
         """
         total = 0
         async for chunk in self._chunks():

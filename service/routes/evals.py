@@ -301,7 +301,7 @@ async def _begun(
 
 
 async def found_eval(request: Request, eval_id: str) -> Eval:
-    """An eval; raises a 404 where there is none."""
+    """An eval; raises a 404 if it does not exist."""
     found = await evals_of(request).find(eval_id)
     if found is None:
         raise _unknown("eval", eval_id)
@@ -309,7 +309,7 @@ async def found_eval(request: Request, eval_id: str) -> Eval:
 
 
 async def found_run(request: Request, eval_id: str, run_id: str) -> EvalRun:
-    """A run of an eval; raises a 404 where there is none."""
+    """A run of an eval; raises a 404 if it does not exist."""
     found = await evals_of(request).find_run(eval_id, run_id)
     if found is None:
         raise _unknown("run", run_id)

@@ -64,10 +64,10 @@ def paging(
 
 
 def number(request: Request, name: str, *, least: int, most: int) -> int | None:
-    """A parameter that is a number; None where it is not given.
+    """A query parameter that is a number; None if it is not given.
 
     Raises:
-        ApiError: 400, when it is none, or is too small or too large.
+        ApiError: 400, if it is not a number, or is too small or too large.
     """
     text = request.query_params.get(name)
     if text is None:
@@ -79,10 +79,10 @@ def number(request: Request, name: str, *, least: int, most: int) -> int | None:
 
 
 def one_of(request: Request, name: str, values: Mapping[str, Value]) -> Value | None:
-    """What a parameter stands for that is one of some words; None where it is not given.
+    """The value of a query parameter that is one of several words; None if it is not given.
 
     Raises:
-        ApiError: 400, when it is none of them.
+        ApiError: 400, if it is not one of them.
     """
     text = request.query_params.get(name)
     if text is not None and text not in values:

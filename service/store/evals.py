@@ -193,8 +193,8 @@ class Evals:
             most: Runs of its client that may not have ended, with the new one; None: any number.
 
         Raises:
-            Full: When there are so many already.
-            Missing: When its eval, or the file or run that it reads, is not there.
+            Full: If there are already `most` unfinished runs of its client.
+            Missing: If its eval, or the file or run that it reads, does not exist.
         """
         row.reads = _read_by(row.data_source)
         async with self._store.write() as session:
@@ -204,14 +204,14 @@ class Evals:
             eval_there = select(Eval.id).where(Eval.id == row.eval_id)
             if await session.scalar(eval_there.with_for_update(read=True, key_share=True)) is None:
                 raise Missing(row.eval_id)
-            # before what it reads is locked: whoever prunes keeps out new runs first, and then removes files
+            # before its source is locked: pruning blocks new runs first, and then removes files
             session.add(row)
             await session.flush()
             if row.reads is not None and await session.scalar(_locked_source(row)) is None:
                 raise Missing(row.reads)
 
     async def find(self, eval_id: str) -> Eval | None:
-        """The eval with an id; None where there is none."""
+        """The eval with an id; None if it does not exist."""
         async with self._store.read() as session:
             found: Eval | None = await session.get(Eval, _text(eval_id))
             return found
@@ -247,20 +247,20 @@ class Evals:
         return rows[:limit], len(rows) > limit
 
     async def change(self, eval_id: str, **values: Any) -> Eval | None:
-        """Change the `name` or `labels` of an eval; None where there is none."""
+        """Change the `name` or `labels` of an eval; None if it does not exist."""
         changed = update(Eval).where(Eval.id == _text(eval_id)).values(updated_at=int(time.time()), **values)
         async with self._store.write() as session:
             found: Eval | None = await session.scalar(changed.returning(Eval))
             return found
 
     async def delete(self, eval_id: str) -> bool:
-        """Delete an eval and its runs; False where there is none."""
+        """Delete an eval and its runs; False if it does not exist."""
         async with self._store.write() as session:
             gone = await session.scalars(delete(Eval).where(Eval.id == _text(eval_id)).returning(Eval.id))
             return bool(gone.all())
 
     async def find_run(self, eval_id: str, run_id: str) -> EvalRun | None:
-        """A run of an eval; None where there is none."""
+        """A run of an eval; None if it does not exist."""
         async with self._store.read() as session:
             found: EvalRun | None = await session.scalar(select(EvalRun).where(*_is(eval_id, run_id)))
             return found
@@ -277,7 +277,7 @@ class Evals:
             return await page_of(session, query, EvalRun.id, after=last, limit=limit, order=order)
 
     async def cancel(self, eval_id: str, run_id: str) -> EvalRun | None:
-        """End a run, unless it has ended; None where there is none."""
+        """Cancel a run, unless it has ended; None if it does not exist."""
         async with self._store.write() as session:
             await session.execute(
                 update(EvalRun)
@@ -288,10 +288,10 @@ class Evals:
             return found
 
     async def delete_run(self, eval_id: str, run_id: str) -> bool:
-        """Delete a run and its output items; False where there is none.
+        """Delete a run and its output items; False if it does not exist.
 
         Raises:
-            InUse: When runs that have not ended grade its samples again.
+            InUse: If unfinished runs grade its samples again.
         """
         async with self._store.write() as session:
             await lock_for_writing(session, EvalRun)
@@ -312,7 +312,7 @@ class Evals:
             return await page_of(session, query, OutputItem.id, after=last, limit=limit, order=order)
 
     async def find_item(self, run_id: str, item_id: str) -> OutputItem | None:
-        """An output item of a run; None where there is none."""
+        """An output item of a run; None if it does not exist."""
         chosen = select(OutputItem).where(OutputItem.id == _text(item_id), OutputItem.run_id == _text(run_id))
         async with self._store.read() as session:
             found: OutputItem | None = await session.scalar(chosen)

@@ -38,10 +38,10 @@ class StorageFailed(Refusal):
 
     Attributes:
         part: What failed.
-        errno: The system's name of the reason, such as `ENOSPC`; None where it is not known.
-        database_code: SQLite's name, such as `SQLITE_FULL`, or PostgreSQL's SQLSTATE; `POOL_TIMEOUT` where all connections
-            are in use; None where there is none.
-        names: Both, as messages have them; empty where there are none.
+        errno: The system's name of the reason, such as `ENOSPC`; None if it is not known.
+        database_code: SQLite's name, such as `SQLITE_FULL`, or PostgreSQL's SQLSTATE; `POOL_TIMEOUT` if all connections
+            are in use; None if the database gave no code.
+        names: Both, as messages show them; empty if neither is known.
         is_permanent: Whether it stays until an operator repairs the database and starts the service again.
         is_unclear: Whether it may be a mistake of ours, so that the log needs to say where it happened.
     """
@@ -97,11 +97,11 @@ def files_failure(error: OSError) -> StorageFailed:
 
 
 def why_not_written(directory: Path, beside: Path | None = None) -> str | None:
-    """Try to write in a directory; gives the name of the error, None where there is none.
+    """Try to write in a directory; returns the name of the error, None if writing succeeds.
 
     Args:
-        directory: Where.
-        beside: SQLite's file, which need not be there: as long as it and its log are, a file must be able to be.
+        directory: The directory.
+        beside: SQLite's file, which need not exist: a file must be able to be as long as it and its log.
     """
     try:
         with _nameless(directory) as descriptor:

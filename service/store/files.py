@@ -145,7 +145,7 @@ class Files:
         try:
             yield Part(path, self)
         finally:
-            # at once, in no thread: whoever was cancelled may be so again
+            # immediately, in no thread: a cancelled task may be cancelled again
             self._unlink(path)
 
     async def keep(
@@ -198,7 +198,7 @@ class Files:
         return file
 
     async def find(self, file_id: str) -> File | None:
-        """The file with an id; None where there is none, or none any more."""
+        """The file with an id; None if it does not exist, or not any more."""
         if not _ID.fullmatch(file_id):
             return None
         async with self._store.read() as session:
@@ -223,10 +223,10 @@ class Files:
             return await page_of(session, query, File.id, after=after, limit=limit, order=order)
 
     async def delete(self, file_id: str) -> bool:
-        """Delete a file; False where there is none.
+        """Delete a file; False if it does not exist.
 
         Raises:
-            InUse: When runs of evals that have not ended read it.
+            InUse: If unfinished runs of evals read it.
         """
         if not _ID.fullmatch(file_id):
             return False

@@ -88,7 +88,7 @@ class NamedGraders:
                     .values(fresh)
                     .on_conflict_do_nothing(index_elements=["name"])
                 )
-                # whoever else puts this name waits here
+                # other writers of this name wait here
                 grader = await session.scalar(
                     select(NamedGrader).where(NamedGrader.name == name).with_for_update()
                 )
@@ -110,7 +110,7 @@ class NamedGraders:
             return Stored(grader, version), is_new
 
     async def find(self, name: str, version: int | None = None) -> Stored | None:
-        """A version of a name; the current one without a number. None where there is none."""
+        """A version of a name, by default the current one; None if it does not exist."""
         which = NamedGrader.current if version is None else version
         query = (
             select(NamedGrader, GraderVersion)
@@ -172,7 +172,7 @@ class NamedGraders:
         return [Stored(grader, row) for row in rows], more
 
     async def delete(self, name: str) -> bool:
-        """Delete a name with all its versions and what was counted of them; False where there is none."""
+        """Delete a name with all its versions and their statistics; False if it does not exist."""
         gone = delete(NamedGrader).where(NamedGrader.name == name).returning(NamedGrader.id)
         async with self._store.write() as session:
             return bool((await session.scalars(gone)).all())

@@ -15,9 +15,9 @@ LINE_S = 60.0
 CHECK_S = 1.0
 """Seconds between two attempts to write while something fails."""
 FRESH_S = 2.0
-"""Seconds for which the last attempt counts where somebody asks."""
+"""Seconds for which the result of the last attempt is used for health checks."""
 PATIENCE_S = 1.0
-"""Seconds that whoever asks waits for an attempt; one that takes longer decides what the next one is answered."""
+"""Seconds that a health check waits for an attempt; a longer attempt decides the answer to the next check."""
 
 Check = Callable[[], Awaitable[None]]
 

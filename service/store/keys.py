@@ -70,7 +70,7 @@ class Keys:
         return row, key
 
     async def find(self, key: bytes) -> ApiKey | None:
-        """The row of a key; None where there is none, or it is revoked."""
+        """The row of a key; None if the key does not exist, or is revoked."""
         if not _KEY.fullmatch(key.decode("latin-1")):
             return None  # a guess that is no key of ours costs no query
         async with self._store.read() as session:
@@ -90,7 +90,7 @@ class Keys:
             return (await session.scalars(select(ApiKey).order_by(ApiKey.id))).all()
 
     async def revoke(self, key_id: str) -> bool:
-        """End a key; False where there is none. What was revoked stays so, from when it was."""
+        """Revoke a key; False if it does not exist. A key that is already revoked keeps its time of revocation."""
         async with self._store.write() as session:
             row = await session.get(ApiKey, key_id)
             if row is not None and row.revoked_at is None:

@@ -28,9 +28,9 @@ def newest() -> str:
 
 
 def sqlite(engine: Engine, path: Path) -> None:
-    """Bring a SQLite file up to date, and make it where there is none; a lock file beside it lets one process in at a time.
+    """Migrate a SQLite file, and create it if it does not exist; a lock file beside it admits one process at a time.
 
-    A file that is up to date is only read, which no writer keeps anybody from.
+    A file that is up to date is only read, which no writer blocks.
     """
     if _is_current_file(path):
         return

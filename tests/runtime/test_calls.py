@@ -87,7 +87,9 @@ BAD: Sequence[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("call", BAD)
-async def test_whoever_asks_for_what_there_is_not_is_ended(call: dict[str, Any], asking: Evaluator) -> None:
+async def test_a_worker_that_asks_for_what_does_not_exist_is_ended(
+    call: dict[str, Any], asking: Evaluator
+) -> None:
     result = await asking.grade({"type": "ask_badly"}, "", {"call": call})
     assert result.reward is None
     assert result.failure is not None

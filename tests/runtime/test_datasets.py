@@ -1,4 +1,4 @@
-"""Dataset files: what is a row, and what is said of a line that is none."""
+"""Dataset files: which lines are rows, and the message for a line that is not a row."""
 
 from pathlib import Path
 

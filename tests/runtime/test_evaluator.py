@@ -418,7 +418,7 @@ def test_a_stream_that_is_left_early_leaves_the_evaluator_usable(sync_evaluator:
 def test_what_ends_a_stream_is_raised_where_it_is_read(sync_evaluator: SyncEvaluator) -> None:
     def rows() -> Iterator[tuple[str, Item]]:
         yield "a", {"answer": "a"}
-        raise ConfigurationError("the second row is none")
+        raise ConfigurationError("the second row is not valid")
 
-    with pytest.raises(ConfigurationError, match="the second row is none"):
+    with pytest.raises(ConfigurationError, match="the second row is not valid"):
         list(sync_evaluator.stream({**SIMILAR, "evaluation_metric": "rouge_l"}, rows()))

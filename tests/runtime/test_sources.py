@@ -77,6 +77,6 @@ def test_every_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_a_reference_is_no_source_to_whoever_has_no_folder() -> None:
+def test_a_reference_is_no_source_without_a_folder() -> None:
     with pytest.raises(InvalidOptions, match="source: expected a valid string"):
         Registry.installed().load(python({"file": "grade.py"}))

@@ -88,7 +88,7 @@ class Service:
 
 
 def _started(pid: int) -> str:
-    """When a process was started; empty when there is none, or nothing is left of it but its status."""
+    """When a process was started; empty if it does not exist, or only its status is left."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

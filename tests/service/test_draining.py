@@ -79,7 +79,7 @@ def test_on_sigterm_running_requests_finish_and_new_ones_are_sent_elsewhere(
                 "code": "draining",
             }
         assert httpx2.get(f"{served.url}/healthz", timeout=PATIENCE_S).status_code == 200
-        served.process.send_signal(signal.SIGTERM)  # again, as whoever stops a group of processes does
+        served.process.send_signal(signal.SIGTERM)  # again, as happens when a group of processes is stopped
         assert until(served, 503).status_code == 503
         running.sendall(BODY)
         answer = everything(running)

@@ -1,4 +1,4 @@
-"""What stands before a body has limits, whoever sends it and however it is split."""
+"""The request line and headers have limits, for every sender and however they are split."""
 
 import asyncio
 import contextlib

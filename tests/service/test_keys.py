@@ -246,7 +246,7 @@ async def test_a_configured_key_has_every_scope_and_is_named_by_a_digest(keys: K
         ("DELETE", "/openai/v1/files/file-1", "manage"),
         ("POST", "/v1/evals/eval_1/runs", "manage"),
         ("PUT", "/v1/graders/mine", "manage"),
-        # what looks like a route and is none gets the most that there is
+        # a path that looks like a route but is not needs the highest scope
         ("POST", "/v1/grade\n", "manage"),
         ("POST", "/v1/grade/batch/x", "manage"),
         ("POST", "/x/v1/grade", "manage"),
@@ -440,7 +440,7 @@ def test_who_serves_without_keys_is_told_so_in_one_line(settings: Settings, work
     ):
         assert http.post(f"{served.url}{RUN}", json=BODY).status_code == 200
     said = [json.loads(line)["message"] for line in served.lines if "no API keys" in line]
-    assert said == ["there are no API keys: whoever reaches 127.0.0.1 may do everything"]
+    assert said == ["there are no API keys: every client that reaches 127.0.0.1 may do everything"]
 
 
 class Counted(Keys):

@@ -204,7 +204,7 @@ def test_the_service_counts_gradings_and_requests_by_the_route_as_it_is_written(
     assert "_created" not in text
 
 
-def test_figures_come_as_openmetrics_to_whoever_asks_for_it(url: str) -> None:
+def test_metrics_come_as_openmetrics_if_the_client_accepts_it(url: str) -> None:
     reply = httpx2.get(f"{url}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert reply.headers["content-type"].startswith("application/openmetrics-text")
     assert reply.text.endswith("# EOF\n")

@@ -57,7 +57,7 @@ def test_gradings_that_have_ended_make_room_one_by_one() -> None:
     assert queues.depths == {"inline": 0, "worker": 0, "sandbox": 0, "judge": 0}
 
 
-def test_whoever_is_refused_is_told_when_half_of_the_queue_will_have_ended() -> None:
+def test_a_refusal_says_when_half_of_the_queue_will_have_ended() -> None:
     clock = Clock()
     queues = Queues(LIMITS, clock)
 

@@ -91,7 +91,7 @@ async def test_the_next_does_it_when_the_first_leaves() -> None:
     assert begun == 2
 
 
-async def test_whoever_waits_may_leave() -> None:
+async def test_a_waiting_caller_may_leave() -> None:
     flights: Flights[int] = Flights(anew)
     landed = asyncio.Event()
 

@@ -128,6 +128,6 @@ async def test_what_no_verdict_can_be_is_never_a_reward(tmp_path: Path) -> None:
         "result that is true",
         "result that is a text",
         "result that is a list",
-        "steps that are none",
+        "steps that are no list",
         "verdict of another kind of grader",
     } <= refused

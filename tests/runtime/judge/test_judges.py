@@ -250,7 +250,7 @@ async def test_retries_end(tmp_path: Path) -> None:
     assert len(script.requests) == 4
 
 
-async def test_whoever_is_asked_to_wait_beyond_the_deadline_gives_up_at_once(tmp_path: Path) -> None:
+async def test_a_caller_that_is_asked_to_wait_beyond_the_deadline_gives_up_at_once(tmp_path: Path) -> None:
     script = Script(error(429, "slow down", retry_after="3600"))
     async with judging(script, tmp_path) as judges:
         error_ = await failed(judges)

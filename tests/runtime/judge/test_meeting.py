@@ -33,7 +33,7 @@ async def both(store: str) -> AsyncIterator[tuple[Meeting, Meeting]]:
     await other.aclose()
 
 
-async def test_places_are_handed_out_evenly_whoever_asks(both: tuple[Meeting, Meeting]) -> None:
+async def test_places_are_handed_out_evenly_for_all_processes(both: tuple[Meeting, Meeting]) -> None:
     one, other = both
     began = time.time()
     waits = [await (one if n % 2 else other).reserve("r", 10.0) for n in range(6)]
@@ -150,7 +150,7 @@ def test_the_driver_of_postgresql_is_an_extra(monkeypatch: pytest.MonkeyPatch) -
         meeting_at("postgresql://localhost")
 
 
-async def test_whoever_leaves_the_queue_takes_no_place(tmp_path: Path) -> None:
+async def test_a_caller_that_leaves_the_queue_takes_no_place(tmp_path: Path) -> None:
     meeting = meeting_at(str(tmp_path / "judges.sqlite"))
     rate = Rate(meeting, "r", per_minute=60.0)
     await rate.wait(1)

@@ -37,10 +37,10 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Model:
-    """A model that begins to write as soon as it is asked, and then does one of many things with it.
+    """A model that begins to write as soon as it is asked, and then answers in one of many ways.
 
     Attributes:
-        spent: Tokens that it has really read and written, by the first word of the question, whoever has seen them.
+        spent: Tokens that it has read and written, by the first word of the question, whether or not the client saw them.
     """
 
     def __init__(self, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Places are given out client by client, and whoever takes long is overtaken."""
+"""Slots are assigned client by client, and long-running gradings are overtaken."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -97,7 +97,7 @@ async def test_a_client_with_one_grading_does_not_wait_for_the_flood_of_another(
     assert order.served[-1] == "third 1"
 
 
-async def test_whoever_gives_up_takes_no_place_and_leaves_none_empty() -> None:
+async def test_a_caller_that_gives_up_takes_no_place_and_leaves_none_empty() -> None:
     order = Order(1)
     await order.come(*"abcd")
     await order.give_up("b")
@@ -109,7 +109,7 @@ async def test_whoever_gives_up_takes_no_place_and_leaves_none_empty() -> None:
     assert order.served[-1] == "e"
 
 
-async def test_whoever_was_overtaken_is_served_when_nobody_waits_who_was_so_less_often() -> None:
+async def test_an_overtaken_caller_is_served_when_nobody_waits_who_was_overtaken_less_often() -> None:
     order = Order(1)
     await order.come("a")
     await order.come("twice", overtaken=2)

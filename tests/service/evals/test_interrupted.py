@@ -27,7 +27,7 @@ from tests.service.serving import Served, serving
 FEW = 500
 MANY = 5_000
 MANY_S = 600.0
-"""Whoever waits for so many rows is patient: the machine may be busy."""
+"""The time limit for so many rows is generous: the machine may be busy."""
 How = Literal["killed", "stopped", "killed beside another", "one of two workers killed"]
 NUMBERED: Any = {
     "type": "custom",

@@ -77,7 +77,7 @@ async def test_those_who_wait_for_a_lock_leave_connections_to_those_who_read(
             other.execute("LOCK TABLE files IN SHARE MODE")
             waiting = [asyncio.create_task(files.delete(f"file-{n:024x}")) for n in range(40)]
             await asyncio.sleep(0.5)
-            # more than there are connections, and whoever reads gets one
+            # more than there are connections, and readers still get one
             found = await asyncio.gather(*(files.find(f"file-{n:024x}") for n in range(20)))
             assert found == [None] * 20
             outcomes = await asyncio.gather(*waiting, return_exceptions=True)

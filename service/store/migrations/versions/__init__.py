@@ -1,1 +1,1 @@
-"""The steps, one a file; each names the one before it. There are none back: a backup is the way to an older version."""
+"""The migrations, one per file; each names its predecessor. They have no downgrades: restore a backup for an older version."""
