@@ -66,7 +66,7 @@ class Measured:
 
     @property
     def mean(self) -> str:
-        """The mean of the scores that there are."""
+        """The mean of the existing scores."""
         scores = [score for score in self.scores.values() if score is not None]
         return f"{sum(scores) / len(scores):.2f}" if scores else "none"
 

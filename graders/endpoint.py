@@ -143,7 +143,7 @@ class Endpoint:
 
 
 def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
-    """An answer without the credentials that it was asked with: some services say them back.
+    """An answer without the credentials of the request, which some services echo.
 
     Args:
         value: JSON.

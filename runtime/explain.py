@@ -49,14 +49,14 @@ async def explain(
     client: str = "",
     full: bool = False,
 ) -> Explanation:
-    """Grade one sample as `Evaluator.grade` does, which see for the arguments; the reward is in `result` of what this gives.
+    """Grade one sample and explain the grading. See `Evaluator.grade` for the arguments; `result` has the reward.
 
-    Of a sample that cannot be read there is nothing to see but why. With `full`, texts are kept whole as long as an
-    explanation has room for them; without, the first 20,000 characters of each.
+    For a sample that cannot be read, the explanation has only the reason. With `full`, texts are kept whole as long as they
+    fit into the explanation; otherwise the first 20,000 characters of each are kept.
 
     Raises:
-        ConfigurationError: When the grader is wrong; nothing was graded.
-        PluginError: When the grader's plugin cannot be used.
+        ConfigurationError: If the grader is wrong; nothing was graded.
+        PluginError: If the grader's plugin cannot be used.
     """
     deadline = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
     loaded = await evaluator.prepare(grader)

@@ -152,17 +152,17 @@ class Explanation:
         key: What the grader around it calls this one, with dots: `graders.exact`; `vote 1`; empty for the outermost.
         grader: Its name, type, signature and range.
         pass_threshold: The lowest reward that passes; None if the grader has no threshold.
-        votes: How often it was asked, and what became of the rewards, in words; None for once.
-        options: Its JSON without the graders inside it, secrets masked; nothing for a single vote.
-        sample: The graded text, where it is another than that of the grading around it; None where it is the same.
-        result: What it came to; ungraded where the deadline came before it ended.
-        templates: What became of its templates; none for a single vote, whose grading has them.
-        formulas: Its formulas with the numbers in them.
-        calls: What it asked of the world, in order.
-        printed: The end of what a plugin printed; None for nothing.
+        votes: The number of votes and how their rewards are combined, in words; None without votes.
+        options: Its JSON without the graders inside it, with secrets masked; empty for a single vote.
+        sample: The graded text, if it differs from that of the outer grading; None if it is the same.
+        result: The result; ungraded if the deadline passed before the grading ended.
+        templates: Its rendered templates; empty for a single vote, whose outer grading has them.
+        formulas: Its formulas with their numbers.
+        calls: Its calls of judges, embedders, endpoints and the sandbox, in order.
+        printed: The end of the output that a plugin printed; None if it printed nothing.
         each_vote: The single votes, in order.
         inside: The gradings inside it, in order.
-        left_out: How many calls and gradings more there were, for which there was no room.
+        left_out: The number of further calls and gradings that did not fit.
     """
 
     key: str

@@ -217,7 +217,7 @@ class HelperPool:
                 del self._waiting[client], self._turns[client]
 
     def _keep(self, process: HelperProcess) -> None:
-        """Keep a process for the next request, and end all that are idle when there was none for long."""
+        """Keep a process for the next request, and end idle processes after a long time without requests."""
         self._idle.append(process)
         if self._sweeper is not None:
             self._sweeper.cancel()

@@ -282,7 +282,7 @@ class _Split:
         return _ratio(self.count(part, REWARDS), self.count(part, GRADED))
 
     def reward_std(self, part: str) -> float | None:
-        """Of the rewards that there are, not of a sample of them."""
+        """The standard deviation of all rewards, not an estimate from a sample."""
         mean, squares = self.reward_mean(part), _ratio(self.count(part, SQUARES), self.count(part, GRADED))
         if mean is None or squares is None:
             return None

@@ -66,14 +66,14 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one layer's canary.
+    """The outcome of one layer's canary.
 
     Attributes:
         layer: The layer.
-        state: What it is like.
-        tried: The forbidden act; empty when there was none.
-        with_it: What came of the act in a process that has the layer.
-        without_it: What came of it in one that has not.
+        state: The state of the layer.
+        tried: The forbidden act; empty if nothing was tried.
+        with_it: The outcome of the act in a process that has the layer.
+        without_it: Its outcome in a process without the layer.
         cause: Why the layer is missing, what it leaves open, or why it cannot be shown.
         remedy: What to do about it.
     """

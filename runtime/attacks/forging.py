@@ -216,7 +216,7 @@ FORGERIES: tuple[Forgery, ...] = (
     ),
     _forgery(
         "result-that-holds-itself",
-        "Returns a list that holds itself, and its like.",
+        "Returns a dictionary with a list that contains the dictionary itself.",
         "def add(a, b):\n    ring = {}\n    ring[0] = [ring, 5]\n    return ring",
     ),
     _forgery(

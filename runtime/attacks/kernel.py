@@ -103,7 +103,7 @@ _CALLS = (
     _Call("splice", "Moves data between descriptors in the kernel.", '"splice", -1, None, -1, None, 1, 0'),
     _Call("tee", "Copies data between pipes in the kernel.", '"tee", -1, -1, 1, 0'),
     _Call("splice_memory", "Moves its memory into a pipe.", '"vmsplice", -1, None, 1, 0'),
-    _Call("set_the_clock", "Sets the clock; from an address that there is not.", '"clock_settime", 0, 1'),
+    _Call("set_the_clock", "Sets the clock, from an invalid address.", '"clock_settime", 0, 1'),
     _Call("set_the_time_of_day", "Sets the clock by the older call.", '"settimeofday", 1, None'),
     _Call("adjust_the_clock", "Adjusts the clock.", '"adjtimex", 1'),
     _Call("adjust_a_clock", "Adjusts one of the clocks.", '"clock_adjtime", 0, 1'),

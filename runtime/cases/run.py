@@ -68,7 +68,7 @@ class Outcome:
         line: Where it begins in its file.
         mismatches: Where it is not as expected; none where it is.
         errors: Why it could not be tested.
-        explanation: Its grading; None for an order, and where there was none.
+        explanation: Its grading; None for an order, and for a case that was not graded.
         seconds: How long it took.
         case: The case; None for an order.
     """

@@ -201,7 +201,7 @@ class Judges:
     async def _answer(
         self, server: ModelServer, question: Question, shape: Shape, key: bytes, client: str
     ) -> _Answer:
-        """Ask, and ask again where the answer was none, as often as that is allowed."""
+        """Ask, and ask again if the answer is not a verdict, up to the permitted number of retries."""
         retries = parse_retries = 0
         usages: list[Mapping[str, Mapping[str, int]]] = []
         while True:

@@ -165,17 +165,17 @@ def note_printed(message: Message, context: Context) -> None:
 
 
 async def answer_call(message: Message, caller: Caller, registry: Registry) -> Message:
-    """Do what a worker asks for, and give the reply.
+    """Carry out a worker's request and return the reply.
 
     Raises:
-        FrameError: When it asks for something that there is not.
+        FrameError: If the request is not valid.
     """
     try:
         return {"value": await _answer(message, caller, registry)}
     except GradingError as error:
         return {"failure": asdict(error.failure), "usage": error.usage}
     except (KeyError, TypeError, ValueError, GraderError) as error:
-        raise FrameError(f"the worker asked for what there is not: {error}") from error
+        raise FrameError(f"the worker sent an invalid request: {error}") from error
 
 
 async def _answer(message: Message, caller: Caller, registry: Registry) -> Any:

@@ -191,7 +191,7 @@ class Slot:
         loop = asyncio.get_running_loop()
         while "done" not in (message := await _receive_by(session, job, _earlier(until, job.deadline))):
             if not job.grader.is_async or message.get("number") != number:
-                raise FrameError("the worker asked for what there is not: nothing that is being graded asks")
+                raise FrameError("the worker sent an invalid request: no running grading sends requests")
             job.calls += 1
             called = loop.time()
             # the graders that it calls have limits of their own

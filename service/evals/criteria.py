@@ -47,9 +47,9 @@ class Criterion:
         return self.grader.type.form == "group"
 
     async def grade(self, evaluator: Evaluator, rows: Sequence[Row], client: str) -> list[GraderResult]:
-        """Grade rows with equal items; one whose sample is missing and would be read is ungraded.
+        """Grade rows with equal items; a row is ungraded if its sample is missing and the grader would read it.
 
-        A grader that compares samples sees those that there are.
+        A grader that compares samples gets only the samples that exist.
         """
         failures = [self._failure(row) for row in rows]
         samples = [

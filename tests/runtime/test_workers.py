@@ -22,7 +22,7 @@ MISDEEDS = {
     "allocate": (SERVER, "memory_limit", "more memory than it may"),
     "exit": (SERVER, "worker_exited", "exited with status 3"),
     "segfault": (SERVER, "worker_exited", "killed by SIGSEGV"),
-    "imitate": (SERVER, "worker_exited", "the worker asked for what there is not"),
+    "imitate": (SERVER, "worker_exited", "the worker sent an invalid request"),
     "sys_exit": (RUNTIME, None, "SystemExit: 4"),
     "raise": (RUNTIME, None, "Unpicklable: (its message cannot be shown)"),
     "recurse": (RUNTIME, None, "RecursionError"),

@@ -1,7 +1,7 @@
-"""What the pages of the grader types show besides what the code says: worked examples, and words for options.
+"""Content of the grader type pages that the code does not contain: worked examples, and descriptions of options.
 
-`tests/test_site.py` grades every example and holds the rewards to those that stand here; and it holds the options that are
-described to those that there are.
+`tests/test_site.py` grades every example and compares the rewards with those given here; it also compares the described
+options with the existing ones.
 """
 
 from collections.abc import Sequence
