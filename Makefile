@@ -36,7 +36,7 @@ serve: $(RUNS) ## serve graders on 127.0.0.1:8000
 
 test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but the slow ones; all of graders/ must be covered
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto -m 'not slow' tests/graders tests/metrics
+	$(BIN)/coverage run --source=graders -m pytest -n auto -m 'not slow' tests/graders tests/metrics
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='graders/*' --fail-under=100
 	$(BIN)/python -m pytest -n auto -m 'not slow' --ignore tests/graders --ignore tests/metrics

@@ -16,6 +16,8 @@ CODE = "```python\nprint(7)\n```"
     [
         ("<think>17</think>42", "17", "42"),
         ("<think>\n17\n</think>\n\n42\n", "17", "42"),
+        ("`a` <think>17</think>42", "17", "`a` 42"),
+        ("``a` <think>17</think>42", "17", "``a` 42"),
         ("  <think>17</think>  42", "17", "42"),
         ("<thinking>17</thinking>42", "17", "42"),
         ("<THINK>17</Think>42", "17", "42"),
