@@ -17,7 +17,7 @@ LADDER = ((0, 5.0), (1, 4.0), (5, 3.0))
 
 
 def grade(sample: dict[str, Any], item: dict[str, Any]) -> float:
-    """Grade one answer, `{"expression": …, "result": …}`; any other output is the model's fault, and gives 0."""
+    """Grade one answer, `{"expression": …, "result": …}`; any other output gives 0."""
     used: Counter[Fraction] = Counter()
     try:
         answer = sample["output_json"]

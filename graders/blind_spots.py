@@ -68,9 +68,15 @@ def is_fatal(metric: str, reference: str) -> bool:
 def _of_rouge(size: str, reference: str) -> str | None:
     words = _ROUGE_WORD.findall(reference)
     if not words:
-        return "ROUGE sees only the letters a to z and digits, and the reference has neither: every sample gets 0, even an equal text"
+        return (
+            "ROUGE sees only the letters a to z and digits, and the reference has neither: "
+            "every sample gets 0, even an equal text"
+        )
     if size.isdecimal() and len(words) < int(size):
-        return f"ROUGE-{size} compares runs of {size} words, and there are only {len(words)}: every sample gets 0, even an equal text"
+        return (
+            f"ROUGE-{size} compares runs of {size} words, and there are only {len(words)}: "
+            "every sample gets 0, even an equal text"
+        )
     seen = sum(map(len, words))
     letters = sum(unicodedata.category(character)[0] in "LN" for character in reference)
     if 2 * seen < letters:

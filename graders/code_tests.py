@@ -140,7 +140,7 @@ class CodeTests:
         return outcomes
 
     def _function(self, sample: Sample, item: Item) -> str | None:
-        """The entry point; None if its template renders to nothing, so that one grader takes programs and functions."""
+        """The entry point; None if its template renders to nothing: the code is then a program."""
         entry_point = self._entry_point(sample, item) if self._entry_point else ""
         if entry_point and not all(map(str.isidentifier, entry_point.split("."))):
             raise GradingError(

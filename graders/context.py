@@ -203,8 +203,8 @@ class Sandbox(Protocol):
             isolation: What a process does before it is thrown away; None for what the operator has set.
             timeout_s: Seconds of one row; None, and more than the operator allows, is what the operator has set.
             memory_mb: Address space of one process; the same.
-            given: Called with the position of each row and its answer, as soon as that is available, so that a caller that
-                stops waiting keeps the finished rows.
+            given: Called with the position of each row and its answer, as soon as that is available, so that
+                a caller that stops waiting keeps the finished rows.
 
         Returns:
             A finite number for each row, or the error that prevented it.

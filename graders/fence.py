@@ -1,8 +1,8 @@
-"""How a judge is shown a text that a model wrote: nothing in the text is hidden, and nothing in it can end the quotation.
+"""Quotes a text that a model wrote for a judge: nothing in it is hidden, and nothing can end the quotation.
 
-A sample may try to address its judge: with characters that a person does not see and a model reads, or by closing the
-quotation around it and continuing as if it were the author. `visible` prevents the first and `fenced` the second.
-Neither keeps a judge from believing what it reads.
+A sample may try to address its judge: with characters that a person does not see and a model reads, or by
+closing the quotation around it and continuing as if it were the author. `visible` prevents the first and
+`fenced` the second. Neither keeps a judge from believing what it reads.
 
 The output of both is not much longer than the text, for every text.
 """
@@ -69,9 +69,9 @@ def visible(text: str) -> str:
 def fenced(texts: Mapping[str, str]) -> list[str]:
     """Each text between two equal lines that begin with `=====`, under its label.
 
-    The lines contain one digest of all the texts and labels. No text can contain its own line: an author would have to try
-    about 2^64 texts to find one that contains its own digest, and then another digest is used. The same texts always get
-    the same lines.
+    The lines contain one digest of all the texts and labels. No text can contain its own line: an author
+    would have to try about 2^64 texts to find one that contains its own digest, and then another digest is
+    used. The same texts always get the same lines.
 
     Args:
         texts: The texts to show, see `visible`, by label; a label never contains anything that a model wrote.

@@ -23,11 +23,12 @@ MAX_SOURCE = 256_000
 class PythonSource:
     """Call `grade(sample, item)` of a Python source, in a sandbox without network.
 
-    It returns a finite number, or a bool that counts 0 or 1; whatever else it returns or raises leaves the sample ungraded.
-    Its `sample` has the published fields; a source that names `answer_text` or `reasoning_text` finds them beside these.
-    `answer_text` is None if the reasoning does not end. With `thoughts` set to `skip`, `output_text` is the answer, and
-    empty if the sample has no answer. The operator sets the limits; by default they are 2 minutes, 2 GB of memory and
-    1 GB of scratch space. Source: the OpenAI graders guide; `isolation`, `timeout_s`, `memory_mb` and `thoughts` are ours.
+    It returns a finite number, or a bool that counts 0 or 1; whatever else it returns or raises leaves the
+    sample ungraded. Its `sample` has the published fields; a source that names `answer_text` or
+    `reasoning_text` finds them beside these. `answer_text` is None if the reasoning does not end. With
+    `thoughts` set to `skip`, `output_text` is the answer, and empty if the sample has no answer. The operator
+    sets the limits; by default they are 2 minutes, 2 GB of memory and 1 GB of scratch space. Source: the
+    OpenAI graders guide; `isolation`, `timeout_s`, `memory_mb` and `thoughts` are ours.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class PythonSource:
         context: Context,
         given: Given | None = None,
     ) -> list[float | GradingError]:
-        """Grade many samples; returns a number or an error for each. `given` receives each one as soon as it is available."""
+        """Grade many samples; returns a number or an error for each, and passes each to `given` at once."""
         return await context.sandbox.grade(
             self._source,
             [(self._shown(sample), dict(item)) for sample, item in zip(samples, items, strict=True)],

@@ -1,11 +1,12 @@
 """`rank`: a model scores the samples of one prompt side by side, which is steadier than scoring each alone.
 
-A judge prefers some places in a list to others (Zheng et al. 2023, arXiv 2306.05685, section 3.3), so it is asked again with
-the order reversed. The name and the place of a sample are computed from the texts of the whole group: neither depends on
-the order in which the group arrived.
+A judge prefers some places in a list to others (Zheng et al. 2023, arXiv 2306.05685, section 3.3), so it is
+asked again with the order reversed. The name and the place of a sample are computed from the texts of the
+whole group: neither depends on the order in which the group arrived.
 
-The name of a sample is a digest of the seed and of every text of its group. A model does not see the other texts of the
-group while it writes, so it cannot name itself or them. Anyone who knows all the texts and the seed can.
+The name of a sample is a digest of the seed and of every text of its group. A model does not see the other
+texts of the group while it writes, so it cannot name itself or them. Anyone who knows all the texts and the
+seed can.
 """
 
 import hashlib

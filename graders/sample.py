@@ -200,7 +200,8 @@ class Sample:
         Numbers of numpy and the like become plain data.
 
         Raises:
-            ConfigurationError: If it has none of these forms, or a part of it has an unknown shape; names its path.
+            ConfigurationError: If it has none of these forms, or a part of it has an unknown shape; names its
+                path.
         """
         if isinstance(source, Sample):
             return source

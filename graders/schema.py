@@ -1,8 +1,8 @@
 """The JSON Schema (2020-12) of a grader's JSON, for editors that complete and check it while it is written.
 
-It describes the fields of the installed types as `Registry.load` reads them: their names, types and aliases. Mistakes that
-need the whole grader (the variables of a formula, the syntax of a template, a passing label that is not among the labels)
-are found by loading it.
+It describes the fields of the installed types as `Registry.load` reads them: their names, types and aliases.
+Mistakes that need the whole grader (the variables of a formula, the syntax of a template, a passing label
+that is not among the labels) are found by loading it.
 """
 
 import inspect

@@ -49,10 +49,11 @@ async def explain(
     client: str = "",
     full: bool = False,
 ) -> Explanation:
-    """Grade one sample and explain the grading. See `Evaluator.grade` for the arguments; `result` has the reward.
+    """Grade one sample and explain the grading; the reward is in `result`.
 
-    For a sample that cannot be read, the explanation has only the reason. With `full`, texts are kept whole as long as they
-    fit into the explanation; otherwise the first 20,000 characters of each are kept.
+    The arguments are those of `Evaluator.grade`.
+    For a sample that cannot be read, the explanation has only the reason. With `full`, texts are kept whole
+    as long as they fit into the explanation; otherwise the first 20,000 characters of each are kept.
 
     Raises:
         ConfigurationError: If the grader is wrong; nothing was graded.

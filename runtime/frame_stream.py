@@ -1,12 +1,13 @@
 """Length-prefixed frames over a stream socket, where a wait can time out or be cancelled without losing a byte.
 
-`loop.sock_recv` takes bytes out of the socket and returns them later; a task that is cancelled in between loses them, and the
-next read waits for an answer that has already arrived. Here bytes move only in synchronous code, between two awaits: a task
-waits until the socket is readable or writable, never for a read or a write. So every wait can be cancelled at any point and
-started again, and the next reader finds every byte.
+`loop.sock_recv` takes bytes out of the socket and returns them later; a task that is cancelled in between
+loses them, and the next read waits for an answer that has already arrived. Here bytes move only in
+synchronous code, between two awaits: a task waits until the socket is readable or writable, never for a read
+or a write. So every wait can be cancelled at any point and started again, and the next reader finds every
+byte.
 
-Nothing is read while no task waits: unrequested frames stay in the socket, whose buffer is bounded, and the sender waits. If a
-frame is longer than its reader accepts, only its length is read.
+Nothing is read while no task waits: unrequested frames stay in the socket, whose buffer is bounded, and the
+sender waits. If a frame is longer than its reader accepts, only its length is read.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A queue that serves clients in turn: a client with one request does not wait for all requests of another client."""
+"""A queue that serves clients in turn: one client's entry does not wait for all entries of another."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator

@@ -74,7 +74,7 @@ class Tracer(Protocol):
         ...
 
     def traceparent(self) -> str:
-        """The value of the W3C header `traceparent` for the current span; empty if there is no current span."""
+        """The value of the W3C header `traceparent` for the current span; empty without a span."""
         ...
 
 

@@ -35,7 +35,7 @@ LONG_CHARACTERS = 100_000
 
 
 class Unconfigured:
-    """A context without services: a grading that uses one is ungraded, and the error names the missing service.
+    """A context without services: a grading that uses one is ungraded, with an error that names the service.
 
     Attributes:
         trace_id: The caller's own name for this grading.

@@ -1,8 +1,8 @@
 """The routes that trainers call thousands of times a minute, dispatched without FastAPI's overhead.
 
-FastAPI takes longer to find a route, resolve its dependencies and handle its exceptions than most gradings take. These
-routes have a fixed address and read their bodies themselves, so a table finds them. They are registered with FastAPI as
-well, which documents them and answers requests with the wrong method.
+FastAPI takes longer to find a route, resolve its dependencies and handle its exceptions than most gradings
+take. These routes have a fixed address and read their bodies themselves, so a table finds them. They are
+registered with FastAPI as well, which documents them and answers requests with the wrong method.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,8 +1,8 @@
 """Graceful shutdown: a process that receives SIGTERM finishes its running requests and refuses new ones.
 
-uvicorn closes its port as soon as it receives SIGTERM, so that later requests cannot connect. Here the signal reaches uvicorn
-only when the running requests are done. Until then new requests get an answer that asks to retry, and `/readyz` reports that
-this process takes no requests.
+uvicorn closes its port as soon as it receives SIGTERM, so that later requests cannot connect. Here the signal
+reaches uvicorn only when the running requests are done. Until then new requests get an answer that asks to
+retry, and `/readyz` reports that this process takes no requests.
 """
 
 import asyncio

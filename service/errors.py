@@ -92,7 +92,7 @@ def install(app: FastAPI) -> None:
 def _allowed(request: Request) -> list[str]:
     """The methods that an address takes; Starlette itself names those of the first route alone."""
     app, scope = request.app, request.scope
-    # an address of its own, such as /v1/graders/schema, does not belong to /v1/graders/{name}, which also matches it
+    # a fixed address, such as /v1/graders/schema, is not part of /v1/graders/{name}, which also matches it
     documented = app.openapi()["paths"].get(scope["path"])
     if documented is not None:
         return [method for method in _METHODS if method.lower() in documented]

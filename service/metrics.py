@@ -1,8 +1,9 @@
 """Metrics for Prometheus: gradings, rewards, judges and requests.
 
-Names that clients choose, such as the names of graders, become labels only up to a maximum number, so that no client can
-fill the memory of the server that collects the metrics. Several processes of one service share files in the directory
-`PROMETHEUS_MULTIPROC_DIR` (`graders serve` sets it), and each of them answers for all; a single process uses no files.
+Names that clients choose, such as the names of graders, become labels only up to a maximum number, so that no
+client can fill the memory of the server that collects the metrics. Several processes of one service share
+files in the directory `PROMETHEUS_MULTIPROC_DIR` (`graders serve` sets it), and each of them answers for all;
+a single process uses no files.
 """
 
 import asyncio

@@ -92,7 +92,8 @@ class NamedInUse:
 
         Raises:
             ApiError: 404, if no such grader or version exists.
-            ConfigurationError: If it is not valid any more, for example because its type is no longer installed.
+            ConfigurationError: If it is not valid any more, for example because its type is no longer
+                installed.
             PluginError: If a plugin cannot be used.
         """
         key = (name, version)

@@ -1,7 +1,7 @@
 """Keeps web pages out of a service that has no API keys.
 
-Without keys every client that reaches the port may do everything, so it is bound to loopback. A browser on the same machine
-reaches loopback too, on behalf of any page that it shows. Three checks keep other pages out:
+Without keys every client that reaches the port may do everything, so it is bound to loopback. A browser on
+the same machine reaches loopback too, on behalf of any page that it shows. Three checks keep other pages out:
 
 * `Host` names this machine. A page whose own name was pointed at 127.0.0.1 (DNS rebinding) sends that name.
 * `Origin`, and `Referer` where a request that changes something lacks it, is the service's own; `Sec-Fetch-Site`, which a page

@@ -1,7 +1,8 @@
 """What the service promises, under load: `make bench`, or `python -m benchmarks.service keys` for one part.
 
-The server is `graders serve`, a process of its own behind a loopback socket, with a database, files and a cache that are removed
-afterwards. It shares the machine's processors with its clients, so the ratios are more reliable than the times.
+The server is `graders serve`, a process of its own behind a loopback socket, with a database, files and a
+cache that are removed afterwards. It shares the machine's processors with its clients, so the ratios are more
+reliable than the times.
 """
 
 import sys

@@ -42,7 +42,8 @@ def possible_codes(text: str) -> list[str]:
     2. what stands before the first fence, if the answer may begin inside a block;
     3. fences anywhere in a line, see `graders.code_testing.marks`;
     4. without a fence, what stands in tags such as `<answer>` and `<code>`, and then between backticks;
-    5. each of these without tags and special tokens at its ends, and without the indentation of its first line;
+    5. each of these without tags and special tokens at its ends, and without the indentation of its first
+      line;
     6. all of these with the separators U+2028, U+2029 and U+0085 for line ends.
 
     Of a text with very many fences or characters only the end is read (`graders.code_testing.marks.relevant`).

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ADVICE = {
     "raises": "Return the lowest reward, or raise GradingError, for what cannot be graded.",
-    "reward": "Return a finite number inside the range, or a GraderResult with a failure that says why the sample has no reward.",
+    "reward": "Return a finite number inside the range, or a GraderResult with a failure and its cause.",
     "slow": "Most often a regular expression backtracks: graders.Pattern cannot. Or cut the text first.",
     "changes its item": "Copy what you change: other graders see the same item.",
     "changes its sample": "Copy what you change: other graders see the same sample.",

@@ -64,7 +64,8 @@ def loaded(grader: Gradable, options: Mapping[str, Any] | None = None) -> Grader
         options: The options of a function or class.
 
     Raises:
-        ConfigurationError: If it has another type, its options are wrong, or `options` are given for a grader with its own.
+        ConfigurationError: If it has another type, its options are wrong, or `options` are given for a grader
+            with its own.
     """
     if isinstance(grader, (Grader, Mapping)):
         if options:

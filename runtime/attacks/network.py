@@ -314,7 +314,7 @@ def have_io_uring_open_a_socket(target: Target) -> str | None:
 
 @attack(
     stopped_by={"descriptors"},
-    control="the supervisor's descriptors are also closed on exec, so without the layer there is nothing to find",
+    control="the supervisor's descriptors are closed on exec, so without the layer none is found either",
 )
 def use_an_inherited_socket(target: Target) -> str | None:
     """Looks for an inherited socket of the internet, or one that is connected to something with a name."""

@@ -205,7 +205,7 @@ def signal_its_parent(target: Target) -> str | None:
 
 @attack(stopped_by={"seccomp"})
 def signal_everybody(target: Target) -> str | None:
-    """Signals all processes (-1), with the signal that does nothing; that no process exists is an answer too."""
+    """Signals all processes (-1) with the signal that does nothing; "no such process" is an answer too."""
     return reached("kill", -1, 0)
 
 

@@ -85,7 +85,7 @@ def search_the_objects_of_python(target: Target) -> str | None:
 
 @attack(
     stopped_by={"descriptors"},
-    control="the supervisor's descriptors are also closed on exec, so without the layer there is nothing to find",
+    control="the supervisor's descriptors are closed on exec, so without the layer none is found either",
 )
 def read_inherited_descriptors(target: Target) -> str | None:
     """Reads from every open descriptor but its own streams and channel."""
@@ -104,7 +104,7 @@ def read_inherited_descriptors(target: Target) -> str | None:
 
 @attack(
     stopped_by={"descriptors"},
-    control="the supervisor's descriptors are also closed on exec, so without the layer there is nothing to find",
+    control="the supervisor's descriptors are closed on exec, so without the layer none is found either",
 )
 def leave_through_an_inherited_directory(target: Target) -> str | None:
     """Opens a secret relative to an inherited directory, or above it."""

@@ -17,8 +17,8 @@ _LEFT: Final = _Left()
 class Flights(Generic[T]):
     """Running work by key: callers of the same key wait for the work that is already running.
 
-    The first caller does the work, and the others wait. If the first is cancelled, or fails for a reason of its own, the next
-    caller repeats the work.
+    The first caller does the work, and the others wait. If the first is cancelled, or fails for a reason of
+    its own, the next caller repeats the work.
     """
 
     def __init__(self, for_another: Callable[[Exception], Exception | None]) -> None:

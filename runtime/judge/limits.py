@@ -8,8 +8,8 @@ from runtime.judge.meeting import Meeting
 class Rate:
     """A number of units per minute, which all processes with the same store share.
 
-    The requests of one process wait in a queue, and only the first of them holds a reservation in the store: a request that
-    is cancelled while it waits takes nothing from the others.
+    The requests of one process wait in a queue, and only the first of them holds a reservation in the store:
+    a request that is cancelled while it waits takes nothing from the others.
     """
 
     def __init__(self, meeting: Meeting, name: str, per_minute: float) -> None:

@@ -1,10 +1,11 @@
 """Slots for gradings: waiting gradings are served client by client, and long-running ones are overtaken.
 
-Gradings differ in length by orders of magnitude, and which of them will hang is not known in advance. So a grading that takes
-many times as long as similar ones, while others wait, is stopped and restarted when the others are done. If it takes long
-again, it is restarted with many times the time, until it has the whole time limit. A hundred gradings that hang then delay
-the others by hundredths of a second each, and a grading that was merely slow once finishes before them. The rule is
-Harchol-Balter's "task assignment by guessing size" (TAGS, 2002), on one machine. A restarted grading gives the same result.
+Gradings differ in length by orders of magnitude, and which of them will hang is not known in advance. So a
+grading that takes many times as long as similar ones, while others wait, is stopped and restarted when the
+others are done. If it takes long again, it is restarted with many times the time, until it has the whole time
+limit. A hundred gradings that hang then delay the others by hundredths of a second each, and a grading that
+was merely slow once finishes before them. The rule is Harchol-Balter's "task assignment by guessing size"
+(TAGS, 2002), on one machine. A restarted grading gives the same result.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from runtime.rota import Rota
 STALE_SECONDS = 10.0
 """After this time overtaken gradings get half of the slots, even if others wait."""
 GUESTS = 1
-"""Additional slots for clients with no running grading, so that they do not wait for the many gradings of another client."""
+"""Additional slots for clients with no running grading: they do not wait for the many gradings of another."""
 LONG = 8.0
 """A grading is long-running if it takes this many times the mean, or this many times its previous time."""
 SHORTEST_SECONDS = 0.05

@@ -284,7 +284,8 @@ def answer(
         number: Of the grading.
         grader: What graded.
         results: One for each sample.
-        printed: The text that was printed meanwhile, for explanations of the grading; omitted if it does not fit.
+        printed: The text that was printed meanwhile, for explanations of the grading; omitted if it does not
+            fit.
     """
     head = {"done": number, "seconds": results[0].execution_time, **({"printed": printed} if printed else {})}
     if all(is_bare(result) for result in results):  # most are, and a bare number travels ten times as fast

@@ -1,4 +1,4 @@
-"""The output that a plugin prints: it goes to the worker's own output, and its end is kept for explanations."""
+"""The output that a plugin prints: passed to the worker's own output; its end is kept for explanations."""
 
 import sys
 from collections import deque

@@ -19,7 +19,9 @@ Config = Annotated[
 
 
 def read_settings(config: Path | None, **arguments: Any) -> "Settings":
-    """The settings of a command; warns on standard error of environment variables that look like settings but are not.
+    """The settings of a command.
+
+    Warns on standard error of environment variables that look like settings but are not.
 
     Args:
         config: The file of `--config`.

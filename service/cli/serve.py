@@ -40,8 +40,8 @@ def serve(settings: Settings, config: Path | None) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        ConfigurationError: If it would be open to everyone on a public address, or protected by a key of fewer than 16
-            characters there; if its port cannot be bound; or if it has no database.
+        ConfigurationError: If it would be open to everyone on a public address, or protected by a key of
+            fewer than 16 characters there; if its port cannot be bound; or if it has no database.
     """
     log_config = logs.configuration(settings)
     _refuse_weak_keys(settings)

@@ -47,7 +47,7 @@ class Criterion:
         return self.grader.type.form == "group"
 
     async def grade(self, evaluator: Evaluator, rows: Sequence[Row], client: str) -> list[GraderResult]:
-        """Grade rows with equal items; a row is ungraded if its sample is missing and the grader would read it.
+        """Grade rows with equal items; a row is ungraded if the grader needs its sample and it is missing.
 
         A grader that compares samples gets only the samples that exist.
         """

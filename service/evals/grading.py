@@ -160,7 +160,7 @@ class RunGrading:
                 if not running:
                     return exhausted
                 finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                # all rows of a group at once: after a kill, the next process finds the whole group or none of it
+                # all rows of a group at once: after a kill, the next process finds all of them or none
                 items = [_counted(self.run, graded, tally) for task in finished for graded in task.result()]
                 # held until they are written: judges may have been paid for them
                 if not await _until_stored(partial(self._claims.record, self.run.id, items, tally)):

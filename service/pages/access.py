@@ -33,7 +33,7 @@ def is_page(method: str, path: str) -> bool:
 
 
 def password(headers: Mapping[bytes, bytes]) -> bytes:
-    """The password of HTTP Basic authentication (RFC 7617), for any user name; empty if no password is sent."""
+    """The password of HTTP Basic authentication (RFC 7617), for any user name; empty if none is sent."""
     scheme, _, encoded = headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() != b"basic":
         return b""

@@ -195,7 +195,8 @@ async def prepared_by_name(request: Request, name: str, version: int | None) -> 
     """A stored grader, ready to grade.
 
     Raises:
-        ApiError: 404, if it does not exist; 400, if it is not valid any more, as when its type is no longer installed.
+        ApiError: 404, if it does not exist; 400, if it is not valid any more, as when its type is no longer
+            installed.
     """
     try:
         found = await named_of(request).find(name, version)

@@ -93,13 +93,15 @@ class Claims:
     ) -> EvalRun | None:
         """Claim a run that no process grades; None if there is no such run.
 
-        Among the clients with such runs the client with the fewest runs in `held` comes first, then the one whose last turn
-        is longest ago; of its runs the oldest. Runs that were claimed too often are marked as failed.
+        Among the clients with such runs the client with the fewest runs in `held` comes first, then the one
+        whose last turn is longest ago; of its runs the oldest. Runs that were claimed too often are marked as
+        failed.
 
         Args:
             held: How many runs of each client this process grades.
             retries: Include runs that were claimed by processes which ended or hung before a row was written.
-            besides: Runs to exclude: this process still grades them, though it may be late in renewing their leases.
+            besides: Runs to exclude: this process still grades them, though it may be late in renewing their
+                leases.
         """
         free = select(EvalRun.id).where(*_free(besides, retries=retries))
         async with self._store.read() as session:

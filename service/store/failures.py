@@ -39,8 +39,8 @@ class StorageFailed(Refusal):
     Attributes:
         part: What failed.
         errno: The system's name of the reason, such as `ENOSPC`; None if it is not known.
-        database_code: SQLite's name, such as `SQLITE_FULL`, or PostgreSQL's SQLSTATE; `POOL_TIMEOUT` if all connections
-            are in use; None if the database gave no code.
+        database_code: SQLite's name, such as `SQLITE_FULL`, or PostgreSQL's SQLSTATE; `POOL_TIMEOUT` if all
+            connections are in use; None if the database gave no code.
         names: Both, as messages show them; empty if neither is known.
         is_permanent: Whether it stays until an operator repairs the database and starts the service again.
         is_unclear: Whether it may be a mistake of ours, so that the log needs to say where it happened.

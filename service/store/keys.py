@@ -90,7 +90,7 @@ class Keys:
             return (await session.scalars(select(ApiKey).order_by(ApiKey.id))).all()
 
     async def revoke(self, key_id: str) -> bool:
-        """Revoke a key; False if it does not exist. A key that is already revoked keeps its time of revocation."""
+        """Revoke a key; False if it does not exist. A revoked key keeps its time of revocation."""
         async with self._store.write() as session:
             row = await session.get(ApiKey, key_id)
             if row is not None and row.revoked_at is None:

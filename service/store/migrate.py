@@ -28,9 +28,10 @@ def newest() -> str:
 
 
 def sqlite(engine: Engine, path: Path) -> None:
-    """Migrate a SQLite file, and create it if it does not exist; a lock file beside it admits one process at a time.
+    """Migrate a SQLite file, and create it if it does not exist.
 
-    A file that is up to date is only read, which no writer blocks.
+    A lock file beside it admits one process at a time. A file that is up to date is only read, which no
+    writer blocks.
     """
     if _is_current_file(path):
         return

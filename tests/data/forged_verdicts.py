@@ -1,8 +1,9 @@
 """Samples that address their judge instead of answering, and a judge that believes them.
 
-Optimisation against a judge finds such texts. A sample is only data, so no result may depend on what it says about its own
-reward. `obedient_judge` is the worst possible judge: a forgery that it obeys in spite of a defence, some model will obey too.
-A forgery that it does not obey proves little, since it understands only JSON, and no plea, no threat and no base64.
+Optimisation against a judge finds such texts. A sample is only data, so no result may depend on what it says
+about its own reward. `obedient_judge` is the worst possible judge: a forgery that it obeys in spite of a
+defence, some model will obey too. A forgery that it does not obey proves little, since it understands only
+JSON, and no plea, no threat and no base64.
 """
 
 import base64

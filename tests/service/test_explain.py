@@ -1,4 +1,4 @@
-"""`graders explain` and `POST /v1/grade?explain=true` show a grading in detail, only to clients that may grade."""
+"""`graders explain` and `POST /v1/grade?explain=true` explain a grading, only to clients that may grade."""
 
 import json
 import uuid

@@ -1,7 +1,7 @@
-"""Content of the grader type pages that the code does not contain: worked examples, and descriptions of options.
+"""Content of the grader type pages that the code does not have: worked examples, descriptions of options.
 
-`tests/test_site.py` grades every example and compares the rewards with those given here; it also compares the described
-options with the existing ones.
+`tests/test_site.py` grades every example and compares the rewards with those given here; it also compares the
+described options with the existing ones.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,8 @@ FUNCTION = "grade"
 def serve(channel: Channel) -> None:
     """Answer `{"problem": …}`, or `{"imports": […], "unlisted": …}` and then a frame with the marshalled code.
 
-    `unlisted` is the first construct in the source that is not known to be harmless, with its line; null if all are.
+    `unlisted` is the first construct in the source that is not known to be harmless, with its line; null if
+    all are.
     """
     source = channel.receive()
     if source is None:

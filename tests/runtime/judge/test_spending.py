@@ -40,7 +40,8 @@ class Model:
     """A model that begins to write as soon as it is asked, and then answers in one of many ways.
 
     Attributes:
-        spent: Tokens that it has read and written, by the first word of the question, whether or not the client saw them.
+        spent: Tokens that it has read and written, by the first word of the question, whether or not the
+            client saw them.
     """
 
     def __init__(self, seed: int) -> None:

@@ -50,7 +50,7 @@ def test_who_gives_way_has_more_than_who_waits_or_has_had_its_turn(
 def test_slots_come_to_rest_evenly_shared_and_nobody_waits_for_ever(
     running: list[Running], waiting: set[str]
 ) -> None:
-    """Every waiting client has any number of runs; a run that gives way is followed by one of the client with the fewest."""
+    """Every waiting client has any number of runs; a run gives way to one of the client with the fewest."""
     number, most_steps = len(running), 2 * len(running)
     for _ in range(most_steps):
         run_id = to_give_way(running, waiting, now=NOW - 4 * TURN_S)  # before anybody's turn is over

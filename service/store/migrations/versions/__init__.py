@@ -1,1 +1,4 @@
-"""The migrations, one per file; each names its predecessor. They have no downgrades: restore a backup for an older version."""
+"""The migrations, one per file; each names its predecessor.
+
+They have no downgrades: restore a backup for an older version.
+"""
