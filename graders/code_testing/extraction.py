@@ -27,6 +27,8 @@ _OPENING_TAG = re.compile(rf"\s*<(?:{_TAGS})\b[^<>\n]{{0,100}}>", re.IGNORECASE)
 _ENDING = re.compile(
     r"(?:<[|｜][^<>\n]{1,40}[|｜]>|</[A-Za-z][\w-]{0,40}>|<[a-z_]{1,20}>|\[/[A-Za-z]{1,20}\])$"
 )
+_BEGINS_CODE = re.compile(r"(?:(?:async[ ]+)?def|class|import|from)[ ]+\w|@\w")
+"""How code begins that stands on the line of its fence, behind the language."""
 _OTHER_LINE_END = re.compile("[\u2028\u2029\u0085]")
 _MORE_THAN_CODE = re.compile("[`<\\[\u2028\u2029\u0085]")
 """What is in a text without a fence that may be more than code."""
@@ -42,8 +44,8 @@ def possible_codes(text: str) -> list[str]:
     2. what stands before the first fence, if the answer may begin inside a block;
     3. fences anywhere in a line, see `graders.code_testing.marks`;
     4. without a fence, what stands in tags such as `<answer>` and `<code>`, and then between backticks;
-    5. each of these without tags and special tokens at its ends, and without the indentation of its first
-      line;
+    5. each of these without tags and special tokens at its ends, and without the indentation of its first line, which is all
+       that changes in a text that has one reading;
     6. all of these with the separators U+2028, U+2029 and U+0085 for line ends.
 
     Of a text with very many fences or characters only the end is read (`graders.code_testing.marks.relevant`).
@@ -64,7 +66,7 @@ def _all_readings(text: str) -> list[str]:
     found = [_chosen(blocks) if blocks else text]
     is_plain = marks.count == 2 * len(blocks) and all(block.closed for block in blocks)
     if is_plain and (_chosen(marked) == found[0] if marked else not _MORE_THAN_CODE.search(text)):
-        return found
+        return [*found, _dedented(found[0])]
     before = marks.before()
     found += [] if before is None else [before]
     found += [_chosen(marked)] if marked else _unfenced(text)
@@ -81,7 +83,9 @@ def _chosen(blocks: Iterable[Block]) -> str:
     """The text of the last block of Python; of a blank one only when there is no other."""
     found = list(_unfolded(blocks, 0))
     found = [block for block in found if block.text.strip()] or found
-    return max(reversed(found), key=lambda block: 2 * is_python(block.info) + (not block.info)).text
+    best = max(reversed(found), key=lambda block: 2 * is_python(block.info) + (not block.info))
+    first = best.info.partition(" ")[2].lstrip()
+    return f"{first}\n{best.text}" if _BEGINS_CODE.match(first) else best.text
 
 
 def _unfolded(blocks: Iterable[Block], depth: int) -> Iterator[Block]:

@@ -34,6 +34,8 @@ SEVEN = {
     "no fence": CODE,
     "plain": f"{F}python\n{CODE}{F}",
     "without a language": f"{F}\n{CODE}{F}\nDone.",
+    "indented, without a fence": f"    {CODE}",
+    "indented in its block": f"{F}python\n    {CODE}{F}",
     "never closed": f"So:\n{F}python\n{CODE}",
     "never closed, without a language": f"Answer:\n{F}\n{CODE}",
     "four backticks": f"````python\n{CODE}````",
@@ -164,6 +166,18 @@ def test_what_is_in_the_code_stays_in_it(name: str, behind: str) -> None:
 )
 def test_there_is_no_code_only_where_there_is_none(text: str) -> None:
     assert code_in(text) in (None, "<answer></answer>")
+
+
+@pytest.mark.parametrize(
+    "first", ["import math", "def f(): return 7", "@cache", "async def f(): pass", "class A: pass"]
+)
+def test_code_may_begin_on_the_line_of_its_fence(first: str) -> None:
+    assert possible_codes(f"So:\n{F}python {first}\n{CODE}{F}")[0] == f"{first}\n{CODE}"
+
+
+def test_what_is_no_code_on_the_line_of_a_fence_is_not_read() -> None:
+    for info in ('python title="a.py"', "python {.numbered}", "python definition", "python 3"):
+        assert possible_codes(f"{F}{info}\n{CODE}{F}") == [CODE]
 
 
 @pytest.mark.parametrize(
