@@ -341,15 +341,19 @@ _SAMPLING = (
 _INSTRUCTIONS = "Words of yours to the judge, after ours."
 _RANGE = "Lowest and highest score; 0 to 1 without it."
 _MESSAGES = "The messages that the judge is sent; templates work in every block."
+_IGNORED_IMAGE = "Accepted and ignored: a model needs no packages."
+_THOUGHTS = "Whether the answer behind the reasoning is graded (`skip`), or the whole text (`keep`)."
 _MEMORY = "Address space of the process, in MiB."
 
 OPTIONS: dict[str, dict[str, str]] = {
     "string_check": {
+        "thoughts": _THOUGHTS,
         "input": _INPUT,
         "reference": _REFERENCE,
         "operation": "Equal, not equal, contains, contains whatever the letter case.",
     },
     "numeric_check": {
+        "thoughts": _THOUGHTS,
         "input": "Where the number is looked for.",
         "reference": "The number, or a list of numbers.",
         "extract": "Where in `input` the answer stands.",
@@ -361,6 +365,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "ordered": "Whether the order of a list counts.",
     },
     "text_similarity": {
+        "thoughts": _THOUGHTS,
         "input": _INPUT,
         "reference": _REFERENCE,
         "evaluation_metric": "How similarity is measured.",
@@ -368,6 +373,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "tokenizer": "For BLEU, GLEU, METEOR and ROUGE: `unicode` counts words of every script in place of the metric's own.",
     },
     "pattern_match": {
+        "thoughts": _THOUGHTS,
         "input": _INPUT,
         "pattern": "A regular expression of RE2.",
         "match": "Anywhere in the text, or the whole of it.",
@@ -376,6 +382,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "which": "Which match counts where `search` finds several: the `first`, the `last`, or `all`, of which the worst one counts.",
     },
     "python": {
+        "thoughts": _THOUGHTS,
         "source": "A module that defines `grade(sample, item)`; fewer than 256,000 bytes.",
         "image_tag": "The packages that it can import.",
         "isolation": "A process for each grading, or for up to 64 of them.",
@@ -386,6 +393,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "tests": "The tests, or a template for them.",
         "code": "Where the code is.",
         "extract": "The fenced block, or the whole text.",
+        "thoughts": _THOUGHTS,
         "entry_point": "The function under test.",
         "prelude": "Source that stands before the code.",
         "setup": "Source that stands before each test source; the code does not see it.",
@@ -398,8 +406,15 @@ OPTIONS: dict[str, dict[str, str]] = {
         "total_timeout_s": "Seconds for all tests.",
         "memory_mb": _MEMORY,
     },
-    "score_model": {"model": _MODEL, "input": _MESSAGES, "range": _RANGE, "sampling_params": _SAMPLING},
+    "score_model": {
+        "model": _MODEL,
+        "input": _MESSAGES,
+        "range": _RANGE,
+        "sampling_params": _SAMPLING,
+        "image_tag": _IGNORED_IMAGE,
+    },
     "label_model": {
+        "image_tag": _IGNORED_IMAGE,
         "model": _MODEL,
         "input": _MESSAGES,
         "labels": "What the judge may answer.",
