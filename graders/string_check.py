@@ -53,8 +53,9 @@ class StringCheck:
 
     def __call__(self, sample: Sample, item: Item) -> bool | GraderResult:
         """Grade one sample; the explanation says when a reference is in almost every text."""
+        text = self._text(sample, item)  # first: a sample that breaks it must not hide behind its reference
         reference = self._reference(sample, item)
-        passed = self._compare(self._text(sample, item), reference)
+        passed = self._compare(text, reference)
         warning = of_contained(reference) if passed and self._is_part else None
         return passed if warning is None else GraderResult(1.0, explanation=warning)
 

@@ -22,6 +22,7 @@ CAUSES = frozenset(
             "no_answer",
             "refusal",
             "status",
+            "unfinished_reasoning",
             "unparseable_verdict",
         ),
         *("malformed_embedding", "malformed_response", "not_plain", "order_dependent_verdict"),

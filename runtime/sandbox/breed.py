@@ -90,13 +90,15 @@ class Breed:
             if not self._living():
                 await self._add()
         failed = ZygoteFailed("its zygotes end as soon as they are started")
-        for zygote in self._living():
+        for zygote in [*self._living()]:
             try:
                 return zygote.fork(self._output_bytes)
             except ZygoteFailed as error:
                 failed = error
                 if not error.is_shortage:  # of which its other sessions know nothing
-                    zygote.kill()
+                    # it seems alive until its end was read, and the next attempt must not meet it again
+                    self._zygotes.remove(zygote)
+                    self._end(zygote)
         raise failed
 
     def _living(self) -> list[Zygote]:

@@ -271,10 +271,10 @@ class Crew:
                     try:
                         if session is None:
                             session, done = await self._begin(), 0
-                        clean = await self._batch(session, taken)
                     except GradingError as error:
-                        _give_all(taken, error)
+                        await self._without_process(taken, error)
                         continue
+                    clean = await self._batch(session, taken)
                     done += len(taken)
                 if not (clean and self._lasting and done < WORKER_GRADINGS):
                     session.release()
@@ -307,6 +307,14 @@ class Crew:
             chosen = random.randrange(len(rows))  # noqa: S311
             self._repeat_later(rows[chosen], answers[chosen])
         return not failed
+
+    async def _without_process(self, taken: list[tuple[Order, int]], error: GradingError) -> None:
+        """Answer what no process could be started for: what may be worth another try gets one for each row."""
+        answers: list[Answer] = [error] * len(taken)
+        if error.failure.retryable:
+            answers = await self._apart(self._job, [order.rows[position] for order, position in taken])
+        for (order, position), answer in zip(taken, answers, strict=True):
+            order.answer(position, answer)
 
     async def _something_to_do(self) -> bool:
         self._idle += 1
@@ -356,8 +364,3 @@ class Crew:
 def _shown(answer: object) -> object:
     """An answer as a log may have it: a failure may quote its sample."""
     return answer if isinstance(answer, float) else "a failure"
-
-
-def _give_all(taken: list[tuple[Order, int]], error: GradingError) -> None:
-    for order, position in taken:
-        order.answer(position, error)

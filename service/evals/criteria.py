@@ -34,7 +34,7 @@ class Criterion:
     Attributes:
         id: Its name and a UUID.
         grader: What grades.
-        reads_sample: Whether it reads the sample.
+        reads_sample: Whether it names the sample, so that a row without one cannot be graded.
     """
 
     id: str
@@ -110,14 +110,15 @@ async def load(evaluator: Evaluator, stored: Sequence[Mapping[str, Any]]) -> lis
     loaded = []
     for kept in stored:
         grader = await evaluator.prepare(kept["grader"])
-        loaded.append(Criterion(kept["id"], grader, _reads_sample(grader)))
+        loaded.append(Criterion(kept["id"], grader, _reads_sample(grader, if_unknown=False)))
     return loaded
 
 
 async def any_reads_sample(evaluator: Evaluator, stored: Sequence[Mapping[str, Any]]) -> bool:
     """Whether one of the criteria that the store keeps reads the sample; true where one cannot be loaded any more."""
     try:
-        return any(criterion.reads_sample for criterion in await load(evaluator, stored))
+        loaded = await load(evaluator, stored)
+        return any(_reads_sample(criterion.grader, if_unknown=True) for criterion in loaded)
     except (ConfigurationError, PluginError):
         return True
 
@@ -151,12 +152,19 @@ def _lacks_threshold(grader: Grader) -> str | None:
     return None
 
 
-def _reads_sample(grader: Grader) -> bool:
-    """Whether a grader reads the sample; a plugin has it without naming it."""
+def _reads_sample(grader: Grader, *, if_unknown: bool) -> bool:
+    """Whether a grader reads the sample.
+
+    Args:
+        grader: The grader.
+        if_unknown: The answer for plugins and endpoints, which get the sample without naming it.
+    """
     if not grader.built_in:
-        return True
+        return if_unknown
     inner = [found for _, found in grader.inner()]
     templates = [template for _, template in grader.templates()]
     if not inner and not templates:
-        return bool(getattr(grader.function, "reads_sample", True))
-    return any(template.mentions("sample") for template in templates) or any(map(_reads_sample, inner))
+        return bool(getattr(grader.function, "reads_sample", if_unknown))
+    return any(template.mentions("sample") for template in templates) or any(
+        _reads_sample(part, if_unknown=if_unknown) for part in inner
+    )

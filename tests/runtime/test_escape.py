@@ -148,7 +148,8 @@ LEVERS = [
     ),
     Lever(
         "`numeric_check`",
-        "no number, several, or one that can be read in two ways",
+        "no number, several, one that can be read in two ways or that the words around it change, or an answer that is taken "
+        "back ([rules](numbers.md))",
         *(LOWEST, GIVEN),
         {"type": "numeric_check", "input": TEXT, "reference": "1"},
     ),

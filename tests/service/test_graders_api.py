@@ -195,7 +195,7 @@ def test_the_async_client_and_the_azure_path(url: str) -> None:
             {
                 "python_grader_runtime_error": True,
                 "python_grader_runtime_error_details": "hostile: ValueError: half \ufffd\n"
-                f"hostile.py, line {HALF}, in hostile",
+                f'hostile.py, line {HALF}, in hostile\n    raise ValueError("half \\ud83d")',
             },
         ),
     ],

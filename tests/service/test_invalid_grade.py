@@ -228,8 +228,8 @@ def test_validate_recommends_it_and_is_still_content(tmp_path: Path) -> None:
     assert (finding["level"], finding["path"]) == ("warning", "invalid_grade")
     grader = write(tmp_path / "g.json", {**COVERED, "invalid_grade": 3})
     done = graders("validate", grader)
-    assert done.returncode == 2
-    assert "invalid_grade: expected a reward that this grader can give, 0 to 1, got 3" in done.stderr
+    assert done.returncode == 1
+    assert "invalid_grade: expected a reward that this grader can give, 0 to 1, got 3" in done.stdout
 
 
 def test_a_case_expects_it(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_the_driver_of_postgresql_is_an_extra(monkeypatch: pytest.MonkeyPatch) -
         return really(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigurationError, match=r"rft-graders\[postgres\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install .*\[postgres\]"):
         meeting_at("postgresql://localhost")
 
 
