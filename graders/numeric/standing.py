@@ -25,6 +25,10 @@ _FUNCTION = re.compile(rf"{ALGEBRA}[_^][-+]?\w{{1,6}}[ (]*$")
 _POWER = re.compile(r"\^[-+]?\d{1,3} ?$")
 
 
+_EMPHASIS = "*_`\"'(["
+"""What may stand between an operator and the number that it is about."""
+
+
 class Standing(Enum):
     """How a number stands in its text."""
 
@@ -125,6 +129,8 @@ def _behind_mark(left: str) -> Standing:
     """The mark that a number follows, spaces apart."""
     if not left:
         return Standing.FREE
+    if left[-1] in _EMPHASIS and (found := _behind_emphasis(left)) is not Standing.FREE:
+        return found
     if left[-1] in "([" and left[:-1].rstrip(SPACES + "([")[-1:] in tuple(f"+-{DASH}*/×·÷^%{ALGEBRA}"):
         left = left.rstrip(SPACES + "([")  # 5 - (3), -(3), √(3)
     if left[-1] in f"+-{DASH}":
@@ -142,6 +148,15 @@ def _behind_mark(left: str) -> Standing:
     if left[-1] == "%" or (ALGEBRA in left[-16:] and _FUNCTION.search(left[-16:])):
         return Standing.EXPRESSION
     return Standing.EXPRESSION if left.endswith(ALGEBRA) else Standing.FREE
+
+
+def _behind_emphasis(left: str) -> Standing:
+    """What stands before the emphasis, quotation marks or brackets that a number is in: `x + **42**`, `x >= (42)`."""
+    left = left.rstrip(SPACES + _EMPHASIS)
+    if not left.rpartition("\n")[2].strip(f"> {SPACES}"):
+        return Standing.FREE  # Markdown's quotation, or the beginning of a line
+    found = _behind_mark(left) if left[-1:] in tuple(f"+-{DASH}/×·÷^<>=") else Standing.FREE
+    return found if found in (Standing.EXPRESSION, Standing.INEQUALITY) else Standing.FREE
 
 
 def _behind_spaced_sign(left: str) -> Standing:
