@@ -472,7 +472,7 @@ def import_hooks(target: Target) -> Pair:
 
 @residue()
 def trace_functions(target: Target) -> Pair:
-    """A trace function, which sees every line of a later grading."""
+    """A trace function that sees every line of a later grading."""
     import sys
     import threading
 
@@ -488,7 +488,7 @@ def trace_functions(target: Target) -> Pair:
 
 @residue()
 def profile_functions(target: Target) -> Pair:
-    """A profile function, which sees every call of a later grading."""
+    """A profile function that sees every call of a later grading."""
     import sys
 
     def profile(frame: object, event: str, argument: object) -> None:
