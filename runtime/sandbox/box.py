@@ -144,9 +144,8 @@ class LocalSandbox:
         at = [*places.values()]
 
         def give(number: int, answer: Answer) -> None:
-            if given is not None and not _lacks_a_module(
-                answer
-            ):  # of which it is still to be said where that is
+            # a missing module is given at the end, with the images that have it
+            if given is not None and not _lacks_a_module(answer):
                 for place in at[number]:
                     given(place, answer)
 
