@@ -95,7 +95,7 @@ class Store:
             pool_size=_POOL,
             max_overflow=_MORE,
             pool_timeout=self._wait_s,
-            connect_args={} if self.path else _reaching(self._url, self._wait_s),
+            connect_args={"factory": _UndoneWhenClosed} if self.path else _reaching(self._url, self._wait_s),
         )
         _prepare(self._engine.sync_engine, self._wait_s, self._statement_s)
 
@@ -188,6 +188,19 @@ class Store:
         if self._engine is None:
             raise RuntimeError("the store is not open")
         return self._engine
+
+
+class _UndoneWhenClosed(sqlite3.Connection):
+    """A connection of SQLite whose transaction ends when it is closed, also while a statement of it is referred to.
+
+    A task that is cancelled during a statement closes its connection, and its traceback refers to the statement. SQLite
+    would keep the connection open until the statement is freed, and the transaction with it: nobody else could write.
+    """
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.rollback()
+        super().close()
 
 
 class clock_s(FunctionElement[float]):  # noqa: N801  # named like the functions of SQL

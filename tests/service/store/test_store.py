@@ -204,6 +204,33 @@ async def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     assert await count(store) == 0
 
 
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_cancelled_transaction_keeps_nobody_waiting(tmp_path: Path, times: int) -> None:
+    changing = text("INSERT INTO numbers VALUES (1), (2), (3) RETURNING n")
+    kept = []  # their tracebacks refer to the statements that were under way
+
+    async def change(store: Store) -> None:
+        try:
+            async with store.write() as session:
+                (await session.execute(changing)).first()
+        except asyncio.CancelledError as error:
+            kept.append(error)
+            raise
+
+    async with Store(str(tmp_path / "s.sqlite"), wait_s=5.0) as store:
+        async with store.write() as session:
+            await session.execute(text("CREATE TABLE numbers (n INTEGER)"))
+        for after in range(60):
+            cancelled = [asyncio.create_task(change(store)) for _ in range(2)]
+            await asyncio.sleep(after / 10_000)
+            for task in cancelled * times:
+                task.cancel()
+                await asyncio.sleep(0)
+            await asyncio.wait(cancelled)
+            await change(store)
+    assert kept
+
+
 async def test_those_who_read_and_then_write_wait_for_each_other(store: Store) -> None:
     async def one_more() -> None:
         async with store.write() as session:
