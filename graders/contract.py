@@ -139,6 +139,13 @@ class GraderResult:
             _check_named({k: v for k, v in self.sub_rewards.items() if v is not None}, "sub-reward")
 
     @property
+    def is_bare(self) -> bool:
+        """Whether there is nothing to it but its reward, as with most results: writers and senders have a fast path."""
+        if self.failure is not None or self.explanation is not None:
+            return False
+        return not (self.sub_rewards or self.metrics or self.metadata or self.usage or self.parts)
+
+    @property
     def graded(self) -> bool:
         """Whether there is a reward."""
         return self.reward is not None

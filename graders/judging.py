@@ -13,7 +13,7 @@ from graders.messages import NeutralMessage
 from graders.pattern import encodable
 from graders.shown import does_not_fit, whose
 from graders.template import Template
-from graders.votes import summed
+from graders.usage import summed
 
 MAX_EXPLANATION = 2_000
 """Characters of a judge's reasons in one line; all of them are in `metadata`."""

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from graders import CausedBy, FailureKind, GraderResult, Item
 from graders.pattern import encodable
+from graders.usage import TOKENS
 from runtime import Gradings
 from runtime.causes import Got, cause_of, failed_by
 from service.groups import equal_groups
-from service.metrics import TOKENS, Names
+from service.metrics import Names
 from service.store.failures import StorageFailed
 from service.store.sums import Figure, GraderSums, Series
 

@@ -9,7 +9,7 @@ import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 
 from graders import Embedder, GradingError, Judge, Verdict
-from graders.votes import summed
+from graders.usage import summed
 from runtime.embeddings.server import ServerEmbedder
 from runtime.json_schema import CheckFailed, SchemaError
 from runtime.judge import failures

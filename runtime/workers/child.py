@@ -288,7 +288,7 @@ def answer(
             fit.
     """
     head = {"done": number, "seconds": results[0].execution_time, **({"printed": printed} if printed else {})}
-    if all(is_bare(result) for result in results):  # most are, and a bare number travels ten times as fast
+    if all(result.is_bare for result in results):  # most are, and a bare number travels ten times as fast
         channel.send({**head, "rewards": [result.reward for result in results]})
         return
     try:
@@ -327,10 +327,3 @@ def _too_much(body: bytes, count: int) -> str | None:
         if values > most
         else None
     )
-
-
-def is_bare(result: GraderResult) -> bool:
-    """Whether a result says nothing but its reward."""
-    if result.failure is not None or result.explanation is not None:
-        return False
-    return not (result.sub_rewards or result.metrics or result.metadata or result.usage or result.parts)

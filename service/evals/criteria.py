@@ -15,10 +15,10 @@ from graders import (
     Problem,
     Sample,
 )
+from graders.result_data import BESIDE_SCORE, result_data
 from runtime import Evaluator
 from service.errors import ApiError
 from service.evals.sources import Row
-from service.results import shown
 
 FIELD = "testing_criteria"
 
@@ -125,12 +125,7 @@ async def any_reads_sample(evaluator: Evaluator, stored: Sequence[Mapping[str, A
 
 def verdict(criterion: Criterion, result: GraderResult) -> dict[str, Any]:
     """One result of an output item: what is ungraded has no score, and has neither passed nor failed."""
-    said = shown(result)
-    details = {
-        name: said[name]
-        for name in ("explanation", "failure", "substituted", "sub_rewards", "metrics")
-        if said[name]
-    }
+    details = {name: value for name, value in result_data(result, BESIDE_SCORE).items() if value}
     return {
         "name": criterion.id,
         "type": criterion.grader.info.type,

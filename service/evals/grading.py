@@ -12,6 +12,7 @@ from typing import Any
 
 from graders import ConfigurationError, GraderResult, GradingError, PluginError
 from graders.pattern import encodable
+from graders.usage import TOKENS, Usage, summed
 from runtime import Evaluator, Settings
 from runtime.json_schema import CheckFailed
 from runtime.tracing import spanning
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 AGAIN_S = 1.0
 """Seconds after which what could not be stored is tried again."""
-TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +316,7 @@ def _stored(row: Row) -> object:
     return None if row.sample is None else row.sample.to_stored()
 
 
-def _add_usage(tally: Tally, usage: Mapping[str, Mapping[str, int]]) -> None:
+def _add_usage(tally: Tally, usage: Usage) -> None:
     for model, tokens in usage.items():
-        used = tally.usage.setdefault(encodable(model), dict.fromkeys((*TOKENS, "invocation_count"), 0))
-        used["invocation_count"] += 1
-        for name in TOKENS:
-            used[name] += tokens.get(name, 0)
+        counts = {**{name: tokens.get(name, 0) for name in TOKENS}, "invocation_count": 1}
+        tally.usage = summed([tally.usage, {encodable(model): counts}])
