@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from graders.context import Context, Verdict
-from graders.contract import FailureKind, GraderResult, brief
+from graders.contract import FailureKind, FailureType, GraderResult, brief
 from graders.errors import GradingError, InvalidOptions, Problem
 from graders.fence import fenced, one_line
 from graders.messages import NeutralMessage
@@ -183,7 +183,7 @@ def unparseable(message: str) -> GradingError:
         message,
         kind=FailureKind.MODEL_GRADER_PARSE,
         caused_by="infrastructure",
-        details={"type": "unparseable_verdict"},
+        details={"type": FailureType.UNPARSEABLE_VERDICT},
         retryable=True,
     )
 

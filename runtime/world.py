@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from graders import (
     Embedder,
+    FailureType,
     Grader,
     GraderResult,
     GradingError,
@@ -265,5 +266,5 @@ def _unavailable(service: str) -> GradingError:
     return GradingError(
         f"no {service} is configured on this machine",
         caused_by="infrastructure",
-        details={"type": f"{service}_unavailable"},
+        details={"type": FailureType(f"{service}_unavailable")},
     )

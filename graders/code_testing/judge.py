@@ -8,6 +8,7 @@ from graders.code_testing.plan import Plan
 from graders.code_testing.seats import Budget, Seat, Start
 from graders.code_testing.subject import SubjectSide
 from graders.context import Unread
+from graders.contract import FailureType
 from graders.errors import CodeFailure, GradingError
 
 SourceTests = AssertTest | SourceTest
@@ -93,7 +94,9 @@ class JudgeSide:
             self._used = self._used or reply.get("uses") is not False
             reply = await self._ask(test, {"number": reply["call"], "body": did})
         if reply.get("verdict") == "failed":
-            raise Failed("failed", told=str(reply["message"]), crash="raised" if reply["crashed"] else "")
+            raise Failed(
+                "failed", told=str(reply["message"]), crash=FailureType.RAISED if reply["crashed"] else ""
+            )
         if reply.get("verdict") == "broken":
             raise broken(test, "" if test.hidden else str(reply["message"]))
         return reply
@@ -104,12 +107,12 @@ class JudgeSide:
         except CodeFailure as error:
             if error.failure.caused_by == "infrastructure":
                 raise
-            why = self._budget.text() if error.reason == "timeout" else WHAT_HAPPENED[error.reason]
-            if self._used and error.reason != "protocol":
+            why = self._budget.text() if error.reason == FailureType.TIMEOUT else WHAT_HAPPENED[error.reason]
+            if self._used and error.reason != FailureType.PROTOCOL:
                 raise died(error.reason, f"the tests, with what the code answered: {why}") from error
             raise broken(test, why) from error
         if not isinstance(reply, dict):
-            raise broken(test, WHAT_HAPPENED["protocol"])
+            raise broken(test, WHAT_HAPPENED[FailureType.PROTOCOL])
         return reply
 
 

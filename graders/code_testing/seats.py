@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from graders.context import Ended, Process
+from graders.contract import FailureType
 from graders.errors import CodeFailure
 
 Start = Callable[[], AbstractAsyncContextManager[Process]]
@@ -34,7 +35,7 @@ class Budget:
         total = self.total_s - self.spent
         left = min(total, self.each_s - (self.spent - self._since))
         if left <= 0:
-            raise CodeFailure(self.text(total), reason="timeout")
+            raise CodeFailure(self.text(total), reason=FailureType.TIMEOUT)
         return left
 
     def text(self, total: float | None = None) -> str:

@@ -10,6 +10,7 @@ from graders.code_testing.outcomes import Failed, died, exception_name, raised
 from graders.code_testing.plan import Plan
 from graders.code_testing.seats import Budget, Seat, Start
 from graders.context import Unread
+from graders.contract import FailureType
 from graders.errors import CodeFailure
 
 MAX_ANSWER_BYTES = 4 << 20
@@ -99,7 +100,7 @@ class SubjectSide:
         if not isinstance(did, Unread):
             raise await self._lied()
         if len(did.data) > MAX_ANSWER_BYTES:
-            raise died("output_limit")
+            raise died(FailureType.OUTPUT_LIMIT)
         return did
 
     async def load(self) -> None:
@@ -163,10 +164,10 @@ class SubjectSide:
 
     async def _lied(self) -> Failed:
         await self._seat.leave()
-        return died("protocol")
+        return died(FailureType.PROTOCOL)
 
     def _died(self, error: CodeFailure) -> Exception:
         """What to raise for code whose process is gone: a failed test, unless the machine has ended it."""
         if error.failure.caused_by == "infrastructure":
             return error
-        return died(error.reason, self.budget.text() if error.reason == "timeout" else None)
+        return died(error.reason, self.budget.text() if error.reason == FailureType.TIMEOUT else None)

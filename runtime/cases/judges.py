@@ -15,6 +15,7 @@ from graders import (
     ConfigurationError,
     Embedder,
     FailureKind,
+    FailureType,
     GradingError,
     HttpClient,
     HttpReply,
@@ -33,7 +34,6 @@ from runtime.judge.failures import NoVerdict
 from runtime.output_files import write_file
 from runtime.settings import Settings
 
-NOT_ASKED = "not_asked"
 """The `type` in the details of a failure that says that nobody was asked."""
 
 VERSION = 1
@@ -247,7 +247,10 @@ class ScriptedJudge:
                 self._tell, f"unknown scripted failure {kind!r}; a judge can fail with {', '.join(kinds)}"
             )
         return NoVerdict(
-            f"the judge {model!r} failed, as scripted", FailureKind(kind), "scripted", retryable=False
+            f"the judge {model!r} failed, as scripted",
+            FailureKind(kind),
+            FailureType.SCRIPTED,
+            retryable=False,
         )
 
     def finish(self) -> None:
@@ -409,7 +412,7 @@ def _example_of(schema: Mapping[str, Any]) -> str:
 
 def not_asked(reason: str) -> GradingError:
     """The failure of a grading that must not ask what it asks."""
-    return GradingError(reason, caused_by="infrastructure", details={"type": NOT_ASKED})
+    return GradingError(reason, caused_by="infrastructure", details={"type": FailureType.NOT_ASKED})
 
 
 def _refuse(tell: Tell, reason: str) -> NoReturn:

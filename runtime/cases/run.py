@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from graders import ConfigurationError, Grader, GraderResult, Sample
+from graders import ConfigurationError, FailureType, Grader, GraderResult, Sample
 from graders.contract import brief
 from graders.testing.changes import change_named
 from runtime.cases.judges import (
-    NOT_ASKED,
     CaseEvaluator,
     JudgeOf,
     NoJudge,
@@ -247,7 +246,7 @@ def _tell_refused(result: GraderResult, told: _Told) -> None:
     for part in result.parts.values():
         _tell_refused(part, told)
     failure = result.failure
-    if failure is not None and failure.details.get("type") == NOT_ASKED and not result.parts:
+    if failure is not None and failure.details.get("type") == FailureType.NOT_ASKED and not result.parts:
         told(failure.message)
 
 

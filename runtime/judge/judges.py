@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 
-from graders import Embedder, GradingError, Judge, Verdict
+from graders import Embedder, FailureType, GradingError, Judge, Verdict
 from graders.usage import summed
 from runtime.embeddings.server import ServerEmbedder
 from runtime.json_schema import CheckFailed, SchemaError
@@ -194,7 +194,7 @@ class Judges:
         completion, _ = await self._paid(server, question, client)
         failure = completion.failure
         is_ours = bool(self._budgets) and not question.has_limit
-        if is_ours and failure is not None and failure.failure.details["type"] == "length":
+        if is_ours and failure is not None and failure.failure.details["type"] == FailureType.LENGTH:
             raise failure  # it would have written more: what there is of it is nothing to grade
         return completion
 
@@ -234,7 +234,7 @@ class Judges:
             return await self._shapes.of(schema, client=client)
         except SchemaError as error:
             message = f"the schema that a judge's answer is to have cannot be used: {error}"
-            raise GradingError(message, details={"type": "invalid_schema"}) from None
+            raise GradingError(message, details={"type": FailureType.INVALID_SCHEMA}) from None
         except CheckFailed as failed:
             raise _not_checked(failed) from None
 
@@ -392,8 +392,8 @@ def _not_checked(failed: CheckFailed) -> GradingError:
     """The failure of an answer that cannot be checked: the grader's, whose schema is too costly, or the machine's."""
     message = f"the answer of a judge cannot be checked against its schema: {failed}"
     if failed.by_schema:
-        return GradingError(message, details={"type": "costly_schema"})
-    details = {"type": "schema_not_checked"}
+        return GradingError(message, details={"type": FailureType.COSTLY_SCHEMA})
+    details = {"type": FailureType.SCHEMA_NOT_CHECKED}
     return GradingError(message, caused_by="infrastructure", details=details, retryable=True)
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
-from graders import ConfigurationError, FailureKind, GradingError, Sandbox
+from graders import ConfigurationError, FailureKind, FailureType, GradingError, Sandbox
 from graders.context import Given, Isolation
 from runtime.bounded_cache import ENTRY_BYTES, BoundedCache
 from runtime.sandbox.crew import Answer, Crew, Give, Job, JobKey, Overtaken, Turn, ask, ignored
@@ -294,7 +294,7 @@ class LocalSandbox:
                     if not is_shortage(error):
                         raise
                     why = f"the packages of an image cannot be looked at: {error}"
-                    raise infrastructure_failure(why, "sandbox_unavailable") from error
+                    raise infrastructure_failure(why, FailureType.SANDBOX_UNAVAILABLE) from error
         return image
 
     async def _start(self, job: Job) -> Session:

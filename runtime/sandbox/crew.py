@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from graders import GradingError
+from graders import FailureType, GradingError
 from runtime.json_weight import weigh
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.programs import Program
@@ -134,7 +134,9 @@ async def ask(
             told = answers_of(body, number, len(rows) - len(answers))
             if told is None:
                 session.kill()
-                return answers, failure("protocol", "it answered what it was not asked", session.streams)
+                return answers, failure(
+                    FailureType.PROTOCOL, "it answered what it was not asked", session.streams
+                )
             for answer in told:
                 answers.append(reward_or_error(answer, session.streams))
                 give(len(answers) - 1, answers[-1])

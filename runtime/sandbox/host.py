@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from graders import FailureKind, GradingError
+from graders import FailureKind, FailureType, GradingError
 from runtime.sandbox.layers import FOREIGN, Level
 from runtime.sandbox.pool import ZygotePool
 from runtime.sandbox.session import Session
@@ -171,7 +171,7 @@ class Host:
         # never at a lower level than the machine's: what is wrong is this interpreter or its paths
         message = f"no process of {shape.python} can be locked as others are: {failed}"
         if failed is not None and not failed.layer:  # killed from outside, perhaps
-            raise infrastructure_failure(message, "sandbox_unavailable")
+            raise infrastructure_failure(message, FailureType.SANDBOX_UNAVAILABLE)
         raise unavailable(message)
 
 
@@ -189,7 +189,7 @@ def _below(reached: Reached, least: Level) -> GradingError:
 
 def _short(error: ZygoteFailed) -> GradingError:
     return infrastructure_failure(
-        f"no process for code of others can be started now: {error}", "sandbox_unavailable"
+        f"no process for code of others can be started now: {error}", FailureType.SANDBOX_UNAVAILABLE
     )
 
 
@@ -199,5 +199,5 @@ def unavailable(message: str) -> GradingError:
         message,
         kind=FailureKind.PYTHON_GRADER_SERVER,
         caused_by="infrastructure",
-        details={"type": "sandbox_unavailable"},
+        details={"type": FailureType.SANDBOX_UNAVAILABLE},
     )

@@ -12,6 +12,7 @@ from graders import (
     Context,
     Failure,
     FailureKind,
+    FailureType,
     Grader,
     GraderResult,
     GradingError,
@@ -40,7 +41,7 @@ ROW_VALUES = 2_000
 """JSON values and keys of a row that is encoded on the event loop."""
 ROW_CHARACTERS = 50_000
 """Characters of all texts of a row that is encoded on the event loop."""
-_TOO_MUCH = frozenset({"timeout", "memory_limit", "worker_exited"})
+_TOO_MUCH = frozenset({FailureType.TIMEOUT, FailureType.MEMORY_LIMIT, FailureType.WORKER_EXITED})
 """Failures of a worker that a long or hostile text brings about in a built-in type."""
 _CONTROL = Sample("{}")
 """What no built-in type takes long over."""
@@ -279,6 +280,6 @@ def _refuse(jobs: Sequence[Job], error: Exception) -> None:
             str(error),
             kind=FailureKind.PYTHON_GRADER_SERVER,
             caused_by="infrastructure",
-            details={"type": "worker_start"},
+            details={"type": FailureType.WORKER_START},
             retryable=True,
         )

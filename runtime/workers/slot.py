@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from graders import FailureKind, GraderResult, Registry
+from graders import FailureKind, FailureType, GraderResult, Registry
 from runtime.execute import deadline_passed
 from runtime.settings import Settings
 from runtime.workers.calls import Caller, answer_call, note_printed
@@ -163,7 +163,7 @@ class Slot:
                 return False
             else:
                 why = f"no reward within {limit:g} s"
-                job.fail(why, kind=FailureKind.UNRESPONSIVE_REWARD, details={"type": "timeout"})
+                job.fail(why, kind=FailureKind.UNRESPONSIVE_REWARD, details={"type": FailureType.TIMEOUT})
             rest.popleft()
             return False
         results = _results(job, number, message, session.received_bytes)
@@ -251,7 +251,7 @@ def _blame(job: Job, death: WorkerDied | FrameError) -> None:
         str(death),
         kind=FailureKind.PYTHON_GRADER_SERVER,
         caused_by="infrastructure" if from_outside else "grader",
-        details={"type": "killed" if from_outside else "worker_exited"},
+        details={"type": FailureType.KILLED if from_outside else FailureType.WORKER_EXITED},
         retryable=from_outside,
     )
 
@@ -294,4 +294,4 @@ def _results(job: Job, number: int, message: Message, length: int) -> list[Grade
 
 def _out_of_memory(result: GraderResult) -> bool:
     """Whether a worker met its memory limit: what it still holds is unknown, so it is replaced."""
-    return result.failure is not None and result.failure.details.get("type") == "memory_limit"
+    return result.failure is not None and result.failure.details.get("type") == FailureType.MEMORY_LIMIT

@@ -21,7 +21,16 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from graders import ConfigurationError, FailureKind, GradingError, InvalidOptions, Item, Problem, Sample
+from graders import (
+    ConfigurationError,
+    FailureKind,
+    FailureType,
+    GradingError,
+    InvalidOptions,
+    Item,
+    Problem,
+    Sample,
+)
 from graders.contract import brief
 from graders.messages import Messages, Published, SamplingParams, render, template_of
 from graders.options import carry, validated
@@ -421,6 +430,6 @@ def _no_completion(model: str, why: str) -> GradingError:
     return GradingError(
         f"no sample: the server of the model {model!r} sent no completion: {why}",
         caused_by="infrastructure",
-        details={"type": "malformed_response"},
+        details={"type": FailureType.MALFORMED_RESPONSE},
         retryable=True,
     )

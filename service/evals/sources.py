@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from graders import ConfigurationError, GradingError, Item, Sample
+from graders import ConfigurationError, FailureType, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
 from runtime.datasets import bounded_lines, parse_rows
@@ -142,7 +142,7 @@ class Checker:
         except RowError as error:
             return replace(row, failure=unreadable(error.path, str(error), place=row.place))
         except CheckFailed as failed:
-            details = {"type": "schema_not_checked", "row": row.place}
+            details = {"type": FailureType.SCHEMA_NOT_CHECKED, "row": row.place}
             message = f"{row.place}: item: it could not be checked against item_schema: {failed}"
             failure = GradingError(message, caused_by="infrastructure", details=details, retryable=True)
             return replace(row, failure=failure)
