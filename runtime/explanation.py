@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from graders import Failure, GraderInfo, GraderResult
 from graders.context import Unread
 from graders.pattern import encodable
 from graders.result_data import EXPLAINED, failure_data, result_data
+from runtime.telemetry.observed import Service
 
 TEXT_CHARACTERS = 20_000
 """Of one text that are kept; how many more there were stands at its end."""
@@ -22,8 +23,6 @@ BITS = 14_000
 """Of an integer; writing out a very long one takes long, and Python refuses it."""
 PER_VALUE = 8
 """Characters that a value counts for besides those of its text."""
-
-Service: TypeAlias = Literal["judge", "embedder", "sandbox", "http"]
 
 
 class Book:
