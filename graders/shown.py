@@ -17,8 +17,6 @@ from graders.messages import NeutralMessage
 from graders.sample import Sample
 from graders.template import MAX_RENDERED, Template
 
-CONTEXT_LENGTH = "context_length_exceeded"
-"""The `type` of a failure: the prompt does not fit into the judge's context."""
 MAX_CHARACTERS = 50_000
 """Of a shown text, unless a grader says otherwise."""
 FITTING = 1_000

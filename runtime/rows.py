@@ -17,7 +17,6 @@ from graders.pattern import encodable
 from graders.plain_data import item as plain_item
 from runtime.json_text import Unreadable, named_path, unreadable_parts
 
-"""The `type` in the details of the failure of a row that cannot be read."""
 SAMPLE_FORMS = "a text, a stored sample, a chat completion, a Responses object or a list of messages"
 _SAMPLE = frozenset({"sample", "model_sample"})
 _WRITTEN_BY_MODEL = frozenset({"tool_calls", "output_tools"})

@@ -34,8 +34,6 @@ from runtime.judge.failures import NoVerdict
 from runtime.output_files import write_file
 from runtime.settings import Settings
 
-"""The `type` in the details of a failure that says that nobody was asked."""
-
 VERSION = 1
 """Of the file of recorded answers."""
 
