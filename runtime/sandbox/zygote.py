@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from graders.code_testing import comparison
+from runtime.child_process import start_interpreter
 from runtime.frame_stream import FrameStream, StreamEnded
 from runtime.sandbox.cgroups import Cgroup
 from runtime.sandbox.clock import Lateness
@@ -251,32 +252,15 @@ async def _spawn(shape: Shape) -> tuple[asyncio.subprocess.Process, socket.socke
     Raises:
         ZygoteFailed: When it cannot be started.
     """
+    seen = environment() if "environment" in shape.layers else os.environ
     try:
-        ours, theirs = socket.socketpair()
-    except OSError as error:
-        raise _short(error) from error
-    with theirs:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *(shape.python, "-I", "-c", _LAUNCH, HOME, str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=environment() if "environment" in shape.layers else dict(os.environ),
-                start_new_session=True,
-            )
-        except Exception as error:
-            ours.close()
-            if is_shortage(error):
-                raise _short(error) from error
-            if isinstance(error, OSError):
-                raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
-            raise
-        except BaseException:
-            ours.close()
-            raise
-    return process, ours
+        return await start_interpreter(_LAUNCH, HOME, environment=seen, python=shape.python)
+    except Exception as error:
+        if is_shortage(error):
+            raise _short(error) from error
+        if isinstance(error, OSError):
+            raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
+        raise
 
 
 def _short(error: BaseException) -> ZygoteFailed:

@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections import deque
 from contextlib import suppress
 from typing import Any
 
 from graders import Grader, PluginError, Registry
+from runtime.child_process import start_interpreter
 from runtime.frame_stream import FrameStream, StreamEnded
 from runtime.settings import Settings
 from runtime.shortage import SHORTAGES, is_shortage
@@ -308,27 +308,14 @@ async def _spawn(settings: Settings, lock: dict[str, Any]) -> tuple[asyncio.subp
         WorkerUnavailable: When the machine is short of what it takes.
     """
     try:
-        ours, theirs = socket.socketpair()
-    except OSError as error:
-        raise _short(error) from error
-    with theirs:
-        stream = FrameStream(ours)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-c", _LAUNCH, lock["home"], str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=worker_environment(settings),
-                start_new_session=True,
-            )
-        except BaseException as error:
-            stream.close()
-            if is_shortage(error):
-                raise _short(error) from error
-            raise
-    return process, stream
+        process, ours = await start_interpreter(
+            _LAUNCH, lock["home"], environment=worker_environment(settings), keeps_output=True
+        )
+    except Exception as error:
+        if is_shortage(error):
+            raise _short(error) from error
+        raise
+    return process, FrameStream(ours)
 
 
 def _short(error: BaseException) -> WorkerUnavailable:
