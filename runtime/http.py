@@ -157,7 +157,7 @@ class GuardedHttp:
         )
         return httpcore2.Request("POST", target, headers=sent.raw, content=content)
 
-    async def _try(self, request: httpcore2.Request, tried: int) -> "_Answer":
+    async def _try(self, request: httpcore2.Request, tried: int) -> "_Attempt":
         """Send a request, with a span of its own where somebody traces."""
         if self._tracer is None:
             return await self._once(request)
@@ -181,7 +181,7 @@ class GuardedHttp:
                     span.fail(str(answer.status))
             return answer
 
-    async def _once(self, request: httpcore2.Request) -> "_Answer":
+    async def _once(self, request: httpcore2.Request) -> "_Attempt":
         """Send a request and read what comes back.
 
         Raises:
@@ -198,15 +198,15 @@ class GuardedHttp:
         try:
             response = await self._pool.handle_async_request(request)
             try:
-                return await _Answer.read(response)
+                return await _Attempt.read(response)
             finally:
                 await response.aclose()
         except (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError) as error:
-            return _Answer(why=str(error) or type(error).__name__)
+            return _Attempt(why=str(error) or type(error).__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Attempt:
     """What came of one try.
 
     Attributes:
@@ -224,7 +224,7 @@ class _Answer:
     why: str = ""
 
     @classmethod
-    async def read(cls, response: httpcore2.Response) -> "_Answer":
+    async def read(cls, response: httpcore2.Response) -> "_Attempt":
         """Read as much of an answer as may be."""
         content = bytearray()
         async for chunk in response.aiter_stream():

@@ -14,7 +14,7 @@ from graders.code_testing.comparison import (
 )
 from graders.code_testing.outcomes import Failed, died
 from graders.code_testing.plan import Plan
-from graders.code_testing.seats import Budget, Seat, Start
+from graders.code_testing.seats import Seat, Start, TimeBudget
 from graders.context import READ_BYTES, Unread
 from graders.contract import FailureType
 from graders.errors import CodeFailure
@@ -31,7 +31,7 @@ class Comparer:
     """
 
     def __init__(self, start: Start, plan: Plan) -> None:
-        self._budget = Budget(plan.timeout_s, plan.total_timeout_s)
+        self._budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self._budget)
 
     async def leave(self) -> None:

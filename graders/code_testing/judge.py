@@ -3,9 +3,9 @@
 from typing import Any
 
 from graders.code_testing.forms import AssertTest, SourceTest
-from graders.code_testing.outcomes import WHAT_HAPPENED, Failed, Outcome, broken, died
+from graders.code_testing.outcomes import WHAT_HAPPENED, CodeTestOutcome, Failed, broken, died
 from graders.code_testing.plan import Plan
-from graders.code_testing.seats import Budget, Seat, Start
+from graders.code_testing.seats import Seat, Start, TimeBudget
 from graders.code_testing.subject import SubjectSide
 from graders.context import Unread
 from graders.contract import FailureType
@@ -19,7 +19,7 @@ class JudgeSide:
 
     def __init__(self, start: Start, plan: Plan, subject: SubjectSide) -> None:
         self._plan, self._subject = plan, subject
-        self._budget = Budget(plan.timeout_s, plan.total_timeout_s)
+        self._budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self._budget)
         self._loaded: SourceTests | None = None
         self._used = self._used_to_load = False
@@ -28,7 +28,7 @@ class JudgeSide:
         """End its process."""
         await self._seat.leave()
 
-    async def run(self, test: SourceTests) -> list[Outcome]:
+    async def run(self, test: SourceTests) -> list[CodeTestOutcome]:
         """Run test source: one outcome, or one for each case in it.
 
         A case that ends the subject ends the judge as well, and the next one begins anew.
@@ -36,7 +36,7 @@ class JudgeSide:
         Raises:
             GradingError: When the tests are to blame.
         """
-        outcomes: list[Outcome] = []
+        outcomes: list[CodeTestOutcome] = []
         cases: list[str] = []
         while not outcomes or len(outcomes) < len(cases):
             try:
@@ -50,7 +50,7 @@ class JudgeSide:
                 outcomes.append(failed.outcome(test, name, weight))
             else:
                 name, weight = _share(test, cases, len(outcomes))
-                outcomes.append(Outcome(name, passed=True, weight=weight))
+                outcomes.append(CodeTestOutcome(name, passed=True, weight=weight))
         return outcomes
 
     async def _load(self, test: SourceTests) -> list[str]:

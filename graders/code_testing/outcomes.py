@@ -22,7 +22,7 @@ WHAT_HAPPENED: Mapping[CodeFailureReason, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CodeTestOutcome:
     """What came of one test, or of one case of a test source.
 
     Attributes:
@@ -53,10 +53,10 @@ class Failed(Exception):
         super().__init__(why, told, crash)
         self.why, self.told, self.crash = why, told, crash
 
-    def outcome(self, test: Test, name: str, weight: float) -> Outcome:
+    def outcome(self, test: Test, name: str, weight: float) -> CodeTestOutcome:
         """What it means for a test, or a case of it."""
         why = f"{self.why}: {self.told}" if self.told and not test.hidden else self.why
-        return Outcome(name, passed=False, weight=weight, why=why[:MAX_TEXT], crash=self.crash)
+        return CodeTestOutcome(name, passed=False, weight=weight, why=why[:MAX_TEXT], crash=self.crash)
 
 
 def died(reason: CodeFailureReason, why: str | None = None) -> Failed:

@@ -11,7 +11,7 @@ from graders.errors import CodeFailure
 Start = Callable[[], AbstractAsyncContextManager[Process]]
 
 
-class Budget:
+class TimeBudget:
     """Seconds that the processes of one role may take: for one test, and in all.
 
     Attributes:
@@ -49,7 +49,7 @@ class Budget:
 class Seat:
     """A place for one process at a time: started when it is first asked, and gone when it has failed."""
 
-    def __init__(self, start: Start, budget: Budget) -> None:
+    def __init__(self, start: Start, budget: TimeBudget) -> None:
         self._start, self._budget = start, budget
         self._context: AbstractAsyncContextManager[Process] | None = None
         self._process: Process | None = None

@@ -8,7 +8,7 @@ from graders.code_testing.comparison import shown
 from graders.code_testing.forms import CallTest, ProgramTest
 from graders.code_testing.outcomes import Failed, died, exception_name, raised
 from graders.code_testing.plan import Plan
-from graders.code_testing.seats import Budget, Seat, Start
+from graders.code_testing.seats import Seat, Start, TimeBudget
 from graders.context import Unread
 from graders.contract import FailureType
 from graders.errors import CodeFailure
@@ -26,7 +26,7 @@ class SubjectSide:
 
     def __init__(self, start: Start, plan: Plan, comparer: Comparer) -> None:
         self._start, self._plan, self._comparer = start, plan, comparer
-        self.budget = Budget(plan.timeout_s, plan.total_timeout_s)
+        self.budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self.budget)
         self._number = 0
         self._source: str | None = None
@@ -135,7 +135,7 @@ class SubjectSide:
 
     async def _chosen(self, codes: Sequence[str]) -> str:
         """The first text that is a program and does something, else the first that compiles, else the first."""
-        seat = Seat(self._start, Budget(self._plan.timeout_s, self._plan.timeout_s))
+        seat = Seat(self._start, TimeBudget(self._plan.timeout_s, self._plan.timeout_s))
         compiling: list[str] = []
         try:
             for code in codes:

@@ -31,7 +31,7 @@ from graders.numeric.notation import ALGEBRA, plain
 from graders.numeric.places import Place, behind_marker, boxes
 from graders.numeric.scanner import (
     Number,
-    Unreadable,
+    UnreadableNumber,
     last_occurrence,
     occurrences,
     parse_number,
@@ -252,10 +252,10 @@ def _is_heading(text: str) -> bool:
     return _HEADING.match(text) is not None
 
 
-def _readable(found: Number | Unreadable | None) -> Number:
+def _readable(found: Number | UnreadableNumber | None) -> Number:
     if found is None:
         raise NumberError("there is no number")
-    if isinstance(found, Unreadable):
+    if isinstance(found, UnreadableNumber):
         raise NumberError(f"{found.text!r} is {found.reason}")
     return found
 

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
 from runtime.attacks import kernel, network, processes, reading, resources, secrecy, state, writing
-from runtime.attacks.attack import Attack, Group, Layer, Outcome, Target, Verify
+from runtime.attacks.attack import Attack, AttackOutcome, Group, Layer, Target, Verify
 from runtime.attacks.forging import FORGERIES, Forgery
 
 __all__ = [
     "ALL",
     "FORGERIES",
     "Attack",
+    "AttackOutcome",
     "Forgery",
     "Group",
     "Layer",
-    "Outcome",
     "Target",
     "Verify",
     "by_name",

@@ -31,7 +31,9 @@ Layer = Literal[
 """A layer of the sandbox; `fork` stands for one process for each grading."""
 
 Group = Literal["reading", "writing", "network", "processes", "resources", "kernel", "secrecy", "state"]
-Outcome = Literal["graded", "error", "timeout", "memory_limit", "output_limit", "exit", "signal", "protocol"]
+AttackOutcome = Literal[
+    "graded", "error", "timeout", "memory_limit", "output_limit", "exit", "signal", "protocol"
+]
 """How a grading may end: with a result, with an exception of the grader's own, or with the end of its process."""
 
 Verify = Literal["file-unchanged", "listener-untouched", "victim-alive"]
@@ -113,7 +115,7 @@ class Attack:
     control: str | None = None
     arch: str | None = None
     verify: Verify | None = None
-    expect: frozenset[Outcome] | None = None
+    expect: frozenset[AttackOutcome] | None = None
 
     @property
     def program(self) -> str:
@@ -145,7 +147,7 @@ def attack(
     control: str | None = None,
     arch: str | None = None,
     verify: Verify | None = None,
-    expect: Iterable[Outcome] | None = None,
+    expect: Iterable[AttackOutcome] | None = None,
 ) -> Callable[[Function], Attack]:
     """Make an attack of a function: its name, its docstring and its text; the module it stands in is its group."""
 

@@ -7,13 +7,13 @@ to be harmed. Attacks on patience return nothing and have no such control: that 
 
 import os
 
-from runtime.attacks.attack import Layer, Outcome, Target, attack
+from runtime.attacks.attack import AttackOutcome, Layer, Target, attack
 from runtime.attacks.prelude import found, libc, machine_code, new_path, syscall
 
-_FULL: frozenset[Outcome] = frozenset({"memory_limit", "error", "exit", "signal", "timeout"})
+_FULL: frozenset[AttackOutcome] = frozenset({"memory_limit", "error", "exit", "signal", "timeout"})
 _LIMITED: frozenset[Layer] = frozenset({"rlimits"})
 _DISK: frozenset[Layer] = frozenset({"mount", "landlock", "rlimits"})
-_TIME: frozenset[Outcome] = frozenset({"timeout"})
+_TIME: frozenset[AttackOutcome] = frozenset({"timeout"})
 _CLOCK = "only the clock ends it"
 _ENDS = "it ends its own process, which nothing forbids: that the others go on is the test"
 

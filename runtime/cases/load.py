@@ -16,8 +16,8 @@ from runtime.cases.model import (
     CaseFile,
     Expectation,
     GraderSource,
-    Order,
     ReadGrader,
+    RewardOrder,
     Steps,
     WantedFailure,
     WantedNumber,
@@ -73,14 +73,14 @@ def load_cases(path: Path, read_grader: ReadGrader) -> CaseFile:
         ConfigurationError: With one line for each mistake, each with file and line.
     """
     document = read_document(path)
-    reader = _Reader(document, read_grader)
+    reader = _CaseReader(document, read_grader)
     loaded = reader.read()
     if reader.mistakes:
         raise ConfigurationError("\n".join(reader.mistakes))
     return loaded
 
 
-class _Reader:
+class _CaseReader:
     """Turns plain data into a case file, and collects what is wrong with it.
 
     Attributes:
@@ -350,7 +350,7 @@ class _Reader:
                     ("cases", number, "name"), f"the case on line {line} has the same name; rename one"
                 )
 
-    def _orders(self, value: Any) -> list[Order]:
+    def _orders(self, value: Any) -> list[RewardOrder]:
         rows = [value] if isinstance(value, str) else value
         if not isinstance(rows, list):
             self._wrong(
@@ -359,7 +359,7 @@ class _Reader:
             return []
         return [order for index, row in enumerate(rows) if (order := self._order(row, ("order", index)))]
 
-    def _order(self, row: Any, steps: Steps) -> Order | None:
+    def _order(self, row: Any, steps: Steps) -> RewardOrder | None:
         if isinstance(row, str):
             words = row.replace(" >= ", " > >= ").split(" > ")
             strict = [not word.startswith(">= ") for word in words[1:]]
@@ -378,9 +378,9 @@ class _Reader:
             self._wrong(steps, f"no case is called {name!r}; {hint}")
         if len(names) < 2:
             self._wrong(steps, "expected at least two cases: good > wrong")
-        return Order(row, self._document.line(steps), names, strict)
+        return RewardOrder(row, self._document.line(steps), names, strict)
 
-    def _check_expected(self, cases: Sequence[Case], orders: Sequence[Order]) -> None:
+    def _check_expected(self, cases: Sequence[Case], orders: Sequence[RewardOrder]) -> None:
         """A case that expects nothing can never fail."""
         ordered = {name for order in orders for name in order.names}
         for case in cases:

@@ -22,7 +22,7 @@ from runtime.cases.model import (
     Case,
     CaseFile,
     GraderSource,
-    Order,
+    RewardOrder,
     WantedFailure,
     same_number,
     same_result,
@@ -59,7 +59,7 @@ class Mismatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """What became of a case, or of an order between cases.
 
     Attributes:
@@ -126,7 +126,7 @@ class FileRun:
         self.recordings = Recordings(file.recorded_path)
         self._evaluator, self._asking = evaluator, asking
         self._graders: dict[str, Grader] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, CaseOutcome] = {}
         self._seats = asyncio.Semaphore(AT_ONCE)
 
     async def prepare(self) -> Mapping[str, Grader]:
@@ -148,7 +148,7 @@ class FileRun:
             lines = [f"{source.where(problem.path)}: {problem}" for problem in error.problems]
             raise ConfigurationError("\n".join(lines)) from None
 
-    async def case(self, case: Case) -> Outcome:
+    async def case(self, case: Case) -> CaseOutcome:
         """What became of a case; it is graded once, however often this is asked."""
         if case.name not in self._outcomes:
             graders = await self.prepare()
@@ -156,7 +156,7 @@ class FileRun:
                 self._outcomes[case.name] = await self._test(case, graders[case.grader])
         return self._outcomes[case.name]
 
-    async def order(self, order: Order) -> Outcome:
+    async def order(self, order: RewardOrder) -> CaseOutcome:
         """What became of an order; its cases are graded, where they were not yet."""
         cases = {case.name: case for case in self.file.cases}
         outcomes = [await self.case(cases[name]) for name in order.names]
@@ -167,9 +167,11 @@ class FileRun:
             for higher, lower, strict in order.pairs()
             if not _in_order(rewards[higher], rewards[lower], strict=strict)
         ]
-        return Outcome(f"order: {order.text}", order.line, () if errors else tuple(mismatches), tuple(errors))
+        return CaseOutcome(
+            f"order: {order.text}", order.line, () if errors else tuple(mismatches), tuple(errors)
+        )
 
-    async def _test(self, case: Case, grader: Grader) -> Outcome:
+    async def _test(self, case: Case, grader: Grader) -> CaseOutcome:
         started = time.perf_counter()
         told = _Told()
         explanation = await self._explained(case, grader, told)
@@ -180,7 +182,7 @@ class FileRun:
             mismatches += await self._again(case, grader, told, result)
             mismatches += await self._changed(case, grader, told, result)
         seconds = time.perf_counter() - started
-        return Outcome(
+        return CaseOutcome(
             case.name, case.line, tuple(mismatches), tuple(told.problems), explanation, seconds, case
         )
 

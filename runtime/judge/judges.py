@@ -13,12 +13,12 @@ from graders.usage import summed
 from runtime.embeddings.server import ServerEmbedder
 from runtime.json_schema import CheckFailed, SchemaError
 from runtime.judge import failures
-from runtime.judge.answers import NotAnAnswer, Shape, Shapes, parse_answer
+from runtime.judge.answers import AnswerShape, NotAnAnswer, Shapes, parse_answer
 from runtime.judge.bounds import ANSWER_TOKENS
 from runtime.judge.budgets import Budgets, Payment, PurseIsFull
 from runtime.judge.cache import VerdictCache
 from runtime.judge.configuration import Api, JudgeModel, find_judge
-from runtime.judge.connections import Connections
+from runtime.judge.connections import AiohttpTransport
 from runtime.judge.failures import NoVerdict
 from runtime.judge.flights import Flights
 from runtime.judge.limits import Rate
@@ -35,7 +35,7 @@ NO_KEY = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _TimedVerdict:
     """A verdict with what it took."""
 
     output: Any
@@ -75,7 +75,7 @@ class Judges:
             max_age_s=settings.judge_cache_days * 86_400,
         )
         self._shapes = Shapes(settings.cache_bytes("schemas"))
-        self._flights: Flights[_Answer] = Flights(_for_another)
+        self._flights: Flights[_TimedVerdict] = Flights(_for_another)
 
     def seen_by(self, *, vote: int = 0, client: str = "") -> Judge:
         """The judges as one grading sees them.
@@ -140,7 +140,7 @@ class Judges:
             raise
 
     async def _remembered_or_asked(
-        self, server: ModelServer, question: Question, shape: Shape, key: bytes, client: str
+        self, server: ModelServer, question: Question, shape: AnswerShape, key: bytes, client: str
     ) -> Verdict:
         """A verdict from earlier, one that is being asked for, or a new one.
 
@@ -199,8 +199,8 @@ class Judges:
         return completion
 
     async def _answer(
-        self, server: ModelServer, question: Question, shape: Shape, key: bytes, client: str
-    ) -> _Answer:
+        self, server: ModelServer, question: Question, shape: AnswerShape, key: bytes, client: str
+    ) -> _TimedVerdict:
         """Ask, and ask again if the answer is not a verdict, up to the permitted number of retries."""
         retries = parse_retries = 0
         usages: list[Mapping[str, Mapping[str, int]]] = []
@@ -222,9 +222,9 @@ class Judges:
                 continue
             self._cache.put(key, output, completion.model)
             usage = summed(usages).get(completion.model, {})
-            return _Answer(output, completion.model, usage, retries + parse_retries)
+            return _TimedVerdict(output, completion.model, usage, retries + parse_retries)
 
-    async def _shape(self, schema: Mapping[str, Any], client: str) -> Shape:
+    async def _shape(self, schema: Mapping[str, Any], client: str) -> AnswerShape:
         """The shape that is requested of an answer.
 
         Raises:
@@ -238,7 +238,7 @@ class Judges:
         except CheckFailed as failed:
             raise _not_checked(failed) from None
 
-    async def _output(self, judge: str, completion: Completion, shape: Shape, client: str) -> Any:
+    async def _output(self, judge: str, completion: Completion, shape: AnswerShape, client: str) -> Any:
         """The verdict in an answer.
 
         Raises:
@@ -339,7 +339,7 @@ class Judges:
 
     def _connections(self) -> httpx2.AsyncBaseTransport:
         if self._transport is None:
-            self._transport = Connections()
+            self._transport = AiohttpTransport()
         return self._transport
 
 
@@ -373,7 +373,7 @@ def _sampling(server: ModelServer, sampling: Mapping[str, Any], vote: int) -> Ma
     return sampling
 
 
-def _key(server: ModelServer, question: Question, shape: Shape, vote: int) -> bytes:
+def _key(server: ModelServer, question: Question, shape: AnswerShape, vote: int) -> bytes:
     """A digest of everything that decides an answer.
 
     Raises:

@@ -44,7 +44,7 @@ REPEATED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SandboxJob:
     """What is to be run, and how long one grading may take.
 
     Attributes:
@@ -99,7 +99,7 @@ def ignored(_: int, __: Answer) -> None:
 
 async def ask(
     session: Session,
-    job: Job,
+    job: SandboxJob,
     rows: Sequence[bytes],
     *,
     begin: bool = False,
@@ -195,13 +195,13 @@ class Crew:
 
     def __init__(
         self,
-        job: Job,
+        job: SandboxJob,
         *,
         lasting: bool,
         size: int,
-        start: Callable[[Job], Awaitable[Session]],
+        start: Callable[[SandboxJob], Awaitable[Session]],
         room: Callable[[], AbstractAsyncContextManager[bool]],
-        apart: Callable[[Job, Sequence[bytes]], Awaitable[list[Answer]]],
+        apart: Callable[[SandboxJob, Sequence[bytes]], Awaitable[list[Answer]]],
     ) -> None:
         """Start nothing yet.
 
