@@ -149,7 +149,7 @@ def attack(
     verify: Verify | None = None,
     expect: Iterable[AttackOutcome] | None = None,
 ) -> Callable[[Function], Attack]:
-    """Make an attack of a function: its name, its docstring and its text; the module it stands in is its group."""
+    """Make an attack of a function: its name, its docstring and its text; the module or package it stands in is its group."""
 
     def decorate(function: Function) -> Attack:
         return Attack(
@@ -203,7 +203,7 @@ def describe(entry: str, module: str, claim: str, source: str) -> _Described:
         ValueError: If the module is not one of the groups, or the text uses an unknown fact.
     """
     groups: Mapping[str, Group] = {name: name for name in get_args(Group)}
-    group = groups.get(module.rpartition(".")[2])
+    group = next((groups[name] for name in module.split(".") if name in groups), None)
     needs = frozenset(_FACT.findall(source))
     if group is None or not needs <= Target.__annotations__.keys():
         raise ValueError(f"{module}.{entry} is in no group, or uses unknown facts: {sorted(needs)}")
