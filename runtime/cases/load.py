@@ -1,4 +1,4 @@
-"""Case files are found, read and checked: every mistake with its file, line, case and field, and how to mend it."""
+"""Case files are read and checked: every mistake with its file, line, case and field, and how to mend it."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -10,7 +10,6 @@ from graders.contract import brief
 from graders.testing.changes import change_named
 from runtime.cases.document import Document, read_document
 from runtime.cases.model import (
-    PATTERNS,
     Answers,
     Case,
     CaseFile,
@@ -22,7 +21,6 @@ from runtime.cases.model import (
     WantedFailure,
     WantedNumber,
 )
-from runtime.datasets import STDIN
 from runtime.sources import with_sources
 
 ONLY = "grader"
@@ -38,28 +36,6 @@ _NUMBER_FORMS = (
 )
 _CAUSES: tuple[str, ...] = get_args(CausedBy)
 _KINDS = tuple(kind.value for kind in FailureKind)
-
-
-def find_case_files(paths: Sequence[Path]) -> list[Path]:
-    """The case files among paths: files as they are, and those below directories, in the order of their names.
-
-    Raises:
-        ConfigurationError: When a path is not there, or none of them has a case file.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        if path.is_dir():
-            inside = {file for pattern in PATTERNS for file in path.rglob(pattern)}
-            hidden = {file for file in inside if any(p.startswith(".") for p in file.relative_to(path).parts)}
-            found.update(dict.fromkeys(sorted(inside - hidden)))
-        elif path == STDIN or path.exists():
-            found[path] = None
-        else:
-            raise ConfigurationError(f"there is no file or directory {path}")
-    if not found:
-        where = ", ".join(map(str, paths))
-        raise ConfigurationError(f"no case file in {where}; they are named {', '.join(PATTERNS)}")
-    return list(found)
 
 
 def load_cases(path: Path, read_grader: ReadGrader) -> CaseFile:

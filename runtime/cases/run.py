@@ -13,8 +13,6 @@ from runtime.cases.judges import (
     CaseEvaluator,
     JudgeOf,
     NoJudge,
-    RecordedJudge,
-    Recordings,
     ScriptedJudge,
 )
 from runtime.cases.model import (
@@ -27,6 +25,7 @@ from runtime.cases.model import (
     same_number,
     same_result,
 )
+from runtime.cases.recordings import RecordedJudge, Recordings
 from runtime.explain import explain
 from runtime.explanation import Explanation
 

@@ -8,6 +8,7 @@ from graders import FailureKind, FailureType, GradingError
 from graders.contract import Failure, brief
 from graders.fence import one_line
 from graders.pattern import encodable
+from runtime.json_schema import CheckFailed
 
 _REFUSAL = FailureKind.MODEL_GRADER_REFUSAL
 _PARSE = FailureKind.MODEL_GRADER_PARSE
@@ -173,6 +174,15 @@ def unconfigured(model: str, known: str) -> NoVerdict:
         f"or [judges] in graders.toml or GRADERS_JUDGES{known}"
     )
     return NoVerdict(message, _SERVER, FailureType.JUDGE_UNAVAILABLE, retryable=True)
+
+
+def not_checked(failed: CheckFailed) -> GradingError:
+    """The failure of an answer that cannot be checked: the grader's, whose schema is too costly, or the machine's."""
+    message = f"the answer of a judge cannot be checked against its schema: {failed}"
+    if failed.by_schema:
+        return GradingError(message, details={"type": FailureType.COSTLY_SCHEMA})
+    details = {"type": FailureType.SCHEMA_NOT_CHECKED}
+    return GradingError(message, caused_by="infrastructure", details=details, retryable=True)
 
 
 def _again(failure: Failure) -> NoVerdict:

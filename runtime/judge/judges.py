@@ -236,7 +236,7 @@ class Judges:
             message = f"the schema that a judge's answer is to have cannot be used: {error}"
             raise GradingError(message, details={"type": FailureType.INVALID_SCHEMA}) from None
         except CheckFailed as failed:
-            raise _not_checked(failed) from None
+            raise failures.not_checked(failed) from None
 
     async def _output(self, judge: str, completion: Completion, shape: AnswerShape, client: str) -> Any:
         """The verdict in an answer.
@@ -253,7 +253,7 @@ class Judges:
         except NotAnAnswer as error:
             raise failures.unparseable(judge, str(error), completion.text) from None
         except CheckFailed as failed:
-            raise _not_checked(failed) from None
+            raise failures.not_checked(failed) from None
         return output
 
     async def _paid(
@@ -386,15 +386,6 @@ def _key(server: ModelServer, question: Question, shape: AnswerShape, vote: int)
     digest = hashlib.blake2b(asked, digest_size=24)
     digest.update(f"{server.identity}\n{shape.text}".encode())
     return digest.digest()
-
-
-def _not_checked(failed: CheckFailed) -> GradingError:
-    """The failure of an answer that cannot be checked: the grader's, whose schema is too costly, or the machine's."""
-    message = f"the answer of a judge cannot be checked against its schema: {failed}"
-    if failed.by_schema:
-        return GradingError(message, details={"type": FailureType.COSTLY_SCHEMA})
-    details = {"type": FailureType.SCHEMA_NOT_CHECKED}
-    return GradingError(message, caused_by="infrastructure", details=details, retryable=True)
 
 
 def _for_another(error: Exception) -> Exception | None:
