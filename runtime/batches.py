@@ -117,7 +117,7 @@ async def grade_each(
     """
     loop = asyncio.get_running_loop()
     groups = iter(_groups(grader, rows))
-    seen, running = _Remembered(remembered), _RunningGradings()
+    seen, running = _SeenGradings(remembered), _RunningGradings()
     turn, begun = loop.time() + TURN_SECONDS, 0
     try:
         while True:
@@ -200,7 +200,7 @@ class _RunningGradings:
         self._some_done.set()
 
 
-class _Remembered:
+class _SeenGradings:
     """Gradings by the digest of what they grade."""
 
     def __init__(self, limit: int | None) -> None:

@@ -27,7 +27,7 @@ from runtime.sandbox.process import SandboxProcess
 from runtime.sandbox.programs import Programs
 from runtime.sandbox.room import Pace
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import ZygoteShape
+from runtime.sandbox.zygote import ZygoteSpec
 from runtime.settings import Settings
 from runtime.shortage import infrastructure_failure, is_shortage
 
@@ -75,7 +75,7 @@ class LocalSandbox:
         self.host = Host(self._pool, without=without - {FORK}, highest=highest)
         self._shares_any = FORK in without
         self._programs = Programs(self._start_compiling, settings.cache_bytes("programs"))
-        self._shapes: BoundedCache[ShapeKey, ZygoteShape] = BoundedCache(settings.cache_bytes("shapes"))
+        self._shapes: BoundedCache[ShapeKey, ZygoteSpec] = BoundedCache(settings.cache_bytes("shapes"))
         # two cores for as long as one grading may take, as published; a lasting process that has used it up is replaced
         self._cpu_seconds = math.ceil(2 * settings.python_timeout_s)
         self._crews: OrderedDict[tuple[JobKey, Isolation], Crew] = OrderedDict()
@@ -319,7 +319,7 @@ class LocalSandbox:
         shape = self._shapes.get(key)
         if shape is None:
             settings = self._settings
-            shape = ZygoteShape(
+            shape = ZygoteSpec(
                 str(image.python),
                 modules=modules,
                 visible=image.visible,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from runtime.sandbox.cgroups import Cgroup
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Zygote, ZygoteFailed, ZygoteShape
+from runtime.sandbox.zygote import Zygote, ZygoteFailed, ZygoteSpec
 
 AHEAD = 1
 """Processes of each zygote that are locked and wait, so that a grading does not wait for its fork."""
@@ -21,10 +21,10 @@ class Breed:
 
     def __init__(
         self,
-        shape: ZygoteShape,
+        shape: ZygoteSpec,
         zygotes: int,
         output_bytes: int,
-        make_group: Callable[[ZygoteShape], Cgroup | None],
+        make_group: Callable[[ZygoteSpec], Cgroup | None],
     ) -> None:
         """Start nothing yet.
 

@@ -11,7 +11,7 @@ from graders import FailureKind, FailureType, GradingError
 from runtime.sandbox.layers import FOREIGN, Level
 from runtime.sandbox.pool import ZygotePool
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Zygote, ZygoteFailed, ZygoteShape
+from runtime.sandbox.zygote import Zygote, ZygoteFailed, ZygoteSpec
 from runtime.shortage import infrastructure_failure
 
 logger = logging.getLogger(__name__)
@@ -93,9 +93,9 @@ async def held(layers: frozenset[str]) -> frozenset[str]:
     raise AssertionError("the last attempt returns or raises")
 
 
-def trial_shape(layers: frozenset[str]) -> ZygoteShape:
+def trial_shape(layers: frozenset[str]) -> ZygoteSpec:
     """The shape of a process that is only tried out."""
-    return ZygoteShape(sys.executable, layers=layers, memory_mb=TRIAL_MB, disk_mb=TRIAL_DISK_MB)
+    return ZygoteSpec(sys.executable, layers=layers, memory_mb=TRIAL_MB, disk_mb=TRIAL_DISK_MB)
 
 
 class Host:
@@ -141,7 +141,7 @@ class Host:
                     logger.warning("isolation of level %s is not reached here: %s", level.value, error)
             return self.reached
 
-    async def session(self, shape: ZygoteShape, *, least: Level) -> Session:
+    async def session(self, shape: ZygoteSpec, *, least: Level) -> Session:
         """A process as locked as this machine can.
 
         Args:

@@ -47,7 +47,7 @@ class ZygoteFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ZygoteShape:
+class ZygoteSpec:
     """What tells zygotes apart: sessions of equal shapes may come from the same one.
 
     Attributes:
@@ -105,7 +105,7 @@ class Zygote:
 
     def __init__(
         self,
-        shape: ZygoteShape,
+        shape: ZygoteSpec,
         process: asyncio.subprocess.Process,
         control: socket.socket,
         group: Cgroup | None = None,
@@ -122,7 +122,7 @@ class Zygote:
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, shape: ZygoteShape, group: Cgroup | None = None) -> "Zygote":
+    async def start(cls, shape: ZygoteSpec, group: Cgroup | None = None) -> "Zygote":
         """Start one, and wait until it is locked.
 
         Args:
@@ -246,7 +246,7 @@ class Zygote:
             session.ended.set_result(status)
 
 
-async def _spawn(shape: ZygoteShape) -> tuple[asyncio.subprocess.Process, socket.socket]:
+async def _spawn(shape: ZygoteSpec) -> tuple[asyncio.subprocess.Process, socket.socket]:
     """Start the process of a zygote, which waits for its first frame; gives it and the socket to it.
 
     Raises:
