@@ -2,7 +2,7 @@
 
 from graders.bound import Grader
 from graders.context import Context, Embedder, HttpClient, HttpReply, Judge, Sandbox, Verdict
-from graders.contract import CausedBy, Failure, FailureKind, GraderInfo, GraderResult, Item
+from graders.contract import CausedBy, Failure, FailureKind, FailureType, GraderInfo, GraderResult, Item
 from graders.errors import (
     ConfigurationError,
     FormulaError,
@@ -28,6 +28,7 @@ __all__ = [
     "Embedder",
     "Failure",
     "FailureKind",
+    "FailureType",
     "Formula",
     "FormulaError",
     "Grader",

@@ -7,7 +7,7 @@ from pydantic import Field, PlainValidator
 
 from graders.code_testing.extraction import possible_codes
 from graders.code_testing.forms import CallTest, Test, read_tests
-from graders.code_testing.outcomes import Outcome
+from graders.code_testing.outcomes import CodeTestOutcome
 from graders.code_testing.plan import Plan
 from graders.code_testing.run import Run
 from graders.context import Context
@@ -127,9 +127,9 @@ class CodeTests:
             outcomes = await self._outcomes(context, plan, tests)
         return self._result(outcomes, tests)
 
-    async def _outcomes(self, context: Context, plan: Plan, tests: list[Test]) -> list[Outcome]:
+    async def _outcomes(self, context: Context, plan: Plan, tests: list[Test]) -> list[CodeTestOutcome]:
         run = Run(context.sandbox, plan)
-        outcomes: list[Outcome] = []
+        outcomes: list[CodeTestOutcome] = []
         try:
             for test in tests:
                 outcomes += await run.test(test)
@@ -168,7 +168,7 @@ class CodeTests:
         setup = _ended(self._setup(sample, item)) if self._setup else ""
         return Plan(codes=tuple(codes), prelude=prelude, setup=setup, entry_point=entry_point, **self._limits)
 
-    def _result(self, outcomes: list[Outcome], tests: list[Test]) -> GraderResult:
+    def _result(self, outcomes: list[CodeTestOutcome], tests: list[Test]) -> GraderResult:
         failed = [outcome for outcome in outcomes if not outcome.passed]
         share = sum(o.weight for o in outcomes if o.passed) / sum(o.weight for o in outcomes)
         if not failed:
@@ -187,7 +187,7 @@ class CodeTests:
         )
 
 
-def _failure(outcomes: list[Outcome], explanation: str) -> Failure | None:
+def _failure(outcomes: list[CodeTestOutcome], explanation: str) -> Failure | None:
     """The flag of code that crashed in every test; code that computes something wrong is merely wrong."""
     crashes = {outcome.crash for outcome in outcomes}
     if "" in crashes:
@@ -197,7 +197,7 @@ def _failure(outcomes: list[Outcome], explanation: str) -> Failure | None:
     return Failure(kind=kind, caused_by="model", message=explanation, details={"type": outcomes[0].crash})
 
 
-def _counts(outcomes: list[Outcome], tests: list[Test]) -> dict[str, float]:
+def _counts(outcomes: list[CodeTestOutcome], tests: list[Test]) -> dict[str, float]:
     return {
         "passed": float(sum(outcome.passed for outcome in outcomes)),
         "total": float(max(len(outcomes), len(tests))),

@@ -39,6 +39,56 @@ class FailureKind(StrEnum):
     ENDPOINT_GRADER_SAFETY_CHECK = "endpoint_grader_safety_check_error"
 
 
+class FailureType(StrEnum):
+    """What `Failure.details["type"]` says where the framework knows it; an exception's name or a plugin's own word else.
+
+    `docs/failures.md` explains each.
+    """
+
+    BROKEN_TESTS = "broken_tests"
+    BUDGET_SPENT = "budget_spent"
+    CONTENT_FILTER = "content_filter"
+    CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+    COSTLY_SCHEMA = "costly_schema"
+    DEADLINE = "deadline"
+    EMBEDDER_UNAVAILABLE = "embedder_unavailable"
+    EMPTY_ANSWER = "empty_answer"
+    EXIT = "exit"
+    HTTP_UNAVAILABLE = "http_unavailable"
+    INVALID_SCHEMA = "invalid_schema"
+    JUDGE_STORE_UNAVAILABLE = "judge_store_unavailable"
+    JUDGE_UNAVAILABLE = "judge_unavailable"
+    KILLED = "killed"
+    LENGTH = "length"
+    MACHINE_BUSY = "machine_busy"
+    MALFORMED_EMBEDDING = "malformed_embedding"
+    MALFORMED_RESPONSE = "malformed_response"
+    MEMORY_LIMIT = "memory_limit"
+    NO_ANSWER = "no_answer"
+    NOT_ALLOWED = "not_allowed"
+    NOT_ASKED = "not_asked"
+    NOT_PLAIN = "not_plain"
+    ORDER_DEPENDENT_VERDICT = "order_dependent_verdict"
+    OUTPUT_LIMIT = "output_limit"
+    PROTOCOL = "protocol"
+    RAISED = "raised"
+    REFUSAL = "refusal"
+    SANDBOX_DIED = "sandbox_died"
+    SANDBOX_UNAVAILABLE = "sandbox_unavailable"
+    SCHEMA_NOT_CHECKED = "schema_not_checked"
+    SCRIPTED = "scripted"
+    SIGNAL = "signal"
+    STATUS = "status"
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"
+    TOO_LONG = "too_long"
+    UNFINISHED_REASONING = "unfinished_reasoning"
+    UNPARSEABLE_VERDICT = "unparseable_verdict"
+    UNREADABLE_ROW = "unreadable_row"
+    WORKER_EXITED = "worker_exited"
+    WORKER_START = "worker_start"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why a grading has no reward, or (caused by the model) why it has the lowest one.
@@ -47,7 +97,7 @@ class Failure:
         kind: What went wrong.
         caused_by: `model` (its output cannot be graded: lowest reward), `grader` or `infrastructure` (ungraded).
         message: One line for a person.
-        details: Plain data for a program: `type`, `traceback`, `variable`, …
+        details: Plain data for a program: `type` (see `FailureType`), `traceback`, `variable`, …
         retryable: Whether the same grading may succeed when it is done again.
     """
 
@@ -137,6 +187,13 @@ class GraderResult:
         if self.metrics or self.sub_rewards:
             _check_named(self.metrics, "metric")
             _check_named({k: v for k, v in self.sub_rewards.items() if v is not None}, "sub-reward")
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is nothing to it but its reward, as with most results: writers and senders have a fast path."""
+        if self.failure is not None or self.explanation is not None:
+            return False
+        return not (self.sub_rewards or self.metrics or self.metadata or self.usage or self.parts)
 
     @property
     def graded(self) -> bool:

@@ -15,7 +15,16 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from graders.bound import MASK
 from graders.context import Context, HttpReply
-from graders.contract import UNBOUNDED, CausedBy, FailureKind, GraderResult, Item, brief, checked_number
+from graders.contract import (
+    UNBOUNDED,
+    CausedBy,
+    FailureKind,
+    FailureType,
+    GraderResult,
+    Item,
+    brief,
+    checked_number,
+)
 from graders.errors import GradingError, InvalidOptions, Problem
 from graders.options import Also, carry
 from graders.pattern import encodable
@@ -219,12 +228,12 @@ def _unsendable(body: Mapping[str, Any]) -> GradingError | None:
     except (TypeError, ValueError, RecursionError) as error:
         return GradingError(
             f"the endpoint cannot be asked: sample and item are not plain JSON: {error}",
-            details={"type": "not_plain"},
+            details={"type": FailureType.NOT_PLAIN},
         )
     if size > MAX_BODY:
         return GradingError(
             f"the endpoint was not asked: sample and item are {size:,} bytes of JSON, more than {MAX_BODY:,}",
-            details={"type": "too_large"},
+            details={"type": FailureType.TOO_LARGE},
         )
     return None
 
@@ -237,7 +246,7 @@ def _refused(reply: HttpReply) -> GradingError:
         f"the endpoint answered with status {reply.status}{said}",
         kind=FailureKind.ENDPOINT_GRADER_SERVER if is_server else FailureKind.ENDPOINT_GRADER_INTERNAL,
         caused_by="infrastructure",
-        details={"type": "status", "status": reply.status},
+        details={"type": FailureType.STATUS, "status": reply.status},
         retryable=is_server or reply.status in _PASSING,
     )
 
@@ -248,7 +257,7 @@ def _invalid(reply: HttpReply, why: str) -> GradingError:
         f"the endpoint answered with status {reply.status}, but {why}",
         kind=FailureKind.ENDPOINT_GRADER_INTERNAL,
         caused_by="infrastructure",
-        details={"type": "malformed_response", "status": reply.status},
+        details={"type": FailureType.MALFORMED_RESPONSE, "status": reply.status},
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from graders.context import Context, Verdict
-from graders.contract import GraderResult, Item
+from graders.contract import FailureType, GraderResult, Item
 from graders.errors import GradingError
 from graders.judging import (
     answer_schema,
@@ -104,7 +104,7 @@ class Equivalence:
             raise GradingError(
                 "the judge calls the two texts the same in one order and different in the other",
                 caused_by="infrastructure",
-                details={"type": "order_dependent_verdict", "reasons": reasons},
+                details={"type": FailureType.ORDER_DEPENDENT_VERDICT, "reasons": reasons},
             )
         said = ("the same" if same[0] else "different") if agreement else "the same in one order only"
         return judged(

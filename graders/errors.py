@@ -21,10 +21,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from graders.contract import CausedBy, Failure, FailureKind
+from graders.contract import CausedBy, Failure, FailureKind, FailureType
 
 CodeFailureReason: TypeAlias = Literal[
-    "timeout", "memory_limit", "output_limit", "exit", "signal", "protocol"
+    FailureType.TIMEOUT,
+    FailureType.MEMORY_LIMIT,
+    FailureType.OUTPUT_LIMIT,
+    FailureType.EXIT,
+    FailureType.SIGNAL,
+    FailureType.PROTOCOL,
 ]
 """How a process of the sandbox can fail: it did not answer in time, or used more memory or wrote more than it may, or
 ended by itself or by a signal, or answered what is no answer."""

@@ -9,7 +9,7 @@ Path = tuple[str | int, ...]
 ROWS_NAMED = 5
 
 
-class Reference(NamedTuple):
+class RowReference(NamedTuple):
     """A variable of a row that a grader reads.
 
     Attributes:

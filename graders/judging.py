@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from graders.context import Context, Verdict
-from graders.contract import FailureKind, GraderResult, brief
+from graders.contract import FailureKind, FailureType, GraderResult, brief
 from graders.errors import GradingError, InvalidOptions, Problem
 from graders.fence import fenced, one_line
 from graders.messages import NeutralMessage
 from graders.pattern import encodable
 from graders.shown import does_not_fit, whose
 from graders.template import Template
-from graders.votes import summed
+from graders.usage import summed
 
 MAX_EXPLANATION = 2_000
 """Characters of a judge's reasons in one line; all of them are in `metadata`."""
@@ -183,7 +183,7 @@ def unparseable(message: str) -> GradingError:
         message,
         kind=FailureKind.MODEL_GRADER_PARSE,
         caused_by="infrastructure",
-        details={"type": "unparseable_verdict"},
+        details={"type": FailureType.UNPARSEABLE_VERDICT},
         retryable=True,
     )
 

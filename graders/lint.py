@@ -11,7 +11,7 @@ from typing import Any
 
 from graders.bound import Grader
 from graders.contract import Item
-from graders.findings import Finding, Path, Reference, lines_named
+from graders.findings import Finding, Path, RowReference, lines_named
 from graders.formula import Formula, normal_name
 from graders.messages import Message, SamplingParams
 from graders.paths import Step, has_path, walk
@@ -248,7 +248,7 @@ def _pieces(template: Template) -> Iterator[tuple[str, str]]:
 
 
 @dataclass
-class _Seen:
+class _Hits:
     """How often a reference found something."""
 
     rows: int = 0
@@ -265,14 +265,14 @@ class DataCheck:
     """
 
     def __init__(
-        self, graders: Grader | Iterable[tuple[Path, Grader]], references: Iterable[Reference] = ()
+        self, graders: Grader | Iterable[tuple[Path, Grader]], references: Iterable[RowReference] = ()
     ) -> None:
         roots = [((), graders)] if isinstance(graders, Grader) else list(graders)
         every = [found for path, root in roots for found in all_graders(root, path)]
         self._references = dict.fromkeys(  # a template may name one variable twice
             (
                 *(
-                    Reference((*path, *where), reference.text, reference.steps)
+                    RowReference((*path, *where), reference.text, reference.steps)
                     for path, inner in every
                     for where, template in inner.templates()
                     for reference in template.references
@@ -281,7 +281,7 @@ class DataCheck:
                 *references,
             )
         )
-        self._seen: dict[tuple[Path, str], _Seen] = {}
+        self._seen: dict[tuple[Path, str], _Hits] = {}
         self._columns: dict[str, None] = {}
         self._wrong_last: list[int] = []
         self._blind = BlindSpots(every)
@@ -295,7 +295,7 @@ class DataCheck:
             self._wrong_last.append(line)
         self._blind.add(line, item)
         for path, text, steps in self._references:
-            seen = self._seen.setdefault((path, text), _Seen())
+            seen = self._seen.setdefault((path, text), _Hits())
             seen.rows += 1
             if not has_path(item, steps):
                 seen.missing.append(line)
@@ -310,7 +310,7 @@ class DataCheck:
         if not self.rows:
             yield Finding("error", (), "there are no rows", "give a file with one JSON object a line")
         for path, text, steps in self._references:
-            seen = self._seen.get((path, text), _Seen())
+            seen = self._seen.get((path, text), _Hits())
             if seen.missing:
                 yield self._missing(path, text, steps, seen)
             if seen.empty:
@@ -326,7 +326,7 @@ class DataCheck:
             yield Finding("error", (), message, hint, rows)
         yield from self._blind.findings()
 
-    def _missing(self, path: Path, text: str, steps: tuple[Step, ...], seen: _Seen) -> Finding:
+    def _missing(self, path: Path, text: str, steps: tuple[Step, ...], seen: _Hits) -> Finding:
         rows = tuple(seen.missing)
         columns = list(self._columns)
         near = get_close_matches(str(steps[0]), columns, n=1)

@@ -23,13 +23,13 @@ NeutralMessage: TypeAlias = dict[str, Any]
 """A rendered message: `role`, and `content`, a text or a list of published blocks."""
 
 
-class Published(BaseModel):
+class PublishedObject(BaseModel):
     """A published JSON object: a field that it does not have is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class InputText(Published):
+class InputText(PublishedObject):
     """A block of text of the one who asks."""
 
     type: Literal["input_text"]
@@ -40,7 +40,7 @@ class InputText(Published):
         return {"type": self.type, "text": encodable(self.text(sample, item))}
 
 
-class OutputText(Published):
+class OutputText(PublishedObject):
     """A block of text that a model has said."""
 
     type: Literal["output_text"]
@@ -51,7 +51,7 @@ class OutputText(Published):
         return {"type": self.type, "text": encodable(self.text(sample, item))}
 
 
-class InputImage(Published):
+class InputImage(PublishedObject):
     """An image, by its URL or as a `data:` URL."""
 
     type: Literal["input_image"]
@@ -64,14 +64,14 @@ class InputImage(Published):
         return {"type": self.type, "image_url": encodable(self.image_url(sample, item)), **detail}
 
 
-class Audio(Published):
+class Audio(PublishedObject):
     """A recording: base64, and what it is."""
 
     data: Template
     format: Literal["mp3", "wav"]
 
 
-class InputAudio(Published):
+class InputAudio(PublishedObject):
     """A block of sound."""
 
     type: Literal["input_audio"]
@@ -129,7 +129,7 @@ def _checked_content(value: object) -> Piece | tuple[Piece, ...]:
         raise carry(error) from None
 
 
-class Message(Published):
+class Message(PublishedObject):
     """One message of a judge's prompt.
 
     Attributes:
@@ -193,7 +193,7 @@ def render(messages: Sequence[Message], sample: Sample, item: Item) -> list[Neut
     return [message.render(sample, item) for message in messages]
 
 
-class SamplingParams(Published):
+class SamplingParams(PublishedObject):
     """How a judge is sampled; what is not given is the server's own.
 
     Attributes:

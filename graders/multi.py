@@ -1,7 +1,8 @@
 """`multi`: several graders and a formula over their rewards."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from graders.errors import GradingError, InvalidOptions, Problem
 from graders.formula import Formula, is_variable, normal_name
 from graders.plugin import grader
 from graders.sample import Sample
+from graders.usage import summed
 
 MAX_GRADERS = 500
 
@@ -77,7 +79,7 @@ class Multi:
             sub_rewards={key: part.reward for key, part in parts.items()},
             failure=failure,
             explanation=failure.message if failure else None,
-            usage=_usage(parts.values()),
+            usage=summed(part.usage for part in parts.values()),
             parts=parts,
         )
 
@@ -109,21 +111,4 @@ def _failure(parts: Mapping[str, GraderResult]) -> Failure | None:
     if not failed:
         return None
     key, failure = next((pair for pair in failed if pair[1].caused_by != "model"), failed[0])
-    return Failure(
-        kind=failure.kind,
-        caused_by=failure.caused_by,
-        message=f"{key}: {failure.message}",
-        details=failure.details,
-        retryable=failure.retryable,
-    )
-
-
-def _usage(parts: Iterable[GraderResult]) -> dict[str, dict[str, int]]:
-    """The judge tokens of all parts, by model."""
-    total: dict[str, dict[str, int]] = {}
-    for part in parts:
-        for model, tokens in part.usage.items():
-            counted = total.setdefault(model, {})
-            for name, count in tokens.items():
-                counted[name] = counted.get(name, 0) + count
-    return total
+    return replace(failure, message=f"{key}: {failure.message}")

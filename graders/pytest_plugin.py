@@ -18,7 +18,7 @@ from graders.bound import Grader
 from graders.contract import GraderResult, Item
 from graders.errors import ConfigurationError, GraderError
 from graders.testing import FakeJudge
-from runtime.cases import PATTERNS, Case, FileRun, Order, load_cases, outcome_lines
+from runtime.cases import PATTERNS, Case, FileRun, RewardOrder, load_cases, outcome_lines
 from runtime.cases.sync import SyncCaseEvaluator
 from service.cli.explanation import lines
 from service.cli.files import GraderFile
@@ -119,7 +119,7 @@ class CaseFileCollector(pytest.File):
 class CaseItem(pytest.Item):
     """A case, or an order between cases, as a test."""
 
-    def __init__(self, *, run: FileRun, tested: Case | Order, **rest: Any) -> None:
+    def __init__(self, *, run: FileRun, tested: Case | RewardOrder, **rest: Any) -> None:
         super().__init__(**rest)
         self._run, self._tested = run, tested
 

@@ -38,7 +38,8 @@ from graders.plugin import grader
 from graders.sample import Sample
 from graders.shown import MAX_CHARACTERS, MaxCharacters, by_the_model, does_not_fit, length, outlier, rendered
 from graders.template import Template
-from graders.votes import mean, summed
+from graders.usage import summed
+from graders.votes import mean
 
 MAX_SAMPLES = 64
 """Samples that are judged side by side: all of them stand in one prompt."""

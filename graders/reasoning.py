@@ -78,7 +78,7 @@ def split(text: str) -> Split:
     """Split a text into its reasoning and its answer."""
     # most texts have no mark, and to look for one character is a hundred times faster
     if any(first in text for first in "<[◁") and _MARK.search(text) is not None:
-        reader = _Reader(text)
+        reader = _MarkReader(text)
         thoughts, parts = reader.read()
         if reader.has_found:
             answer = None if parts is None else _outlined(_ended(_joined(parts).removeprefix(_BOM)))
@@ -126,7 +126,7 @@ class _Fence(NamedTuple):
         return not (self.marks[0] == "`" and "`" in self.info)
 
 
-class _Reader:
+class _MarkReader:
     """Reads a text from its beginning to its end, from mark to mark."""
 
     def __init__(self, text: str) -> None:

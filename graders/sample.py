@@ -13,7 +13,7 @@ from typing import Any, overload
 
 from pydantic_core import from_json
 
-from graders.contract import FailureKind, brief
+from graders.contract import FailureKind, FailureType, brief
 from graders.errors import ConfigurationError, GradingError
 from graders.plain_data import plain
 from graders.reasoning import Split, split
@@ -128,7 +128,7 @@ class Sample:
                 "the sample gives no answer: its reasoning does not end",
                 kind=FailureKind.SAMPLE_PARSE,
                 caused_by="model",
-                details={"type": "unfinished_reasoning"},
+                details={"type": FailureType.UNFINISHED_REASONING},
             )
         return answer
 

@@ -10,15 +10,13 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from graders.contract import FailureKind, Item
+from graders.contract import FailureKind, FailureType, Item
 from graders.errors import GradingError
 from graders.fence import visible
 from graders.messages import NeutralMessage
 from graders.sample import Sample
 from graders.template import MAX_RENDERED, Template
 
-CONTEXT_LENGTH = "context_length_exceeded"
-"""The `type` of a failure: the prompt does not fit into the judge's context."""
 MAX_CHARACTERS = 50_000
 """Of a shown text, unless a grader says otherwise."""
 FITTING = 1_000
@@ -56,7 +54,7 @@ def _text(label: str, template: Template, sample: Sample, item: Item, limit: int
         f"a judge is shown at most {limit:,} (max_characters)",
         kind=FailureKind.SAMPLE_PARSE if is_models else FailureKind.OTHER,
         caused_by="model" if is_models else "grader",
-        details={"type": "too_long", "characters": len(text), "limit": limit},
+        details={"type": FailureType.TOO_LONG, "characters": len(text), "limit": limit},
     )
 
 
@@ -73,7 +71,7 @@ def of_sample(
 
 def does_not_fit(error: GradingError) -> bool:
     """Whether a judge was not asked because the prompt does not fit into its context."""
-    return error.failure.details.get("type") == CONTEXT_LENGTH
+    return error.failure.details.get("type") == FailureType.CONTEXT_LENGTH_EXCEEDED
 
 
 def whose(error: GradingError, messages: Sequence[NeutralMessage], samples: int) -> GradingError:

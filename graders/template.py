@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from graders.contract import CausedBy, FailureKind, Item
+from graders.contract import CausedBy, FailureKind, FailureType, Item
 from graders.errors import GradingError, TemplateError
 from graders.options import option_schema
 from graders.paths import Lookup, Step, compile_path
@@ -84,7 +84,7 @@ class Template:
                 raise GradingError(
                     f"a template renders to more than {MAX_RENDERED:,} characters",
                     caused_by=self._writer_of_too_much(sample, item),
-                    details={"type": "too_large"},
+                    details={"type": FailureType.TOO_LARGE},
                 )
         return texts[0] if len(texts) == 1 else "".join(texts)
 

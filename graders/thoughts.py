@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from graders.contract import FailureKind, Item
+from graders.contract import FailureKind, FailureType, Item
 from graders.errors import GradingError
 from graders.reasoning import Thoughts, split
 from graders.sample import Sample
@@ -51,6 +51,6 @@ class _TextAnswer:
             raise GradingError(
                 f"{self._template.source} gives no answer: its reasoning does not end",
                 kind=FailureKind.INVALID_VARIABLE,
-                details={"type": "unfinished_reasoning"},
+                details={"type": FailureType.UNFINISHED_REASONING},
             )
         return answer

@@ -9,7 +9,7 @@ from graders.blind_spots import is_fatal, of_contained, of_reference
 from graders.bound import Grader
 from graders.contract import Item
 from graders.errors import ConfigurationError, GradingError
-from graders.findings import Finding, Path, Reference, lines_named
+from graders.findings import Finding, Path, RowReference, lines_named
 from graders.options import RESERVED
 from graders.sample import Sample
 from graders.template import Template
@@ -30,7 +30,7 @@ _HINTS = {
 
 def blind_whatever_the_data(path: Path, grader: Grader) -> Iterator[Finding]:
     """What a comparison cannot see of a reference that is the same in every row."""
-    comparison = _Comparison.of(path, grader)
+    comparison = _ReferenceComparison.of(path, grader)
     if comparison is not None and not comparison.reference.references:
         found = comparison.weakness(comparison.reference.source)
         if found is not None:
@@ -59,7 +59,7 @@ def written_as_template(path: Path, grader: Grader) -> Iterator[Finding]:
         yield Finding(level, (*path, *where), message, hint)  # type: ignore[arg-type]  # one of the two
 
 
-def written_references(config: object, loaded: Iterable[Path] = ()) -> Iterator[Reference]:
+def written_references(config: object, loaded: Iterable[Path] = ()) -> Iterator[RowReference]:
     """The variables of rows that the texts of a grader's JSON name where it does not load.
 
     Args:
@@ -76,7 +76,7 @@ def written_references(config: object, loaded: Iterable[Path] = ()) -> Iterator[
             continue
         for reference in references:
             if reference.namespace == "item" and reference.steps:
-                yield Reference(where, reference.text, reference.steps)
+                yield RowReference(where, reference.text, reference.steps)
 
 
 def texts_in(config: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -92,7 +92,7 @@ def texts_in(config: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 @dataclass(frozen=True)
-class _Comparison:
+class _ReferenceComparison:
     """A grader that compares the sample with a reference that is not the sample's.
 
     Attributes:
@@ -106,7 +106,7 @@ class _Comparison:
     reference: Template
 
     @classmethod
-    def of(cls, path: Path, grader: Grader) -> "_Comparison | None":
+    def of(cls, path: Path, grader: Grader) -> "_ReferenceComparison | None":
         """The comparison that a grader makes; None when it makes none that is looked at here."""
         reference = dict(grader.templates()).get(("reference",))
         options: dict[str, Any] = grader.options.arguments()
@@ -144,7 +144,7 @@ class BlindSpots:
     """What comparisons cannot see of the references in rows; `add` every row, then ask for the `findings`."""
 
     def __init__(self, graders: Iterable[tuple[Path, Grader]]) -> None:
-        found = (_Comparison.of(path, grader) for path, grader in graders)
+        found = (_ReferenceComparison.of(path, grader) for path, grader in graders)
         self._comparisons = [
             each
             for each in found

@@ -8,12 +8,13 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from graders.contract import GraderResult, brief
 from graders.errors import GradingError
+from graders.usage import summed
 
 if TYPE_CHECKING:
     from graders.bound import Grader
@@ -103,17 +104,6 @@ class Votes:
             known = [value for value in of_one if value is not None]
             combined[name] = _COMBINE[self.combine](known) if len(known) == len(votes) else None
         return combined
-
-
-def summed(usages: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
-    """Tokens by model of several results together."""
-    total: dict[str, dict[str, int]] = {}
-    for usage in usages:
-        for model, tokens in usage.items():
-            of_model = total.setdefault(model, {})
-            for name, number in tokens.items():
-                of_model[name] = of_model.get(name, 0) + number
-    return total
 
 
 def mean(numbers: Sequence[float]) -> float:

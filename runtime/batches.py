@@ -117,7 +117,7 @@ async def grade_each(
     """
     loop = asyncio.get_running_loop()
     groups = iter(_groups(grader, rows))
-    seen, running = _Seen(remembered), _Running()
+    seen, running = _SeenGradings(remembered), _RunningGradings()
     turn, begun = loop.time() + TURN_SECONDS, 0
     try:
         while True:
@@ -162,7 +162,7 @@ def _failed(grader: Grader, failure: GradingError) -> Results:
     return done
 
 
-class _Running:
+class _RunningGradings:
     """Gradings under way, and the rows that wait for each; what is finished is found without a look at all of them."""
 
     def __init__(self) -> None:
@@ -200,7 +200,7 @@ class _Running:
         self._some_done.set()
 
 
-class _Seen:
+class _SeenGradings:
     """Gradings by the digest of what they grade."""
 
     def __init__(self, limit: int | None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
-from graders import CausedBy, Failure, FailureKind, GraderResult
+from graders import CausedBy, Failure, FailureKind, FailureType, GraderResult
 
 Got: TypeAlias = Literal["flagged", "substituted", "ungraded"]
 """What a sample whose grading failed got: a reward that its grader gave it all the same, the `invalid_grade`, or nothing."""
@@ -11,30 +11,7 @@ Got: TypeAlias = Literal["flagged", "substituted", "ungraded"]
 OTHER = "other"
 """What everything is called that has no word of its own."""
 
-CAUSES = frozenset(
-    {
-        *("broken_tests", "budget_spent", "deadline", "not_allowed", "not_asked", "timeout", "too_large"),
-        *("embedder_unavailable", "http_unavailable", "judge_unavailable", "sandbox_unavailable"),
-        *(
-            "content_filter",
-            "empty_answer",
-            "length",
-            "no_answer",
-            "refusal",
-            "status",
-            "unfinished_reasoning",
-            "unparseable_verdict",
-        ),
-        *("malformed_embedding", "malformed_response", "not_plain", "order_dependent_verdict"),
-        *("exit", "memory_limit", "output_limit", "protocol", "sandbox_died", "signal"),
-        *("killed", "machine_busy"),
-        *("context_length_exceeded", "too_long"),
-        *("costly_schema", "invalid_schema"),
-        "unreadable_row",
-        *("worker_exited", "worker_start"),
-        *(kind.value for kind in FailureKind),
-    }
-)
+CAUSES = frozenset([*FailureType, *FailureKind])
 """The causes that are told apart; a plugin's own are `other`."""
 
 

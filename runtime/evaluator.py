@@ -287,14 +287,13 @@ class Evaluator:
             raise ConfigurationError(
                 f"{len(sources)} samples and {len(given)} items: a batch has one item for each sample"
             )
-        pairs = list(readable_rows(zip(sources, given, strict=True)))
-        sources, given = [sample for sample, _ in pairs], [item for _, item in pairs]
+        rows = list(readable_rows(zip(sources, given, strict=True)))
         loaded = await self.prepare(grader)
         world = self._world(deadline_s, trace_id, client)
         if world.trace is None:
-            return await self._grade_rows(loaded, sources, given, world)
+            return await self._grade_rows(loaded, rows, world)
         with batch(world.trace, loaded, trace_id) as span:
-            gradings = await self._grade_rows(loaded, sources, given, world.within(span))
+            gradings = await self._grade_rows(loaded, rows, world.within(span))
             tell_counts(span, len(gradings), gradings.ungraded)
         return gradings
 
@@ -411,16 +410,16 @@ class Evaluator:
         return World(self, deadline, trace_id=trace_id, client=client, trace=trace)
 
     async def _grade_rows(
-        self, grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
+        self, grader: Grader, rows: Sequence[tuple[object, Item | None]], world: World
     ) -> Gradings:
         if goes_in_bulk(grader):
+            samples, items = [sample for sample, _ in rows], [item for _, item in rows]
             return await grade_in_bulk(self, grader, samples, items, world.untraced())
-        rows = zip(samples, items, strict=True)
         if goes_in_rows(grader):
-            return await grade_in_rows(grader, rows, len(items), world.untraced())
+            return await grade_in_rows(grader, rows, len(rows), world.untraced())
         each = self._each(grader, rows, world, remembered=None)
         results = {position: result async for position, result in each}
-        return gradings_of(grader, [results[position] for position in range(len(items))])
+        return gradings_of(grader, [results[position] for position in range(len(rows))])
 
     async def _traced_rows(
         self, grader: Grader, rows: Rows, world: World, trace: Trace

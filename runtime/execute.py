@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from types import MappingProxyType
 
-from graders import Context, FailureKind, Grader, GraderResult, GradingError, Item, Sample
+from graders import Context, FailureKind, FailureType, Grader, GraderResult, GradingError, Item, Sample
 
 MAX_MESSAGE = 2_000
 MAX_FRAMES = 20
@@ -71,7 +71,7 @@ def deadline_passed() -> GradingError:
         "not finished by the deadline of its batch",
         kind=FailureKind.UNRESPONSIVE_REWARD,
         caused_by="infrastructure",
-        details={"type": "deadline"},
+        details={"type": FailureType.DEADLINE},
         retryable=True,
     )
 
@@ -90,7 +90,7 @@ def as_grading_error(grader: Grader, error: BaseException, *, hint: str = "") ->
         return GradingError(
             f"{grader.info.type}: the grader used more memory than it may",
             kind=FailureKind.PYTHON_GRADER_SERVER,
-            details={"type": "memory_limit", "traceback": _traceback(error)},
+            details={"type": FailureType.MEMORY_LIMIT, "traceback": _traceback(error)},
         )
     kind = FailureKind.OTHER if grader.built_in else FailureKind.PYTHON_GRADER_RUNTIME
     message = f"{grader.info.type}: {_described(error)}{hint}"

@@ -24,8 +24,9 @@ from graders.formula import Formula, normal_name
 from graders.template import Template
 from runtime.execute import deadline_passed
 from runtime.explanation import Book, Explanation, Rendered, Worked, book_for
-from runtime.recording import Log, RecordedEmbedder, RecordedHttp, RecordedJudge, RecordedSandbox
+from runtime.recording import Log
 from runtime.rows import readable
+from runtime.telemetry.observed import ObservedEmbedder, ObservedHttp, ObservedJudge, ObservedSandbox
 from runtime.tracing import Trace
 from runtime.world import Runner, World, is_small
 
@@ -239,22 +240,22 @@ class WatchingWorld(World):
     @property
     def judge(self) -> Judge:
         """The models that grade."""
-        return RecordedJudge(super().judge, self.watched.log)
+        return ObservedJudge(super().judge, self.watched.log)
 
     @property
     def embedder(self) -> Embedder:
         """The models that embed."""
-        return RecordedEmbedder(super().embedder, self.watched.log)
+        return ObservedEmbedder(super().embedder, self.watched.log)
 
     @property
     def sandbox(self) -> Sandbox:
         """Where foreign code runs."""
-        return RecordedSandbox(super().sandbox, self.watched.log)
+        return ObservedSandbox(super().sandbox, self.watched.log)
 
     @property
     def http(self) -> HttpClient:
         """The network."""
-        return RecordedHttp(super().http, self.watched.log)
+        return ObservedHttp(super().http, self.watched.log)
 
     def voting(self, number: int, count: int) -> Self:
         """The world of one of several votes, each of which is watched by itself."""

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from graders import Failure, GraderInfo, GraderResult
 from graders.context import Unread
 from graders.pattern import encodable
+from graders.result_data import EXPLAINED, failure_data, result_data
+from runtime.telemetry.observed import Service
 
 TEXT_CHARACTERS = 20_000
 """Of one text that are kept; how many more there were stands at its end."""
@@ -21,8 +23,6 @@ BITS = 14_000
 """Of an integer; writing out a very long one takes long, and Python refuses it."""
 PER_VALUE = 8
 """Characters that a value counts for besides those of its text."""
-
-Service: TypeAlias = Literal["judge", "embedder", "sandbox", "http"]
 
 
 class Book:
@@ -202,40 +202,18 @@ def _plain(explanation: Explanation, book: Book) -> dict[str, Any]:
         "votes": explanation.votes,
         "options": dict(explanation.options),
         "sample": explanation.sample,
-        "result": _result(explanation.result, book),
+        "result": result_data(explanation.result, EXPLAINED, book.plain),
         "templates": [asdict(template) for template in explanation.templates],
         "formulas": [asdict(formula) for formula in explanation.formulas],
         "calls": [
-            {**asdict(call), "failure": None if call.failure is None else _failure(call.failure, book)}
+            {
+                **asdict(call),
+                "failure": None if call.failure is None else failure_data(call.failure, book.plain),
+            }
             for call in explanation.calls
         ],
         "printed": explanation.printed,
         "each_vote": [_plain(vote, book) for vote in explanation.each_vote],
         "inside": [_plain(inner, book) for inner in explanation.inside],
         "left_out": explanation.left_out,
-    }
-
-
-def _result(result: GraderResult, book: Book) -> dict[str, Any]:
-    return {
-        "reward": result.reward,
-        "passed": result.passed,
-        "explanation": book.plain(result.explanation),
-        "failure": None if result.failure is None else _failure(result.failure, book),
-        "substituted": result.substituted,
-        "sub_rewards": book.plain(result.sub_rewards),
-        "metrics": book.plain(result.metrics),
-        "metadata": book.plain(result.metadata),
-        "usage": book.plain(result.usage),
-        "execution_time": result.execution_time,
-    }
-
-
-def _failure(failure: Failure, book: Book) -> dict[str, Any]:
-    return {
-        "kind": failure.kind.value,
-        "caused_by": failure.caused_by,
-        "message": book.text(failure.message),
-        "details": book.plain(failure.details),
-        "retryable": failure.retryable,
     }

@@ -9,13 +9,13 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from runtime.child_process import start_interpreter
 from runtime.frame_stream import FrameStream, FrameTooLong, StreamEnded
 from runtime.sandbox.inside.channel import HEADER
 
@@ -72,29 +72,12 @@ class HelperProcess:
         Raises:
             HelperFailed: When the machine is short of something.
         """
+        code = f"import sys; from {kind.module} import main; main(int(sys.argv[1]))"
         try:
-            ours, theirs = socket.socketpair()
+            process, ours = await start_interpreter(code, environment={})
         except OSError as error:
             raise _not_started(error) from error
-        with theirs:
-            stream = FrameStream(ours)
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", "-c", f"from {kind.module} import main; main({theirs.fileno()})"),
-                    pass_fds=[theirs.fileno()],
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                    env={},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                stream.close()
-                raise _not_started(error) from error
-            except BaseException:
-                stream.close()
-                raise
-        started = cls(kind, process, stream)
+        started = cls(kind, process, FrameStream(ours))
         try:
             await started.receive(len(READY))
         except HelperFailed as failed:

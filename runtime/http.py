@@ -11,7 +11,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from graders import FailureKind, GradingError, HttpReply
+from graders import FailureKind, FailureType, GradingError, HttpReply
 from graders.pattern import encodable
 from runtime.network import GuardedNetwork, Hosts, Resolve, not_allowed
 from runtime.pace import Pace
@@ -122,7 +122,7 @@ class GuardedHttp:
                     await self._sleep(pause)
                     await self._pace.wait(url, rate_limit)
         except TimeoutError:
-            raise _no_answer(f"none within {timeout_s:g} s", "timeout") from None
+            raise _no_answer(f"none within {timeout_s:g} s", FailureType.TIMEOUT) from None
 
     def _request(self, url: str, body: Any, headers: Mapping[str, str]) -> httpcore2.Request:
         """The request, if it may be sent at all.
@@ -136,7 +136,7 @@ class GuardedHttp:
             content = encodable(json.dumps(body, ensure_ascii=False, allow_nan=False)).encode()
         except (httpx2.InvalidURL, TypeError, ValueError, RecursionError) as error:
             raise GradingError(
-                f"the endpoint cannot be asked: {error}", details={"type": "not_plain"}
+                f"the endpoint cannot be asked: {error}", details={"type": FailureType.NOT_PLAIN}
             ) from None
         host, port = parsed.raw_host.decode(), parsed.port or (443 if parsed.scheme == "https" else 80)
         if parsed.scheme not in ("http", "https") or not host:
@@ -157,7 +157,7 @@ class GuardedHttp:
         )
         return httpcore2.Request("POST", target, headers=sent.raw, content=content)
 
-    async def _try(self, request: httpcore2.Request, tried: int) -> "_Answer":
+    async def _try(self, request: httpcore2.Request, tried: int) -> "_Attempt":
         """Send a request, with a span of its own where somebody traces."""
         if self._tracer is None:
             return await self._once(request)
@@ -174,14 +174,14 @@ class GuardedHttp:
                 request = _with_header(request, b"traceparent", self._tracer.traceparent().encode())
             answer = await self._once(request)
             if answer.status is None:
-                span.fail("no_answer")
+                span.fail(FailureType.NO_ANSWER)
             else:
                 span.set({"http.response.status_code": answer.status})
                 if answer.status >= 400:
                     span.fail(str(answer.status))
             return answer
 
-    async def _once(self, request: httpcore2.Request) -> "_Answer":
+    async def _once(self, request: httpcore2.Request) -> "_Attempt":
         """Send a request and read what comes back.
 
         Raises:
@@ -198,15 +198,15 @@ class GuardedHttp:
         try:
             response = await self._pool.handle_async_request(request)
             try:
-                return await _Answer.read(response)
+                return await _Attempt.read(response)
             finally:
                 await response.aclose()
         except (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError) as error:
-            return _Answer(why=str(error) or type(error).__name__)
+            return _Attempt(why=str(error) or type(error).__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Attempt:
     """What came of one try.
 
     Attributes:
@@ -224,7 +224,7 @@ class _Answer:
     why: str = ""
 
     @classmethod
-    async def read(cls, response: httpcore2.Response) -> "_Answer":
+    async def read(cls, response: httpcore2.Response) -> "_Attempt":
         """Read as much of an answer as may be."""
         content = bytearray()
         async for chunk in response.aiter_stream():
@@ -251,7 +251,7 @@ class _Answer:
             GradingError: If there is no answer, or it has a successful status and is not JSON.
         """
         if self.status is None:
-            raise _no_answer(self.why, "no_answer")
+            raise _no_answer(self.why, FailureType.NO_ANSWER)
         try:
             return HttpReply(self.status, self._json())
         except ValueError as error:
@@ -260,7 +260,7 @@ class _Answer:
                     f"the endpoint answered with status {self.status}, but {error}",
                     kind=FailureKind.ENDPOINT_GRADER_INTERNAL,
                     caused_by="infrastructure",
-                    details={"type": "malformed_response", "status": self.status},
+                    details={"type": FailureType.MALFORMED_RESPONSE, "status": self.status},
                 ) from None
             said = self.content.decode(errors="replace").strip()[:SHOWN]
             return HttpReply(self.status, said or None)
@@ -289,7 +289,7 @@ def _with_header(request: httpcore2.Request, name: bytes, value: bytes) -> httpc
     return httpcore2.Request(request.method, request.url, headers=headers, content=request.stream)
 
 
-def _no_answer(why: str, cause: str) -> GradingError:
+def _no_answer(why: str, cause: FailureType) -> GradingError:
     return GradingError(
         f"the endpoint gave no answer: {why}",
         kind=FailureKind.ENDPOINT_GRADER_SERVER,

@@ -12,13 +12,14 @@ Results bear no times, so that a resumed run writes the file that an undisturbed
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from graders import ConfigurationError, GraderInfo, GraderResult
+from graders.result_data import RECORD, result_data
 from runtime.datasets import Row
 from runtime.locked_file import holder, open_locked
 from runtime.output_files import cannot_write, open_through, regular_place, writing
@@ -315,30 +316,17 @@ class Journal:
 
 def record_of(position: int, row: Row, result: GraderResult) -> Record:
     """One line of a results file: everything about a result but its times."""
-    failure = result.failure
     return {
         "row": position,
         "line": row.line,
         "key": row.key,
-        "reward": result.reward,
-        "passed": result.passed,
-        "sub_rewards": dict(result.sub_rewards),
-        "failure": None
-        if failure is None
-        else {
-            "kind": failure.kind.value,
-            "caused_by": failure.caused_by,
-            "message": failure.message,
-            "details": dict(failure.details),
-            "retryable": failure.retryable,
-        },
-        "substituted": result.substituted,
-        "explanation": result.explanation,
-        "metrics": dict(result.metrics),
-        "metadata": dict(result.metadata),
-        "usage": {model: dict(tokens) for model, tokens in result.usage.items()},
+        **result_data(result, RECORD, _json_type),
         "signature": result.grader.signature if result.grader else None,
     }
+
+
+def _json_type(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _line(record: Record) -> bytes:

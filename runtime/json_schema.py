@@ -16,16 +16,16 @@ from typing import Any
 from runtime.helper_process import HelperFailed, HelperPool, HelperProcess
 from runtime.json_weight import is_small
 from runtime.schema_bounds import Measure, SchemaError, measure
-from runtime.schema_compiler import PATTERN_BYTES, CompiledSchema, Draft, Mismatch, compile_schema
+from runtime.schema_compiler import PATTERN_BYTES, CompiledSchema, Draft, SchemaMismatch, compile_schema
 from runtime.schema_process import FORGOTTEN, KIND, MAX_REPLY
 
 __all__ = [
     "PATTERN_BYTES",
     "CheckFailed",
     "JsonSchema",
-    "Mismatch",
     "SchemaChecker",
     "SchemaError",
+    "SchemaMismatch",
     "check_once",
     "measured",
 ]
@@ -134,7 +134,7 @@ class SchemaChecker:
                 raise SchemaError(str(problem))
         return loaded
 
-    async def check(self, schema: JsonSchema, value: object, *, client: str = "") -> Mismatch | None:
+    async def check(self, schema: JsonSchema, value: object, *, client: str = "") -> SchemaMismatch | None:
         """What is wrong with a value; None where it has the shape of the schema.
 
         Args:
@@ -149,7 +149,7 @@ class SchemaChecker:
             return schema.compiled.check(value)
         body = json.dumps({"key": schema.key, "value": value}, separators=(",", ":")).encode()
         found = await self._asked(schema, body, client)
-        return None if found is None else Mismatch(tuple(found[0]), found[1])
+        return None if found is None else SchemaMismatch(tuple(found[0]), found[1])
 
     async def aclose(self) -> None:
         """End the processes."""
@@ -167,7 +167,7 @@ class SchemaChecker:
             raise CheckFailed(str(failed), by_schema=failed.by_request) from None
 
 
-async def check_once(schema: object, value: object) -> Mismatch | None:
+async def check_once(schema: object, value: object) -> SchemaMismatch | None:
     """What is wrong with a value by a schema of draft 2020-12, which is not needed again.
 
     Raises:

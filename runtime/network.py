@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import httpcore2
 
-from graders import FailureKind, GradingError
+from graders import FailureKind, FailureType, GradingError
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """Gives the addresses of a host, for a port; raises `OSError` when it has none."""
@@ -152,7 +152,7 @@ def not_allowed(why: str, host: str, port: int) -> GradingError:
         f"the endpoint was not asked: {why}; the operator of this machine allows it with the setting endpoint_hosts "
         f"(GRADERS_ENDPOINT_HOSTS='[\"{shown}:{port}\"]')",
         kind=FailureKind.ENDPOINT_GRADER_SAFETY_CHECK,
-        details={"type": "not_allowed"},
+        details={"type": FailureType.NOT_ALLOWED},
     )
 
 

@@ -11,7 +11,7 @@ LONGEST_S = 86_400.0
 
 
 @dataclass(slots=True)
-class _Queue:
+class _WaitingRequests:
     """The requests that wait for one name.
 
     Attributes:
@@ -28,7 +28,7 @@ class Pace:
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]], clock: Callable[[], float]) -> None:
         self._sleep, self._clock = sleep, clock
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, _WaitingRequests] = {}
 
     async def wait(self, name: str, rate: float | None) -> None:
         """Wait until the next request of a name may go.
@@ -46,9 +46,9 @@ class Pace:
                 await self._sleep(queue.free_at - now)
             queue.free_at = max(queue.free_at, now) + min(1 / rate, LONGEST_S)
 
-    def _queue(self, name: str) -> _Queue:
+    def _queue(self, name: str) -> _WaitingRequests:
         if len(self._queues) >= REMEMBERED:
             now = self._clock()
             waited_for = {n: q for n, q in self._queues.items() if q.turn.locked() or q.free_at > now}
             self._queues = waited_for
-        return self._queues.setdefault(name, _Queue(free_at=self._clock()))
+        return self._queues.setdefault(name, _WaitingRequests(free_at=self._clock()))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 _INVISIBLE = re.compile(
@@ -17,11 +18,7 @@ def printable(text: str, *, keep: str = "") -> str:
         text: Any text; lone surrogates in it are escaped as well, so that it can be encoded.
         keep: Characters that stay, such as line ends where the text has several lines.
     """
-    if text.isprintable() and not _INVISIBLE.search(text):
-        return text
-    return "".join(
-        character if character in keep or _is_plain(character) else _escaped(character) for character in text
-    )
+    return _written(text, keep, _escaped)
 
 
 def printable_json(data: object, **options: Any) -> str:
@@ -38,16 +35,18 @@ def printable_json(data: object, **options: Any) -> str:
 
 def printable_json_text(text: str) -> str:
     """The same of JSON that is text already."""
-    if text.isprintable() and not _INVISIBLE.search(text):
+    return _written(text, "\t\n\r", _escaped_in_json)
+
+
+def _written(text: str, keep: str, escaped: Callable[[str], str]) -> str:
+    """A text in which each character that is neither printable nor to be kept is escaped."""
+    if _is_plain(text):
         return text
-    return "".join(
-        character if character in "\t\n\r" or _is_plain(character) else _escaped_in_json(character)
-        for character in text
-    )
+    return "".join(c if c in keep or _is_plain(c) else escaped(c) for c in text)
 
 
-def _is_plain(character: str) -> bool:
-    return character.isprintable() and not _INVISIBLE.match(character)
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and not _INVISIBLE.search(text)
 
 
 def _escaped_in_json(character: str) -> str:

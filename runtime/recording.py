@@ -1,18 +1,20 @@
-"""Services that note what one grading asks of them and what they answer; what they do is what they always did."""
+"""Notes what one grading asks of services, and what they answer."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from graders import Embedder, Failure, GradingError, HttpClient, HttpReply, Judge, Sandbox, Verdict
+from graders import Failure, GradingError, Verdict
 from graders.bound import MASK
-from graders.context import Ended, Given, Isolation, Process
+from graders.context import Ended
 from graders.endpoint import secrets_in, without_secrets
-from runtime.explanation import Book, Call, Service
+from runtime.explanation import Book, Call
+from runtime.telemetry.observed import Answered, Service, ServiceCall
 
 
 class Asking:
@@ -81,159 +83,61 @@ class Log:
         else:
             call.end()
 
+    @contextmanager
+    def observing(self, call: ServiceCall) -> Iterator[Answered]:
+        """Note a call and its answer; see `runtime.telemetry.observed.Observer`."""
+        if call.action == "process":  # what is said to it is noted
+            yield lambda answer: None
+            return
+        with self.asking(call.service, **_asked(call)) as asking:
+            yield partial(self._note, call, asking)
+
+    def _note(self, call: ServiceCall, asking: Asking, answer: Any) -> None:
+        if call.action == "grade":
+            (answer,) = answer  # a grading that is watched has one sample
+        if isinstance(answer, GradingError):
+            asking.failed(answer)
+            return
+        if isinstance(answer, Verdict):
+            asking.usage = dict(answer.usage)
+        asking.answered = self.book.plain(_answered(call, answer))
+
     def calls(self) -> tuple[Call, ...]:
         """The calls, in the order in which they were begun."""
         return tuple(call.call() for call in self._calls)
 
 
-class RecordedJudge:
-    """Judges whose answers are noted."""
-
-    def __init__(self, judge: Judge, log: Log) -> None:
-        self._judge, self._log = judge, log
-
-    async def ask(
-        self,
-        *,
-        model: str,
-        messages: Sequence[Mapping[str, Any]],
-        schema: Mapping[str, Any],
-        sampling: Mapping[str, Any],
-        name: str = "verdict",
-    ) -> Verdict:
-        """See `graders.Judge.ask`."""
-        asked = {"model": model, "messages": messages, "schema_name": name, "sampling": sampling}
-        with self._log.asking("judge", **asked) as call:
-            verdict = await self._judge.ask(
-                model=model, messages=messages, schema=schema, sampling=sampling, name=name
-            )
-            call.usage = dict(verdict.usage)
-            answer = {"output": verdict.output, "model": verdict.model}
-            call.answered = self._log.book.plain(
-                {**answer, "retries": verdict.retries, "cached": verdict.cached}
-            )
-            return verdict
+def _asked(call: ServiceCall) -> dict[str, Any]:
+    """What is kept of a call: of headers only the names, of a URL nothing behind its `?`."""
+    asked = dict(call.arguments)
+    match call.action:
+        case "ask":
+            shown = {"model": asked["model"], "messages": asked["messages"]}
+            return {**shown, "schema_name": asked["name"], "sampling": asked["sampling"]}
+        case "embed":
+            return {"model": asked["model"], "texts": list(asked["texts"])}
+        case "post":
+            shown = {"url": _without_query(asked["url"]), "headers": dict.fromkeys(asked["headers"], MASK)}
+            return shown | {name: asked[name] for name in ("timeout_s", "retries", "rate_limit")}
+        case "grade":
+            limits = ("image", "isolation", "timeout_s", "memory_mb")
+            return {"role": "grade", **{name: asked[name] for name in limits}}
+        case _:
+            return {"role": call.role, **asked}
 
 
-class RecordedEmbedder:
-    """Models that embed, whose calls are noted: of the vectors only how many there are, and how long."""
-
-    def __init__(self, embedder: Embedder, log: Log) -> None:
-        self._embedder, self._log = embedder, log
-
-    async def embed(self, texts: Sequence[str], *, model: str | None = None) -> Sequence[Sequence[float]]:
-        """See `graders.Embedder.embed`."""
-        with self._log.asking("embedder", model=model, texts=list(texts)) as call:
-            vectors = await self._embedder.embed(texts, model=model)
-            call.answered = {"vectors": len(vectors), "dimensions": len(vectors[0]) if len(vectors) else 0}
-            return vectors
-
-
-class RecordedHttp:
-    """The network, whose answers are noted: without the values of headers, wherever they stand, and what `?` precedes."""
-
-    def __init__(self, http: HttpClient, log: Log) -> None:
-        self._http, self._log = http, log
-
-    async def post(
-        self,
-        url: str,
-        *,
-        body: Any,
-        headers: Mapping[str, str],
-        timeout_s: float,
-        retries: int = 0,
-        rate_limit: float | None = None,
-    ) -> HttpReply:
-        """See `graders.HttpClient.post`."""
-        shown = {"url": _without_query(url), "headers": dict.fromkeys(headers, MASK)}
-        limits = {"timeout_s": timeout_s, "retries": retries, "rate_limit": rate_limit}
-        with self._log.asking("http", **shown, **limits) as call:
-            reply = await self._http.post(
-                url, body=body, headers=headers, timeout_s=timeout_s, retries=retries, rate_limit=rate_limit
-            )
-            answer = without_secrets(reply.body, secrets_in(headers))
-            call.answered = self._log.book.plain({"status": reply.status, "body": answer})
-            return reply
-
-
-class RecordedSandbox:
-    """The sandbox, what runs in which is noted."""
-
-    def __init__(self, sandbox: Sandbox, log: Log) -> None:
-        self._sandbox, self._log = sandbox, log
-
-    async def check(self, source: str | None = None, *, image: str | None = None) -> None:
-        """See `graders.Sandbox.check`."""
-        await self._sandbox.check(source, image=image)
-
-    async def grade(
-        self,
-        source: str,
-        rows: Sequence[tuple[Any, Any]],
-        *,
-        image: str | None = None,
-        isolation: Isolation | None = None,
-        timeout_s: float | None = None,
-        memory_mb: int | None = None,
-        given: Given | None = None,
-    ) -> list[float | GradingError]:
-        """See `graders.Sandbox.grade`."""
-        limits: dict[str, Any] = {"image": image, "isolation": isolation}
-        limits |= {"timeout_s": timeout_s, "memory_mb": memory_mb}
-        with self._log.asking("sandbox", role="grade", **limits) as call:
-            answers = await self._sandbox.grade(
-                source,
-                rows,
-                image=image,
-                isolation=isolation,
-                timeout_s=timeout_s,
-                memory_mb=memory_mb,
-                given=given,
-            )
-            (answer,) = answers  # a grading that is watched has one sample
-            if isinstance(answer, GradingError):
-                call.failed(answer)
-            else:
-                call.answered = answer
-            return answers
-
-    def process(
-        self, role: str, *, image: str | None = None, memory_mb: int | None = None
-    ) -> AbstractAsyncContextManager[Process]:
-        """See `graders.Sandbox.process`."""
-        return self._process(role, image, memory_mb)
-
-    @asynccontextmanager
-    async def _process(self, role: str, image: str | None, memory_mb: int | None) -> AsyncGenerator[Process]:
-        async with self._sandbox.process(role, image=image, memory_mb=memory_mb) as process:
-            yield RecordedProcess(process, self._log, role)
-
-
-class RecordedProcess:
-    """A process of the sandbox, whose answers are noted."""
-
-    def __init__(self, process: Process, log: Log, role: str) -> None:
-        self._process, self._log, self._role = process, log, role
-
-    @property
-    def seconds(self) -> float:
-        """See `graders.Process.seconds`."""
-        return self._process.seconds
-
-    async def ask(self, message: object, *, timeout_s: float) -> Any:
-        """See `graders.Process.ask`."""
-        with self._log.asking("sandbox", role=self._role, message=message, timeout_s=timeout_s) as call:
-            answer = await self._process.ask(message, timeout_s=timeout_s)
-            call.answered = self._log.book.plain(answer)
-            return answer
-
-    async def finish(self, message: object, *, timeout_s: float) -> Ended:
-        """See `graders.Process.finish`."""
-        with self._log.asking("sandbox", role=self._role, message=message, timeout_s=timeout_s) as call:
-            ended = await self._process.finish(message, timeout_s=timeout_s)
-            call.answered = self._log.book.plain(asdict(ended))
-            return ended
+def _answered(call: ServiceCall, answer: Any) -> Any:
+    """What is kept of an answer: of vectors only how many there are, and how long, and no value of a header."""
+    match call.action:
+        case "ask":
+            return {name: getattr(answer, name) for name in ("output", "model", "retries", "cached")}
+        case "embed":
+            return {"vectors": len(answer), "dimensions": len(answer[0]) if len(answer) else 0}
+        case "post":
+            secrets = secrets_in(call.arguments["headers"])
+            return {"status": answer.status, "body": without_secrets(answer.body, secrets)}
+        case _:
+            return asdict(answer) if isinstance(answer, Ended) else answer
 
 
 def _without_query(url: str) -> str:

@@ -10,15 +10,13 @@ from itertools import starmap
 from math import inf
 from typing import Any
 
-from graders import CausedBy, ConfigurationError, FailureKind, GradingError, Sample
+from graders import CausedBy, ConfigurationError, FailureKind, FailureType, GradingError, Sample
 from graders.contract import brief
 from graders.options import no_such_field
 from graders.pattern import encodable
 from graders.plain_data import item as plain_item
 from runtime.json_text import Unreadable, named_path, unreadable_parts
 
-UNREADABLE_ROW = "unreadable_row"
-"""The `type` in the details of the failure of a row that cannot be read."""
 SAMPLE_FORMS = "a text, a stored sample, a chat completion, a Responses object or a list of messages"
 _SAMPLE = frozenset({"sample", "model_sample"})
 _WRITTEN_BY_MODEL = frozenset({"tool_calls", "output_tools"})
@@ -48,7 +46,7 @@ def unreadable(field: str, message: str, *, place: str = "", by_model: bool = Fa
         # clients of the published route take the flag of the first for a reward that was measured
         kind=FailureKind.SAMPLE_PARSE if by_model else FailureKind.OTHER,
         caused_by="model" if by_model else "infrastructure",
-        details={"type": UNREADABLE_ROW, **named},
+        details={"type": FailureType.UNREADABLE_ROW, **named},
     )
 
 

@@ -19,7 +19,7 @@ PATTERN_BYTES = 10 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Mismatch:
+class SchemaMismatch:
     """Why a value does not have the shape of a schema.
 
     Attributes:
@@ -37,7 +37,7 @@ class CompiledSchema:
     def __init__(self, validator: jsonschema_rs.Validator) -> None:
         self._validator = validator
 
-    def check(self, value: object) -> Mismatch | None:
+    def check(self, value: object) -> SchemaMismatch | None:
         """The first thing that is wrong with a value; None where it has the shape of the schema.
 
         Half of a surrogate pair in it counts as U+FFFD.
@@ -47,12 +47,12 @@ class CompiledSchema:
         except (ValueError, TypeError):  # the validator takes no lone surrogate
             return self._check(json.loads(encodable(json.dumps(value, ensure_ascii=False))))
 
-    def _check(self, value: object) -> Mismatch | None:
+    def _check(self, value: object) -> SchemaMismatch | None:
         try:
             self._validator.validate(value)
         except jsonschema_rs.ValidationError as error:
             path = tuple(step if isinstance(step, int) else encodable(step) for step in error.instance_path)
-            return Mismatch(path, encodable(error.message)[:MAX_MESSAGE])
+            return SchemaMismatch(path, encodable(error.message)[:MAX_MESSAGE])
         return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from graders.pattern import encodable
 from runtime.helper_process import Kind, serve
-from runtime.schema_compiler import CompiledSchema, Mismatch, compile_schema
+from runtime.schema_compiler import CompiledSchema, SchemaMismatch, compile_schema
 
 KIND = Kind("runtime.schema_process", cpu_seconds=2.0, memory_bytes=1 << 30)
 MAX_REPLY = 1 << 20
@@ -47,5 +47,5 @@ def _reply(request: dict[str, Any], compiled: OrderedDict[str, CompiledSchema]) 
     if key not in compiled:
         return FORGOTTEN
     compiled.move_to_end(key)
-    found: Mismatch | None = compiled[key].check(request["value"])
+    found: SchemaMismatch | None = compiled[key].check(request["value"])
     return None if found is None else [list(found.path), found.message]

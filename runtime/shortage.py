@@ -2,7 +2,7 @@
 
 import errno
 
-from graders import FailureKind, GradingError
+from graders import FailureKind, FailureType, GradingError
 
 SHORTAGES = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS}
@@ -22,12 +22,12 @@ def is_shortage(error: BaseException) -> bool:
     )
 
 
-def infrastructure_failure(message: str, cause: str) -> GradingError:
+def infrastructure_failure(message: str, cause: FailureType) -> GradingError:
     """The failure of a grading that was stopped by the machine or from outside: ungraded, and worth another try.
 
     Args:
         message: What happened.
-        cause: One of `runtime.causes.CAUSES`.
+        cause: What stopped it, in one word.
     """
     return GradingError(
         message,

@@ -5,30 +5,16 @@ prompt, a header, an address beyond its host, or an exception's message.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    asynccontextmanager,
-    contextmanager,
-)
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from functools import partial
+from typing import Literal, Protocol, TypeAlias
 
-from graders import (
-    Embedder,
-    Grader,
-    GraderResult,
-    GradingError,
-    HttpClient,
-    HttpReply,
-    Judge,
-    Sandbox,
-    Verdict,
-)
-from graders.context import Given, Isolation, Process
+from graders import Grader, GraderResult, GradingError
 from graders.pattern import encodable
 from runtime.causes import cause_of, failed_by, outcome_of
+from runtime.telemetry.observed import Answered, ServiceCall
 
 CHARACTERS = 128
 """Of a text in a span that somebody else has chosen."""
@@ -89,6 +75,31 @@ class Trace:
 
     tracer: Tracer
     span: Span | None = None
+
+    @contextmanager
+    def observing(self, call: ServiceCall) -> Iterator[Answered]:
+        """Make a span of what an embedding model or the sandbox does, and let the requests of others belong to the grading.
+
+        See `runtime.telemetry.observed.Observer`.
+        """
+        asked, span_of = call.arguments, partial(spanning, self.tracer, parent=self.span)
+        match call.action:
+            case "ask" | "post" if self.span is not None:  # also when a worker asks on its behalf
+                with self.span.current():
+                    yield _unheard
+            case "embed":
+                with span_of("embeddings", attributes=_of_texts(**asked)):
+                    yield _unheard
+            case "grade":
+                with span_of("sandbox grade", attributes=_of_image(asked["image"])) as span:
+                    yield partial(_tell_answers, span)
+            case "process":
+                said = {"graders.sandbox.role": asked["role"], **_of_image(asked["image"])}
+                # it is not current: another task may leave the context than entered it
+                with ending(self.tracer.begin("sandbox process", attributes=said, parent=self.span)):
+                    yield _unheard
+            case _:
+                yield _unheard
 
 
 @contextmanager
@@ -175,119 +186,21 @@ def text(said: str) -> str:
     return encodable(said[:CHARACTERS])
 
 
-class TracedJudge:
-    """Judges whose requests belong to a grading, also when a worker asks on its behalf."""
-
-    def __init__(self, judge: Judge, span: Span) -> None:
-        self._judge, self._span = judge, span
-
-    async def ask(
-        self,
-        *,
-        model: str,
-        messages: Sequence[Mapping[str, Any]],
-        schema: Mapping[str, Any],
-        sampling: Mapping[str, Any],
-        name: str = "verdict",
-    ) -> Verdict:
-        """See `graders.Judge.ask`."""
-        with self._span.current():
-            return await self._judge.ask(
-                model=model, messages=messages, schema=schema, sampling=sampling, name=name
-            )
-
-
-class TracedEmbedder:
-    """Models that embed, each call of which is a span."""
-
-    def __init__(self, embedder: Embedder, trace: Trace) -> None:
-        self._embedder, self._trace = embedder, trace
-
-    async def embed(self, texts: Sequence[str], *, model: str | None = None) -> Sequence[Sequence[float]]:
-        """See `graders.Embedder.embed`."""
-        said: dict[str, str | int] = {"gen_ai.operation.name": "embeddings", "graders.texts": len(texts)}
-        if model is not None:
-            said["gen_ai.request.model"] = text(model)
-        with spanning(self._trace.tracer, "embeddings", attributes=said, parent=self._trace.span):
-            return await self._embedder.embed(texts, model=model)
-
-
-class TracedHttp:
-    """The network, whose requests belong to a grading."""
-
-    def __init__(self, http: HttpClient, span: Span) -> None:
-        self._http, self._span = http, span
-
-    async def post(
-        self,
-        url: str,
-        *,
-        body: Any,
-        headers: Mapping[str, str],
-        timeout_s: float,
-        retries: int = 0,
-        rate_limit: float | None = None,
-    ) -> HttpReply:
-        """See `graders.HttpClient.post`."""
-        with self._span.current():
-            return await self._http.post(
-                url, body=body, headers=headers, timeout_s=timeout_s, retries=retries, rate_limit=rate_limit
-            )
-
-
-class TracedSandbox:
-    """The sandbox, each use of which is a span."""
-
-    def __init__(self, sandbox: Sandbox, trace: Trace) -> None:
-        self._sandbox, self._trace = sandbox, trace
-
-    async def check(self, source: str | None = None, *, image: str | None = None) -> None:
-        """See `graders.Sandbox.check`."""
-        await self._sandbox.check(source, image=image)
-
-    async def grade(
-        self,
-        source: str,
-        rows: Sequence[tuple[Any, Any]],
-        *,
-        image: str | None = None,
-        isolation: Isolation | None = None,
-        timeout_s: float | None = None,
-        memory_mb: int | None = None,
-        given: Given | None = None,
-    ) -> list[float | GradingError]:
-        """See `graders.Sandbox.grade`."""
-        trace, said = self._trace, _of_image(image)
-        with spanning(trace.tracer, "sandbox grade", attributes=said, parent=trace.span) as span:
-            answers = await self._sandbox.grade(
-                source,
-                rows,
-                image=image,
-                isolation=isolation,
-                timeout_s=timeout_s,
-                memory_mb=memory_mb,
-                given=given,
-            )
-            failed = [answer for answer in answers if isinstance(answer, GradingError)]
-            tell_counts(span, len(answers), len(failed))
-            if failed and len(failed) == len(answers):
-                span.fail(cause_of(failed[0].failure))
-            return answers
-
-    def process(
-        self, role: str, *, image: str | None = None, memory_mb: int | None = None
-    ) -> AbstractAsyncContextManager[Process]:
-        """See `graders.Sandbox.process`."""
-        return self._process(role, image, memory_mb)
-
-    @asynccontextmanager
-    async def _process(self, role: str, image: str | None, memory_mb: int | None) -> AsyncGenerator[Process]:
-        said = {"graders.sandbox.role": role, **_of_image(image)}
-        # it is not current: another task may leave the context than entered it
-        with ending(self._trace.tracer.begin("sandbox process", attributes=said, parent=self._trace.span)):
-            async with self._sandbox.process(role, image=image, memory_mb=memory_mb) as process:
-                yield process
-
-
 def _of_image(image: str | None) -> dict[str, str]:
     return {} if image is None else {"graders.sandbox.image": text(image)}
+
+
+def _of_texts(texts: Sequence[str], model: str | None) -> dict[str, str | int]:
+    said: dict[str, str | int] = {"gen_ai.operation.name": "embeddings", "graders.texts": len(texts)}
+    return said if model is None else {**said, "gen_ai.request.model": text(model)}
+
+
+def _tell_answers(span: Span, answers: Sequence[float | GradingError]) -> None:
+    failed = [answer for answer in answers if isinstance(answer, GradingError)]
+    tell_counts(span, len(answers), len(failed))
+    if failed and len(failed) == len(answers):
+        span.fail(cause_of(failed[0].failure))
+
+
+def _unheard(answer: object) -> None:
+    """The answer says nothing that a span has."""

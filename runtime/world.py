@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from graders import (
     Embedder,
+    FailureType,
     Grader,
     GraderResult,
     GradingError,
@@ -18,16 +19,8 @@ from graders import (
     Sandbox,
 )
 from runtime.execute import execute
-from runtime.tracing import (
-    Span,
-    Trace,
-    TracedEmbedder,
-    TracedHttp,
-    TracedJudge,
-    TracedSandbox,
-    grading,
-    tell,
-)
+from runtime.telemetry.observed import ObservedEmbedder, ObservedHttp, ObservedJudge, ObservedSandbox
+from runtime.tracing import Span, Trace, grading, tell
 
 JSONPATH_CHARACTERS = 4_000
 LONG_CHARACTERS = 100_000
@@ -144,27 +137,25 @@ class World(Unconfigured):
     def judge(self) -> Judge:
         """The models that grade."""
         judge = self._runner.judge(vote=self.vote, client=self._client)
-        if self.trace is None or self.trace.span is None:
-            return judge
-        return TracedJudge(judge, self.trace.span)
+        return judge if self.trace is None else ObservedJudge(judge, self.trace)
 
     @property
     def embedder(self) -> Embedder:
         """The models that embed."""
         embedder = self._runner.embedder
-        return embedder if self.trace is None else TracedEmbedder(embedder, self.trace)
+        return embedder if self.trace is None else ObservedEmbedder(embedder, self.trace)
 
     @property
     def sandbox(self) -> Sandbox:
         """Where foreign code runs."""
         sandbox = self._runner.sandbox_of(self._client)
-        return sandbox if self.trace is None else TracedSandbox(sandbox, self.trace)
+        return sandbox if self.trace is None else ObservedSandbox(sandbox, self.trace)
 
     @property
     def http(self) -> HttpClient:
         """The network."""
         http = self._runner.http
-        return http if self.trace is None or self.trace.span is None else TracedHttp(http, self.trace.span)
+        return http if self.trace is None else ObservedHttp(http, self.trace)
 
     def deeper(self) -> Self:
         """The world of the graders that a grader in a worker asks for."""
@@ -265,5 +256,5 @@ def _unavailable(service: str) -> GradingError:
     return GradingError(
         f"no {service} is configured on this machine",
         caused_by="infrastructure",
-        details={"type": f"{service}_unavailable"},
+        details={"type": FailureType(f"{service}_unavailable")},
     )

@@ -150,7 +150,7 @@ class Compression:
                 accepts = accepts + b"," + value if accepts else value
         if encoding is not None:
             receive = self._plain(scope, receive, encoding.decode("latin-1").strip().lower())
-        await self._app(scope, receive, _Answer(send, accepted(accepts.decode("latin-1"))).send)
+        await self._app(scope, receive, _Outgoing(send, accepted(accepts.decode("latin-1"))).send)
 
     @staticmethod
     def _plain(scope: Scope, receive: Receive, encoding: str) -> Receive:
@@ -207,7 +207,7 @@ def _decompressed(receive: Receive, decoder: Decoder, encoding: str, limit: int)
     return receive_plain
 
 
-class _Answer:
+class _Outgoing:
     """One answer on its way out; its start waits until the first part of the body tells whether it is worth while."""
 
     def __init__(self, send: Send, encoding: str | None) -> None:

@@ -2,7 +2,7 @@
 
 A connection whose request is answered is never closed for another. The others wait for their client: for the first bytes of a
 request, for the rest of its head, for the next request, or for a body. When there are as many connections as there may be, of one
-address or in all, one that waits is closed, the one of the lowest `Rank` that has waited longest. Only where none waits the new one
+address or in all, one that waits is closed, the one of the lowest `ClosingRank` that has waited longest. Only where none waits the new one
 is refused.
 """
 
@@ -34,7 +34,7 @@ class Connection(Protocol):
         ...
 
 
-class Rank(IntEnum):
+class ClosingRank(IntEnum):
     """Which waiting connections are closed for others, the lowest first."""
 
     NEW = 0
@@ -49,12 +49,12 @@ class _Waiting:
     """Connections that wait, by their rank; those of one rank in the order in which they began to."""
 
     def __init__(self) -> None:
-        self._ranks: tuple[dict[Connection, None], ...] = tuple({} for _ in Rank)
+        self._ranks: tuple[dict[Connection, None], ...] = tuple({} for _ in ClosingRank)
 
     def __bool__(self) -> bool:
         return any(self._ranks)
 
-    def add(self, connection: Connection, rank: Rank) -> None:
+    def add(self, connection: Connection, rank: ClosingRank) -> None:
         self._ranks[rank][connection] = None
 
     def discard(self, connection: Connection) -> None:
@@ -117,10 +117,10 @@ class Connections:
             return ApiError(503, message, code="too_many_connections")
         self._address[connection] = address
         self._count[address] = self._count.get(address, 0) + 1
-        self.wait(connection, Rank.NEW)
+        self.wait(connection, ClosingRank.NEW)
         return None
 
-    def wait(self, connection: Connection, rank: Rank) -> None:
+    def wait(self, connection: Connection, rank: ClosingRank) -> None:
         """A connection waits for its client from now on; it waits anew if it waited before.
 
         Args:

@@ -10,7 +10,7 @@ from service.errors import ApiError
 Headers = list[tuple[bytes, bytes]]
 
 
-class Part(Enum):
+class HttpPart(Enum):
     """What comes next on a connection."""
 
     START = "the first byte of a request"

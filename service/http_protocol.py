@@ -20,9 +20,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.connections import Connections, Rank
+from service.connections import ClosingRank, Connections
 from service.errors import ApiError
-from service.http_parts import Part, Phase, as_bytes, has_body, with_authority
+from service.http_parts import HttpPart, Phase, as_bytes, has_body, with_authority
 
 HEAD_BYTES = 65_536
 SMALL_HEAD = 4_096
@@ -72,7 +72,7 @@ class HttpProtocol(HttpToolsProtocol):
         """
         super().__init__(config, server_state, app_state, _loop)
         self._connections: Connections = app_state[STATE]
-        self._part, self._phase = Part.START, Phase.NONE
+        self._part, self._phase = HttpPart.START, Phase.NONE
         self._number = 0  # of the message that is read, from 1
         self._counted = 0  # bytes of its URL, its headers and its trailers
         self._fields = 0
@@ -129,7 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Close once what was written is sent, and what the client is sending has been read for a while."""
         if self._ending:
             return
-        if self._part is Part.START and not self._deaf:  # what follows an upgrade may still be on its way
+        if self._part is HttpPart.START and not self._deaf:  # what follows an upgrade may still be on its way
             self._ending = True
             self.transport.close()
         else:
@@ -160,7 +160,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.close_gently()
         except httptools.HttpParserError as error:
             self._fail(self._reason(error))
-        self._hold(self._read + len(self._held) if self._part is Part.HEAD else 0)
+        self._hold(self._read + len(self._held) if self._part is HttpPart.HEAD else 0)
         self._follow()
 
     def _hold(self, count: int) -> None:
@@ -179,7 +179,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _take(self, data: bytes) -> None:
         """Read bytes; those of a head that does not come in one piece line by line, so that each is read once."""
-        while self._part is Part.HEAD and data:
+        while self._part is HttpPart.HEAD and data:
             end = data.rfind(b"\n") + 1
             self._held += data[:end] if end else data
             if not end:
@@ -190,16 +190,16 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             if data:
                 self._feed(data)
-        if self._part is Part.HEAD and self._read + len(self._held) > HEAD_BYTES:
+        if self._part is HttpPart.HEAD and self._read + len(self._held) > HEAD_BYTES:
             self._too_large()
 
     def _feed(self, data: bytes) -> None:
-        number, self._got_body = self._number + (self._part is Part.START), False
+        number, self._got_body = self._number + (self._part is HttpPart.START), False
         self.parser.feed_data(data)
-        if self._part is Part.HEAD:
+        if self._part is HttpPart.HEAD:
             # where a further head began among these bytes is not known, but all of it that is complete is counted
             self._read = self._read + len(data) if number == self._number else self._counted
-        elif self._part is Part.BODY:
+        elif self._part is HttpPart.BODY:
             same = number == self._number and not self._got_body
             self._framing = self._framing + len(data) if same else 0
             if self._framing > FRAMING_BYTES:
@@ -207,7 +207,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _discard(self, count: int) -> None:
         self._discarded += count
-        most = LINGER_BODY_BYTES if self._part is Part.BODY else LINGER_BYTES
+        most = LINGER_BODY_BYTES if self._part is HttpPart.BODY else LINGER_BYTES
         if self._discarded > most and not self.transport.is_closing():
             self.transport.pause_reading()
 
@@ -232,7 +232,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._part = Part.HEAD
+        self._part = HttpPart.HEAD
         self._number += 1
         self._counted = self._fields = self._read = self._framing = 0
 
@@ -246,7 +246,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which is left out: nothing reads it."""
         self._count_field(name, value)
-        if self._part is Part.HEAD:
+        if self._part is HttpPart.HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -261,7 +261,7 @@ class HttpProtocol(HttpToolsProtocol):
         if sum(name == b"host" for name, _ in self.headers) > 1:
             self._raise(400, "there are two headers host", "repeated_header")
         super().on_headers_complete()
-        self._part, self._begun = Part.BODY, True
+        self._part, self._begun = HttpPart.BODY, True
         self.cycle.transport = self._gentle  # type: ignore[assignment]  # of a transport an answer uses these three
 
     def on_body(self, body: bytes) -> None:
@@ -272,7 +272,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request has been read."""
         super().on_message_complete()
-        self._part = Part.START
+        self._part = HttpPart.START
 
     def _should_upgrade(self) -> bool:
         return False
@@ -294,7 +294,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _fail(self, refusal: ApiError) -> None:
         """Refuse what is read, once the requests before it are answered."""
-        self._deaf, of_body = True, self._part is Part.BODY
+        self._deaf, of_body = True, self._part is HttpPart.BODY
         if not self._is_answering():
             if of_body:
                 self._linger()  # it is answered already
@@ -329,7 +329,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Say that nothing more comes, and read on for a while."""
         self._ending = True
         self._phase = Phase.NONE
-        self._connections.wait(self, Rank.NEW)
+        self._connections.wait(self, ClosingRank.NEW)
         self._held.clear()
         self._hold(0)
         self._unset_keepalive_if_required()
@@ -348,7 +348,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         phase = self._what_is_waited_for()
         if phase is Phase.BODY:  # each part of it that arrives begins the wait anew
-            self._connections.wait(self, Rank.BODY)
+            self._connections.wait(self, ClosingRank.BODY)
         if phase is self._phase:
             return
         self._phase = phase
@@ -357,18 +357,18 @@ class HttpProtocol(HttpToolsProtocol):
             self._connections.work(self)
         if phase in {Phase.BODY, Phase.WORK}:
             return  # the application bounds how long they take
-        self._connections.wait(self, Rank.KEPT if self._begun else Rank.NEW)
+        self._connections.wait(self, ClosingRank.KEPT if self._begun else ClosingRank.NEW)
         self._unsent = 0
         self._wait()
 
     def _what_is_waited_for(self) -> Phase:
         if self._is_answering():
             # what is asked for while earlier requests are answered waits for these
-            body = self._part is Part.BODY and not self.pipeline and not self.cycle.response_started
+            body = self._part is HttpPart.BODY and not self.pipeline and not self.cycle.response_started
             return Phase.BODY if body else Phase.WORK
-        if self._part is Part.BODY:
+        if self._part is HttpPart.BODY:
             return Phase.DISCARD
-        return Phase.HEAD if self._part is Part.HEAD or not self._begun else Phase.IDLE
+        return Phase.HEAD if self._part is HttpPart.HEAD or not self._begun else Phase.IDLE
 
     def _is_answering(self) -> bool:
         """Whether a request that was read is not answered yet."""
@@ -388,7 +388,7 @@ class HttpProtocol(HttpToolsProtocol):
         if unsent and unsent != self._unsent:  # a slow client still reads its answer
             self._unsent = unsent
             self._wait()
-        elif self._part is Part.HEAD and not unsent:
+        elif self._part is HttpPart.HEAD and not unsent:
             seconds = self._connections.head_timeout_s
             message = f"the headers did not arrive within {seconds:g} s"
             self._refuse(ApiError(408, message, code="headers_too_slow"))

@@ -18,8 +18,7 @@ from typing import Any, TypeVar, cast
 import zstandard
 from fastapi import Request, Response
 
-from graders import GraderResult
-from runtime.rows import UNREADABLE_ROW
+from graders import FailureType, GraderResult
 from service.errors import ApiError
 from service.store.answers import Answer, Answers
 from service.store.failures import StorageFailed
@@ -211,7 +210,7 @@ def _may_succeed(result: GraderResult) -> bool:
     failure = result.failure
     if failure is None or not (result.reward is None or result.substituted):
         return False
-    if failure.details.get("type") == UNREADABLE_ROW:
+    if failure.details.get("type") == FailureType.UNREADABLE_ROW:
         return False  # the same row cannot be read the next time either
     return failure.retryable or failure.caused_by == "infrastructure"
 

@@ -28,6 +28,7 @@ from prometheus_client.registry import Collector
 
 from graders import GraderInfo, GraderResult, Item
 from graders.pattern import encodable
+from graders.usage import TOKENS
 from runtime import Gradings
 from runtime.causes import OTHER, failed_by, known_cause, outcome_of
 from runtime.cost import COSTS, Cost
@@ -45,7 +46,6 @@ NAME_CHARACTERS = 100
 """Of a name that are shown."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-TOKENS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"})
 
 Statistics: TypeAlias = Callable[[], Mapping[str, ModelStatistics]]
 """Gives what the judges of this process did until now."""

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from graders import CausedBy, FailureKind, GraderInfo, GraderResult
 from graders.pattern import encodable
+from graders.result_data import RESPONSE, result_data
 from runtime.gradings import Gradings
 
 Origin: TypeAlias = tuple[str, int]
@@ -133,14 +134,7 @@ class RowWriter:
         return {"rows": self.written, "graded": self.written - self.ungraded, "ungraded": self.ungraded}
 
     def _rest(self, result: GraderResult) -> bytes:
-        if (
-            result.failure
-            or result.explanation is not None
-            or result.sub_rewards
-            or result.metrics
-            or result.metadata
-            or result.usage
-        ):
+        if not result.is_bare:
             return written(shown(result, self._lowest, self._origin))[1:]
         key = (result.reward, result.passed, result.execution_time)
         rest = self._plain.get(key)
@@ -168,27 +162,10 @@ def shown(result: GraderResult, lowest: float | None = None, origin: Origin | No
     """
     if result.grader is None:
         raise ValueError("only a result that an evaluator has completed can be shown")
-    failure = result.failure
-    return {
-        "reward": lowest if result.reward is None else result.reward,
-        "passed": result.passed,
-        "sub_rewards": result.sub_rewards,
-        "metrics": result.metrics,
-        "metadata": result.metadata,
-        "explanation": result.explanation,
-        "failure": failure
-        and {
-            "kind": failure.kind.value,
-            "caused_by": failure.caused_by,
-            "message": failure.message,
-            "details": failure.details,
-            "retryable": failure.retryable,
-        },
-        "usage": result.usage,
-        "execution_time": result.execution_time,
-        "substituted": result.substituted,
-        "grader": shown_grader(result.grader, origin),
-    }
+    said = result_data(result, RESPONSE)
+    if result.reward is None:
+        said["reward"] = lowest
+    return {**said, "grader": shown_grader(result.grader, origin)}
 
 
 def shown_grader(grader: GraderInfo, origin: Origin | None = None) -> dict[str, str | int]:

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from graders import Failure, FailureKind, GraderResult
 from graders.options import no_such_field
 from graders.pattern import encodable
+from graders.usage import all_models
 from runtime.json_process import TooMuch
 from runtime.json_reader import JsonReader, ReadFailed
 from runtime.json_text import NotJson, named_path, unreadable_parts
@@ -240,9 +241,7 @@ def run_response(result: GraderResult) -> bytes:
     grader = result.grader
     if grader is None:
         raise ValueError("only a result that an evaluator has completed can be shown")
-    if result.explanation is None and not (
-        result.failure or result.parts or result.metadata or result.usage or result.sub_rewards
-    ):
+    if result.is_bare:
         name = to_json(encodable(grader.name))
         return _PLAIN % (to_json(result.reward), name, to_json(grader.type), to_json(result.execution_time))
     model = result.metadata.get("model")
@@ -253,7 +252,7 @@ def run_response(result: GraderResult) -> bytes:
         "errors": error_flags(result),
         "execution_time": result.execution_time,
         "scores": {},
-        "token_usage": _total(result.usage),
+        "token_usage": all_models(result.usage) if any(result.usage.values()) else None,
         "sampled_model_name": model if isinstance(model, str) else next(iter(result.usage), None),
     }
     return written(
@@ -283,10 +282,3 @@ def _said(result: GraderResult) -> dict[str, Any]:
 
 def _or_zero(reward: float | None) -> float:
     return 0.0 if reward is None else reward
-
-
-def _total(usage: Mapping[str, Mapping[str, int]]) -> dict[str, int] | None:
-    if not any(usage.values()):
-        return None
-    names = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
-    return {name: sum(tokens.get(name, 0) for tokens in usage.values()) for name in names}

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graders import CausedBy, FailureKind, GraderResult, Item
-from graders.pattern import encodable
+from graders.usage import TOKENS
 from runtime import Gradings
 from runtime.causes import Got, cause_of, failed_by
 from service.groups import equal_groups
-from service.metrics import TOKENS, Names
+from service.metrics import Names
 from service.store.failures import StorageFailed
+from service.store.storable import storable
 from service.store.sums import Figure, GraderSums, Series
 
 logger = logging.getLogger(__name__)
@@ -403,5 +404,4 @@ def _bounded(value: float) -> float:
 
 
 def _column(text: str, characters: int = 100) -> str:
-    # PostgreSQL holds no NUL
-    return encodable(text).replace("\0", "\N{REPLACEMENT CHARACTER}")[:characters]
+    return storable(text)[:characters]

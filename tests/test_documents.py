@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from graders import FailureKind, GraderResult
+from graders import FailureKind, FailureType, GraderResult
 from runtime import Settings, SyncEvaluator
 from runtime.datasets import parse_rows
 from runtime.journal import record_of
@@ -128,6 +128,11 @@ def test_the_quickstart_prints_what_it_says(tmp_path: Path) -> None:
 def test_every_kind_of_failure_is_documented() -> None:
     table = (ROOT / "docs/failures.md").read_text().partition("<!-- kinds -->")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(FailureKind)
+
+
+def test_every_type_of_failure_is_documented() -> None:
+    table = (ROOT / "docs/failures.md").read_text().partition("<!-- types -->")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == sorted(FailureType)
 
 
 @ISOLATES

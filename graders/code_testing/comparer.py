@@ -14,8 +14,9 @@ from graders.code_testing.comparison import (
 )
 from graders.code_testing.outcomes import Failed, died
 from graders.code_testing.plan import Plan
-from graders.code_testing.seats import Budget, Seat, Start
+from graders.code_testing.seats import Seat, Start, TimeBudget
 from graders.context import READ_BYTES, Unread
+from graders.contract import FailureType
 from graders.errors import CodeFailure
 
 STEPS = 20_000
@@ -30,7 +31,7 @@ class Comparer:
     """
 
     def __init__(self, start: Start, plan: Plan) -> None:
-        self._budget = Budget(plan.timeout_s, plan.total_timeout_s)
+        self._budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self._budget)
 
     async def leave(self) -> None:
@@ -88,8 +89,12 @@ class Comparer:
         except CodeFailure as error:
             if error.failure.caused_by == "infrastructure":
                 raise
-            why = "took too long to compare" if error.reason == "timeout" else "is too much to compare"
+            why = (
+                "took too long to compare"
+                if error.reason == FailureType.TIMEOUT
+                else "is too much to compare"
+            )
             raise Failed(f"its answer {why}", crash=error.reason) from error
         if "unreadable" in reply:
-            raise died("protocol")
+            raise died(FailureType.PROTOCOL)
         return bool(reply["same"]), str(reply["shown"])

@@ -3,11 +3,12 @@
 from typing import Any
 
 from graders.code_testing.forms import AssertTest, SourceTest
-from graders.code_testing.outcomes import WHAT_HAPPENED, Failed, Outcome, broken, died
+from graders.code_testing.outcomes import WHAT_HAPPENED, CodeTestOutcome, Failed, broken, died
 from graders.code_testing.plan import Plan
-from graders.code_testing.seats import Budget, Seat, Start
+from graders.code_testing.seats import Seat, Start, TimeBudget
 from graders.code_testing.subject import SubjectSide
 from graders.context import Unread
+from graders.contract import FailureType
 from graders.errors import CodeFailure, GradingError
 
 SourceTests = AssertTest | SourceTest
@@ -18,7 +19,7 @@ class JudgeSide:
 
     def __init__(self, start: Start, plan: Plan, subject: SubjectSide) -> None:
         self._plan, self._subject = plan, subject
-        self._budget = Budget(plan.timeout_s, plan.total_timeout_s)
+        self._budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self._budget)
         self._loaded: SourceTests | None = None
         self._used = self._used_to_load = False
@@ -27,7 +28,7 @@ class JudgeSide:
         """End its process."""
         await self._seat.leave()
 
-    async def run(self, test: SourceTests) -> list[Outcome]:
+    async def run(self, test: SourceTests) -> list[CodeTestOutcome]:
         """Run test source: one outcome, or one for each case in it.
 
         A case that ends the subject ends the judge as well, and the next one begins anew.
@@ -35,7 +36,7 @@ class JudgeSide:
         Raises:
             GradingError: When the tests are to blame.
         """
-        outcomes: list[Outcome] = []
+        outcomes: list[CodeTestOutcome] = []
         cases: list[str] = []
         while not outcomes or len(outcomes) < len(cases):
             try:
@@ -49,7 +50,7 @@ class JudgeSide:
                 outcomes.append(failed.outcome(test, name, weight))
             else:
                 name, weight = _share(test, cases, len(outcomes))
-                outcomes.append(Outcome(name, passed=True, weight=weight))
+                outcomes.append(CodeTestOutcome(name, passed=True, weight=weight))
         return outcomes
 
     async def _load(self, test: SourceTests) -> list[str]:
@@ -93,7 +94,9 @@ class JudgeSide:
             self._used = self._used or reply.get("uses") is not False
             reply = await self._ask(test, {"number": reply["call"], "body": did})
         if reply.get("verdict") == "failed":
-            raise Failed("failed", told=str(reply["message"]), crash="raised" if reply["crashed"] else "")
+            raise Failed(
+                "failed", told=str(reply["message"]), crash=FailureType.RAISED if reply["crashed"] else ""
+            )
         if reply.get("verdict") == "broken":
             raise broken(test, "" if test.hidden else str(reply["message"]))
         return reply
@@ -104,12 +107,12 @@ class JudgeSide:
         except CodeFailure as error:
             if error.failure.caused_by == "infrastructure":
                 raise
-            why = self._budget.text() if error.reason == "timeout" else WHAT_HAPPENED[error.reason]
-            if self._used and error.reason != "protocol":
+            why = self._budget.text() if error.reason == FailureType.TIMEOUT else WHAT_HAPPENED[error.reason]
+            if self._used and error.reason != FailureType.PROTOCOL:
                 raise died(error.reason, f"the tests, with what the code answered: {why}") from error
             raise broken(test, why) from error
         if not isinstance(reply, dict):
-            raise broken(test, WHAT_HAPPENED["protocol"])
+            raise broken(test, WHAT_HAPPENED[FailureType.PROTOCOL])
         return reply
 
 

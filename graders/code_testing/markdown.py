@@ -41,7 +41,7 @@ def lines_of(text: str) -> list[str]:
 
 def fenced_blocks(text: str) -> list[Block]:
     """All fenced blocks, in order; takes time linear in the text."""
-    reader = _Reader()
+    reader = _LineReader()
     place = 0
     while (line := _LINE.match(text, place)) is not None:
         if reader.looks_for_marks:
@@ -101,7 +101,7 @@ class _Cursor:
         return not self.rest().strip(" \t\r\n")
 
 
-class _Reader:
+class _LineReader:
     """Reads lines one after another.
 
     Attributes:

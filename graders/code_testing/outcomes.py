@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from graders.code_testing.forms import Test
-from graders.contract import FailureKind
+from graders.contract import FailureKind, FailureType
 from graders.errors import CodeFailureReason, GradingError
 
 MAX_TEXT = 500
 
 WHAT_HAPPENED: Mapping[CodeFailureReason, str] = {
-    "timeout": "gave no answer in time",
-    "memory_limit": "used more memory than it may",
-    "output_limit": "wrote more than it may",
-    "exit": "ended its process",
-    "signal": "crashed its process",
-    "protocol": "its process answered what is no answer",
+    FailureType.TIMEOUT: "gave no answer in time",
+    FailureType.MEMORY_LIMIT: "used more memory than it may",
+    FailureType.OUTPUT_LIMIT: "wrote more than it may",
+    FailureType.EXIT: "ended its process",
+    FailureType.SIGNAL: "crashed its process",
+    FailureType.PROTOCOL: "its process answered what is no answer",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CodeTestOutcome:
     """What came of one test, or of one case of a test source.
 
     Attributes:
@@ -53,10 +53,10 @@ class Failed(Exception):
         super().__init__(why, told, crash)
         self.why, self.told, self.crash = why, told, crash
 
-    def outcome(self, test: Test, name: str, weight: float) -> Outcome:
+    def outcome(self, test: Test, name: str, weight: float) -> CodeTestOutcome:
         """What it means for a test, or a case of it."""
         why = f"{self.why}: {self.told}" if self.told and not test.hidden else self.why
-        return Outcome(name, passed=False, weight=weight, why=why[:MAX_TEXT], crash=self.crash)
+        return CodeTestOutcome(name, passed=False, weight=weight, why=why[:MAX_TEXT], crash=self.crash)
 
 
 def died(reason: CodeFailureReason, why: str | None = None) -> Failed:
@@ -83,5 +83,5 @@ def broken(test: Test, why: str) -> GradingError:
     return GradingError(
         f"the test {test.name!r} itself is broken: {why[:MAX_TEXT]}",
         kind=FailureKind.PYTHON_GRADER_RUNTIME,
-        details={"type": "broken_tests", "test": test.name},
+        details={"type": FailureType.BROKEN_TESTS, "test": test.name},
     )

@@ -12,7 +12,7 @@ from functools import partial
 from graders.code_testing.comparer import Comparer
 from graders.code_testing.forms import CallTest, ProgramTest, Test
 from graders.code_testing.judge import JudgeSide
-from graders.code_testing.outcomes import Failed, Outcome
+from graders.code_testing.outcomes import CodeTestOutcome, Failed
 from graders.code_testing.plan import Plan
 from graders.code_testing.subject import SubjectSide
 from graders.context import Sandbox
@@ -33,7 +33,7 @@ class Run:
         await self._judge.leave()
         await self._comparer.leave()
 
-    async def test(self, test: Test) -> list[Outcome]:
+    async def test(self, test: Test) -> list[CodeTestOutcome]:
         """Run one test: one outcome, or one for each case of a test source.
 
         Raises:
@@ -48,4 +48,4 @@ class Run:
                 return await self._judge.run(test)
         except Failed as failed:
             return [failed.outcome(test, test.name, test.weight)]
-        return [Outcome(test.name, passed=True, weight=test.weight)]
+        return [CodeTestOutcome(test.name, passed=True, weight=test.weight)]

@@ -5,12 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from graders.context import Ended, Process
+from graders.contract import FailureType
 from graders.errors import CodeFailure
 
 Start = Callable[[], AbstractAsyncContextManager[Process]]
 
 
-class Budget:
+class TimeBudget:
     """Seconds that the processes of one role may take: for one test, and in all.
 
     Attributes:
@@ -34,7 +35,7 @@ class Budget:
         total = self.total_s - self.spent
         left = min(total, self.each_s - (self.spent - self._since))
         if left <= 0:
-            raise CodeFailure(self.text(total), reason="timeout")
+            raise CodeFailure(self.text(total), reason=FailureType.TIMEOUT)
         return left
 
     def text(self, total: float | None = None) -> str:
@@ -48,7 +49,7 @@ class Budget:
 class Seat:
     """A place for one process at a time: started when it is first asked, and gone when it has failed."""
 
-    def __init__(self, start: Start, budget: Budget) -> None:
+    def __init__(self, start: Start, budget: TimeBudget) -> None:
         self._start, self._budget = start, budget
         self._context: AbstractAsyncContextManager[Process] | None = None
         self._process: Process | None = None

@@ -8,8 +8,9 @@ from graders.code_testing.comparison import shown
 from graders.code_testing.forms import CallTest, ProgramTest
 from graders.code_testing.outcomes import Failed, died, exception_name, raised
 from graders.code_testing.plan import Plan
-from graders.code_testing.seats import Budget, Seat, Start
+from graders.code_testing.seats import Seat, Start, TimeBudget
 from graders.context import Unread
+from graders.contract import FailureType
 from graders.errors import CodeFailure
 
 MAX_ANSWER_BYTES = 4 << 20
@@ -25,7 +26,7 @@ class SubjectSide:
 
     def __init__(self, start: Start, plan: Plan, comparer: Comparer) -> None:
         self._start, self._plan, self._comparer = start, plan, comparer
-        self.budget = Budget(plan.timeout_s, plan.total_timeout_s)
+        self.budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
         self._seat = Seat(start, self.budget)
         self._number = 0
         self._source: str | None = None
@@ -99,7 +100,7 @@ class SubjectSide:
         if not isinstance(did, Unread):
             raise await self._lied()
         if len(did.data) > MAX_ANSWER_BYTES:
-            raise died("output_limit")
+            raise died(FailureType.OUTPUT_LIMIT)
         return did
 
     async def load(self) -> None:
@@ -134,7 +135,7 @@ class SubjectSide:
 
     async def _chosen(self, codes: Sequence[str]) -> str:
         """The first text that is a program and does something, else the first that compiles, else the first."""
-        seat = Seat(self._start, Budget(self._plan.timeout_s, self._plan.timeout_s))
+        seat = Seat(self._start, TimeBudget(self._plan.timeout_s, self._plan.timeout_s))
         compiling: list[str] = []
         try:
             for code in codes:
@@ -163,10 +164,10 @@ class SubjectSide:
 
     async def _lied(self) -> Failed:
         await self._seat.leave()
-        return died("protocol")
+        return died(FailureType.PROTOCOL)
 
     def _died(self, error: CodeFailure) -> Exception:
         """What to raise for code whose process is gone: a failed test, unless the machine has ended it."""
         if error.failure.caused_by == "infrastructure":
             return error
-        return died(error.reason, self.budget.text() if error.reason == "timeout" else None)
+        return died(error.reason, self.budget.text() if error.reason == FailureType.TIMEOUT else None)

@@ -10,21 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from graders.numeric.extraction import without_none, word_or_object
+from graders.numeric.word_or_object import WordOrObject
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -132,7 +122,7 @@ class Decay(BaseModel):
         return as_float(distance / as_written(self.scale))
 
 
-class Score(BaseModel):
+class Score(WordOrObject):
     """What a distance is worth.
 
     In JSON `"exact"` (1 within the tolerance, else 0) or an object with one field, such as `{"linear": {"scale": 10}}` or
@@ -146,18 +136,14 @@ class Score(BaseModel):
         range: Lowest and highest reward of `steps`; unless given, from 0 (or the lowest step) to the highest step.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    word_field = "kind"
+    words = ("exact",)
 
     kind: Literal["exact"] | None = None
     linear: Decay | None = None
     exponential: Decay | None = None
     steps: tuple[tuple[NotNegative, Finite], ...] | None = None
     range: tuple[Finite, Finite] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _word(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -203,16 +189,6 @@ class Score(BaseModel):
         if self.linear is not None:
             return max(0.0, 1.0 - self.linear.steps_away(closeness))
         return 0.0 if self.exponential is None else math.exp(-self.exponential.steps_away(closeness))
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, dump: SerializerFunctionWrapHandler) -> Any:
-        return self.kind or without_none(dump(self))
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return word_or_object(handler.resolve_ref_schema(handler(schema)), ["exact"])
 
 
 def as_float(exact: Fraction) -> float:

@@ -10,20 +10,10 @@ Each search is linear in the text.
 import re
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self, get_args
 
 import re2
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, model_validator
 
 from graders.numeric.calculations import results
 from graders.numeric.forms import NumberError, Percent
@@ -31,13 +21,14 @@ from graders.numeric.notation import ALGEBRA, plain
 from graders.numeric.places import Place, behind_marker, boxes
 from graders.numeric.scanner import (
     Number,
-    Unreadable,
+    UnreadableNumber,
     last_occurrence,
     occurrences,
     parse_number,
     small_number,
 )
 from graders.numeric.withdrawal import is_withdrawn, restated
+from graders.numeric.word_or_object import WordOrObject
 from graders.pattern import Pattern, encodable
 
 Mode = Literal["whole", "last", "first", "boxed"]
@@ -52,7 +43,7 @@ MAX_PLACES: Final = 100
 """Different texts that may stand in boxes or behind markers."""
 
 
-class Extract(BaseModel):
+class Extract(WordOrObject):
     r"""Where the answer stands.
 
     In JSON a word, or an object with one field: `"last"`, `{"after": "####"}`, `{"regex": "x = (.*)"}`.
@@ -64,48 +55,18 @@ class Extract(BaseModel):
         regex: The last match of this RE2 expression: its first group, or all of it when it has none.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    word_field = "mode"
+    words = get_args(Mode)
 
     mode: Mode | None = None
     after: str | None = Field(default=None, min_length=1)
     regex: Pattern | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _word(cls, value: Any) -> Any:
-        return {"mode": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if sum(field is not None for field in (self.mode, self.after, self.regex)) != 1:
             raise ValueError('name one place: "last", {"after": "####"} or {"regex": "…"}')
         return self
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, dump: SerializerFunctionWrapHandler) -> Any:
-        return self.mode or without_none(dump(self))
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return word_or_object(
-            handler.resolve_ref_schema(handler(schema)), ["whole", "last", "first", "boxed"]
-        )
-
-
-def without_none(dumped: dict[str, Any]) -> dict[str, Any]:
-    """The fields that were given."""
-    return {name: value for name, value in dumped.items() if value is not None}
-
-
-def word_or_object(schema: JsonSchemaValue, words: list[str]) -> JsonSchemaValue:
-    """The JSON schema of an option that is a word, or an object with one field of its model."""
-    places = {name: field for name, field in schema["properties"].items() if name not in ("mode", "kind")}
-    return {
-        "anyOf": [{"enum": words, "type": "string"}, {**schema, "properties": places}],
-        "description": schema.get("description", ""),
-    }
 
 
 def find_places(text: str, extract: Extract) -> list[Place]:
@@ -252,10 +213,10 @@ def _is_heading(text: str) -> bool:
     return _HEADING.match(text) is not None
 
 
-def _readable(found: Number | Unreadable | None) -> Number:
+def _readable(found: Number | UnreadableNumber | None) -> Number:
     if found is None:
         raise NumberError("there is no number")
-    if isinstance(found, Unreadable):
+    if isinstance(found, UnreadableNumber):
         raise NumberError(f"{found.text!r} is {found.reason}")
     return found
 

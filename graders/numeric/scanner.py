@@ -7,7 +7,7 @@ spaces, Indian `12,34,567` (thousands), `3/4` `½` `\frac{3}{4}` (fraction), `1 
 Never guessed, because two readings are possible: `1,5` and `12,34` (a decimal comma or a list), `1.234,5`, `12 345` with
 plain spaces, `10-12`, `5k` and `5M`; pieces of expressions (`graders.numeric.standing`); and what words change
 (`graders.numeric.words`), of which only `minus` and `negative` are read, as the sign. Neither are `inf`, `nan`,
-`1e999`, `1e-999`, `1/0` or more than `MAX_DIGITS` digits numbers. Each of these is an `Unreadable`, not silence: an answer
+`1e999`, `1e-999`, `1/0` or more than `MAX_DIGITS` digits numbers. Each of these is an `UnreadableNumber`, not silence: an answer
 that ends in one has not given the number that stood before it. Dates, times, versions, ordinals and names (`2024-01-05`,
 `10:30`, `1.2.3`, `3rd`, `x2`) are not quantities at all and are passed over.
 """
@@ -49,7 +49,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableNumber:
     """Something that looks like a number but cannot be rewarded as one.
 
     Attributes:
@@ -64,12 +64,12 @@ class Unreadable:
 class Occurrence(NamedTuple):
     """A number, or what looks like one, and the bytes of the plain notation that it takes."""
 
-    found: Number | Unreadable
+    found: Number | UnreadableNumber
     start: int
     end: int
 
 
-def scan(text: str, *, percent: Percent = "ratio") -> Iterator[Number | Unreadable]:
+def scan(text: str, *, percent: Percent = "ratio") -> Iterator[Number | UnreadableNumber]:
     """Every number of a text from left to right, and what looks like one but cannot be read.
 
     Args:
@@ -93,7 +93,7 @@ def find_numbers(text: str, *, percent: Percent = "ratio") -> list[Number]:
     return [found for found in scan(text, percent=percent) if isinstance(found, Number)]
 
 
-def last_number(text: str, *, percent: Percent = "ratio") -> Number | Unreadable | None:
+def last_number(text: str, *, percent: Percent = "ratio") -> Number | UnreadableNumber | None:
     """The last of `scan(text)`, found from the end: the rest of a long answer is not read."""
     last = last_occurrence(plain(text), percent)
     return last.found if last else None
@@ -135,7 +135,7 @@ def parse_number(text: str, *, percent: Percent = "ratio") -> Number:
     if len(found) != 1:
         raise NumberError(f"{_shown(data.decode('latin-1'))} is not one number")
     number = found[0].found
-    if isinstance(number, Unreadable):
+    if isinstance(number, UnreadableNumber):
         raise NumberError(f"{number.text!r} is {number.reason}")
     if (data[: found[0].start] + data[found[0].end :]).decode("latin-1").strip(_WRAPPING):
         raise NumberError(f"{_shown(data.decode('latin-1'))} is more than a number")
@@ -160,11 +160,11 @@ def _spans(data: bytes, text: str) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _read(text: str, start: int, end: int, percent: Percent) -> Number | Unreadable | None:
+def _read(text: str, start: int, end: int, percent: Percent) -> Number | UnreadableNumber | None:
     """The number at a span; None when it is part of a name."""
     written = text[start:end]
     if end - start > 4 * MAX_DIGITS:
-        return Unreadable(_shown(written), f"longer than {MAX_DIGITS} digits")
+        return UnreadableNumber(_shown(written), f"longer than {MAX_DIGITS} digits")
     where = standing(text, start, end)
     if where is Standing.NAME:
         return None
@@ -173,13 +173,13 @@ def _read(text: str, start: int, end: int, percent: Percent) -> Number | Unreada
         return Number(Fraction(int(written)), written, "integer")
     shown, parts = _shown(written.strip(SPACES)), Parts.of(written)
     if parts is None:
-        return Unreadable(shown, "not finite")
+        return UnreadableNumber(shown, "not finite")
     if parts.form == "name" or words.passed_over:
         return None
     if where is not Standing.FREE or words.reason:
-        return Unreadable(shown, words.reason or where.value)
+        return UnreadableNumber(shown, words.reason or where.value)
     if parts.currency and text[end : end + 1] == "m" and not text[end + 1 : end + 2].isalnum():
-        return Unreadable(shown, "ambiguous: metres or millions")
+        return UnreadableNumber(shown, "ambiguous: metres or millions")
     return _valued(_signed(parts, words, text, start), words, shown, percent)
 
 
@@ -191,15 +191,15 @@ def _signed(parts: Parts, words: Words, text: str, start: int) -> Parts:
     return parts
 
 
-def _valued(parts: Parts, words: Words, shown: str, percent: Percent) -> Number | Unreadable:
+def _valued(parts: Parts, words: Words, shown: str, percent: Percent) -> Number | UnreadableNumber:
     """The number, unless it is ambiguous or another one is offered beside it."""
     shown = f"{words.sign} {shown}" if words.sign else shown
     try:
         exact = parts.exact(percent)
     except NumberError as refusal:
-        return Unreadable(shown, str(refusal))
+        return UnreadableNumber(shown, str(refusal))
     if any(_worth(other, percent) != exact for other in words.others):
-        return Unreadable(shown, ALTERNATIVE)
+        return UnreadableNumber(shown, ALTERNATIVE)
     return Number(exact, shown, parts.forms())
 
 

@@ -25,7 +25,7 @@ from graders.options import option_values
 from graders.registry import Registry
 from graders.sample import Sample
 from graders.testing import strategies
-from graders.testing.bench import Bench, Case, Fault, Gradable, loaded
+from graders.testing.bench import Bench, BenchCase, Fault, Gradable, loaded
 from graders.testing.later import errors, hypothesis, st
 from graders.testing.simpler import simplest
 from graders.testing.source import source
@@ -132,17 +132,17 @@ def assert_well_behaved_on(
     """
     __tracebackhide__ = True
     bound = loaded(grader, options)
-    case = Case(_several(sample), item, None if after is None else (_several(after[0]), after[1]))
+    case = BenchCase(_several(sample), item, None if after is None else (_several(after[0]), after[1]))
     with Bench.of(bound, context, max_seconds=max_seconds) as bench:
         fault = _fault(bench, case)
     if fault is not None:
         raise AssertionError(_broken(bound, fault)) from fault.__cause__
 
 
-Found: TypeAlias = tuple[Fault, Case]
+Found: TypeAlias = tuple[Fault, BenchCase]
 
 
-def _fault(bench: Bench, case: Case) -> Fault | None:
+def _fault(bench: Bench, case: BenchCase) -> Fault | None:
     """The rule that grading a case breaks."""
     grader = bench.fresh()
     try:
@@ -198,7 +198,7 @@ def _kept(items: Any) -> list[Item] | None:
     return (items or None) if isinstance(items, list) else []
 
 
-def _first_of(bench: Bench, cases: Iterable[Case]) -> Found | None:
+def _first_of(bench: Bench, cases: Iterable[BenchCase]) -> Found | None:
     """The first case that breaks a rule, and which."""
     for case in cases:
         fault = _fault(bench, case)
@@ -209,25 +209,25 @@ def _first_of(bench: Bench, cases: Iterable[Case]) -> Found | None:
 
 def _always(
     items: Sequence[Item], answers: Sequence[str], *, group: bool, holes: bool, max_length: int
-) -> Iterator[Case]:
+) -> Iterator[BenchCase]:
     """Each answer and hostile text; long texts, growing, so that what backtracks is met before it takes for ever; each hole."""
     first = items[0]
     for text in (*answers, *strategies.HOSTILE_TEXTS):
-        yield Case([Sample(text)], first)
-    yield from (Case([sample], first) for sample in strategies.odd_samples())
-    yield Case([Sample()], first, before=([Sample("a")], first))
-    yield Case([Sample("a"), Sample("b")][: 2 if group else 1], first, before=([Sample()], first))
+        yield BenchCase([Sample(text)], first)
+    yield from (BenchCase([sample], first) for sample in strategies.odd_samples())
+    yield BenchCase([Sample()], first, before=([Sample("a")], first))
+    yield BenchCase([Sample("a"), Sample("b")][: 2 if group else 1], first, before=([Sample()], first))
     for item in items[:_ITEMS]:
-        yield from (Case([Sample(text)], item) for text in _fitting(item, answers))
+        yield from (BenchCase([Sample(text)], item) for text in _fitting(item, answers))
     likes = [text for text in (*answers, *strategies.texts_in(first)) if text]
     for unit in (*strategies.REPEATED, *likes[:_UNITS_OF_ITEM]):
         for length in _lengths(max_length):
-            yield Case([Sample((unit * length)[:length] + "!")], first)
+            yield BenchCase([Sample((unit * length)[:length] + "!")], first)
     if holes:
         others = [(item, other) for item in items[:_ITEMS] for other in strategies.each_hole(item)]
         others += [(first, other) for other in strategies.each_filling(first)]
         for item, other in others:
-            yield from (Case([Sample(text)], other) for text in _fitting(item, answers))
+            yield from (BenchCase([Sample(text)], other) for text in _fitting(item, answers))
 
 
 def _fitting(item: Item, answers: Sequence[str]) -> list[str]:
@@ -246,7 +246,7 @@ def _lengths(longest: int) -> Iterator[int]:
 
 def _cases(
     grader: Grader, items: Any, answers: list[str], *, holes: bool, max_length: int
-) -> "SearchStrategy[Case]":
+) -> "SearchStrategy[BenchCase]":
     """Cases whose samples often have to do with their items."""
     if isinstance(items, list):
         rows = strategies.items(*items, holes=holes)
@@ -259,7 +259,7 @@ def _cases(
     # strategies are made once: to make them of each item would take longer than all gradings
     some = st.lists(st.tuples(sample, st.sampled_from([0, 0, 0, 0, 1, 2])), min_size=1, max_size=most)
     pairs = st.builds(_pair, some, rows)
-    return st.builds(lambda pair, before: Case(pair[0], pair[1], before), pairs, st.none() | pairs)
+    return st.builds(lambda pair, before: BenchCase(pair[0], pair[1], before), pairs, st.none() | pairs)
 
 
 def _pair(drawn: list[tuple[Sample, int]], item: Item) -> tuple[list[Sample], Item]:
@@ -272,11 +272,11 @@ def _near(sample: Sample, which: int, item: Item) -> Sample:
     return Sample(texts[-1]) if texts else sample
 
 
-def _generated(bench: Bench, cases: "SearchStrategy[Case]", *, examples: int) -> Found | None:
+def _generated(bench: Bench, cases: "SearchStrategy[BenchCase]", *, examples: int) -> Found | None:
     """A generated case that breaks a rule, and which."""
     last: list[Found] = []
 
-    def breaks(case: Case) -> bool:
+    def breaks(case: BenchCase) -> bool:
         found = _first_of(bench, [case])
         if found is not None:
             last[:] = [found]
@@ -299,13 +299,13 @@ def _settings(examples: int) -> "hypothesis.settings":
     )
 
 
-def _simplest(bench: Bench, fault: Fault, case: Case, *, items: list[Item] | None) -> Found:
+def _simplest(bench: Bench, fault: Fault, case: BenchCase, *, items: list[Item] | None) -> Found:
     """A simpler case that breaks the same rule in the same way, if there is one."""
     if fault.rule == "slow":  # each step would take as long
         return fault, case
     last = [fault]
 
-    def breaks(other: Case) -> bool:
+    def breaks(other: BenchCase) -> bool:
         found = _fault(bench, other)
         if found is None or (found.rule, found.cause) != (fault.rule, fault.cause):
             return False
@@ -336,7 +336,7 @@ def _nothing_graded(grader: Grader, last: GraderResult | None) -> str:
 
 
 def _as_test(
-    given: Gradable, grader: Grader, case: Case, *, options: Mapping[str, Any] | None, faked: bool
+    given: Gradable, grader: Grader, case: BenchCase, *, options: Mapping[str, Any] | None, faked: bool
 ) -> str:
     """A test of this one case, ready to paste."""
     first, imported, options = _named(given, grader, options)

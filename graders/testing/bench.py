@@ -30,7 +30,7 @@ TRIES = 3
 @dataclass(
     frozen=True, slots=True, repr=False
 )  # Hypothesis would write out texts of 20,000 characters, and what has no repr
-class Case:
+class BenchCase:
     """What is graded: the samples of one prompt (one, but for a group grader), their item, and what is graded before."""
 
     samples: Sequence[Sample]

@@ -31,7 +31,7 @@ from graders.context import (
     Sandbox,
     Verdict,
 )
-from graders.contract import GraderResult, Item
+from graders.contract import FailureType, GraderResult, Item
 from graders.errors import CodeFailure, GradingError
 from graders.sample import Sample
 
@@ -207,7 +207,7 @@ class _FakeProcess:
     async def finish(self, message: object, *, timeout_s: float) -> Ended:
         """Give the next answer, which is how the process ended."""
         ended: Ended = await self.ask(message, timeout_s=timeout_s)
-        self._failed = CodeFailure("it has ended", reason="exit")
+        self._failed = CodeFailure("it has ended", reason=FailureType.EXIT)
         return ended
 
 
@@ -309,6 +309,6 @@ def _given(service: str, fake: A | None) -> A:
         raise GradingError(
             f"this FakeContext was given no {service}: write FakeContext({service}=…)",
             caused_by="infrastructure",
-            details={"type": f"{service}_unavailable"},
+            details={"type": FailureType(f"{service}_unavailable")},
         )
     return fake

@@ -11,14 +11,16 @@ from typing import Any
 from graders.contract import Item
 from graders.errors import ConfigurationError
 from graders.sample import Sample
-from graders.testing.bench import Case
+from graders.testing.bench import BenchCase
 
 STEPS = 1_500
 """How many simpler cases are tried at most."""
 _LETTERS = 80
 
 
-def simplest(case: Case, breaks: Callable[[Case], bool], *, items: Sequence[Item] | None) -> Case:
+def simplest(
+    case: BenchCase, breaks: Callable[[BenchCase], bool], *, items: Sequence[Item] | None
+) -> BenchCase:
     """The simplest case found that still breaks the rule.
 
     Args:
@@ -37,7 +39,7 @@ def simplest(case: Case, breaks: Callable[[Case], bool], *, items: Sequence[Item
     return case
 
 
-def _simpler_cases(case: Case, items: Sequence[Item] | None) -> Iterator[Case]:
+def _simpler_cases(case: BenchCase, items: Sequence[Item] | None) -> Iterator[BenchCase]:
     if items is not None and case.item not in items:
         for item in items:
             yield replace(case, item=item)

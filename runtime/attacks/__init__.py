@@ -8,18 +8,22 @@ were made for the purpose.
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from runtime.attacks import kernel, network, processes, reading, resources, secrecy, state, writing
-from runtime.attacks.attack import Attack, Group, Layer, Outcome, Target, Verify
-from runtime.attacks.forging import FORGERIES, Forgery
+from runtime.attacks import kernel, network, reading, secrecy, writing
+from runtime.attacks.attack import Attack, AttackOutcome, Group, Layer, Target, Verify
+from runtime.attacks.forgery import Forgery
+from runtime.attacks.forging import FORGERIES
+from runtime.attacks.processes import others, starting
+from runtime.attacks.resources import memory_and_disk, time_and_answers
+from runtime.attacks.state import interpreter, process
 
 __all__ = [
     "ALL",
     "FORGERIES",
     "Attack",
+    "AttackOutcome",
     "Forgery",
     "Group",
     "Layer",
-    "Outcome",
     "Target",
     "Verify",
     "by_name",
@@ -33,11 +37,11 @@ def _attacks_of(module: ModuleType) -> list[Attack]:
 ALL: tuple[Attack, ...] = (
     *(
         attack
-        for module in (reading, writing, network, processes, resources)
+        for module in (reading, writing, network, starting, others, memory_and_disk, time_and_answers)
         for attack in _attacks_of(module)
     ),
     *kernel.CALLS,
-    *(attack for module in (kernel, secrecy, state) for attack in _attacks_of(module)),
+    *(attack for module in (kernel, secrecy, process, interpreter) for attack in _attacks_of(module)),
 )
 """Every attack, in the order of their groups."""
 

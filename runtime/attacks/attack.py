@@ -31,7 +31,9 @@ Layer = Literal[
 """A layer of the sandbox; `fork` stands for one process for each grading."""
 
 Group = Literal["reading", "writing", "network", "processes", "resources", "kernel", "secrecy", "state"]
-Outcome = Literal["graded", "error", "timeout", "memory_limit", "output_limit", "exit", "signal", "protocol"]
+AttackOutcome = Literal[
+    "graded", "error", "timeout", "memory_limit", "output_limit", "exit", "signal", "protocol"
+]
 """How a grading may end: with a result, with an exception of the grader's own, or with the end of its process."""
 
 Verify = Literal["file-unchanged", "listener-untouched", "victim-alive"]
@@ -113,7 +115,7 @@ class Attack:
     control: str | None = None
     arch: str | None = None
     verify: Verify | None = None
-    expect: frozenset[Outcome] | None = None
+    expect: frozenset[AttackOutcome] | None = None
 
     @property
     def program(self) -> str:
@@ -145,9 +147,9 @@ def attack(
     control: str | None = None,
     arch: str | None = None,
     verify: Verify | None = None,
-    expect: Iterable[Outcome] | None = None,
+    expect: Iterable[AttackOutcome] | None = None,
 ) -> Callable[[Function], Attack]:
-    """Make an attack of a function: its name, its docstring and its text; the module it stands in is its group."""
+    """Make an attack of a function: its name, its docstring and its text; the module or package it stands in is its group."""
 
     def decorate(function: Function) -> Attack:
         return Attack(
@@ -201,7 +203,7 @@ def describe(entry: str, module: str, claim: str, source: str) -> _Described:
         ValueError: If the module is not one of the groups, or the text uses an unknown fact.
     """
     groups: Mapping[str, Group] = {name: name for name in get_args(Group)}
-    group = groups.get(module.rpartition(".")[2])
+    group = next((groups[name] for name in module.split(".") if name in groups), None)
     needs = frozenset(_FACT.findall(source))
     if group is None or not needs <= Target.__annotations__.keys():
         raise ValueError(f"{module}.{entry} is in no group, or uses unknown facts: {sorted(needs)}")

@@ -23,7 +23,7 @@ from runtime.attacks.arena import Arena
 from runtime.attacks.attack import PRELUDE, Layer, Target, Verify
 from runtime.attacks.prelude import syscall
 from runtime.attacks.run import CALL, EVIDENCE, how_it_ended
-from runtime.sandbox.crew import Answer, Job, ask
+from runtime.sandbox.crew import Answer, SandboxJob, ask
 from runtime.sandbox.doctor import why_degraded, why_missing
 from runtime.sandbox.host import Reached, trial_shape
 from runtime.sandbox.layers import NAMESPACES, Level
@@ -38,7 +38,7 @@ NOBODY = (
     "code of others never runs on this system, so there is nobody to try it with; workers are tried below"
 )
 
-Outcome = Literal["got", "refused", "broken"]
+CanaryOutcome = Literal["got", "refused", "broken"]
 """Of an act: it succeeded, it failed as what is forbidden fails, or it was not carried out at all."""
 REFUSALS = frozenset({"OSError", "PermissionError", "FileNotFoundError", "ProcessLookupError"})
 """How what is forbidden fails, if it does not just find nothing. Any other exception is not the layer's doing."""
@@ -65,7 +65,7 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class LayerTrial:
     """The outcome of one layer's canary.
 
     Attributes:
@@ -215,7 +215,7 @@ def _own(function: Callable[[Target], str | None], tried: str, *without: str) ->
     return Canary(tried, f"{PRELUDE}\n\n{source}\n\nattack = {function.__name__}\n", frozenset(without))
 
 
-async def try_layers(reached: Reached, chosen: Mapping[str, Canary | str] | None = None) -> list[Trial]:
+async def try_layers(reached: Reached, chosen: Mapping[str, Canary | str] | None = None) -> list[LayerTrial]:
     """Try every layer that the sandbox knows, on this machine.
 
     Args:
@@ -226,10 +226,13 @@ async def try_layers(reached: Reached, chosen: Mapping[str, Canary | str] | None
         chosen = canaries(reached.level, is_root=os.geteuid() == 0)
     above = [_missing(layer, reached) for layer in Level.FULL.layers - reached.level.layers]
     if not reached.held:
-        return [*await asyncio.gather(*above), *(Trial(layer, "unshown", cause=NOBODY) for layer in chosen)]
+        return [
+            *await asyncio.gather(*above),
+            *(LayerTrial(layer, "unshown", cause=NOBODY) for layer in chosen),
+        ]
     zygote = await Zygote.start(trial_shape(reached.level.layers))
     try:
-        place = _Place(reached.level, zygote)
+        place = _CanarySite(reached.level, zygote)
         with _message_queue():
             return await asyncio.gather(
                 *above, *(place.trial(layer, chosen[layer], reached) for layer in chosen)
@@ -238,15 +241,15 @@ async def try_layers(reached: Reached, chosen: Mapping[str, Canary | str] | None
         await zygote.aclose()
 
 
-async def _missing(layer: str, reached: Reached) -> Trial:
+async def _missing(layer: str, reached: Reached) -> LayerTrial:
     cause, remedy = await why_missing(layer)
     if not cause:
         refused = reached.refused.get(Level(reached.level + 1))
         cause = f"it would hold by itself, but not with its whole level: {refused}"
-    return Trial(layer, "missing", cause=cause, remedy=remedy)
+    return LayerTrial(layer, "missing", cause=cause, remedy=remedy)
 
 
-class _Place:
+class _CanarySite:
     """Where canaries are carried out."""
 
     def __init__(self, level: Level, compiling: Zygote) -> None:
@@ -257,13 +260,15 @@ class _Place:
         self._level, self._programs = level, Programs(start, PROGRAM_BYTES)
         self._room = asyncio.Semaphore(2 * (os.cpu_count() or 1))
 
-    async def trial(self, layer: str, canary: Canary | str, reached: Reached) -> Trial:
+    async def trial(self, layer: str, canary: Canary | str, reached: Reached) -> LayerTrial:
         """Try one layer."""
         cause, remedy = why_degraded(layer, reached)
         if isinstance(canary, str):
-            return Trial(layer, "unshown", cause=canary)
+            return LayerTrial(layer, "unshown", cause=canary)
         if layer not in reached.held:
-            return Trial(layer, "degraded" if cause else "missing", canary.tried, cause=cause, remedy=remedy)
+            return LayerTrial(
+                layer, "degraded" if cause else "missing", canary.tried, cause=cause, remedy=remedy
+            )
         layers = self._level.layers - (canary.without - {layer})
         async with self._room:
             with Arena() as arena:
@@ -279,9 +284,11 @@ class _Place:
                 "unshown",
                 "without it the act fails as well: something outside the sandbox forbids it",
             )
-        return Trial(layer, state, canary.tried, with_it, without_it, cause, remedy)
+        return LayerTrial(layer, state, canary.tried, with_it, without_it, cause, remedy)
 
-    async def _attempt(self, canary: Canary, layers: frozenset[str], arena: Arena) -> tuple[Outcome, str]:
+    async def _attempt(
+        self, canary: Canary, layers: frozenset[str], arena: Arena
+    ) -> tuple[CanaryOutcome, str]:
         """What came of the act in a process with these layers, also in words."""
         try:
             answer = await self._answer(canary, layers, arena)
@@ -302,7 +309,7 @@ class _Place:
         Raises:
             ZygoteFailed: When there is no process with these layers.
         """
-        job = Job(await self._programs.get(canary.program + CALL, None), TIMEOUT_S, None)
+        job = SandboxJob(await self._programs.get(canary.program + CALL, None), TIMEOUT_S, None)
         zygote = await Zygote.start(trial_shape(layers))
         try:
             session = zygote.fork(OUTPUT_BYTES)

@@ -12,7 +12,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from graders import ConfigurationError
 from runtime.cases.model import Steps
-from runtime.cases.plain_yaml import NotPlain, read_yaml
+from runtime.cases.plain_yaml import NotPlainYaml, read_yaml
 from runtime.datasets import read_whole
 from runtime.json_text import NotJson, named_path, read_text, unreadable_parts
 
@@ -56,7 +56,7 @@ def _yaml(path: Path, text: str) -> Document:
         what = " ".join(str(error.problem or error.context or "it does not parse").split())
         hint = (
             ""
-            if isinstance(error, (DuplicateKeyError, NotPlain))
+            if isinstance(error, (DuplicateKeyError, NotPlainYaml))
             else "; quote a text that has : or # or begins with {"
         )
         raise ConfigurationError(f"{where}: not YAML: {what}{hint}") from None

@@ -1,4 +1,4 @@
-"""Case files are found, read and checked: every mistake with its file, line, case and field, and how to mend it."""
+"""Case files are read and checked: every mistake with its file, line, case and field, and how to mend it."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -10,19 +10,17 @@ from graders.contract import brief
 from graders.testing.changes import change_named
 from runtime.cases.document import Document, read_document
 from runtime.cases.model import (
-    PATTERNS,
     Answers,
     Case,
     CaseFile,
     Expectation,
     GraderSource,
-    Order,
     ReadGrader,
+    RewardOrder,
     Steps,
     WantedFailure,
     WantedNumber,
 )
-from runtime.datasets import STDIN
 from runtime.sources import with_sources
 
 ONLY = "grader"
@@ -40,28 +38,6 @@ _CAUSES: tuple[str, ...] = get_args(CausedBy)
 _KINDS = tuple(kind.value for kind in FailureKind)
 
 
-def find_case_files(paths: Sequence[Path]) -> list[Path]:
-    """The case files among paths: files as they are, and those below directories, in the order of their names.
-
-    Raises:
-        ConfigurationError: When a path is not there, or none of them has a case file.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        if path.is_dir():
-            inside = {file for pattern in PATTERNS for file in path.rglob(pattern)}
-            hidden = {file for file in inside if any(p.startswith(".") for p in file.relative_to(path).parts)}
-            found.update(dict.fromkeys(sorted(inside - hidden)))
-        elif path == STDIN or path.exists():
-            found[path] = None
-        else:
-            raise ConfigurationError(f"there is no file or directory {path}")
-    if not found:
-        where = ", ".join(map(str, paths))
-        raise ConfigurationError(f"no case file in {where}; they are named {', '.join(PATTERNS)}")
-    return list(found)
-
-
 def load_cases(path: Path, read_grader: ReadGrader) -> CaseFile:
     """Read and check a case file, and read the grader files that it names.
 
@@ -73,14 +49,14 @@ def load_cases(path: Path, read_grader: ReadGrader) -> CaseFile:
         ConfigurationError: With one line for each mistake, each with file and line.
     """
     document = read_document(path)
-    reader = _Reader(document, read_grader)
+    reader = _CaseReader(document, read_grader)
     loaded = reader.read()
     if reader.mistakes:
         raise ConfigurationError("\n".join(reader.mistakes))
     return loaded
 
 
-class _Reader:
+class _CaseReader:
     """Turns plain data into a case file, and collects what is wrong with it.
 
     Attributes:
@@ -350,7 +326,7 @@ class _Reader:
                     ("cases", number, "name"), f"the case on line {line} has the same name; rename one"
                 )
 
-    def _orders(self, value: Any) -> list[Order]:
+    def _orders(self, value: Any) -> list[RewardOrder]:
         rows = [value] if isinstance(value, str) else value
         if not isinstance(rows, list):
             self._wrong(
@@ -359,7 +335,7 @@ class _Reader:
             return []
         return [order for index, row in enumerate(rows) if (order := self._order(row, ("order", index)))]
 
-    def _order(self, row: Any, steps: Steps) -> Order | None:
+    def _order(self, row: Any, steps: Steps) -> RewardOrder | None:
         if isinstance(row, str):
             words = row.replace(" >= ", " > >= ").split(" > ")
             strict = [not word.startswith(">= ") for word in words[1:]]
@@ -378,9 +354,9 @@ class _Reader:
             self._wrong(steps, f"no case is called {name!r}; {hint}")
         if len(names) < 2:
             self._wrong(steps, "expected at least two cases: good > wrong")
-        return Order(row, self._document.line(steps), names, strict)
+        return RewardOrder(row, self._document.line(steps), names, strict)
 
-    def _check_expected(self, cases: Sequence[Case], orders: Sequence[Order]) -> None:
+    def _check_expected(self, cases: Sequence[Case], orders: Sequence[RewardOrder]) -> None:
         """A case that expects nothing can never fail."""
         ordered = {name for order in orders for name in order.names}
         for case in cases:

@@ -206,7 +206,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RewardOrder:
     """An order that is expected between the rewards of cases.
 
     Attributes:
@@ -242,7 +242,7 @@ class CaseFile:
     text: str
     graders: Mapping[str, GraderSource]
     cases: Sequence[Case]
-    orders: Sequence[Order]
+    orders: Sequence[RewardOrder]
 
     @property
     def recorded_path(self) -> Path:

@@ -31,7 +31,7 @@ _NUMBERS = (f"{_CORE}int", f"{_CORE}float")
 _TOO_DEEP = f"lists and maps are nested more than {MAX_DEPTH} levels deep"
 
 
-class NotPlain(MarkedYAMLError):
+class NotPlainYaml(MarkedYAMLError):
     """Valid YAML that is more than plain data of bounded size."""
 
 
@@ -41,7 +41,7 @@ def read_yaml(text: str) -> tuple[Any, Node | None]:
     Aliases in the value are the same object; the value has no cycles. An empty text is None.
 
     Raises:
-        MarkedYAMLError: When it is no YAML, with the position; `NotPlain` when it has a tag of its own, is nested more
+        MarkedYAMLError: When it is no YAML, with the position; `NotPlainYaml` when it has a tag of its own, is nested more
             than 64 levels deep, or its aliases repeat more than 1,000,000 values and characters or contain themselves.
         YAMLError: When it has a character that YAML does not have.
     """
@@ -128,8 +128,8 @@ class _Sizes:
             self._open[-1] = anchor, before + size
 
 
-def _not_plain(problem: str, event: Event) -> NotPlain:
-    return NotPlain(problem=problem, problem_mark=event.start_mark)
+def _not_plain(problem: str, event: Event) -> NotPlainYaml:
+    return NotPlainYaml(problem=problem, problem_mark=event.start_mark)
 
 
 class _Scanner(Scanner):
@@ -142,7 +142,7 @@ class _Scanner(Scanner):
             NotPlain: When it is nested too deeply.
         """
         if self.flow_level >= MAX_DEPTH:
-            raise NotPlain(problem=_TOO_DEEP, problem_mark=self.reader.get_mark())
+            raise NotPlainYaml(problem=_TOO_DEEP, problem_mark=self.reader.get_mark())
         super().fetch_flow_collection_start(TokenClass, to_push)
 
     def fetch_flow_scalar(self, style: Any) -> None:
@@ -168,7 +168,7 @@ class _Constructor(SafeConstructor):
             MarkedYAMLError: When a value has not the form of its tag, as `!!int one`, or a number too many digits.
         """
         if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
-            raise NotPlain(
+            raise NotPlainYaml(
                 problem=f"a number of {len(node.value):,} characters; quote it where it is a text",
                 problem_mark=node.start_mark,
             )

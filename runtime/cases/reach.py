@@ -4,24 +4,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from graders import GraderResult
-from runtime.cases.run import Outcome
+from runtime.cases.run import CaseOutcome
 
 
 @dataclass(slots=True)
-class _Seen:
+class _PartRewards:
     """What one part came to, over all cases."""
 
     rewards: set[float] = field(default_factory=set)
     passed: set[bool] = field(default_factory=set)
 
 
-def unreached(outcomes: Iterable[Outcome]) -> list[str]:
+def unreached(outcomes: Iterable[CaseOutcome]) -> list[str]:
     """A line for each part of a `multi`, and each criterion of a `rubric`, that the cases leave untested.
 
     Args:
         outcomes: Of all cases of one file.
     """
-    parts: dict[tuple[str, str], _Seen] = {}
+    parts: dict[tuple[str, str], _PartRewards] = {}
     criteria: dict[tuple[str, str], set[float]] = {}
     graders: dict[str, None] = {}
     for outcome in outcomes:
@@ -47,11 +47,11 @@ def _look(
     grader: str,
     path: tuple[str, ...],
     result: GraderResult,
-    parts: dict[tuple[str, str], _Seen],
+    parts: dict[tuple[str, str], _PartRewards],
     criteria: dict[tuple[str, str], set[float]],
 ) -> None:
     for key, part in result.parts.items():
-        seen = parts.setdefault((grader, ".".join((*path, key))), _Seen())
+        seen = parts.setdefault((grader, ".".join((*path, key))), _PartRewards())
         if part.reward is not None:
             seen.rewards.add(part.reward)
         if part.passed is not None:
@@ -66,7 +66,7 @@ def _degrees(sub_rewards: Mapping[str, float | None]) -> Iterator[tuple[str, flo
     return ((key, degree) for key, degree in sub_rewards.items() if degree is not None)
 
 
-def _words(seen: _Seen) -> Iterator[str]:
+def _words(seen: _PartRewards) -> Iterator[str]:
     if not seen.rewards:
         yield "it is ungraded in every case"
     elif len(seen.rewards) == 1:

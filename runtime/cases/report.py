@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from runtime.cases.model import CaseFile
-from runtime.cases.run import Outcome
+from runtime.cases.run import CaseOutcome
 from runtime.explanation import Explanation
 from runtime.printable import printable
 
@@ -34,7 +34,7 @@ class FileReport:
     """
 
     file: CaseFile
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[CaseOutcome]
     unreached: Sequence[str] = ()
     stale: Sequence[str] = ()
     recorded: bool = False
@@ -54,7 +54,7 @@ def counted(reports: Iterable[FileReport]) -> Counter[str]:
     return Counter(outcome.status for report in reports for outcome in report.outcomes)
 
 
-def outcome_lines(outcome: Outcome, where: str, explained: Lines) -> list[str]:
+def outcome_lines(outcome: CaseOutcome, where: str, explained: Lines) -> list[str]:
     """What is wrong with one case, and its grading laid open.
 
     Args:
@@ -104,7 +104,7 @@ def junit(reports: Sequence[FileReport], explained: Lines) -> bytes:
     return text
 
 
-def _wrong(outcome: Outcome) -> Iterator[str]:
+def _wrong(outcome: CaseOutcome) -> Iterator[str]:
     yield from outcome.errors
     for found in outcome.mismatches:
         yield f"{found.what}: expected {found.expected}, got {found.got}"
@@ -114,7 +114,7 @@ def _xml(text: str) -> str:
     return _NOT_XML.sub("�", text)
 
 
-def _case(outcome: Outcome) -> dict[str, Any]:
+def _case(outcome: CaseOutcome) -> dict[str, Any]:
     result = outcome.result
     return {
         "name": outcome.name,

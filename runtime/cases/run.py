@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from graders import ConfigurationError, Grader, GraderResult, Sample
+from graders import ConfigurationError, FailureType, Grader, GraderResult, Sample
 from graders.contract import brief
 from graders.testing.changes import change_named
 from runtime.cases.judges import (
-    NOT_ASKED,
     CaseEvaluator,
     JudgeOf,
     NoJudge,
-    RecordedJudge,
-    Recordings,
     ScriptedJudge,
 )
 from runtime.cases.model import (
@@ -23,11 +20,12 @@ from runtime.cases.model import (
     Case,
     CaseFile,
     GraderSource,
-    Order,
+    RewardOrder,
     WantedFailure,
     same_number,
     same_result,
 )
+from runtime.cases.recordings import RecordedJudge, Recordings
 from runtime.explain import explain
 from runtime.explanation import Explanation
 
@@ -60,7 +58,7 @@ class Mismatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """What became of a case, or of an order between cases.
 
     Attributes:
@@ -127,7 +125,7 @@ class FileRun:
         self.recordings = Recordings(file.recorded_path)
         self._evaluator, self._asking = evaluator, asking
         self._graders: dict[str, Grader] = {}
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, CaseOutcome] = {}
         self._seats = asyncio.Semaphore(AT_ONCE)
 
     async def prepare(self) -> Mapping[str, Grader]:
@@ -149,7 +147,7 @@ class FileRun:
             lines = [f"{source.where(problem.path)}: {problem}" for problem in error.problems]
             raise ConfigurationError("\n".join(lines)) from None
 
-    async def case(self, case: Case) -> Outcome:
+    async def case(self, case: Case) -> CaseOutcome:
         """What became of a case; it is graded once, however often this is asked."""
         if case.name not in self._outcomes:
             graders = await self.prepare()
@@ -157,7 +155,7 @@ class FileRun:
                 self._outcomes[case.name] = await self._test(case, graders[case.grader])
         return self._outcomes[case.name]
 
-    async def order(self, order: Order) -> Outcome:
+    async def order(self, order: RewardOrder) -> CaseOutcome:
         """What became of an order; its cases are graded, where they were not yet."""
         cases = {case.name: case for case in self.file.cases}
         outcomes = [await self.case(cases[name]) for name in order.names]
@@ -168,9 +166,11 @@ class FileRun:
             for higher, lower, strict in order.pairs()
             if not _in_order(rewards[higher], rewards[lower], strict=strict)
         ]
-        return Outcome(f"order: {order.text}", order.line, () if errors else tuple(mismatches), tuple(errors))
+        return CaseOutcome(
+            f"order: {order.text}", order.line, () if errors else tuple(mismatches), tuple(errors)
+        )
 
-    async def _test(self, case: Case, grader: Grader) -> Outcome:
+    async def _test(self, case: Case, grader: Grader) -> CaseOutcome:
         started = time.perf_counter()
         told = _Told()
         explanation = await self._explained(case, grader, told)
@@ -181,7 +181,7 @@ class FileRun:
             mismatches += await self._again(case, grader, told, result)
             mismatches += await self._changed(case, grader, told, result)
         seconds = time.perf_counter() - started
-        return Outcome(
+        return CaseOutcome(
             case.name, case.line, tuple(mismatches), tuple(told.problems), explanation, seconds, case
         )
 
@@ -247,7 +247,7 @@ def _tell_refused(result: GraderResult, told: _Told) -> None:
     for part in result.parts.values():
         _tell_refused(part, told)
     failure = result.failure
-    if failure is not None and failure.details.get("type") == NOT_ASKED and not result.parts:
+    if failure is not None and failure.details.get("type") == FailureType.NOT_ASKED and not result.parts:
         told(failure.message)
 
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from graders import Judge, Registry
 from runtime.cases.judges import CaseEvaluator
-from runtime.cases.model import Case, CaseFile, Order
-from runtime.cases.run import FileRun, Outcome
+from runtime.cases.model import Case, CaseFile, RewardOrder
+from runtime.cases.run import CaseOutcome, FileRun
 from runtime.settings import Settings
 from runtime.sync import SyncEvaluator
 
@@ -35,7 +35,7 @@ class SyncCaseEvaluator(SyncEvaluator):
         """
         return FileRun(self._cases, file, asking="live" if self._cases.live else "recorded")
 
-    def outcome(self, run: FileRun, tested: Case | Order) -> Outcome:
+    def outcome(self, run: FileRun, tested: Case | RewardOrder) -> CaseOutcome:
         """What becomes of a case, or of an order.
 
         Raises:

@@ -11,11 +11,11 @@ from ruamel.yaml.nodes import MappingNode, Node
 from graders import ConfigurationError
 from runtime.cases.model import CaseFile
 from runtime.cases.plain_yaml import read_yaml
-from runtime.cases.run import Change, Outcome
+from runtime.cases.run import CaseOutcome, Change
 from runtime.json_text import read_text
 
 
-def updated(file: CaseFile, outcomes: Iterable[Outcome]) -> str:
+def updated(file: CaseFile, outcomes: Iterable[CaseOutcome]) -> str:
     """The text of a case file in which each failed expectation is what came.
 
     Rewards, parts of rewards, `passed` and failures are rewritten; orders, `deterministic` and `unchanged_by` say what is

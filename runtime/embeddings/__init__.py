@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from graders import Embedder, FailureKind, GradingError
+from graders import Embedder, FailureKind, FailureType, GradingError
 from graders.text_similarity import LOCAL_MODEL
 from runtime.embeddings.local import LocalEmbedder
 
@@ -31,7 +31,7 @@ class Embeddings:
                 f"no server is known for the embedding model {name!r}; {LOCAL_MODEL!r} is the one that needs none",
                 kind=FailureKind.MODEL_GRADER_SERVER,
                 caused_by="infrastructure",
-                details={"type": "embedder_unavailable"},
+                details={"type": FailureType.EMBEDDER_UNAVAILABLE},
                 retryable=True,
             )
         return await embedder.embed(texts)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol, TypeAlias
 
-from graders import FailureKind, GradingError
+from graders import FailureKind, FailureType, GradingError
 from runtime.embeddings.minilm import MiniLM, Vector
 
 BATCH = 16
@@ -136,6 +136,6 @@ def _failed(why: str) -> GradingError:
         f"the local embedding model gave no vector: {why}",
         kind=FailureKind.MODEL_GRADER_SERVER,
         caused_by="infrastructure",
-        details={"type": "no_answer"},
+        details={"type": FailureType.NO_ANSWER},
         retryable=True,
     )

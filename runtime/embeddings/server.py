@@ -7,9 +7,8 @@ from typing import Any
 
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
-from graders import FailureKind, GradingError
+from graders import FailureKind, FailureType, GradingError
 from graders.pattern import encodable
-from graders.text_similarity import TOO_LARGE
 from runtime.json_weight import TooManyValues, read_weighed
 from runtime.retrying import may_pass
 
@@ -71,11 +70,11 @@ class ServerEmbedder:
                 raise self._too_long(error.message) from error
             raise self._failed(
                 f"answered with status {error.status_code}: {error.message[:500]}",
-                "status",
+                FailureType.STATUS,
                 retryable=may_pass(error.status_code),
             ) from error
         except OpenAIError as error:
-            raise self._failed(f"did not answer: {error}", "no_answer", retryable=True) from error
+            raise self._failed(f"did not answer: {error}", FailureType.NO_ANSWER, retryable=True) from error
         try:
             answer: Any = await read_weighed(response.content, MAX_VALUES)
         except TooManyValues as error:
@@ -108,13 +107,13 @@ class ServerEmbedder:
     def _too_long(self, said: str) -> GradingError:
         return GradingError(
             f"a text is too long for the embedding model {self._name!r}: {said[:500]}",
-            details={"type": TOO_LARGE},
+            details={"type": FailureType.TOO_LARGE},
         )
 
     def _malformed(self, what: str) -> GradingError:
-        return self._failed(f"sent {what}", "malformed_response", retryable=True)
+        return self._failed(f"sent {what}", FailureType.MALFORMED_RESPONSE, retryable=True)
 
-    def _failed(self, what: str, cause: str, *, retryable: bool) -> GradingError:
+    def _failed(self, what: str, cause: FailureType, *, retryable: bool) -> GradingError:
         return GradingError(
             f"the server of the embedding model {self._name!r} {what}",
             kind=FailureKind.MODEL_GRADER_SERVER,

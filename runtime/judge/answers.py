@@ -10,7 +10,7 @@ from typing import Any
 from graders.judging import ASKED
 from graders.reasoning import answers, split
 from runtime.bounded_cache import BoundedCache
-from runtime.json_schema import PATTERN_BYTES, JsonSchema, Mismatch, SchemaChecker, measured
+from runtime.json_schema import PATTERN_BYTES, JsonSchema, SchemaChecker, SchemaMismatch, measured
 from runtime.strict_json import read_json
 
 MAX_ANSWER = 1_000_000
@@ -54,7 +54,7 @@ def _unfenced(text: str) -> str:
     return inside if is_whole else text
 
 
-class Shape:
+class AnswerShape:
     """A JSON schema that answers are asked for and checked against.
 
     Attributes:
@@ -87,7 +87,7 @@ class Shape:
         return BYTES_A_CHARACTER * len(self.text) + (PATTERN_BYTES * patterns if self.checked.compiled else 0)
 
 
-def required(mismatch: Mismatch | None) -> None:
+def required(mismatch: SchemaMismatch | None) -> None:
     """See that an answer has its shape.
 
     Args:
@@ -119,10 +119,10 @@ class Shapes:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._known: BoundedCache[int, tuple[Mapping[str, Any], Shape]] = BoundedCache(max_bytes)
+        self._known: BoundedCache[int, tuple[Mapping[str, Any], AnswerShape]] = BoundedCache(max_bytes)
         self._checker = SchemaChecker()
 
-    async def of(self, schema: Mapping[str, Any], *, client: str = "") -> Shape:
+    async def of(self, schema: Mapping[str, Any], *, client: str = "") -> AnswerShape:
         """The shape of a schema.
 
         Raises:
@@ -132,11 +132,11 @@ class Shapes:
         known = self._known.get(id(schema))
         if known is not None and known[0] is schema:  # and not another that has its address now
             return known[1]
-        shape = Shape(schema, await self._checker.load(schema, client=client))
+        shape = AnswerShape(schema, await self._checker.load(schema, client=client))
         self._known.put(id(schema), (schema, shape), shape.size)
         return shape
 
-    async def check(self, shape: Shape, answer: object, *, client: str = "") -> None:
+    async def check(self, shape: AnswerShape, answer: object, *, client: str = "") -> None:
         """See that an answer has a shape.
 
         Raises:

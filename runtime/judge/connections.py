@@ -20,7 +20,7 @@ ERROR_BYTES = 64 << 10
 """Of an answer with a status of 400 or more; what comes after them is not read."""
 
 
-class Connections(httpx2.AsyncBaseTransport):
+class AiohttpTransport(httpx2.AsyncBaseTransport):
     """Sends requests and reads the answers as a whole; belongs to one event loop. The environment's proxies are used.
 
     How long a whole request may take is for the caller to say; connecting takes at most 10 s.

@@ -8,17 +8,17 @@ from typing import Any
 import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 
-from graders import Embedder, GradingError, Judge, Verdict
-from graders.votes import summed
+from graders import Embedder, FailureType, GradingError, Judge, Verdict
+from graders.usage import summed
 from runtime.embeddings.server import ServerEmbedder
 from runtime.json_schema import CheckFailed, SchemaError
 from runtime.judge import failures
-from runtime.judge.answers import NotAnAnswer, Shape, Shapes, parse_answer
+from runtime.judge.answers import AnswerShape, NotAnAnswer, Shapes, parse_answer
 from runtime.judge.bounds import ANSWER_TOKENS
 from runtime.judge.budgets import Budgets, Payment, PurseIsFull
 from runtime.judge.cache import VerdictCache
 from runtime.judge.configuration import Api, JudgeModel, find_judge
-from runtime.judge.connections import Connections
+from runtime.judge.connections import AiohttpTransport
 from runtime.judge.failures import NoVerdict
 from runtime.judge.flights import Flights
 from runtime.judge.limits import Rate
@@ -35,7 +35,7 @@ NO_KEY = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _TimedVerdict:
     """A verdict with what it took."""
 
     output: Any
@@ -75,7 +75,7 @@ class Judges:
             max_age_s=settings.judge_cache_days * 86_400,
         )
         self._shapes = Shapes(settings.cache_bytes("schemas"))
-        self._flights: Flights[_Answer] = Flights(_for_another)
+        self._flights: Flights[_TimedVerdict] = Flights(_for_another)
 
     def seen_by(self, *, vote: int = 0, client: str = "") -> Judge:
         """The judges as one grading sees them.
@@ -140,7 +140,7 @@ class Judges:
             raise
 
     async def _remembered_or_asked(
-        self, server: ModelServer, question: Question, shape: Shape, key: bytes, client: str
+        self, server: ModelServer, question: Question, shape: AnswerShape, key: bytes, client: str
     ) -> Verdict:
         """A verdict from earlier, one that is being asked for, or a new one.
 
@@ -194,13 +194,13 @@ class Judges:
         completion, _ = await self._paid(server, question, client)
         failure = completion.failure
         is_ours = bool(self._budgets) and not question.has_limit
-        if is_ours and failure is not None and failure.failure.details["type"] == "length":
+        if is_ours and failure is not None and failure.failure.details["type"] == FailureType.LENGTH:
             raise failure  # it would have written more: what there is of it is nothing to grade
         return completion
 
     async def _answer(
-        self, server: ModelServer, question: Question, shape: Shape, key: bytes, client: str
-    ) -> _Answer:
+        self, server: ModelServer, question: Question, shape: AnswerShape, key: bytes, client: str
+    ) -> _TimedVerdict:
         """Ask, and ask again if the answer is not a verdict, up to the permitted number of retries."""
         retries = parse_retries = 0
         usages: list[Mapping[str, Mapping[str, int]]] = []
@@ -222,9 +222,9 @@ class Judges:
                 continue
             self._cache.put(key, output, completion.model)
             usage = summed(usages).get(completion.model, {})
-            return _Answer(output, completion.model, usage, retries + parse_retries)
+            return _TimedVerdict(output, completion.model, usage, retries + parse_retries)
 
-    async def _shape(self, schema: Mapping[str, Any], client: str) -> Shape:
+    async def _shape(self, schema: Mapping[str, Any], client: str) -> AnswerShape:
         """The shape that is requested of an answer.
 
         Raises:
@@ -234,11 +234,11 @@ class Judges:
             return await self._shapes.of(schema, client=client)
         except SchemaError as error:
             message = f"the schema that a judge's answer is to have cannot be used: {error}"
-            raise GradingError(message, details={"type": "invalid_schema"}) from None
+            raise GradingError(message, details={"type": FailureType.INVALID_SCHEMA}) from None
         except CheckFailed as failed:
-            raise _not_checked(failed) from None
+            raise failures.not_checked(failed) from None
 
-    async def _output(self, judge: str, completion: Completion, shape: Shape, client: str) -> Any:
+    async def _output(self, judge: str, completion: Completion, shape: AnswerShape, client: str) -> Any:
         """The verdict in an answer.
 
         Raises:
@@ -253,7 +253,7 @@ class Judges:
         except NotAnAnswer as error:
             raise failures.unparseable(judge, str(error), completion.text) from None
         except CheckFailed as failed:
-            raise _not_checked(failed) from None
+            raise failures.not_checked(failed) from None
         return output
 
     async def _paid(
@@ -339,7 +339,7 @@ class Judges:
 
     def _connections(self) -> httpx2.AsyncBaseTransport:
         if self._transport is None:
-            self._transport = Connections()
+            self._transport = AiohttpTransport()
         return self._transport
 
 
@@ -373,7 +373,7 @@ def _sampling(server: ModelServer, sampling: Mapping[str, Any], vote: int) -> Ma
     return sampling
 
 
-def _key(server: ModelServer, question: Question, shape: Shape, vote: int) -> bytes:
+def _key(server: ModelServer, question: Question, shape: AnswerShape, vote: int) -> bytes:
     """A digest of everything that decides an answer.
 
     Raises:
@@ -386,15 +386,6 @@ def _key(server: ModelServer, question: Question, shape: Shape, vote: int) -> by
     digest = hashlib.blake2b(asked, digest_size=24)
     digest.update(f"{server.identity}\n{shape.text}".encode())
     return digest.digest()
-
-
-def _not_checked(failed: CheckFailed) -> GradingError:
-    """The failure of an answer that cannot be checked: the grader's, whose schema is too costly, or the machine's."""
-    message = f"the answer of a judge cannot be checked against its schema: {failed}"
-    if failed.by_schema:
-        return GradingError(message, details={"type": "costly_schema"})
-    details = {"type": "schema_not_checked"}
-    return GradingError(message, caused_by="infrastructure", details=details, retryable=True)
 
 
 def _for_another(error: Exception) -> Exception | None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from graders import ConfigurationError, FailureKind
+from graders import ConfigurationError, FailureKind, FailureType
 from graders.installation import install_command
 from runtime.judge.failures import NoVerdict
 from runtime.judge.own_file import name_of, open_own
@@ -289,6 +289,6 @@ def _cannot_meet(error: Exception) -> NoVerdict:
         "the judges' limits and budgets cannot be read (judge_store): "
         f"{str(error).strip() or 'no reason'} ({name_of(error)})",
         FailureKind.MODEL_GRADER_SERVER,
-        "judge_store_unavailable",
+        FailureType.JUDGE_STORE_UNAVAILABLE,
         retryable=True,
     )

@@ -15,7 +15,7 @@ from graders.errors import ConfigurationError
 from graders.pattern import encodable
 from graders.sample_shapes import Said, read_content
 from runtime.judge import failures
-from runtime.judge.answers import Shape
+from runtime.judge.answers import AnswerShape
 from runtime.judge.configuration import Api
 from runtime.judge.dialects import Dialect
 
@@ -47,7 +47,7 @@ class Question:
 
     model: str
     messages: Sequence[Mapping[str, Any]]
-    shape: Shape | None
+    shape: AnswerShape | None
     name: str
     sampling: Mapping[str, Any]
     api: Api
@@ -162,7 +162,7 @@ def _responses_body(question: Question, dialect: Dialect) -> dict[str, Any]:
     return body
 
 
-def _schema(shape: Shape, dialect: Dialect) -> Mapping[str, Any]:
+def _schema(shape: AnswerShape, dialect: Dialect) -> Mapping[str, Any]:
     """The schema that a server is sent."""
     return shape.asked if dialect.has_bounds or shape.unbounded is None else shape.unbounded
 

@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
-from graders import ConfigurationError, FailureKind, GradingError, Sandbox
+from graders import ConfigurationError, FailureKind, FailureType, GradingError, Sandbox
 from graders.context import Given, Isolation
 from runtime.bounded_cache import ENTRY_BYTES, BoundedCache
-from runtime.sandbox.crew import Answer, Crew, Give, Job, JobKey, Overtaken, Turn, ask, ignored
+from runtime.sandbox.crew import Answer, Crew, Give, JobKey, Overtaken, SandboxJob, Turn, ask, ignored
 from runtime.sandbox.host import Host
 from runtime.sandbox.images import Image, Images
 from runtime.sandbox.layers import FOREIGN, Level
@@ -27,7 +27,7 @@ from runtime.sandbox.process import SandboxProcess
 from runtime.sandbox.programs import Programs
 from runtime.sandbox.room import Pace
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Shape
+from runtime.sandbox.zygote import ZygoteSpec
 from runtime.settings import Settings
 from runtime.shortage import infrastructure_failure, is_shortage
 
@@ -75,7 +75,7 @@ class LocalSandbox:
         self.host = Host(self._pool, without=without - {FORK}, highest=highest)
         self._shares_any = FORK in without
         self._programs = Programs(self._start_compiling, settings.cache_bytes("programs"))
-        self._shapes: BoundedCache[ShapeKey, Shape] = BoundedCache(settings.cache_bytes("shapes"))
+        self._shapes: BoundedCache[ShapeKey, ZygoteSpec] = BoundedCache(settings.cache_bytes("shapes"))
         # two cores for as long as one grading may take, as published; a lasting process that has used it up is replaced
         self._cpu_seconds = math.ceil(2 * settings.python_timeout_s)
         self._crews: OrderedDict[tuple[JobKey, Isolation], Crew] = OrderedDict()
@@ -134,7 +134,7 @@ class LocalSandbox:
             refused = GradingError(f"python: {program.problem}", kind=FailureKind.PYTHON_GRADER_RUNTIME)
             return [refused] * len(rows)
         limit = self._settings.python_timeout_s
-        job = Job(program, min(timeout_s or limit, limit), memory_mb)
+        job = SandboxJob(program, min(timeout_s or limit, limit), memory_mb)
         encoded = [_encoded(row) for row in rows]
         # equal rows are graded once
         places: dict[bytes, list[int]] = {}
@@ -171,7 +171,7 @@ class LocalSandbox:
         return ClientsSandbox(self, client) if client else self
 
     async def _run(
-        self, job: Job, rows: Sequence[bytes], isolation: Isolation | None, client: str, give: Give
+        self, job: SandboxJob, rows: Sequence[bytes], isolation: Isolation | None, client: str, give: Give
     ) -> list[Answer]:
         isolation = isolation or self._settings.python_isolation or "grading"
         # what a sample has executed in a process must not reach the next one, whatever the grader asks for
@@ -205,7 +205,7 @@ class LocalSandbox:
             await crew.aclose()
 
     async def _apart(
-        self, job: Job, rows: Sequence[bytes], give: Give = ignored, client: str = ""
+        self, job: SandboxJob, rows: Sequence[bytes], give: Give = ignored, client: str = ""
     ) -> list[Answer]:
         """Grade each row in a process of its own."""
         if len(rows) == 1:
@@ -222,7 +222,7 @@ class LocalSandbox:
         await asyncio.gather(*(work() for _ in range(min(len(rows), 2 * self._settings.sandbox_processes))))
         return [answers[position] for position in range(len(rows))]
 
-    async def _alone(self, job: Job, row: bytes, client: str) -> Answer:
+    async def _alone(self, job: SandboxJob, row: bytes, client: str) -> Answer:
         pace = self._paces.get(job.key)
         if pace is None:
             pace = Pace()
@@ -240,7 +240,7 @@ class LocalSandbox:
                     return await self._once(job, row, turn, None if overtaken else pace)
             overtaken += 1
 
-    async def _once(self, job: Job, row: bytes, turn: Turn | None, pace: Pace | None) -> Answer:
+    async def _once(self, job: SandboxJob, row: bytes, turn: Turn | None, pace: Pace | None) -> Answer:
         """Grade a row in a process of its own.
 
         Raises:
@@ -294,10 +294,10 @@ class LocalSandbox:
                     if not is_shortage(error):
                         raise
                     why = f"the packages of an image cannot be looked at: {error}"
-                    raise infrastructure_failure(why, "sandbox_unavailable") from error
+                    raise infrastructure_failure(why, FailureType.SANDBOX_UNAVAILABLE) from error
         return image
 
-    async def _start(self, job: Job) -> Session:
+    async def _start(self, job: SandboxJob) -> Session:
         image = await self._surveyed(self.images.find(job.program.image))
         return await self._session(
             image, job.memory_mb, modules=image.loadable(job.program.imports), cpu_seconds=self._cpu_seconds
@@ -319,7 +319,7 @@ class LocalSandbox:
         shape = self._shapes.get(key)
         if shape is None:
             settings = self._settings
-            shape = Shape(
+            shape = ZygoteSpec(
                 str(image.python),
                 modules=modules,
                 visible=image.visible,

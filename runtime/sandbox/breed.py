@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from runtime.sandbox.cgroups import Cgroup
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Shape, Zygote, ZygoteFailed
+from runtime.sandbox.zygote import Zygote, ZygoteFailed, ZygoteSpec
 
 AHEAD = 1
 """Processes of each zygote that are locked and wait, so that a grading does not wait for its fork."""
@@ -20,7 +20,11 @@ class Breed:
     """
 
     def __init__(
-        self, shape: Shape, zygotes: int, output_bytes: int, make_group: Callable[[Shape], Cgroup | None]
+        self,
+        shape: ZygoteSpec,
+        zygotes: int,
+        output_bytes: int,
+        make_group: Callable[[ZygoteSpec], Cgroup | None],
     ) -> None:
         """Start nothing yet.
 

@@ -29,7 +29,7 @@ def grade(sample, item):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ImageTrial:
     """What came of one thing that an image should hold.
 
     Attributes:
@@ -47,7 +47,7 @@ class Trial:
     problem: str | None
 
 
-async def check(sandbox: LocalSandbox, name: str) -> list[Trial]:
+async def check(sandbox: LocalSandbox, name: str) -> list[ImageTrial]:
     """Try everything that an image is there for.
 
     Raises:
@@ -84,7 +84,7 @@ def _importable(image: Image, requirement: Requirement) -> tuple[str, ...]:
 
 def _package(
     image: Image, requirement: Requirement, modules: tuple[str, ...], answers: Iterator[Answer]
-) -> Trial:
+) -> ImageTrial:
     found = image.versions.get(canonicalize_name(requirement.name))
     # every module has an answer, in order, and all of them are taken
     raised = [answer for answer in (next(answers) for _ in modules) if isinstance(answer, GradingError)]
@@ -96,14 +96,14 @@ def _package(
         problem = str(raised[0]).removeprefix("python: ") if raised else None
     if found is None and image.manifest is not None:
         problem = image.manifest.missing.get(str(requirement), problem)
-    return Trial(requirement.name, str(requirement.specifier), found, modules, problem)
+    return ImageTrial(requirement.name, str(requirement.specifier), found, modules, problem)
 
 
-def _nltk_data(image: Image, path: str, answer: Answer) -> Trial:
+def _nltk_data(image: Image, path: str, answer: Answer) -> ImageTrial:
     problem = None
     if isinstance(answer, GradingError):
         problem = str(answer).removeprefix("python: ")
     elif not answer:
         package, share = path.rpartition("/")[2], image.directory / "share" / "nltk_data"
         problem = f"it is not there; put it in with `{image.python} -m nltk.downloader -d {share} {package}`"
-    return Trial(f"nltk_data {path}", "", None if problem else "there", (), problem)
+    return ImageTrial(f"nltk_data {path}", "", None if problem else "there", (), problem)

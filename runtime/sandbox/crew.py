@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from graders import GradingError
+from graders import FailureType, GradingError
 from runtime.json_weight import weigh
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.programs import Program
@@ -44,7 +44,7 @@ REPEATED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SandboxJob:
     """What is to be run, and how long one grading may take.
 
     Attributes:
@@ -99,7 +99,7 @@ def ignored(_: int, __: Answer) -> None:
 
 async def ask(
     session: Session,
-    job: Job,
+    job: SandboxJob,
     rows: Sequence[bytes],
     *,
     begin: bool = False,
@@ -134,7 +134,9 @@ async def ask(
             told = answers_of(body, number, len(rows) - len(answers))
             if told is None:
                 session.kill()
-                return answers, failure("protocol", "it answered what it was not asked", session.streams)
+                return answers, failure(
+                    FailureType.PROTOCOL, "it answered what it was not asked", session.streams
+                )
             for answer in told:
                 answers.append(reward_or_error(answer, session.streams))
                 give(len(answers) - 1, answers[-1])
@@ -193,13 +195,13 @@ class Crew:
 
     def __init__(
         self,
-        job: Job,
+        job: SandboxJob,
         *,
         lasting: bool,
         size: int,
-        start: Callable[[Job], Awaitable[Session]],
+        start: Callable[[SandboxJob], Awaitable[Session]],
         room: Callable[[], AbstractAsyncContextManager[bool]],
-        apart: Callable[[Job, Sequence[bytes]], Awaitable[list[Answer]]],
+        apart: Callable[[SandboxJob, Sequence[bytes]], Awaitable[list[Answer]]],
     ) -> None:
         """Start nothing yet.
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from graders import FailureKind, GradingError
+from graders import FailureKind, FailureType, GradingError
 from runtime.sandbox.layers import FOREIGN, Level
 from runtime.sandbox.pool import ZygotePool
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Shape, Zygote, ZygoteFailed
+from runtime.sandbox.zygote import Zygote, ZygoteFailed, ZygoteSpec
 from runtime.shortage import infrastructure_failure
 
 logger = logging.getLogger(__name__)
@@ -93,9 +93,9 @@ async def held(layers: frozenset[str]) -> frozenset[str]:
     raise AssertionError("the last attempt returns or raises")
 
 
-def trial_shape(layers: frozenset[str]) -> Shape:
+def trial_shape(layers: frozenset[str]) -> ZygoteSpec:
     """The shape of a process that is only tried out."""
-    return Shape(sys.executable, layers=layers, memory_mb=TRIAL_MB, disk_mb=TRIAL_DISK_MB)
+    return ZygoteSpec(sys.executable, layers=layers, memory_mb=TRIAL_MB, disk_mb=TRIAL_DISK_MB)
 
 
 class Host:
@@ -141,7 +141,7 @@ class Host:
                     logger.warning("isolation of level %s is not reached here: %s", level.value, error)
             return self.reached
 
-    async def session(self, shape: Shape, *, least: Level) -> Session:
+    async def session(self, shape: ZygoteSpec, *, least: Level) -> Session:
         """A process as locked as this machine can.
 
         Args:
@@ -171,7 +171,7 @@ class Host:
         # never at a lower level than the machine's: what is wrong is this interpreter or its paths
         message = f"no process of {shape.python} can be locked as others are: {failed}"
         if failed is not None and not failed.layer:  # killed from outside, perhaps
-            raise infrastructure_failure(message, "sandbox_unavailable")
+            raise infrastructure_failure(message, FailureType.SANDBOX_UNAVAILABLE)
         raise unavailable(message)
 
 
@@ -189,7 +189,7 @@ def _below(reached: Reached, least: Level) -> GradingError:
 
 def _short(error: ZygoteFailed) -> GradingError:
     return infrastructure_failure(
-        f"no process for code of others can be started now: {error}", "sandbox_unavailable"
+        f"no process for code of others can be started now: {error}", FailureType.SANDBOX_UNAVAILABLE
     )
 
 
@@ -199,5 +199,5 @@ def unavailable(message: str) -> GradingError:
         message,
         kind=FailureKind.PYTHON_GRADER_SERVER,
         caused_by="infrastructure",
-        details={"type": "sandbox_unavailable"},
+        details={"type": FailureType.SANDBOX_UNAVAILABLE},
     )

@@ -12,7 +12,7 @@ from runtime.sandbox.cgroups import Cgroup, Cgroups
 from runtime.sandbox.inside.limits import THREADS
 from runtime.sandbox.room import GUESTS, Room
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Shape
+from runtime.sandbox.zygote import ZygoteSpec
 
 KEPT_SHAPES = 8
 """Shapes whose zygotes are kept; each zygote holds some 20 MB, and more with the modules that it has loaded."""
@@ -42,7 +42,7 @@ class ZygotePool:
             self._cgroups = Cgroups.here()
         except OSError:
             self._cgroups = None  # `graders doctor` says why
-        self._breeds: OrderedDict[Shape, Breed] = OrderedDict()
+        self._breeds: OrderedDict[ZygoteSpec, Breed] = OrderedDict()
         self._room = Room(processes)
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -72,7 +72,7 @@ class ZygotePool:
         """Whether somebody waits for room who has been overtaken no more often than a grading."""
         return self._room.is_wanted(overtaken)
 
-    async def session(self, shape: Shape) -> Session:
+    async def session(self, shape: ZygoteSpec) -> Session:
         """A locked process that nobody has used.
 
         Raises:
@@ -119,7 +119,7 @@ class ZygotePool:
         if len(self._breeds) > 1 or not old:
             self._tidy_later()
 
-    def _let_go(self, shape: Shape) -> None:
+    def _let_go(self, shape: ZygoteSpec) -> None:
         self._close(self._breeds.pop(shape).aclose())
 
     def _close(self, closing: Coroutine[Any, Any, None]) -> None:
@@ -127,7 +127,7 @@ class ZygotePool:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def _make_group(self, shape: Shape) -> Cgroup | None:
+    def _make_group(self, shape: ZygoteSpec) -> Cgroup | None:
         """A control group for a zygote of a shape, where this service may make one."""
         if self._cgroups is None:
             return None

@@ -4,7 +4,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from graders import GradingError
+from graders import FailureType, GradingError
 from graders.context import READ_BYTES, Ended, Unread
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.inside import messages
@@ -35,7 +35,7 @@ class SandboxProcess:
         except NotPlain as error:
             self._session.kill()
             raise failure(
-                "protocol", f"it answered what is no plain data: {error}", self._session.streams
+                FailureType.PROTOCOL, f"it answered what is no plain data: {error}", self._session.streams
             ) from None
 
     async def finish(self, message: object, *, timeout_s: float) -> Ended:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedImage:
     """What an image of a published name holds.
 
     Attributes:
@@ -17,8 +17,8 @@ class Published:
     nltk_data: tuple[str, ...] = ()
 
 
-PUBLISHED: Mapping[str, Published] = {
-    "2025-05-08": Published(
+PUBLISHED: Mapping[str, PublishedImage] = {
+    "2025-05-08": PublishedImage(
         packages=(
             "numpy==2.2.4",
             "scipy==1.15.2",

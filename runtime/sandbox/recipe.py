@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from graders import ConfigurationError
 from runtime.sandbox.images import DEFAULT
-from runtime.sandbox.published import PUBLISHED, Published
+from runtime.sandbox.published import PUBLISHED, PublishedImage
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -40,7 +40,7 @@ class Recipe:
                 f"{name!r} cannot be the name of an image: it has letters, digits, '.', '_' and '-', "
                 f"begins with a letter or digit, and is not {DEFAULT!r}"
             )
-        published = PUBLISHED.get(name, Published(()))
+        published = PUBLISHED.get(name, PublishedImage(()))
         given = [*(_lines(file) if file else []), *((f"--package {text!r}", text) for text in packages)]
         requirements = [*published.packages, *(_requirement(where, text) for where, text in given)]
         if not requirements:

@@ -6,14 +6,14 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from graders import FailureKind, GradingError
+from graders import FailureKind, FailureType, GradingError
 from graders.errors import CodeFailure, CodeFailureReason
 from runtime.sandbox.clock import OutOfTime
 from runtime.sandbox.inside.records import REFUSED
 from runtime.sandbox.session import Session, SessionEnded, Streams
 from runtime.shortage import infrastructure_failure
 
-_KINDS: Mapping[CodeFailureReason, FailureKind] = {"timeout": FailureKind.UNRESPONSIVE_REWARD}
+_KINDS: Mapping[CodeFailureReason, FailureKind] = {FailureType.TIMEOUT: FailureKind.UNRESPONSIVE_REWARD}
 MAX_MESSAGE = 2_000
 
 
@@ -33,28 +33,32 @@ def ended(session: Session, end: SessionEnded) -> GradingError:
         return outside
     status = end.status or 0
     if streams.full:
-        return failure("output_limit", f"it wrote more than {streams.limit >> 20} MiB", streams)
+        return failure(FailureType.OUTPUT_LIMIT, f"it wrote more than {streams.limit >> 20} MiB", streams)
     if session.broken:
-        return failure("protocol", session.broken, streams)
+        return failure(FailureType.PROTOCOL, session.broken, streams)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
-        return failure("exit", f"it exited with status {code} before it had answered", streams)
+        return failure(FailureType.EXIT, f"it exited with status {code} before it had answered", streams)
     if -code == signal.SIGKILL:
         return _killed(session)
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return failure("signal", f"it was killed by {name}", streams)
+    return failure(FailureType.SIGNAL, f"it was killed by {name}", streams)
 
 
 def _outside(session: Session, status: int | None) -> GradingError | None:
     """The failure of a process whose end says nothing about the code that ran in it, if this is one."""
     if status is None:
-        return lost("the process that others are forked from has ended", "sandbox_died", session.streams)
+        return lost(
+            "the process that others are forked from has ended", FailureType.SANDBOX_DIED, session.streams
+        )
     if status == REFUSED:
-        return lost("the machine has no room for one more process", "sandbox_unavailable", session.streams)
+        return lost(
+            "the machine has no room for one more process", FailureType.SANDBOX_UNAVAILABLE, session.streams
+        )
     if session.unreadable is not None:
-        return lost(f"its channel failed: {session.unreadable}", "sandbox_died", session.streams)
+        return lost(f"its channel failed: {session.unreadable}", FailureType.SANDBOX_DIED, session.streams)
     if not session.is_ready:  # nothing foreign has run in it
-        return lost("it ended before it was ready", "sandbox_died", session.streams)
+        return lost("it ended before it was ready", FailureType.SANDBOX_DIED, session.streams)
     return None
 
 
@@ -66,13 +70,17 @@ def _killed(session: Session) -> GradingError:
     """
     used, allowed, streams = session.used, session.allowed, session.streams
     if allowed.cpu_seconds is not None and used.cpu_seconds >= MUCH * allowed.cpu_seconds:
-        return failure("timeout", f"it used up its {allowed.cpu_seconds} s of processor time", streams)
+        return failure(
+            FailureType.TIMEOUT, f"it used up its {allowed.cpu_seconds} s of processor time", streams
+        )
     if allowed.memory_bytes is not None and used.memory_bytes >= MUCH * allowed.memory_bytes:
-        return failure("memory_limit", f"it was killed while it held {used.memory_bytes >> 20} MiB", streams)
-    return lost("it was killed from outside (SIGKILL)", "killed", streams)
+        return failure(
+            FailureType.MEMORY_LIMIT, f"it was killed while it held {used.memory_bytes >> 20} MiB", streams
+        )
+    return lost("it was killed from outside (SIGKILL)", FailureType.KILLED, streams)
 
 
-def lost(why: str, cause: str, streams: Streams) -> GradingError:
+def lost(why: str, cause: FailureType, streams: Streams) -> GradingError:
     """The failure of a process that was stopped by the machine or from outside; counted."""
     streams.lost(cause)
     return infrastructure_failure(why, cause)
@@ -82,12 +90,12 @@ def out_of_time(seconds: float, end: OutOfTime, streams: Streams) -> GradingErro
     """The failure of a process that did not answer: its own where it had its time, otherwise the machine's."""
     if end.is_certain:
         return timed_out(seconds, streams)
-    return lost(f"the machine was too busy to give it its {seconds:g} s", "machine_busy", streams)
+    return lost(f"the machine was too busy to give it its {seconds:g} s", FailureType.MACHINE_BUSY, streams)
 
 
 def timed_out(seconds: float, streams: Streams) -> CodeFailure:
     """The failure of a process that did not answer in time."""
-    return failure("timeout", f"no answer within {seconds:g} s", streams)
+    return failure(FailureType.TIMEOUT, f"no answer within {seconds:g} s", streams)
 
 
 def failure(reason: CodeFailureReason, message: str, streams: Streams) -> CodeFailure:
@@ -102,7 +110,7 @@ def reward_or_error(answer: object, streams: Streams) -> float | GradingError:
     if isinstance(answer, (int, float)) and not isinstance(answer, bool) and math.isfinite(answer):
         return float(answer)
     if not isinstance(answer, dict) or not all(isinstance(value, str) for value in answer.values()):
-        return failure("protocol", "it answered what is no answer", streams)
+        return failure(FailureType.PROTOCOL, "it answered what is no answer", streams)
     return raised(answer, streams)
 
 
@@ -112,13 +120,17 @@ def raised(answer: Mapping[str, Any], streams: Streams) -> GradingError:
     message = answer.get("message", "")[:MAX_MESSAGE]
     details = {"type": name, "traceback": answer.get("traceback", ""), **outputs(streams)}
     if name == "MemoryError":
-        streams.lost("memory_limit")
+        streams.lost(FailureType.MEMORY_LIMIT)
         message = f"python: the grader used more memory than it may: {message}"
         return GradingError(
-            message, kind=FailureKind.PYTHON_GRADER_SERVER, details={**details, "type": "memory_limit"}
+            message,
+            kind=FailureKind.PYTHON_GRADER_SERVER,
+            details={**details, "type": FailureType.MEMORY_LIMIT},
         )
     if streams.full:
-        return failure("output_limit", f"it wrote more than {streams.limit >> 20} MiB: {message}", streams)
+        return failure(
+            FailureType.OUTPUT_LIMIT, f"it wrote more than {streams.limit >> 20} MiB: {message}", streams
+        )
     return GradingError(f"python: {message}", kind=FailureKind.PYTHON_GRADER_RUNTIME, details=details)
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from graders.code_testing import comparison
+from runtime.child_process import start_interpreter
 from runtime.frame_stream import FrameStream, StreamEnded
 from runtime.sandbox.cgroups import Cgroup
 from runtime.sandbox.clock import Lateness
@@ -46,7 +47,7 @@ class ZygoteFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ZygoteSpec:
     """What tells zygotes apart: sessions of equal shapes may come from the same one.
 
     Attributes:
@@ -104,7 +105,7 @@ class Zygote:
 
     def __init__(
         self,
-        shape: Shape,
+        shape: ZygoteSpec,
         process: asyncio.subprocess.Process,
         control: socket.socket,
         group: Cgroup | None = None,
@@ -121,7 +122,7 @@ class Zygote:
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, shape: Shape, group: Cgroup | None = None) -> "Zygote":
+    async def start(cls, shape: ZygoteSpec, group: Cgroup | None = None) -> "Zygote":
         """Start one, and wait until it is locked.
 
         Args:
@@ -245,38 +246,21 @@ class Zygote:
             session.ended.set_result(status)
 
 
-async def _spawn(shape: Shape) -> tuple[asyncio.subprocess.Process, socket.socket]:
+async def _spawn(shape: ZygoteSpec) -> tuple[asyncio.subprocess.Process, socket.socket]:
     """Start the process of a zygote, which waits for its first frame; gives it and the socket to it.
 
     Raises:
         ZygoteFailed: When it cannot be started.
     """
+    seen = environment() if "environment" in shape.layers else os.environ
     try:
-        ours, theirs = socket.socketpair()
-    except OSError as error:
-        raise _short(error) from error
-    with theirs:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *(shape.python, "-I", "-c", _LAUNCH, HOME, str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=environment() if "environment" in shape.layers else dict(os.environ),
-                start_new_session=True,
-            )
-        except Exception as error:
-            ours.close()
-            if is_shortage(error):
-                raise _short(error) from error
-            if isinstance(error, OSError):
-                raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
-            raise
-        except BaseException:
-            ours.close()
-            raise
-    return process, ours
+        return await start_interpreter(_LAUNCH, HOME, environment=seen, python=shape.python)
+    except Exception as error:
+        if is_shortage(error):
+            raise _short(error) from error
+        if isinstance(error, OSError):
+            raise ZygoteFailed(f"{shape.python} does not start: {error}") from error
+        raise
 
 
 def _short(error: BaseException) -> ZygoteFailed:

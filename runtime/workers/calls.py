@@ -42,7 +42,7 @@ _VERDICT = TypeAdapter(Verdict)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallingGrader:
     """Who asks.
 
     Attributes:
@@ -164,7 +164,7 @@ def note_printed(message: Message, context: Context) -> None:
         context.printed(printed)
 
 
-async def answer_call(message: Message, caller: Caller, registry: Registry) -> Message:
+async def answer_call(message: Message, caller: CallingGrader, registry: Registry) -> Message:
     """Carry out a worker's request and return the reply.
 
     Raises:
@@ -178,7 +178,7 @@ async def answer_call(message: Message, caller: Caller, registry: Registry) -> M
         raise FrameError(f"the worker sent an invalid request: {error}") from error
 
 
-async def _answer(message: Message, caller: Caller, registry: Registry) -> Any:
+async def _answer(message: Message, caller: CallingGrader, registry: Registry) -> Any:
     context = caller.context
     match message.get("call"):
         case "grade_all":
@@ -203,7 +203,7 @@ async def _answer(message: Message, caller: Caller, registry: Registry) -> Any:
             raise FrameError(f"there is no call {str(other)[:60]!r}")
 
 
-async def _loaded(configs: object, caller: Caller, registry: Registry) -> dict[str, Grader]:
+async def _loaded(configs: object, caller: CallingGrader, registry: Registry) -> dict[str, Grader]:
     """The graders that a grader in a worker has graded.
 
     What stands in its own options may need whatever it needs: that is its author's word. Anything else may need no more than the

@@ -50,7 +50,7 @@ ENVELOPE = 1_024
 """Bytes of a message around its results, and what is beside them, at most."""
 
 
-class Channel:
+class WorkerChannel:
     """The socket of a session, or the one over which sessions come."""
 
     def __init__(self, descriptor: int) -> None:
@@ -110,7 +110,7 @@ def main(locked: "Locked") -> None:
     Args:
         locked: This process, locked.
     """
-    channel = Channel(locked.descriptor)
+    channel = WorkerChannel(locked.descriptor)
     setup = channel.receive()
     if setup is None:
         return
@@ -185,7 +185,7 @@ class _Sessions:
         self._locked, self._registry, self._grader = locked, registry, grader
         self._setup, self._printed = setup, printed
 
-    def fork_each(self, channel: Channel) -> None:
+    def fork_each(self, channel: WorkerChannel) -> None:
         """Fork a child for each session, one after the other: the last one's has ended before the next one's begins."""
         while (session := channel.receive_session()) is not None:
             try:
@@ -200,20 +200,20 @@ class _Sessions:
             _, status = os.waitpid(child, 0)
             channel.send({"ended": os.waitstatus_to_exitcode(status), "used": _is_used(self._locked)})
 
-    def serve_one(self, channel: Channel) -> None:
+    def serve_one(self, channel: WorkerChannel) -> None:
         """Serve one session in this process."""
         session = channel.receive_session()
         if session is not None:
             self._locked.seal(forked=False)
-            self._serve(Channel(session))
+            self._serve(WorkerChannel(session))
 
-    def _be_child(self, channel: Channel, session: int) -> NoReturn:
+    def _be_child(self, channel: WorkerChannel, session: int) -> NoReturn:
         status = 1
         try:
             channel.close()
             self._locked.seal(forked=True)
             atexit._clear()  # noqa: SLF001  # those of the worker, which runs them itself
-            self._serve(Channel(session))
+            self._serve(WorkerChannel(session))
             atexit._run_exitfuncs()  # noqa: SLF001  # `os._exit` runs none, and is the only end of a fork
             sys.stdout.flush()
             status = 0
@@ -223,7 +223,7 @@ class _Sessions:
         finally:
             os._exit(status)
 
-    def _serve(self, channel: Channel) -> None:
+    def _serve(self, channel: WorkerChannel) -> None:
         """Answer gradings until the evaluator closes the session."""
         first = channel.receive()
         if first is None:
@@ -252,7 +252,7 @@ def _run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
     raise RuntimeError("a grading function without a context has waited")
 
 
-async def serve(channel: Channel, grader: Grader, printed: Printed) -> None:
+async def serve(channel: WorkerChannel, grader: Grader, printed: Printed) -> None:
     """Answer gradings, one after the other.
 
     Args:
@@ -275,7 +275,7 @@ def _numbered(call: Callable[[Message], Message], number: int) -> Callable[[Mess
 
 
 def answer(
-    channel: Channel, number: int, grader: Grader, results: list[GraderResult], printed: str = ""
+    channel: WorkerChannel, number: int, grader: Grader, results: list[GraderResult], printed: str = ""
 ) -> None:
     """Send the results of one grading; a result that is not plain data is the grader's failure.
 
@@ -288,7 +288,7 @@ def answer(
             fit.
     """
     head = {"done": number, "seconds": results[0].execution_time, **({"printed": printed} if printed else {})}
-    if all(is_bare(result) for result in results):  # most are, and a bare number travels ten times as fast
+    if all(result.is_bare for result in results):  # most are, and a bare number travels ten times as fast
         channel.send({**head, "rewards": [result.reward for result in results]})
         return
     try:
@@ -327,10 +327,3 @@ def _too_much(body: bytes, count: int) -> str | None:
         if values > most
         else None
     )
-
-
-def is_bare(result: GraderResult) -> bool:
-    """Whether a result says nothing but its reward."""
-    if result.failure is not None or result.explanation is not None:
-        return False
-    return not (result.sub_rewards or result.metrics or result.metadata or result.usage or result.parts)

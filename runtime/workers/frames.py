@@ -35,7 +35,7 @@ class FrameError(ValueError):
     """A frame is too long, or is not a JSON object."""
 
 
-class FrameTooLong(FrameError):
+class MessageTooLong(FrameError):
     """A frame is longer than a frame may be."""
 
 
@@ -50,7 +50,7 @@ def encode(data: object) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise FrameError(f"it is not plain data: {error}") from error
     if len(body) > MAX_FRAME:
-        raise FrameTooLong(too_long(len(body)))
+        raise MessageTooLong(too_long(len(body)))
     return body
 
 

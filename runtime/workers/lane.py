@@ -11,7 +11,7 @@ from weakref import WeakSet
 from graders import Context, Grader, GraderResult, GradingError
 from runtime.rota import Rota
 from runtime.workers.process import WorkerProcess
-from runtime.workers.session import Session
+from runtime.workers.session import WorkerSession
 from runtime.workers.spot_checks import SpotChecks
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ ROWS_UNFORKABLE = 10_000
 
 
 @dataclass(eq=False)
-class Job:
+class WorkerJob:
     """One grading that waits for a worker, or is with one.
 
     Attributes:
@@ -96,13 +96,13 @@ class Lane:
     """
 
     isolates: bool
-    waiting: Rota[Job] = field(default_factory=Rota)
+    waiting: Rota[WorkerJob] = field(default_factory=Rota)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     first: asyncio.Lock = field(default_factory=asyncio.Lock)
     workers: set["asyncio.Task[None]"] = field(default_factory=set)
     leaving: set["asyncio.Task[None]"] = field(default_factory=set)
     spares: deque[WorkerProcess] = field(default_factory=deque)
-    checks: SpotChecks[Job] = field(default_factory=SpotChecks)
+    checks: SpotChecks[WorkerJob] = field(default_factory=SpotChecks)
     started: "WeakSet[Grader]" = field(default_factory=WeakSet)
     idle: int = 0
     seconds: float = BATCH_SECONDS
@@ -120,18 +120,18 @@ class Lane:
         self.workers.discard(task)
         self.leaving.discard(task)
 
-    def put(self, job: Job) -> None:
+    def put(self, job: WorkerJob) -> None:
         """Let a grading wait; each client is served in turn."""
         self.waiting.put(job.client, job)
         self.wake.set()
 
-    def put_back(self, jobs: Sequence[Job]) -> None:
+    def put_back(self, jobs: Sequence[WorkerJob]) -> None:
         """Let gradings that were taken be the next ones again."""
         for job in reversed(jobs):
             self.waiting.put_back(job.client, job)
         self.wake.set()
 
-    def take(self, workers: int) -> list[Job]:
+    def take(self, workers: int) -> list[WorkerJob]:
         """The next gradings for one worker, of one client and grader: what it is likely to do quickly, of its own share."""
         fair = -(-len(self.waiting) // workers)
         size = max(1, min(BATCH_LIMIT, fair, int(BATCH_SECONDS / max(self.seconds, 1e-6))))
@@ -159,7 +159,7 @@ class Lane:
                 process.executes,
             )
 
-    def take_all_like(self, job: Job) -> list[Job]:
+    def take_all_like(self, job: WorkerJob) -> list[WorkerJob]:
         """What waits next of the same client and grader."""
         jobs = []
         while (
@@ -168,7 +168,7 @@ class Lane:
             jobs.append(other)
         return jobs
 
-    def _next_like(self, job: Job) -> Job | None:
+    def _next_like(self, job: WorkerJob) -> WorkerJob | None:
         return self.waiting.take_next(
             job.client, lambda other: other.grader is job.grader and not other.goes_first
         )
@@ -186,7 +186,7 @@ class Lane:
         while self.spares:
             await self.spares.popleft().stop()
 
-    def spare(self, job: Job) -> WorkerProcess | None:
+    def spare(self, job: WorkerJob) -> WorkerProcess | None:
         """A process for a grading, of those that were kept: one that has seen no other client's samples."""
         found = [process for process in self.spares if self._continues(process, job)]
         found += [process for process in self.spares if process.suits(job.grader)]
@@ -195,17 +195,17 @@ class Lane:
         self.spares.remove(found[0])
         return found[0]
 
-    def _continues(self, process: WorkerProcess, job: Job) -> bool:
+    def _continues(self, process: WorkerProcess, job: WorkerJob) -> bool:
         session = process.session
         return session is not None and self.continues(process, session, job)
 
-    def continues(self, process: WorkerProcess, session: Session, job: Job) -> bool:
+    def continues(self, process: WorkerProcess, session: WorkerSession, job: WorkerJob) -> bool:
         """Whether a session may go on with a grading."""
         if job.goes_first and session.rows:
             return False
         return job.is_of(session.client, session.grader) and self.room(process, session) > 0
 
-    def room(self, process: WorkerProcess, session: Session) -> int:
+    def room(self, process: WorkerProcess, session: WorkerSession) -> int:
         """How many more gradings a session may be sent."""
         if self.is_isolated(session.client, session.grader):
             limit = 1

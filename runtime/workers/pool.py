@@ -12,6 +12,7 @@ from graders import (
     Context,
     Failure,
     FailureKind,
+    FailureType,
     Grader,
     GraderResult,
     GradingError,
@@ -24,8 +25,8 @@ from runtime.json_weight import is_small
 from runtime.sandbox.layers import Level
 from runtime.settings import Settings
 from runtime.workers.calls import is_watched
-from runtime.workers.frames import FrameError, FrameTooLong, encode
-from runtime.workers.lane import Job, Lane
+from runtime.workers.frames import FrameError, MessageTooLong, encode
+from runtime.workers.lane import Lane, WorkerJob
 from runtime.workers.process import WorkerUnavailable
 from runtime.workers.slot import Slot
 from runtime.workers.starter import HIGHEST, Starter
@@ -40,7 +41,7 @@ ROW_VALUES = 2_000
 """JSON values and keys of a row that is encoded on the event loop."""
 ROW_CHARACTERS = 50_000
 """Characters of all texts of a row that is encoded on the event loop."""
-_TOO_MUCH = frozenset({"timeout", "memory_limit", "worker_exited"})
+_TOO_MUCH = frozenset({FailureType.TIMEOUT, FailureType.MEMORY_LIMIT, FailureType.WORKER_EXITED})
 """Failures of a worker that a long or hostile text brings about in a built-in type."""
 _CONTROL = Sample("{}")
 """What no built-in type takes long over."""
@@ -154,7 +155,7 @@ class WorkerPool:
             )
         except FrameError as error:
             return [grader.failed(_not_sent(error, item))] * len(samples)
-        job = Job(grader, len(samples), row, deadline, context, client, loop.create_future(), depth)
+        job = WorkerJob(grader, len(samples), row, deadline, context, client, loop.create_future(), depth)
         lane = self._lane(grader, depth)
         lane.put(job)
         self._hire(lane)
@@ -219,7 +220,7 @@ class WorkerPool:
             await slot.close()
 
     @staticmethod
-    async def _grade_in(slot: Slot, lane: Lane, jobs: list[Job]) -> None:
+    async def _grade_in(slot: Slot, lane: Lane, jobs: list[WorkerJob]) -> None:
         """Grade, and repeat what is to be repeated; what no worker starts for is ungraded."""
         try:
             await slot.grade(jobs)
@@ -261,7 +262,7 @@ async def _work_within(lane: Lane, seconds: float) -> bool:
 def _not_sent(error: FrameError, item: Item) -> GradingError:
     """The failure of a row that cannot be sent: the model's, when the row is too long and its item alone is not."""
     caused_by: CausedBy = "grader"
-    if isinstance(error, FrameTooLong):
+    if isinstance(error, MessageTooLong):
         with suppress(FrameError):
             encode(dict(item))
             caused_by = "model"
@@ -272,13 +273,13 @@ def _takes_too_much(failure: Failure) -> bool:
     return failure.caused_by == "grader" and failure.details.get("type") in _TOO_MUCH
 
 
-def _refuse(jobs: Sequence[Job], error: Exception) -> None:
+def _refuse(jobs: Sequence[WorkerJob], error: Exception) -> None:
     """What cannot be graded because no worker starts is ungraded, and says why."""
     for job in jobs:
         job.fail(
             str(error),
             kind=FailureKind.PYTHON_GRADER_SERVER,
             caused_by="infrastructure",
-            details={"type": "worker_start"},
+            details={"type": FailureType.WORKER_START},
             retryable=True,
         )

@@ -4,17 +4,17 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections import deque
 from contextlib import suppress
 from typing import Any
 
 from graders import Grader, PluginError, Registry
+from runtime.child_process import start_interpreter
 from runtime.frame_stream import FrameStream, StreamEnded
 from runtime.settings import Settings
 from runtime.shortage import SHORTAGES, is_shortage
 from runtime.workers.frames import FrameError, Message, encode
-from runtime.workers.session import Reader, Session, WorkerDied
+from runtime.workers.session import Reader, WorkerDied, WorkerSession
 
 OUTPUT_KEPT = 8_192
 """Bytes of a worker's last output that are kept, to say why it died."""
@@ -61,7 +61,7 @@ class WorkerProcess:
 
     executes: str | None = None
     unforkable: str | None = None
-    session: Session | None = None
+    session: WorkerSession | None = None
 
     def __init__(
         self, process: asyncio.subprocess.Process, stream: FrameStream, start_timeout_s: float
@@ -144,7 +144,7 @@ class WorkerProcess:
         """Whether a session for a grader can begin in it."""
         return self.session is None and (self._prepared is None or self._prepared is grader)
 
-    async def begin(self, client: str, grader: Grader) -> Session:
+    async def begin(self, client: str, grader: Grader) -> WorkerSession:
         """Begin a session: a process that has seen no sample, for one client and one grader.
 
         Raises:
@@ -153,7 +153,7 @@ class WorkerProcess:
             WorkerUnavailable: When the machine is short of what it takes.
         """
         stream = self._handed_over()
-        session = self.session = Session(client, grader, stream, self._death_of_session)
+        session = self.session = WorkerSession(client, grader, stream, self._death_of_session)
         try:
             session.send({"config": grader.config if self._prepared is None else None})
             async with asyncio.timeout(self._start_timeout_s):
@@ -308,27 +308,14 @@ async def _spawn(settings: Settings, lock: dict[str, Any]) -> tuple[asyncio.subp
         WorkerUnavailable: When the machine is short of what it takes.
     """
     try:
-        ours, theirs = socket.socketpair()
-    except OSError as error:
-        raise _short(error) from error
-    with theirs:
-        stream = FrameStream(ours)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-c", _LAUNCH, lock["home"], str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=worker_environment(settings),
-                start_new_session=True,
-            )
-        except BaseException as error:
-            stream.close()
-            if is_shortage(error):
-                raise _short(error) from error
-            raise
-    return process, stream
+        process, ours = await start_interpreter(
+            _LAUNCH, lock["home"], environment=worker_environment(settings), keeps_output=True
+        )
+    except Exception as error:
+        if is_shortage(error):
+            raise _short(error) from error
+        raise
+    return process, FrameStream(ours)
 
 
 def _short(error: BaseException) -> WorkerUnavailable:

@@ -28,7 +28,7 @@ class WorkerDied(Exception):  # it says what happened
         self.from_outside = from_outside
 
 
-class Session:
+class WorkerSession:
     """A process that grades for one client with one grader.
 
     Attributes:

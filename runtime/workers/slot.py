@@ -14,14 +14,14 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from graders import FailureKind, GraderResult, Registry
+from graders import FailureKind, FailureType, GraderResult, Registry
 from runtime.execute import deadline_passed
 from runtime.settings import Settings
-from runtime.workers.calls import Caller, answer_call, note_printed
+from runtime.workers.calls import CallingGrader, answer_call, note_printed
 from runtime.workers.frames import MAX_RESULT, FrameError, Message, results_from_plain
-from runtime.workers.lane import Job, Lane
+from runtime.workers.lane import Lane, WorkerJob
 from runtime.workers.process import WorkerProcess, WorkerUnavailable
-from runtime.workers.session import Session, WorkerDied
+from runtime.workers.session import WorkerDied, WorkerSession
 from runtime.workers.spot_checks import differ
 from runtime.workers.starter import Starter
 
@@ -40,7 +40,7 @@ class Slot:
         self._lane, self._starter, self._registry, self._settings = lane, starter, registry, settings
         self._process: WorkerProcess | None = None
 
-    async def grade(self, jobs: list[Job]) -> None:
+    async def grade(self, jobs: list[WorkerJob]) -> None:
         """Grade jobs of one client and grader; those that the process cannot take any more go back to the lane.
 
         Raises:
@@ -83,7 +83,7 @@ class Slot:
         if process is not None:
             await process.stop()
 
-    async def _session_for(self, job: Job) -> tuple[WorkerProcess, Session]:
+    async def _session_for(self, job: WorkerJob) -> tuple[WorkerProcess, WorkerSession]:
         """A session that may do a grading, in a process that is started where none is there."""
         process = self._process
         if process is not None and process.session is not None:
@@ -108,7 +108,7 @@ class Slot:
                 raise
         raise WorkerUnavailable(f"{STARTS} processes in a row were killed before they graded")
 
-    async def _started(self, job: Job) -> WorkerProcess:
+    async def _started(self, job: WorkerJob) -> WorkerProcess:
         process = await self._starter.start(job.grader)
         self._lane.note_start(process, job.grader)
         return process
@@ -123,7 +123,7 @@ class Slot:
         if process is not None:
             await process.kill()
 
-    async def _grade_batch(self, session: Session, jobs: list[Job]) -> bool:
+    async def _grade_batch(self, session: WorkerSession, jobs: list[WorkerJob]) -> bool:
         """Have a session do some gradings; False when its process must be replaced."""
         first_row = session.rows + 1
         numbers = [session.grade(job.row) for job in jobs]
@@ -144,7 +144,9 @@ class Slot:
             self._lane.put_back(rest)
         return True
 
-    async def _first_of(self, session: Session, rest: deque[Job], number: int, *, is_first: bool) -> bool:
+    async def _first_of(
+        self, session: WorkerSession, rest: deque[WorkerJob], number: int, *, is_first: bool
+    ) -> bool:
         """Wait for the answer to the first of `rest`, and take it off; False when the process must be replaced.
 
         What fails after other gradings of the process goes back to be the first of another one.
@@ -163,7 +165,7 @@ class Slot:
                 return False
             else:
                 why = f"no reward within {limit:g} s"
-                job.fail(why, kind=FailureKind.UNRESPONSIVE_REWARD, details={"type": "timeout"})
+                job.fail(why, kind=FailureKind.UNRESPONSIVE_REWARD, details={"type": FailureType.TIMEOUT})
             rest.popleft()
             return False
         results = _results(job, number, message, session.received_bytes)
@@ -180,7 +182,7 @@ class Slot:
         job.finish(results)
         return is_well
 
-    async def _answer_of(self, session: Session, job: Job, number: int, until: float) -> Message:
+    async def _answer_of(self, session: WorkerSession, job: WorkerJob, number: int, until: float) -> Message:
         """The answer to a grading; its requests before that are answered, and their time does not count.
 
         Raises:
@@ -196,18 +198,18 @@ class Slot:
             called = loop.time()
             # the graders that it calls have limits of their own
             async with asyncio.timeout_at(job.deadline):
-                caller = Caller(job.grader, job.context, job.depth + 1)
+                caller = CallingGrader(job.grader, job.context, job.depth + 1)
                 session.send({"reply": await answer_call(message, caller, self._registry)})
             until += loop.time() - called
         return message
 
-    def _is_doubtful(self, job: Job, results: list[GraderResult]) -> bool:
+    def _is_doubtful(self, job: WorkerJob, results: list[GraderResult]) -> bool:
         """Whether a failure may come from what its process graded before, and can be repeated cheaply."""
         if not (job.is_repeatable and self._process is not None and self._process.is_forkable):
             return False
         return any(result.failure is not None and result.failure.caused_by == "grader" for result in results)
 
-    async def _check(self, checks: Sequence[tuple[Job, list[GraderResult]]]) -> None:
+    async def _check(self, checks: Sequence[tuple[WorkerJob, list[GraderResult]]]) -> None:
         """Repeat gradings of one client and grader in reverse order, in a process that grades nothing else."""
         (first, _), *_ = checks
         await self._end_session()
@@ -232,7 +234,7 @@ class Slot:
                 await self._kill()
         await self._end_session()
 
-    def _isolate(self, job: Job, results: list[GraderResult], again: list[GraderResult]) -> None:
+    def _isolate(self, job: WorkerJob, results: list[GraderResult], again: list[GraderResult]) -> None:
         self._lane.isolate(job.client, job.grader)
         logger.warning(
             "grader %s (type %s) gave the same sample %s and, in a new process, %s: from now on each of its gradings has a "
@@ -244,19 +246,19 @@ class Slot:
         )
 
 
-def _blame(job: Job, death: WorkerDied | FrameError) -> None:
+def _blame(job: WorkerJob, death: WorkerDied | FrameError) -> None:
     """Fail a grading that its process died of."""
     from_outside = isinstance(death, WorkerDied) and death.from_outside
     job.fail(
         str(death),
         kind=FailureKind.PYTHON_GRADER_SERVER,
         caused_by="infrastructure" if from_outside else "grader",
-        details={"type": "killed" if from_outside else "worker_exited"},
+        details={"type": FailureType.KILLED if from_outside else FailureType.WORKER_EXITED},
         retryable=from_outside,
     )
 
 
-async def _receive_by(session: Session, job: Job, until: float) -> Message:
+async def _receive_by(session: WorkerSession, job: WorkerJob, until: float) -> Message:
     """The next message of a session; a message that arrived before the timer was noticed is in time.
 
     Raises:
@@ -274,7 +276,7 @@ def _earlier(until: float, deadline: float | None) -> float:
     return until if deadline is None else min(until, deadline)
 
 
-def _results(job: Job, number: int, message: Message, length: int) -> list[GraderResult]:
+def _results(job: WorkerJob, number: int, message: Message, length: int) -> list[GraderResult]:
     """What a worker answered in so many bytes, checked as if it were a stranger's.
 
     Raises:
@@ -294,4 +296,4 @@ def _results(job: Job, number: int, message: Message, length: int) -> list[Grade
 
 def _out_of_memory(result: GraderResult) -> bool:
     """Whether a worker met its memory limit: what it still holds is unknown, so it is replaced."""
-    return result.failure is not None and result.failure.details.get("type") == "memory_limit"
+    return result.failure is not None and result.failure.details.get("type") == FailureType.MEMORY_LIMIT

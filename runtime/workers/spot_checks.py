@@ -25,7 +25,7 @@ TOLERANCE = 1e-9
 """Relative difference of two rewards that says nothing: sums of floats may come in another order."""
 
 
-class Graded(Protocol):
+class Repeatable(Protocol):
     """A grading that can be repeated."""
 
     client: str
@@ -33,7 +33,7 @@ class Graded(Protocol):
     row: bytes
 
 
-T = TypeVar("T", bound=Graded)
+T = TypeVar("T", bound=Repeatable)
 
 
 @dataclass

@@ -16,9 +16,9 @@ from runtime.cases import (
     Asking,
     CaseEvaluator,
     CaseFile,
+    CaseOutcome,
     FileReport,
     FileRun,
-    Outcome,
     find_case_files,
     load_cases,
     outcome_lines,
@@ -60,7 +60,7 @@ class Tested:
     diffs: list[str] = field(default_factory=list)
     updated: set[tuple[Path, str]] = field(default_factory=set)
 
-    def wrong(self) -> Iterator[tuple[FileReport, Outcome]]:
+    def wrong(self) -> Iterator[tuple[FileReport, CaseOutcome]]:
         """What did not pass, and was not rewritten."""
         for report in self.reports:
             for outcome in report.outcomes:
@@ -193,7 +193,7 @@ async def _run(
 async def _run_file(run: FileRun, asking: Asking, write: Write) -> FileReport:
     file = run.file
     write(f"{file.path} ")
-    outcomes: list[Outcome] = []
+    outcomes: list[CaseOutcome] = []
     for task in [asyncio.create_task(run.case(case)) for case in file.cases]:
         outcomes.append(await task)
         write(DOTS[outcomes[-1].status])
@@ -213,7 +213,7 @@ async def _run_file(run: FileRun, asking: Asking, write: Write) -> FileReport:
     return FileReport(file, outcomes, reached, lines_of_stale, recorded=recorded)
 
 
-def _asked_all(outcome: Outcome) -> bool:
+def _asked_all(outcome: CaseOutcome) -> bool:
     """Whether a case asked for every recorded answer that it needs: one that ended early asked for some only."""
     if outcome.case is None or outcome.case.answers is not None:
         return True
@@ -235,7 +235,7 @@ def _update(tested: Tested) -> None:
         }
 
 
-def _lines(report: FileReport, outcome: Outcome) -> list[str]:
+def _lines(report: FileReport, outcome: CaseOutcome) -> list[str]:
     return outcome_lines(outcome, str(report.file.path), lines)
 
 

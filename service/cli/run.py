@@ -22,7 +22,7 @@ _STORED_SAMPLES = 'stored samples are graded: {"item": {…}, "sample": {"output
 
 
 @dataclass(frozen=True)
-class FileRun:
+class RunOutcome:
     """What a run gave.
 
     Attributes:
@@ -46,7 +46,7 @@ def grade_file(
     console: Console,
     limit: int | None = None,
     report_every_s: float = REPORT_EVERY_S,
-) -> FileRun:
+) -> RunOutcome:
     """Grade the rows of a file.
 
     Args:
@@ -92,7 +92,7 @@ def grade_file(
         kept = "nothing is kept; with -o FILE a run can be resumed" if journal is None else journal.kept
         raise Interrupted(f"interrupted, {progress.so_far}: {kept}") from None
     ordered = [records[position] for position in sorted(records)]
-    return FileRun(ordered, progress.taken_over, grader.info.range)
+    return RunOutcome(ordered, progress.taken_over, grader.info.range)
 
 
 def _with_earlier(

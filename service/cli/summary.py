@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graders import CausedBy
-from graders.votes import summed
+from graders.usage import summed
 from runtime.causes import Got
 from service.cli import intervals
 

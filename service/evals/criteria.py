@@ -15,10 +15,10 @@ from graders import (
     Problem,
     Sample,
 )
+from graders.result_data import BESIDE_SCORE, result_data
 from runtime import Evaluator
 from service.errors import ApiError
-from service.evals.sources import Row
-from service.results import shown
+from service.evals.sources import EvalRow
 
 FIELD = "testing_criteria"
 
@@ -28,7 +28,7 @@ MIDDLE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Criterion:
+class TestingCriterion:
     """A grader, and what its results are counted under.
 
     Attributes:
@@ -46,7 +46,7 @@ class Criterion:
         """Whether it scores the samples of one item together."""
         return self.grader.type.form == "group"
 
-    async def grade(self, evaluator: Evaluator, rows: Sequence[Row], client: str) -> list[GraderResult]:
+    async def grade(self, evaluator: Evaluator, rows: Sequence[EvalRow], client: str) -> list[GraderResult]:
         """Grade rows with equal items; a row is ungraded if the grader needs its sample and it is missing.
 
         A grader that compares samples gets only the samples that exist.
@@ -58,7 +58,7 @@ class Criterion:
         graded = iter(await evaluator.grade_group(self.grader, samples, rows[0].item, client=client))
         return [next(graded) if failure is None else self.grader.failed(failure) for failure in failures]
 
-    def _failure(self, row: Row) -> GradingError | None:
+    def _failure(self, row: EvalRow) -> GradingError | None:
         if row.failure is not None:
             return row.failure
         if row.sample is None and self.reads_sample:
@@ -100,7 +100,7 @@ async def accept(evaluator: Evaluator, given: Sequence[Mapping[str, Any]]) -> li
     return accepted
 
 
-async def load(evaluator: Evaluator, stored: Sequence[Mapping[str, Any]]) -> list[Criterion]:
+async def load(evaluator: Evaluator, stored: Sequence[Mapping[str, Any]]) -> list[TestingCriterion]:
     """The criteria that the store keeps, ready to grade.
 
     Raises:
@@ -110,7 +110,7 @@ async def load(evaluator: Evaluator, stored: Sequence[Mapping[str, Any]]) -> lis
     loaded = []
     for kept in stored:
         grader = await evaluator.prepare(kept["grader"])
-        loaded.append(Criterion(kept["id"], grader, _reads_sample(grader, if_unknown=False)))
+        loaded.append(TestingCriterion(kept["id"], grader, _reads_sample(grader, if_unknown=False)))
     return loaded
 
 
@@ -123,14 +123,9 @@ async def any_reads_sample(evaluator: Evaluator, stored: Sequence[Mapping[str, A
         return True
 
 
-def verdict(criterion: Criterion, result: GraderResult) -> dict[str, Any]:
+def verdict(criterion: TestingCriterion, result: GraderResult) -> dict[str, Any]:
     """One result of an output item: what is ungraded has no score, and has neither passed nor failed."""
-    said = shown(result)
-    details = {
-        name: said[name]
-        for name in ("explanation", "failure", "substituted", "sub_rewards", "metrics")
-        if said[name]
-    }
+    details = {name: value for name, value in result_data(result, BESIDE_SCORE).items() if value}
     return {
         "name": criterion.id,
         "type": criterion.grader.info.type,

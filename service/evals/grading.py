@@ -12,12 +12,13 @@ from typing import Any
 
 from graders import ConfigurationError, GraderResult, GradingError, PluginError
 from graders.pattern import encodable
+from graders.usage import TOKENS, Usage, summed
 from runtime import Evaluator, Settings
 from runtime.json_schema import CheckFailed
 from runtime.tracing import spanning
-from service.evals.criteria import Criterion, load, verdict
+from service.evals.criteria import TestingCriterion, load, verdict
 from service.evals.sampling import Sampler, SamplingSource
-from service.evals.sources import TURN, Row, SourceError, checker_of, chunks, sampling
+from service.evals.sources import TURN, EvalRow, SourceError, checker_of, chunks, sampling
 from service.metrics import Metrics
 from service.results import written
 from service.store import Claims, Evals, Files
@@ -29,15 +30,14 @@ logger = logging.getLogger(__name__)
 
 AGAIN_S = 1.0
 """Seconds after which what could not be stored is tried again."""
-TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens")
 
 
 @dataclass(frozen=True, slots=True)
-class Graded:
+class GradedRow:
     """A row, and what each criterion said of it."""
 
-    row: Row
-    results: Sequence[tuple[Criterion, GraderResult]]
+    row: EvalRow
+    results: Sequence[tuple[TestingCriterion, GraderResult]]
     usage: Mapping[str, Mapping[str, int]]
     """What sampling took, by model."""
 
@@ -142,12 +142,12 @@ class RunGrading:
 
     async def _written(
         self,
-        left: AsyncGenerator[Sequence[Row], None],
-        grade: Callable[[Sequence[Row]], Coroutine[Any, Any, Sequence[Graded]]],
+        left: AsyncGenerator[Sequence[EvalRow], None],
+        grade: Callable[[Sequence[EvalRow]], Coroutine[Any, Any, Sequence[GradedRow]]],
         tally: Tally,
     ) -> bool:
         """Grade so many groups of rows at once as are set, and write them; False when some are left."""
-        running: set[asyncio.Task[Sequence[Graded]]] = set()
+        running: set[asyncio.Task[Sequence[GradedRow]]] = set()
         exhausted = False
         try:
             while True:
@@ -177,8 +177,8 @@ class RunGrading:
         return not self.gives_way and len(running) < self._services.settings.eval_concurrency
 
     async def _graded(
-        self, criteria: Sequence[Criterion], source: SamplingSource | None, rows: Sequence[Row]
-    ) -> Sequence[Graded]:
+        self, criteria: Sequence[TestingCriterion], source: SamplingSource | None, rows: Sequence[EvalRow]
+    ) -> Sequence[GradedRow]:
         """Grade one row, or several with equal items."""
         usages: Sequence[Mapping[str, Mapping[str, int]]] = [{} for _ in rows]
         if source is not None:
@@ -191,10 +191,12 @@ class RunGrading:
         for row, usage, *results in zip(rows, usages, *by_criterion, strict=True):
             if row.failure is None:
                 self._services.metrics.observe(results)
-            graded.append(Graded(row, list(zip(criteria, results, strict=True)), usage))
+            graded.append(GradedRow(row, list(zip(criteria, results, strict=True)), usage))
         return graded
 
-    async def _sampled(self, source: SamplingSource, row: Row) -> tuple[Row, Mapping[str, Mapping[str, int]]]:
+    async def _sampled(
+        self, source: SamplingSource, row: EvalRow
+    ) -> tuple[EvalRow, Mapping[str, Mapping[str, int]]]:
         """A row with its sample, or with the failure to draw one; and the usage."""
         if row.failure is not None:
             return row, {}
@@ -217,10 +219,10 @@ class RunGrading:
             raise SourceError("no_rows", "there is no row to grade")
         return total
 
-    def _chunks(self) -> AsyncGenerator[Sequence[Row], None]:
+    def _chunks(self) -> AsyncGenerator[Sequence[EvalRow], None]:
         return chunks(self.run.data_source, self._services.files, self._services.evals)
 
-    async def _single(self, *, reads_sample: bool) -> AsyncGenerator[Sequence[Row], None]:
+    async def _single(self, *, reads_sample: bool) -> AsyncGenerator[Sequence[EvalRow], None]:
         """Each row; one that is not what the eval says has a failure."""
         of = await self._services.evals.find(self.run.eval_id)
         if of is None:
@@ -235,13 +237,15 @@ class RunGrading:
                     await asyncio.sleep(0)
                 yield [await checker.checked(row)]
 
-    async def _groups(self, rows: AsyncGenerator[Sequence[Row], None]) -> AsyncGenerator[Sequence[Row], None]:
+    async def _groups(
+        self, rows: AsyncGenerator[Sequence[EvalRow], None]
+    ) -> AsyncGenerator[Sequence[EvalRow], None]:
         """Consecutive rows with equal items, which a criterion compares.
 
         Raises:
             SourceError: When a group is larger than a batch may be.
         """
-        group: list[Row] = []
+        group: list[EvalRow] = []
         async for (row,) in rows:
             if row.failure is not None and not row.item:
                 yield [row]  # its item cannot be read, so that it ends no group
@@ -270,15 +274,15 @@ async def _until_stored(write: Callable[[], Awaitable[bool]]) -> bool:
 
 
 async def _left(
-    groups: AsyncGenerator[Sequence[Row], None], done: set[int]
-) -> AsyncGenerator[Sequence[Row], None]:
+    groups: AsyncGenerator[Sequence[EvalRow], None], done: set[int]
+) -> AsyncGenerator[Sequence[EvalRow], None]:
     """The rows that are not written yet."""
     async for group in groups:
         if rows := [row for row in group if row.position not in done]:
             yield rows
 
 
-def _counted(run: EvalRun, graded: Graded, tally: Tally) -> OutputItem:
+def _counted(run: EvalRun, graded: GradedRow, tally: Tally) -> OutputItem:
     """An output item, added to the counts."""
     status = graded.status
     tally.items[status] = tally.items.get(status, 0) + 1
@@ -308,7 +312,7 @@ def _counted(run: EvalRun, graded: Graded, tally: Tally) -> OutputItem:
     )
 
 
-def _stored(row: Row) -> object:
+def _stored(row: EvalRow) -> object:
     if row.failure is not None:
         failure = row.failure.failure
         error = {"code": failure.kind.value, "message": str(row.failure)}
@@ -316,9 +320,7 @@ def _stored(row: Row) -> object:
     return None if row.sample is None else row.sample.to_stored()
 
 
-def _add_usage(tally: Tally, usage: Mapping[str, Mapping[str, int]]) -> None:
+def _add_usage(tally: Tally, usage: Usage) -> None:
     for model, tokens in usage.items():
-        used = tally.usage.setdefault(encodable(model), dict.fromkeys((*TOKENS, "invocation_count"), 0))
-        used["invocation_count"] += 1
-        for name in TOKENS:
-            used[name] += tokens.get(name, 0)
+        counts = {**{name: tokens.get(name, 0) for name in TOKENS}, "invocation_count": 1}
+        tally.usage = summed([tally.usage, {encodable(model): counts}])

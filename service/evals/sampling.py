@@ -21,9 +21,18 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from graders import ConfigurationError, FailureKind, GradingError, InvalidOptions, Item, Problem, Sample
+from graders import (
+    ConfigurationError,
+    FailureKind,
+    FailureType,
+    GradingError,
+    InvalidOptions,
+    Item,
+    Problem,
+    Sample,
+)
 from graders.contract import brief
-from graders.messages import Messages, Published, SamplingParams, render, template_of
+from graders.messages import Messages, PublishedObject, SamplingParams, render, template_of
 from graders.options import carry, validated
 from graders.paths import compile_path
 from graders.pattern import encodable
@@ -41,28 +50,28 @@ _IN_BLOCKS = {"input_text": "text", "output_text": "text", "input_image": "image
 _NO_SAMPLE = Sample("")
 
 
-class FileRow(Published):
+class FileRow(PublishedObject):
     """One row of a source; its sample, if it has one, is not looked at, since a new one is asked for."""
 
     item: dict[str, Any]
     sample: dict[str, Any] | None = None
 
 
-class FileContent(Published):
+class FileContent(PublishedObject):
     """Rows that stand in the request itself."""
 
     type: Literal["file_content"]
     content: list[FileRow]
 
 
-class FileId(Published):
+class FileId(PublishedObject):
     """Rows of an uploaded file."""
 
     type: Literal["file_id"]
     id: str
 
 
-class TemplateMessages(Published):
+class TemplateMessages(PublishedObject):
     """A prompt that is written here, with templates over the row."""
 
     type: Literal["template"]
@@ -88,7 +97,7 @@ class TemplateMessages(Published):
         return render(self.template, _NO_SAMPLE, item)
 
 
-class ItemReference(Published):
+class ItemReference(PublishedObject):
     """A prompt that stands in each row, a list of messages, which is sent as it is."""
 
     type: Literal["item_reference"]
@@ -220,7 +229,7 @@ class CompletionsSampling(_Sampling):
     tools: Annotated[list[Annotated[_Object, AfterValidator(_function)]], Field(max_length=128)] | None = None
 
 
-class ResponseText(Published):
+class ResponseText(PublishedObject):
     """What the text of a response must look like."""
 
     format: _Format | None = None
@@ -233,7 +242,7 @@ class ResponsesSampling(_Sampling):
     tools: list[Annotated[_Object, AfterValidator(_tool)]] | None = None
 
 
-class CompletionsSource(Published):
+class CompletionsSource(PublishedObject):
     """The published data source `completions`: rows, a prompt for each, and a model that is asked by chat completions."""
 
     api: ClassVar[Api] = "chat"
@@ -257,7 +266,7 @@ class CompletionsSource(Published):
         return {name: value for name, value in fields.items() if value is not None}
 
 
-class ResponsesSource(Published):
+class ResponsesSource(PublishedObject):
     """The published data source `responses`: rows, a prompt for each, and a model that is asked by the Responses API."""
 
     api: ClassVar[Api] = "responses"
@@ -421,6 +430,6 @@ def _no_completion(model: str, why: str) -> GradingError:
     return GradingError(
         f"no sample: the server of the model {model!r} sent no completion: {why}",
         caused_by="infrastructure",
-        details={"type": "malformed_response"},
+        details={"type": FailureType.MALFORMED_RESPONSE},
         retryable=True,
     )

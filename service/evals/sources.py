@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from graders import ConfigurationError, GradingError, Item, Sample
+from graders import ConfigurationError, FailureType, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
 from runtime.datasets import bounded_lines, parse_rows
@@ -74,7 +74,7 @@ class RowError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EvalRow:
     """One row.
 
     Attributes:
@@ -113,7 +113,7 @@ class Checker:
         self._schemas, self._items, self._client = schemas, items, client
         self._needs_sample = needs_sample
 
-    async def check(self, row: Row) -> None:
+    async def check(self, row: EvalRow) -> None:
         """Look at a row that can be read.
 
         Raises:
@@ -133,7 +133,7 @@ class Checker:
             message = "this field is required, as the eval has include_sample_schema"
             raise RowError("sample", message)
 
-    async def checked(self, row: Row) -> Row:
+    async def checked(self, row: EvalRow) -> EvalRow:
         """A row; with a failure, where it is not what the eval says, or could not be checked."""
         if row.failure is not None:
             return row
@@ -142,7 +142,7 @@ class Checker:
         except RowError as error:
             return replace(row, failure=unreadable(error.path, str(error), place=row.place))
         except CheckFailed as failed:
-            details = {"type": "schema_not_checked", "row": row.place}
+            details = {"type": FailureType.SCHEMA_NOT_CHECKED, "row": row.place}
             message = f"{row.place}: item: it could not be checked against item_schema: {failed}"
             failure = GradingError(message, caused_by="infrastructure", details=details, retryable=True)
             return replace(row, failure=failure)
@@ -261,7 +261,7 @@ def sampling(source: Mapping[str, Any]) -> SamplingSource | None:
 
 async def chunks(
     source: Mapping[str, Any], files: Files, evals: Evals
-) -> AsyncGenerator[Sequence[Row], None]:
+) -> AsyncGenerator[Sequence[EvalRow], None]:
     """The rows of a data source, some at a time.
 
     Raises:
@@ -283,23 +283,23 @@ async def chunks(
         yield chunk
 
 
-def _some(rows: Iterator[Row]) -> Sequence[Row]:
+def _some(rows: Iterator[EvalRow]) -> Sequence[EvalRow]:
     return list(islice(rows, CHUNK))
 
 
-def _stored_row(item: OutputItem) -> Row:
+def _stored_row(item: OutputItem) -> EvalRow:
     place, sample, failure = f"row {item.position + 1}", None, None
     if item.sample is not None and (failure := stored_failure(item.sample)) is None:
         sample = Sample.load(item.sample)
-    return Row(item.position, place, item.item, sample, failure)
+    return EvalRow(item.position, place, item.item, sample, failure)
 
 
-def _content_rows(content: Sequence[Any]) -> Iterator[Row]:
+def _content_rows(content: Sequence[Any]) -> Iterator[EvalRow]:
     for position, given in enumerate(content):
         yield _content_row(position, given)
 
 
-def _content_row(position: int, given: Any) -> Row:
+def _content_row(position: int, given: Any) -> EvalRow:
     place = f"row {position + 1}"
     failure = not_an_object(given, place=place) or _kept_failure(given, place)
     if failure is None:
@@ -308,13 +308,13 @@ def _content_row(position: int, given: Any) -> Row:
         failure = unreadable("item", "this field is required", place=place)
     item = {} if failure is not None else item_or_failure(given["item"], place=place)
     if failure is not None or isinstance(item, GradingError):
-        return Row(position, place, {}, None, item if isinstance(item, GradingError) else failure)
+        return EvalRow(position, place, {}, None, item if isinstance(item, GradingError) else failure)
     if given.get("sample") is None:
-        return Row(position, place, item, None)
+        return EvalRow(position, place, item, None)
     sample = sample_or_failure(given["sample"], place=place)
     if isinstance(sample, GradingError):
-        return Row(position, place, item, None, sample)
-    return Row(position, place, item, sample)
+        return EvalRow(position, place, item, None, sample)
+    return EvalRow(position, place, item, sample)
 
 
 def keep_unreadable(body: Any) -> None:
@@ -354,11 +354,11 @@ def _kept_failure(row: Mapping[str, Any], place: str) -> GradingError | None:
     return unreadable(str(row.get("field", "")), str(row[_KEPT]), place=place, by_model=by_model)
 
 
-def _file_rows(files: Files, file_id: str) -> Iterator[Row]:
+def _file_rows(files: Files, file_id: str) -> Iterator[EvalRow]:
     try:
         with files.path(file_id).open("rb") as file:
             for position, row in enumerate(parse_rows(bounded_lines(file))):
-                yield Row(position, f"line {row.line}", row.item, row.sample, row.failure)
+                yield EvalRow(position, f"line {row.line}", row.item, row.sample, row.failure)
     except FileNotFoundError as error:
         raise SourceError("source_gone", f"cannot read {file_id}: {error.strerror}") from None
     except OSError as error:  # it says nothing of the rows

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
-from graders.pattern import encodable
 from service.draining import Refusal
 from service.errors import ApiError, in_use
 from service.evals import criteria, sources
@@ -49,6 +48,7 @@ from service.store.evals import REGRADE, UNFINISHED, Eval, EvalRun, Evals, InUse
 from service.store.files import is_file_id
 from service.store.paging import new_id
 from service.store.room import Full
+from service.store.storable import storable
 
 router = APIRouter(prefix="/evals", tags=["evals"])
 
@@ -93,7 +93,7 @@ async def create(request: Request) -> Response:
     now = int(time.time())
     made = Eval(
         id=new_id("eval_"),
-        name=_name(body.name, "eval"),
+        name=storable(body.name or "eval"),
         labels=body.metadata,
         data_source_config=config,
         criteria=accepted,
@@ -136,7 +136,7 @@ async def retrieve(request: Request, eval_id: str) -> Response:
 async def change(request: Request, eval_id: str) -> Response:
     """Change the name or the metadata of an eval, the only things that can change."""
     body = await read(request, UpdateEval)
-    values: dict[str, Any] = {} if body.name is None else {"name": _name(body.name, "eval")}
+    values: dict[str, Any] = {} if body.name is None else {"name": storable(body.name or "eval")}
     if "metadata" in body.model_fields_set:
         values["labels"] = body.metadata
     changed = await evals_of(request).change(eval_id, **values)
@@ -271,7 +271,7 @@ async def _begun(
     run = EvalRun(
         id=new_id("evalrun_"),
         eval_id=of.id,
-        name=_name(body.name, "run"),
+        name=storable(body.name or "run"),
         labels=body.metadata,
         data_source=source,
         criteria=chosen,
@@ -330,11 +330,6 @@ def _listed(found: tuple[Sequence[Row], bool], show: Callable[[Row], Mapping[str
 
 def _answered(content: Mapping[str, Any], status: int = 200) -> Response:
     return Response(written(content), status, media_type="application/json")
-
-
-def _name(given: str | None, default: str) -> str:
-    # PostgreSQL holds no NUL
-    return encodable(given or default).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _unknown(what: str, given: str) -> ApiError:

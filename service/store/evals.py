@@ -28,6 +28,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 from service.store.database import Store
 from service.store.paging import Order, page_of
 from service.store.room import lock_for_writing, make_room
+from service.store.storable import storable
 from service.store.tables import Base, File, alive
 
 UNFINISHED = ("queued", "in_progress")
@@ -213,7 +214,7 @@ class Evals:
     async def find(self, eval_id: str) -> Eval | None:
         """The eval with an id; None if it does not exist."""
         async with self._store.read() as session:
-            found: Eval | None = await session.get(Eval, _text(eval_id))
+            found: Eval | None = await session.get(Eval, storable(eval_id))
             return found
 
     async def page(
@@ -234,12 +235,12 @@ class Evals:
         query = select(Eval)
         async with self._store.read() as session:
             if after is not None:
-                last: Any = tuple_(_text(after))
+                last: Any = tuple_(storable(after))
                 if by_update:
-                    found = await session.scalar(select(Eval.updated_at).where(Eval.id == _text(after)))
+                    found = await session.scalar(select(Eval.updated_at).where(Eval.id == storable(after)))
                     if found is None:
                         raise LookupError(after)
-                    last = tuple_(found, _text(after))
+                    last = tuple_(found, storable(after))
                 query = query.where(key > last if order == "asc" else key < last)
             columns = [Eval.updated_at, Eval.id] if by_update else [Eval.id]
             query = query.order_by(*(c.asc() if order == "asc" else c.desc() for c in columns))
@@ -248,7 +249,9 @@ class Evals:
 
     async def change(self, eval_id: str, **values: Any) -> Eval | None:
         """Change the `name` or `labels` of an eval; None if it does not exist."""
-        changed = update(Eval).where(Eval.id == _text(eval_id)).values(updated_at=int(time.time()), **values)
+        changed = (
+            update(Eval).where(Eval.id == storable(eval_id)).values(updated_at=int(time.time()), **values)
+        )
         async with self._store.write() as session:
             found: Eval | None = await session.scalar(changed.returning(Eval))
             return found
@@ -256,7 +259,7 @@ class Evals:
     async def delete(self, eval_id: str) -> bool:
         """Delete an eval and its runs; False if it does not exist."""
         async with self._store.write() as session:
-            gone = await session.scalars(delete(Eval).where(Eval.id == _text(eval_id)).returning(Eval.id))
+            gone = await session.scalars(delete(Eval).where(Eval.id == storable(eval_id)).returning(Eval.id))
             return bool(gone.all())
 
     async def find_run(self, eval_id: str, run_id: str) -> EvalRun | None:
@@ -269,10 +272,10 @@ class Evals:
         self, eval_id: str, *, after: str | None, limit: int, order: Order, status: str | None
     ) -> tuple[Sequence[EvalRun], bool]:
         """Some runs of an eval in the order of their creation, and whether there are more."""
-        query = select(EvalRun).where(EvalRun.eval_id == _text(eval_id))
+        query = select(EvalRun).where(EvalRun.eval_id == storable(eval_id))
         if status is not None:
             query = query.where(EvalRun.status == status)
-        last = None if after is None else _text(after)
+        last = None if after is None else storable(after)
         async with self._store.read() as session:
             return await page_of(session, query, EvalRun.id, after=last, limit=limit, order=order)
 
@@ -296,7 +299,7 @@ class Evals:
         async with self._store.write() as session:
             await lock_for_writing(session, EvalRun)
             await session.execute(select(EvalRun.id).where(*_is(eval_id, run_id)).with_for_update())
-            await refuse_if_read(session, _text(run_id))
+            await refuse_if_read(session, storable(run_id))
             gone = await session.scalars(delete(EvalRun).where(*_is(eval_id, run_id)).returning(EvalRun.id))
             return bool(gone.all())
 
@@ -304,16 +307,18 @@ class Evals:
         self, run_id: str, *, after: str | None, limit: int, order: Order = "asc", status: str | None = None
     ) -> tuple[Sequence[OutputItem], bool]:
         """Some output items of a run in the order of its rows, and whether there are more."""
-        query = select(OutputItem).where(OutputItem.run_id == _text(run_id))
+        query = select(OutputItem).where(OutputItem.run_id == storable(run_id))
         if status is not None:
             query = query.where(OutputItem.status == status)
-        last = None if after is None else _text(after)
+        last = None if after is None else storable(after)
         async with self._store.read() as session:
             return await page_of(session, query, OutputItem.id, after=last, limit=limit, order=order)
 
     async def find_item(self, run_id: str, item_id: str) -> OutputItem | None:
         """An output item of a run; None if it does not exist."""
-        chosen = select(OutputItem).where(OutputItem.id == _text(item_id), OutputItem.run_id == _text(run_id))
+        chosen = select(OutputItem).where(
+            OutputItem.id == storable(item_id), OutputItem.run_id == storable(run_id)
+        )
         async with self._store.read() as session:
             found: OutputItem | None = await session.scalar(chosen)
             return found
@@ -332,9 +337,4 @@ def _locked_source(run: EvalRun) -> Select[str]:
 
 
 def _is(eval_id: str, run_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return EvalRun.eval_id == _text(eval_id), EvalRun.id == _text(run_id)
-
-
-def _text(given: str) -> str:
-    """An id out of a path, which PostgreSQL must not be asked for when it holds a NUL."""
-    return given.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return EvalRun.eval_id == storable(eval_id), EvalRun.id == storable(run_id)

@@ -21,6 +21,7 @@ from service.store.failures import StorageFailed, files_failure, why_not_written
 from service.store.health import StorageHealth
 from service.store.paging import new_id, page_of
 from service.store.room import lock_for_writing, make_room
+from service.store.storable import storable
 from service.store.tables import File, alive
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -174,8 +175,7 @@ class Files:
         now = time.time()
         file = File(
             id=new_id("file-", now),
-            # PostgreSQL holds no NUL
-            filename=filename.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            filename=storable(filename),
             bytes=part.bytes,
             purpose=purpose,
             created_at=int(now),

@@ -1,4 +1,4 @@
-"""Harnesses of the simple kind, which forgeries are known to fool; see `runtime.attacks.forging.Naive`.
+"""Harnesses of the simple kind, which forgeries are known to fool; see `runtime.attacks.forgery.Naive`.
 
 Each runs the code in a child process with limits, and believes what comes out of it.
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime.attacks.forging import Naive
+from runtime.attacks.forgery import Naive
 
 SECONDS = 5.0
 _MEMORY, _FILE = 512 << 20, 1 << 20

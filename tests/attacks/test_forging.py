@@ -8,7 +8,8 @@ import pytest
 
 from graders import ConfigurationError, GraderResult
 from runtime import Evaluator, Settings
-from runtime.attacks.forging import FORGERIES, Forgery, Naive
+from runtime.attacks.forgery import Forgery, Naive
+from runtime.attacks.forging import FORGERIES
 from tests.attacks.machine import isolates
 from tests.attacks.naive import is_fooled
 

@@ -6,7 +6,7 @@ import pytest
 
 from graders import GradingError
 from runtime.attacks.arena import Arena
-from runtime.attacks.attack import Attack, Outcome
+from runtime.attacks.attack import Attack, AttackOutcome
 from runtime.attacks.run import attempt, attempt_alone
 from runtime.sandbox.box import LocalSandbox
 from runtime.settings import Settings
@@ -23,7 +23,7 @@ ENDS = {
 }
 
 
-def attack_that(how: str, expect: frozenset[Outcome] | None = None) -> Attack:
+def attack_that(how: str, expect: frozenset[AttackOutcome] | None = None) -> Attack:
     return Attack(
         name="an-attack",
         group="reading",
@@ -62,7 +62,7 @@ def arena() -> Iterator[Arena]:
     ],
 )
 async def test_only_evidence_says_that_an_attack_got_through(
-    how: str, expect: frozenset[Outcome] | None, came: str, sandbox: LocalSandbox, arena: Arena
+    how: str, expect: frozenset[AttackOutcome] | None, came: str, sandbox: LocalSandbox, arena: Arena
 ) -> None:
     await sandbox.warm()
     one = attack_that(how, expect)

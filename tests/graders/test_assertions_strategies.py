@@ -14,7 +14,7 @@ from graders import Sample
 from graders import testing as public
 from graders.installation import install_command
 from graders.testing import any_answer, hostile_texts, items, samples, tool_calls
-from graders.testing.bench import Case
+from graders.testing.bench import BenchCase
 from graders.testing.later import Later
 from graders.testing.simpler import simplest
 from graders.testing.source import source
@@ -123,9 +123,9 @@ def test_source_is_short(value: Any, expected: str | None) -> None:
 
 def test_the_simplest_case_is_looked_for_in_all_that_a_sample_holds() -> None:
     call = {"id": "call_1", "function": {"name": "search", "arguments": "{}"}, "index": 3}
-    case = Case([Sample("x"), Sample("abc 77", output_tools=[call, call])], {"a": [1, "b"], "c": 2})
+    case = BenchCase([Sample("x"), Sample("abc 77", output_tools=[call, call])], {"a": [1, "b"], "c": 2})
 
-    def breaks(other: Case) -> bool:
+    def breaks(other: BenchCase) -> bool:
         calls = [made for sample in other.samples for made in sample.output_tools]
         return "a" in other.item and bool(calls) and "index" in calls[0]
 
@@ -135,13 +135,13 @@ def test_the_simplest_case_is_looked_for_in_all_that_a_sample_holds() -> None:
 
 
 def test_the_case_before_is_made_simpler_too() -> None:
-    case = Case([Sample("xy")], {"a": 1}, before=([Sample("b7!c")], {"other": 2}))
+    case = BenchCase([Sample("xy")], {"a": 1}, before=([Sample("b7!c")], {"other": 2}))
 
-    def breaks(other: Case) -> bool:
+    def breaks(other: BenchCase) -> bool:
         return other.before is not None and len(other.before[0][0].output_text) > 1
 
     found = simplest(case, breaks, items=[{"a": 1}])
-    assert found == Case([Sample("")], {"a": 1}, before=([Sample("aa")], {"a": 1}))
+    assert found == BenchCase([Sample("")], {"a": 1}, before=([Sample("aa")], {"a": 1}))
 
 
 def test_any_answer_follows_the_schema_and_stays_the_same() -> None:

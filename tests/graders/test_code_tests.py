@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from graders import (
     FailureKind,
+    FailureType,
     GraderResult,
     GradingError,
     InvalidOptions,
@@ -402,7 +403,7 @@ async def test_a_test_runner_that_answers_no_message_is_the_tests_failure() -> N
 # a kill from outside
 
 
-KILLED = CodeFailure("killed", reason="signal", caused_by="infrastructure", retryable=True)
+KILLED = CodeFailure("killed", reason=FailureType.SIGNAL, caused_by="infrastructure", retryable=True)
 
 
 @pytest.mark.parametrize("where", ["load", "call", "program", "tests", "run", "do", "compare"])
@@ -591,7 +592,9 @@ async def test_an_answer_without_code_is_said_to_have_none() -> None:
 
 
 async def test_a_sandbox_that_fails_while_the_code_is_chosen_is_tried_once_more() -> None:
-    lost = CodeFailure("its zygote ended", reason="signal", caused_by="infrastructure", retryable=True)
+    lost = CodeFailure(
+        "its zygote ended", reason=FailureType.SIGNAL, caused_by="infrastructure", retryable=True
+    )
     sandbox = answering(candidate=[lost, {"compiles": True, "acts": True}], call=value(3))
     assert (await grade(sandbox, CALLS, f"{ADD}```\nDone")).reward == 1.0
 

@@ -1,7 +1,9 @@
 """Errors form the documented tree, say where, and survive pickling."""
 
+import ast
 import copy
 import pickle
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,6 +12,7 @@ from graders import (
     ConfigurationError,
     Failure,
     FailureKind,
+    FailureType,
     FormulaError,
     GraderError,
     GradingError,
@@ -20,6 +23,9 @@ from graders import (
     UnknownGraderType,
 )
 from graders.errors import CodeFailure, UnknownImage
+from tests.conftest import ROOT
+
+SOURCES = [file for ring in ("graders", "runtime", "service") for file in (ROOT / ring).rglob("*.py")]
 
 FAILURE = Failure(
     kind=FailureKind.MODEL_GRADER_SERVER,
@@ -42,7 +48,7 @@ EVERY = [
     GradingError("a", kind=FailureKind.SAMPLE_PARSE, caused_by="model", details={"x": 1}, retryable=True),
     GradingError.of(FAILURE),
     PAID,
-    CodeFailure("a", reason="timeout", caused_by="model", details={"x": 1}, retryable=True),
+    CodeFailure("a", reason=FailureType.TIMEOUT, caused_by="model", details={"x": 1}, retryable=True),
 ]
 
 
@@ -130,3 +136,39 @@ def test_a_known_failure_is_carried_as_it_is() -> None:
     error = GradingError.of(FAILURE)
     assert error.failure == FAILURE
     assert str(error) == "the judge is down"
+
+
+def _types(source: str) -> Iterator[ast.expr]:
+    """What stands for `type` in the details of failures: in `details={…}` as an argument or an assignment."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword):
+            name, value = node.arg, node.value
+        elif isinstance(node, ast.Assign):
+            name, value = ast.unparse(node.targets[0]), node.value
+        else:
+            continue
+        if name == "details" and isinstance(value, ast.Dict):
+            for key, said in zip(value.keys, value.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == "type":
+                    yield said
+
+
+def test_no_failure_says_its_type_in_a_text_of_its_own() -> None:
+    found = {
+        f"{file.relative_to(ROOT)}:{value.lineno}": value
+        for file in SOURCES
+        for value in _types(file.read_text())
+    }
+    assert len(found) > 20
+    assert [
+        where
+        for where, value in found.items()
+        if any(isinstance(part, ast.Constant) for part in (value, *ast.iter_child_nodes(value)))
+    ] == []
+
+
+def test_every_type_of_failure_is_one_that_something_fails_with() -> None:
+    text = "".join(file.read_text() for file in SOURCES)
+    unused = {member for member in FailureType if f"FailureType.{member.name}" not in text}
+    assert unused == {FailureType.HTTP_UNAVAILABLE}  # named with the other services, after the service
+    assert all(member.value == member.name.lower() for member in FailureType)

@@ -13,6 +13,7 @@ from graders import (
     Embedder,
     Failure,
     FailureKind,
+    FailureType,
     GraderResult,
     GradingError,
     InvalidOptions,
@@ -34,7 +35,6 @@ from graders.testing import (
     any_answer,
     strategies,
 )
-from graders.text_similarity import TOO_LARGE
 
 
 def error(caused_by: Any) -> GradingError:
@@ -505,7 +505,7 @@ async def test_a_text_that_is_too_long_without_the_sample_is_the_graders_failure
 def too_large(limit: int) -> Callable[[str], Sequence[float]]:
     def vector(text: str) -> Sequence[float]:
         if len(text) > limit:
-            raise GradingError(f"{len(text)} characters", details={"type": TOO_LARGE})
+            raise GradingError(f"{len(text)} characters", details={"type": FailureType.TOO_LARGE})
         return [1.0, float(len(text))]
 
     return vector
@@ -533,7 +533,7 @@ async def test_who_wrote_a_text_that_is_too_long_to_embed_is_found_out(
     }
     result = await grade(config, text, {"x": reference}, embedder=FakeEmbedder(too_large(10)))
     assert result.failure is not None
-    assert (result.failure.caused_by, result.failure.details) == (caused_by, {"type": TOO_LARGE})
+    assert (result.failure.caused_by, result.failure.details) == (caused_by, {"type": FailureType.TOO_LARGE})
     assert result.reward == (0.0 if caused_by == "model" else None)
 
 
@@ -548,7 +548,7 @@ async def test_an_embedder_that_is_down_is_infrastructure_whatever_the_text() ->
             self.asked += 1
             if self.asked > 1:
                 raise GradingError("gone", caused_by="infrastructure")
-            raise GradingError("too long", details={"type": TOO_LARGE})
+            raise GradingError("too long", details={"type": FailureType.TOO_LARGE})
 
     config = {**BUILT_IN["text_similarity"][4], "type": "text_similarity", "invalid_grade": 0}
     result = await grade(config, "x", I, embedder=Flaky())

@@ -5,10 +5,18 @@ from typing import Any
 
 import pytest
 
-from graders import FailureKind, GraderResult, GradingError, InvalidOptions, Registry, Sample, Template
+from graders import (
+    FailureKind,
+    FailureType,
+    GraderResult,
+    GradingError,
+    InvalidOptions,
+    Registry,
+    Sample,
+    Template,
+)
 from graders.context import Verdict
 from graders.shown import (
-    CONTEXT_LENGTH,
     MAX_CHARACTERS,
     length,
     of_sample,
@@ -18,6 +26,8 @@ from graders.shown import (
 )
 from graders.template import MAX_RENDERED
 from graders.testing import FakeContext, FakeJudge
+
+CONTEXT_LENGTH = FailureType.CONTEXT_LENGTH_EXCEEDED
 
 INSTALLED = Registry.installed()
 OWN: dict[str, dict[str, Any]] = {

@@ -9,6 +9,7 @@ import pytest
 from graders import (
     Context,
     Embedder,
+    FailureType,
     Grader,
     GradingError,
     HttpClient,
@@ -103,7 +104,7 @@ async def test_a_sandbox_answers_whichever_process_is_asked_and_records_it() -> 
 
 
 async def test_a_process_that_has_failed_or_ended_must_not_be_asked_again() -> None:
-    sandbox = FakeSandbox([CodeFailure("too slow", reason="timeout"), Ended(0)])
+    sandbox = FakeSandbox([CodeFailure("too slow", reason=FailureType.TIMEOUT), Ended(0)])
     async with sandbox.process("subject") as process:
         with pytest.raises(CodeFailure, match="too slow"):
             await process.ask(1, timeout_s=1)

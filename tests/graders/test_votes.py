@@ -22,7 +22,7 @@ from graders import (
 )
 from graders.context import Context, Verdict
 from graders.testing import FakeContext, FakeJudge
-from graders.votes import Votes, mean, summed
+from graders.votes import Votes, mean
 from tests.strategies import json_values
 
 
@@ -236,11 +236,3 @@ async def test_the_combined_reward_lies_between_the_votes(rewards: list[float], 
 @given(st.floats(-1e300, 1e300), st.integers(1, 64))
 def test_the_mean_of_equal_numbers_is_that_number(number: float, count: int) -> None:
     assert mean([number] * count) == number
-
-
-def test_tokens_are_summed_by_model() -> None:
-    assert summed([{"a": {"x": 1}}, {"b": {"x": 2}}, {"a": {"x": 3, "y": 4}}]) == {
-        "a": {"x": 4, "y": 4},
-        "b": {"x": 2},
-    }
-    assert summed([]) == {}

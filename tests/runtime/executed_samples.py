@@ -16,7 +16,7 @@ def everything():
             yield from list(frame.f_locals.items())
             frame = frame.f_back
 def channels():
-    return [value for _, value in everything() if isinstance(value, child.Channel)]
+    return [value for _, value in everything() if isinstance(value, child.WorkerChannel)]
 def number():
     return next((value for name, value in everything() if name == "number" and type(value) is int), 0)
 def raw(body, to):
@@ -37,8 +37,8 @@ def forged(channel, number, grader, results, printed=""):
 _ACTS = {
     "replace the function that answers": "child.answer = forged",
     "replace the answering method": """
-        old = child.Channel.send
-        child.Channel.send = lambda self, message: old(
+        old = child.WorkerChannel.send
+        child.WorkerChannel.send = lambda self, message: old(
             self, {**message, "rewards": [1.0]} if "rewards" in message else message)
     """,
     "answer before the grader does": """

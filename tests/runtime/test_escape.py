@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from graders import FailureKind, GraderResult, GradingError, Item, Registry, Sample, grader
+from graders import FailureKind, FailureType, GraderResult, GradingError, Item, Registry, Sample, grader
 from graders.context import HttpReply
 from graders.errors import CodeFailure
 from graders.testing import FakeContext, FakeEmbedder, FakeHttp, FakeJudge, FakeSandbox
-from graders.text_similarity import TOO_LARGE
 from runtime import Evaluator, Settings
 from runtime.execute import deadline_passed
 from runtime.workers.frames import MAX_FRAME
@@ -82,7 +81,7 @@ def failing(kind: FailureKind = FailureKind.OTHER, caused_by: Any = "infrastruct
 
 def embed(text: str) -> list[float]:
     if len(text) > 10:
-        raise GradingError("too long", details={"type": TOO_LARGE})
+        raise GradingError("too long", details={"type": FailureType.TOO_LARGE})
     return [1.0]
 
 
@@ -159,7 +158,7 @@ LEVERS = [
         *(LOWEST, GIVEN),
         CODE,
         "def f(x): exit()",
-        world={"sandbox": FakeSandbox([CodeFailure("it ended", reason="exit")] * 9)},
+        world={"sandbox": FakeSandbox([CodeFailure("it ended", reason=FailureType.EXIT)] * 9)},
     ),
     Lever(
         "`code_tests`",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.json_schema import CheckFailed, Mismatch, SchemaChecker, SchemaError, check_once, measured
+from runtime.json_schema import CheckFailed, SchemaChecker, SchemaError, SchemaMismatch, check_once, measured
 from runtime.schema_bounds import MAX_EXPANSION, measure
 from tests.processes import children
 
@@ -274,7 +274,7 @@ async def test_what_people_write_is_checked(
     loaded = await checker.load(schema)
     assert await checker.check(loaded, right) is None
     mismatch = await checker.check(loaded, wrong)
-    assert isinstance(mismatch, Mismatch)
+    assert isinstance(mismatch, SchemaMismatch)
     assert mismatch.message
     assert jsonschema_rs.Draft202012Validator(schema).is_valid(right)
 

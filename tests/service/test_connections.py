@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from runtime import Settings
 from service import descriptors
-from service.connections import LINGERING, Connections, Rank, network_of
+from service.connections import LINGERING, ClosingRank, Connections, network_of
 from service.rate_limited_log import RateLimitedLog
 from tests.service.serving import PATIENCE_S, PROGRAM
 
@@ -45,7 +45,7 @@ def test_the_one_that_has_waited_longest_gives_way_and_those_that_never_asked_fi
     assert enter(connections, served, first, second, busy) == []
     for each in (served, busy):
         connections.work(each)
-    connections.wait(served, Rank.KEPT)
+    connections.wait(served, ClosingRank.KEPT)
     assert enter(connections, Held()) == []
     assert [each.is_open for each in (served, first, second, busy)] == [True, False, True, True]
     third = Held()
@@ -55,7 +55,7 @@ def test_the_one_that_has_waited_longest_gives_way_and_those_that_never_asked_fi
     last = Held()
     assert enter(connections, last) == []
     assert (served.is_open, busy.is_open) == (True, True)
-    connections.wait(busy, Rank.BODY)
+    connections.wait(busy, ClosingRank.BODY)
     connections.work(last)
     # one that was kept gives way before one whose body is on its way
     assert enter(connections, Held()) == []
@@ -98,12 +98,12 @@ def test_some_that_are_refused_may_stay_for_a_moment() -> None:
 
 
 STEPS = st.tuples(
-    st.sampled_from(["enter", "work", "wait", "leave"]), st.integers(0, 12), st.sampled_from(Rank)
+    st.sampled_from(["enter", "work", "wait", "leave"]), st.integers(0, 12), st.sampled_from(ClosingRank)
 )
 
 
 @given(st.lists(STEPS, max_size=60))
-def test_no_sequence_of_events_breaks_the_limits(steps: list[tuple[str, int, Rank]]) -> None:
+def test_no_sequence_of_events_breaks_the_limits(steps: list[tuple[str, int, ClosingRank]]) -> None:
     connections = Connections(5, 3)
     held = {number: Held(f"192.0.2.{number % 3}") for number in range(13)}
     inside: set[int] = set()

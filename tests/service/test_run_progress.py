@@ -14,7 +14,7 @@ from rich.console import Console
 from runtime import Settings
 from service.cli.ending import Interrupted
 from service.cli.progress import Progress
-from service.cli.run import FileRun, grade_file
+from service.cli.run import RunOutcome, grade_file
 
 CHECK = {
     "type": "string_check",
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *, limit: int | None = None, fresh: bool = False, output: str = "out") -> FileRun:
+def run(folder: Path, *, limit: int | None = None, fresh: bool = False, output: str = "out") -> RunOutcome:
     return grade_file(
         folder / "g.json",
         folder / "rows.jsonl",

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 Names = dict[str, Any]
 
 
-class Case(NamedTuple):
+class SourceCase(NamedTuple):
     """One case of a test source: how results call it (empty for the only one), and what runs it, raising on failure."""
 
     name: str
@@ -24,7 +24,7 @@ def shape_of(source: str, entry_point: str | None) -> Literal["check", "cases", 
     return "cases" if any(map(_is_case, body)) else "whole"
 
 
-def check_case(names: Names, entry_point: str) -> Case:
+def check_case(names: Names, entry_point: str) -> SourceCase:
     """The one case of a source with a function `check`, which is called with the entry point."""
 
     def run() -> None:
@@ -32,10 +32,10 @@ def check_case(names: Names, entry_point: str) -> Case:
             raise NameError(f"the code defines no {entry_point!r}", name=entry_point)
         names["check"](names[entry_point])
 
-    return Case("", run)
+    return SourceCase("", run)
 
 
-def named_cases(source: str, names: Names, *, obeys_marks: bool = True) -> Iterator[Case]:
+def named_cases(source: str, names: Names, *, obeys_marks: bool = True) -> Iterator[SourceCase]:
     """The test functions, and the test methods of classes, of a source that has been run.
 
     Args:
@@ -63,14 +63,14 @@ def _is_case(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef) and node.name.startswith("test")
 
 
-def _of_class(name: str, kind: Any, is_left_out: Callable[[Any], bool]) -> Iterator[Case]:
+def _of_class(name: str, kind: Any, is_left_out: Callable[[Any], bool]) -> Iterator[SourceCase]:
     methods = [found for found in dir(kind) if found.startswith("test") and callable(getattr(kind, found))]
     methods.sort(key=lambda found: _line(getattr(kind, found)))
     methods = [found for found in methods if not is_left_out(getattr(getattr(kind, found), "__dict__", {}))]
     for method in methods:
         title = f"{name}::{method}"
         if hasattr(kind, "debug") and hasattr(kind, "setUpClass"):
-            yield Case(title, lambda method=method: _unittest(kind, method))  # type: ignore[misc]  # bound now
+            yield SourceCase(title, lambda method=method: _unittest(kind, method))  # type: ignore[misc]  # bound now
         else:
             yield from _spread(title, getattr(kind, method), lambda method=method: _bound(kind, method))  # type: ignore[misc]
 
@@ -110,15 +110,15 @@ def _bound(kind: Any, method: str) -> Any:
     return getattr(instance, method)
 
 
-def _spread(name: str, function: Any, make: Callable[[], Any]) -> Iterator[Case]:
+def _spread(name: str, function: Any, make: Callable[[], Any]) -> Iterator[SourceCase]:
     """A test function once for each set of arguments that pytest's `parametrize` gives it."""
     marks = [m for m in getattr(function, "pytestmark", ()) if getattr(m, "name", "") == "parametrize"]
     if not marks:
-        yield Case(name, lambda: make()())  # noqa: PLW0108  # a fresh instance for each run
+        yield SourceCase(name, lambda: make()())  # noqa: PLW0108  # a fresh instance for each run
         return
     for number, chosen in enumerate(itertools.product(*map(_argument_sets, reversed(marks)))):
         arguments = {key: value for part in chosen for key, value in part.items()}
-        yield Case(f"{name}[{number}]", lambda arguments=arguments: make()(**arguments))  # type: ignore[misc]
+        yield SourceCase(f"{name}[{number}]", lambda arguments=arguments: make()(**arguments))  # type: ignore[misc]
 
 
 def _argument_sets(mark: Any) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from .asking import Subject
 from .blame import Blame
-from .cases import Case, check_case, named_cases, shape_of
+from .cases import SourceCase, check_case, named_cases, shape_of
 from .channel import Channel
 from .foreign import compiled, described
 from .messages import SHORT, pack, read, write
@@ -83,7 +83,7 @@ class _Tests:
         self._name: str = message["module"]
         self._authors: dict[str, Any] = {}
         sys.modules[self._name] = _Solution(self._name, self)
-        self._cases: list[Case] = []
+        self._cases: list[SourceCase] = []
         self._blame: Blame | None = None
 
     def load(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class _Tests:
             self._define(names)
             shape = shape_of(self._source, self._entry_point)
             if shape == "whole":
-                self._cases = [Case("", lambda: exec(code, names))]  # noqa: S102  # what this process is for
+                self._cases = [SourceCase("", lambda: exec(code, names))]  # noqa: S102  # what this process is for
             else:
                 exec(code, names)  # noqa: S102  # likewise
                 check = shape == "check" and self._entry_point

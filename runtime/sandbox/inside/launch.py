@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from . import child, kernel, landlock, limits, namespaces, privileges, root, seccomp, shared
 from .channel import Channel
-from .zygote import Zygote
+from .zygote import ZygoteServer
 
 MODULES = "modules"
 """The layer that a `LaunchError` names when the modules are to blame."""
@@ -71,7 +71,7 @@ def main(descriptor: int) -> None:
         channel.send(LaunchError("", error).told())
         return
     channel.send(json.dumps({"ready": True, **loaded}).encode())
-    Zygote(socket.socket(fileno=descriptor), lock).serve()
+    ZygoteServer(socket.socket(fileno=descriptor), lock).serve()
 
 
 def lock_here(setup: dict[str, Any], *, listed: Collection[str], needs: Collection[str]) -> set[str]:

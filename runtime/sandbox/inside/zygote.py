@@ -12,7 +12,7 @@ from . import child
 from .records import DESCRIPTORS, ENDED, FORK, KILL, RECORD, REFUSED
 
 
-class Zygote:
+class ZygoteServer:
     """The zygote's end of the control socket, and its children."""
 
     def __init__(self, control: socket.socket, lock: "child.Lock") -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graders.numeric.forms import MAX_DIGITS, NumberError
-from graders.numeric.scanner import Number, Unreadable, find_numbers, last_number, parse_number, scan
+from graders.numeric.scanner import Number, UnreadableNumber, find_numbers, last_number, parse_number, scan
 from tests.strategies import any_str, integers_as_text, number_lookalikes, texts
 
 READ = [
@@ -148,7 +148,7 @@ def test_finds_the_one_number_in_prose(text: str, value: str | int) -> None:
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_never_guesses(text: str) -> None:
     found = list(scan(text))
-    assert any(isinstance(number, Unreadable) for number in found), found
+    assert any(isinstance(number, UnreadableNumber) for number in found), found
     with pytest.raises(NumberError):
         parse_number(text)
 
@@ -178,7 +178,7 @@ def test_integers_past_the_float_grid_stay_apart() -> None:
 
 
 def test_what_is_shown_is_short_and_readable() -> None:
-    assert next(scan("10–12")) == Unreadable("10–12", "ambiguous: it can be read in more than one way")
+    assert next(scan("10–12")) == UnreadableNumber("10–12", "ambiguous: it can be read in more than one way")
     assert len(next(scan("9" * 5000)).text) == 60
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from runtime import Settings
-from runtime.cases import Asking, CaseEvaluator, CaseFile, FileRun, Outcome, load_cases
+from runtime.cases import Asking, CaseEvaluator, CaseFile, CaseOutcome, FileRun, load_cases
 from service.cli.files import GraderFile
 
 EXACT = 'grader: {type: string_check, input: "{{sample.output_text}}", reference: "{{item.answer}}", operation: eq}\n'
@@ -19,7 +19,7 @@ def loaded(folder: Path, text: str, name: str = "a.cases.yaml") -> CaseFile:
     return load_cases(path, GraderFile)
 
 
-async def outcomes(file: CaseFile, settings: Settings, asking: Asking = "recorded") -> dict[str, Outcome]:
+async def outcomes(file: CaseFile, settings: Settings, asking: Asking = "recorded") -> dict[str, CaseOutcome]:
     """What became of each case and of each order, by name; recorded answers are written as `--record` does."""
     async with CaseEvaluator(settings=settings, live=asking == "live") as evaluator:
         run = FileRun(evaluator, file, asking=asking)
@@ -30,6 +30,6 @@ async def outcomes(file: CaseFile, settings: Settings, asking: Asking = "recorde
         return {outcome.name: outcome for outcome in found}
 
 
-def wrong(outcome: Outcome) -> list[str]:
+def wrong(outcome: CaseOutcome) -> list[str]:
     """What is not as expected, a line each."""
     return [f"{found.what}: expected {found.expected}, got {found.got}" for found in outcome.mismatches]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from runtime.cases.document import read_document
-from runtime.cases.plain_yaml import MAX_REPEATED, NotPlain, read_yaml
+from runtime.cases.plain_yaml import MAX_REPEATED, NotPlainYaml, read_yaml
 
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 40)
@@ -61,7 +61,7 @@ LONG_TEXT = f"s: &s {'x' * 10_000}\nb: [{', '.join(['*s'] * 1_000)}]\n"
 def test_what_is_more_than_plain_data_of_bounded_size_is_refused_with_its_line(
     text: str, line: int, problem: str
 ) -> None:
-    with pytest.raises(NotPlain) as refused:
+    with pytest.raises(NotPlainYaml) as refused:
         read_yaml(text)
     assert str(refused.value.problem).startswith(problem)
     assert refused.value.problem_mark.line + 1 == line

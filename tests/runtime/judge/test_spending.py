@@ -16,7 +16,7 @@ import pytest
 
 from graders import GradingError
 from runtime import Settings, retrying
-from runtime.judge.answers import Shape
+from runtime.judge.answers import AnswerShape
 from runtime.judge.bounds import ANSWER_TOKENS, most_tokens
 from runtime.judge.judges import Judges
 from runtime.judge.meeting import meeting_at
@@ -121,7 +121,9 @@ async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(
             )
     meeting = meeting_at(str(tmp_path / "judges.sqlite"))
     messages = [{"role": "user", "content": f"{clients[-1]} asks 15"}]
-    question = Question("judge", messages, Shape(SCHEMA), "verdict", {"max_completion_tokens": 100}, "chat")
+    question = Question(
+        "judge", messages, AnswerShape(SCHEMA), "verdict", {"max_completion_tokens": 100}, "chat"
+    )
     reservation, over = sum(most_tokens(question)), 0
     for client in clients:
         account = await meeting.account(f"key {client} {datetime.now(UTC).date()}")

@@ -16,7 +16,7 @@ from graders import ConfigurationError, GraderResult, InvalidOptions
 from runtime import Evaluator, Settings
 from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.building import BuildFailed, build, unfinished
-from runtime.sandbox.checking import Trial, check
+from runtime.sandbox.checking import ImageTrial, check
 from runtime.sandbox.images import Image, Images
 from runtime.sandbox.installing import reason
 from runtime.sandbox.layers import Level
@@ -364,7 +364,7 @@ def test_what_pip_says_is_wrong_is_told_in_a_line(output: str, line: str) -> Non
     assert reason(subprocess.CompletedProcess([], 3, b"", output.encode())) == line
 
 
-async def checked(settings: Settings, name: str) -> list[Trial]:
+async def checked(settings: Settings, name: str) -> list[ImageTrial]:
     sandbox = LocalSandbox(settings)
     try:
         return await check(sandbox, name)
@@ -373,7 +373,7 @@ async def checked(settings: Settings, name: str) -> list[Trial]:
 
 
 async def test_a_check_imports_what_the_image_is_there_for(small: Settings) -> None:
-    assert await checked(small, "small") == [Trial("tool-tip", "", "1.2", ("tooltip",), None)]
+    assert await checked(small, "small") == [ImageTrial("tool-tip", "", "1.2", ("tooltip",), None)]
 
 
 async def test_the_default_image_has_what_the_project_needs() -> None:
@@ -397,10 +397,10 @@ async def test_a_check_tells_what_is_wrong(settings: Settings, local: Callable[.
     ).write(directory)
     *packages, data = await checked(settings, "wrong")
     assert packages == [
-        Trial("tool-tip", "==1.3", "1.2", ("tooltip",), "it has another version"),
-        Trial("spoilt", "", "1.0", ("spoilt",), "OSError: no libspoilt.so"),
-        Trial("gone", "==2", None, (), "it is not installed"),
-        Trial("never", "==3", None, (), "no wheel"),
+        ImageTrial("tool-tip", "==1.3", "1.2", ("tooltip",), "it has another version"),
+        ImageTrial("spoilt", "", "1.0", ("spoilt",), "OSError: no libspoilt.so"),
+        ImageTrial("gone", "==2", None, (), "it is not installed"),
+        ImageTrial("never", "==3", None, (), "no wheel"),
     ]
     assert data.problem == "ModuleNotFoundError: No module named 'nltk'; image_tag 'default' has it"
 
@@ -411,7 +411,7 @@ async def test_an_image_that_we_did_not_build_is_checked_for_all_that_is_in_it(
     plain = shutil.copytree(small.images_dir / "small", tmp_path / "plain", symlinks=True)
     (plain / "image.json").unlink()
     settings = small.model_copy(update={"images": {"plain": plain}})
-    assert await checked(settings, "plain") == [Trial("tool-tip", "==1.2", "1.2", ("tooltip",), None)]
+    assert await checked(settings, "plain") == [ImageTrial("tool-tip", "==1.2", "1.2", ("tooltip",), None)]
 
 
 async def test_a_spoilt_manifest_is_named(small: Settings, tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from runtime import Settings
 from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.layers import Level
 from runtime.sandbox.pool import KEPT_SHAPES, ZygotePool
-from runtime.sandbox.zygote import Shape
+from runtime.sandbox.zygote import ZygoteSpec
 from tests.processes import descendants, remaining
 from tests.runtime.sandbox.isolation import ISOLATES
 
 pytestmark = ISOLATES
 
-SHAPE = Shape(sys.executable, layers=Level.CONTAINER.layers, memory_mb=256, disk_mb=16)
+SHAPE = ZygoteSpec(sys.executable, layers=Level.CONTAINER.layers, memory_mb=256, disk_mb=16)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 async def test_zygotes_that_nobody_asks_for_go_and_the_last_one_stays(pool: ZygotePool) -> None:
-    other = Shape(SHAPE.python, layers=SHAPE.layers, memory_mb=300, disk_mb=16)
+    other = ZygoteSpec(SHAPE.python, layers=SHAPE.layers, memory_mb=300, disk_mb=16)
     sessions = [await pool.session(shape) for shape in (other, SHAPE, SHAPE, SHAPE)]
     await until(lambda: processes() >= 6)
     for session in sessions:
@@ -61,7 +61,7 @@ async def test_zygotes_in_use_stay(pool: ZygotePool) -> None:
 
 async def test_there_are_never_zygotes_of_too_many_shapes(pool: ZygotePool) -> None:
     for extra in range(KEPT_SHAPES + 3):
-        shape = Shape(SHAPE.python, layers=SHAPE.layers, memory_mb=256 + extra, disk_mb=16)
+        shape = ZygoteSpec(SHAPE.python, layers=SHAPE.layers, memory_mb=256 + extra, disk_mb=16)
         (await pool.session(shape)).release()
         await asyncio.sleep(0.01)
     assert len(pool._breeds) <= KEPT_SHAPES

@@ -11,7 +11,7 @@ from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.layers import Level
 from runtime.sandbox.programs import Program, Programs
 from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Shape
+from runtime.sandbox.zygote import ZygoteSpec
 from runtime.settings import CACHE_SHARES, Settings
 from tests.runtime.sandbox.isolation import ISOLATES
 
@@ -75,7 +75,7 @@ async def test_a_source_that_many_ask_for_at_once_is_compiled_once() -> None:
     async def start(image: str | None) -> Session:
         nonlocal started
         started += 1
-        return await box.host.session(Shape(sys.executable, memory_mb=256), least=Level.WEAK)
+        return await box.host.session(ZygoteSpec(sys.executable, memory_mb=256), least=Level.WEAK)
 
     compiled = Programs(start, 1 << 20)
     try:

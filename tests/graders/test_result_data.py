@@ -1,0 +1,98 @@
+"""Results as plain data: every view writes known attributes, and what is bare has nothing that a view would show."""
+
+import dataclasses
+import json
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from graders import Failure, FailureKind, GraderResult
+from graders.result_data import BESIDE_SCORE, EXPLAINED, RECORD, RESPONSE, View, result_data
+
+FAILURE = Failure(
+    kind=FailureKind.SAMPLE_PARSE,
+    caused_by="model",
+    message="it is not JSON",
+    details={"type": "not_json"},
+    retryable=True,
+)
+FULL = GraderResult(
+    0.0,
+    sub_rewards={"a": 1.0, "b": None},
+    passed=False,
+    explanation="half right",
+    failure=FAILURE,
+    metrics={"words": 2.0},
+    metadata={"label": "x"},
+    usage={"m": {"prompt_tokens": 3}},
+    execution_time=0.25,
+)
+FAILURE_DATA = {
+    "kind": "sample_parse_error",
+    "caused_by": "model",
+    "message": "it is not JSON",
+    "details": {"type": "not_json"},
+    "retryable": True,
+}
+
+
+def test_a_record_says_everything_but_times() -> None:
+    data = result_data(FULL, RECORD)
+    assert data == {
+        "reward": 0.0,
+        "passed": False,
+        "sub_rewards": {"a": 1.0, "b": None},
+        "failure": FAILURE_DATA,
+        "substituted": False,
+        "explanation": "half right",
+        "metrics": {"words": 2.0},
+        "metadata": {"label": "x"},
+        "usage": {"m": {"prompt_tokens": 3}},
+    }
+    assert tuple(data) == RECORD
+    assert json.loads(json.dumps(data)) == data
+
+
+@pytest.mark.parametrize("view", [RECORD, EXPLAINED, RESPONSE, BESIDE_SCORE])
+def test_a_view_gives_its_attributes_in_its_order(view: View) -> None:
+    assert tuple(result_data(FULL, view)) == view
+    assert result_data(GraderResult(1.0), view).get("failure") is None
+
+
+def test_texts_and_mappings_are_converted_and_numbers_are_not() -> None:
+    seen: list[Any] = []
+
+    def convert(value: object) -> object:
+        seen.append(value)
+        return "converted"
+
+    data = result_data(FULL, EXPLAINED, convert)
+    assert data["failure"] == FAILURE_DATA | {"message": "converted", "details": "converted"}
+    assert {name for name, value in data.items() if value == "converted"} == {
+        *("explanation", "sub_rewards", "metrics", "metadata", "usage"),
+    }
+    assert len(seen) == 7
+    assert result_data(GraderResult(1.0), EXPLAINED, convert)["explanation"] is None
+
+
+def test_a_mapping_of_any_class_reaches_the_conversion() -> None:
+    result = GraderResult(1.0, metadata=MappingProxyType({"a": 1}))
+    assert result_data(result, ("metadata",), dict) == {"metadata": {"a": 1}}
+
+
+SAYING = [
+    field.name
+    for field in dataclasses.fields(GraderResult)
+    if field.name
+    not in (
+        *("reward", "passed", "execution_time", "grader", "substituted"),  # the last only beside a failure
+    )
+]
+
+
+@pytest.mark.parametrize("name", SAYING)
+def test_a_result_that_says_anything_but_a_reward_is_not_bare(name: str) -> None:
+    value = {"parts": {"a": GraderResult(1.0)}}.get(name, getattr(FULL, name))
+    assert GraderResult(0.0, passed=False, execution_time=1.0).is_bare
+    assert not GraderResult(0.0, **{name: value}).is_bare
