@@ -74,6 +74,7 @@ class Sample:
         self.input_tools = input_tools
         self.reasoning_content = reasoning_content
         self._choices = choices
+        self._known_split: Split | None = None
 
     @cached_property
     def choices(self) -> list[Mapping[str, Any]]:
@@ -106,9 +107,12 @@ class Sample:
         """The text as JSON; None when it is not valid JSON."""
         return self._parsed[1]
 
-    @cached_property
+    @property
     def _split(self) -> Split:
-        return split(self.output_text)
+        found = self._known_split
+        if found is None:  # a cached_property takes a lock
+            found = self._known_split = split(self.output_text)
+        return found
 
     @property
     def has_answer(self) -> bool:
@@ -137,12 +141,14 @@ class Sample:
         """The reasoning, without its tags: what the source holds apart from the text, then what stands in the text."""
         return "\n\n".join(filter(None, (self.reasoning_content, self._split.reasoning)))
 
-    @cached_property
+    @property
     def without_reasoning(self) -> "Sample":
         """This sample with its answer in place of its text; with an empty text, where a thought does not end."""
+        return self if self._split.answer == self.output_text else self._of_answer
+
+    @cached_property
+    def _of_answer(self) -> "Sample":
         answer = self._split.answer or ""
-        if answer == self.output_text:
-            return self
         choices = self._choices
         if choices and isinstance(message := choices[0].get("message"), Mapping):
             choices = [{**choices[0], "message": {**message, "content": answer}}, *choices[1:]]

@@ -75,6 +75,10 @@ class Template:
             GradingError: When a variable is not there (`invalid_variable_error`), or the sample is not JSON where JSON
                 is needed (`sample_parse_error`), or the text has more than 2,000,000 characters.
         """
+        if self._lookup is not None:
+            value = self._lookup(sample, item)
+            if type(value) is str and len(value) <= MAX_RENDERED:
+                return value
         texts: list[str] = []
         length = 0
         for part in self._parts:
@@ -114,6 +118,11 @@ class Template:
     def is_plain(self) -> bool:
         """Whether every reference is a chain of direct look-ups: quick, whatever the data."""
         return all(reference.is_plain for reference in self.references)
+
+    @property
+    def is_lone_reference(self) -> bool:
+        """Whether the whole text is one reference, a chain of direct look-ups."""
+        return self._lookup is not None and self.is_plain
 
     def value(self, sample: Sample, item: Item) -> Any:
         """The referenced value as it is when the whole text is one reference; otherwise the rendered text."""

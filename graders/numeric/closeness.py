@@ -63,7 +63,9 @@ class Tolerance:
         """Whether the sample counts as equal to the reference."""
         relative = self.relative
         if relative is None:
-            relative = Fraction(0) if sample.denominator == reference.denominator == 1 else ROUNDING
+            if sample.denominator == reference.denominator == 1:
+                return abs(sample.numerator - reference.numerator) <= self.absolute
+            relative = ROUNDING
         return abs(sample - reference) <= self.absolute + relative * abs(reference)
 
 
@@ -98,9 +100,11 @@ def compare(
     """
     if len(sample) != len(reference):
         return Closeness(accepted=False, distance=None, relative=None)
+    if len(sample) == 1:
+        return compare_one(sample[0], reference[0], tolerance)
     if not ordered:
         sample, reference = sorted(sample), sorted(reference)
-    if list(sample) == list(reference):  # most right answers are, and arithmetic of fractions takes long
+    if list(sample) == list(reference):
         return _EQUAL
     pairs = list(zip(sample, reference, strict=True))
     distance = max((abs(one - other) for one, other in pairs), default=Fraction(0))
@@ -109,6 +113,19 @@ def compare(
         None if None in shares else max((share for share in shares if share is not None), default=Fraction(0))
     )
     return Closeness(all(tolerance.accepts(one, other) for one, other in pairs), distance, relative)
+
+
+def compare_one(sample: Fraction, reference: Fraction, tolerance: Tolerance) -> Closeness:
+    """Compare two numbers: the same as two lists of one."""
+    if sample == reference:  # as most right answers are; arithmetic of fractions takes long, and of integers does not
+        return _EQUAL
+    if sample.denominator == reference.denominator == 1:
+        difference, size = abs(sample.numerator - reference.numerator), abs(reference.numerator)
+        distance, relative = Fraction(difference), Fraction(difference, size) if size else None
+    else:
+        distance = abs(sample - reference)
+        relative = distance / abs(reference) if reference else None
+    return Closeness(tolerance.accepts(sample, reference), distance, relative)
 
 
 class Decay(BaseModel):

@@ -10,7 +10,7 @@ Each search is linear in the text.
 import re
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import re2
 from pydantic import (
@@ -37,10 +37,9 @@ from graders.numeric.scanner import (
     parse_number,
     small_number,
 )
+from graders.numeric.short_answers import Mode, short_answer
 from graders.numeric.withdrawal import is_withdrawn, restated
 from graders.pattern import Pattern, encodable
-
-Mode = Literal["whole", "last", "first", "boxed"]
 
 MAX_STATEMENT: Final = 10_000
 """Characters of a place that is to state one number."""
@@ -126,6 +125,15 @@ def find_places(text: str, extract: Extract) -> list[Place]:
 
 def read_number(text: str, extract: Extract, percent: Percent = "ratio") -> Number:
     """The one number that a text gives at the place `extract` names.
+
+    Raises:
+        NumberError: When there is no such place, or it does not state one readable number.
+    """
+    return short_answer(text, extract.mode, extract.after) or search_number(text, extract, percent)
+
+
+def search_number(text: str, extract: Extract, percent: Percent = "ratio") -> Number:
+    """The same number, searched for in any text; `short_answer` is quicker where it finds one.
 
     Raises:
         NumberError: When there is no such place, or it does not state one readable number.
