@@ -134,10 +134,9 @@ class GraderResult:
                     f"the reward {reward:g} is outside the range {low:g} to {high:g} that {self.grader.type!r} declares"
                 )
         object.__setattr__(self, "reward", reward)
-        if self.metrics:
+        if self.metrics or self.sub_rewards:
             _check_named(self.metrics, "metric")
-        if self.sub_rewards:
-            _check_named({k: v for k, v in self.sub_rewards.items() if v is not None}, "sub-reward")
+            _check_named(self.sub_rewards, "sub-reward")
 
     @property
     def graded(self) -> bool:
@@ -151,9 +150,7 @@ class GraderResult:
         for part in self.parts.values():
             yield from part.failures()
 
-    def completed(
-        self, grader: GraderInfo, *, passed: bool | None, execution_time: float
-    ) -> "GraderResult":
+    def completed(self, grader: GraderInfo, *, passed: bool | None, execution_time: float) -> "GraderResult":
         """The same result with what the framework adds, checked again; `replace` takes twice as long.
 
         Args:
@@ -203,6 +200,8 @@ def checked_number(value: object) -> float:
 
 def _check_named(numbers: Mapping[str, object], what: str) -> None:
     for name, number in numbers.items():
+        if (type(number) is float and math.isfinite(number)) or (number is None and what == "sub-reward"):
+            continue
         try:
             checked_number(number)
         except ValueError as error:

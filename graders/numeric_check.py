@@ -9,7 +9,17 @@ from typing import Any
 from graders.batch_scores import BatchScores
 from graders.contract import CausedBy, FailureKind, GraderResult, Item
 from graders.errors import GradingError
-from graders.numeric.closeness import Closeness, NotNegative, Score, Tolerance, as_float, as_written, compare, compare_one
+from graders.numeric.closeness import (
+    EQUAL,
+    Closeness,
+    NotNegative,
+    Score,
+    Tolerance,
+    as_float,
+    as_written,
+    compare,
+    compare_one,
+)
 from graders.numeric.extraction import MAX_ELEMENTS, Extract, read_number, read_numbers
 from graders.numeric.forms import NumberError, Percent
 from graders.numeric.scanner import Number
@@ -81,6 +91,7 @@ class NumericCheck:
         self._tolerance = Tolerance.of(abs_tol, rel_tol)
         self._score = score
         self._ordered = ordered
+        self._reads_output_text = input.is_output_text
         self._is_direct = input.is_lone_reference and input.mentions("sample")
         self._read_reference = partial(_read_reference, reference_extract, percent)
         self._remembered = lru_cache(REMEMBERED)(self._read_reference)
@@ -88,7 +99,11 @@ class NumericCheck:
 
     def is_bounded(self, sample: Sample, item: Item) -> bool:
         """Whether the texts are short enough to be read in well under a second, whatever they hold."""
-        return max(len(self._text(sample, item)), len(self._reference(sample, item))) <= INLINE_LIMIT
+        if len(self._reference(sample, item)) > INLINE_LIMIT:
+            return False
+        if self._reads_output_text and len(sample.output_text) <= INLINE_LIMIT:
+            return True  # an answer is no longer than the text that it is a part of
+        return len(self._text(sample, item)) <= INLINE_LIMIT
 
     def __call__(self, sample: Sample, item: Item) -> GraderResult:
         """Grade one sample.
@@ -150,6 +165,8 @@ class NumericCheck:
         return None if number is None else number.exact
 
     def _compare(self, found: Sequence[Number], wanted: Sequence[Fraction]) -> Closeness:
+        if len(found) == len(wanted) == 1:
+            return compare_one(found[0].exact, wanted[0], self._tolerance)
         return compare([number.exact for number in found], wanted, self._tolerance, ordered=self._ordered)
 
     def _result(self, found: Sequence[Number], wanted: Sequence[Fraction]) -> GraderResult:
@@ -192,18 +209,21 @@ class NumericCheck:
     def _explain(self, found: Sequence[Number], wanted: Sequence[Fraction], closeness: Closeness) -> str:
         if closeness.distance is None:
             return f"{len(found)} numbers against {len(wanted)}"
-        read = ", ".join(
-            f"{_shown(number.exact)} from {number.text!r} ({number.form})" for number in found[:5]
-        )
-        against = ", ".join(map(_shown, wanted[:5]))
-        hint = self._hint(found, wanted) if closeness.distance else ""
-        more = f" and {len(wanted) - 5} more" if len(wanted) > 5 else ""
-        return f"{read} against {against}{more}: distance {_shown(closeness.distance)}{hint}"
+        if len(wanted) == 1:
+            read, against = _read(found[0]), _shown(wanted[0])
+        else:
+            read, against = ", ".join(map(_read, found[:5])), ", ".join(map(_shown, wanted[:5]))
+        if len(wanted) > 5:
+            against = f"{against} and {len(wanted) - 5} more"
+        if closeness is EQUAL:
+            return f"{read} against {against}: distance 0"
+        return f"{read} against {against}: distance {_shown(closeness.distance)}{self._hint(found, wanted)}"
 
     def _hint(self, found: Sequence[Number], wanted: Sequence[Fraction]) -> str:
         """A word to the author of a grader whose references leave the percent sign out."""
-        mistaken = [number.exact * 100 for number in found] == list(wanted) and any(wanted)
-        if mistaken and all("percent" in number.form for number in found):
+        if not all("percent" in number.form for number in found):
+            return ""
+        if [number.exact * 100 for number in found] == list(wanted) and any(wanted):
             return '; the reference leaves out the percent sign: set percent to "number"'
         return ""
 
@@ -224,7 +244,11 @@ def _writer(template: Template) -> CausedBy:
     return "model" if template.mentions("sample") else "grader"
 
 
+def _read(number: Number) -> str:
+    return f"{_shown(number.exact)} from {number.text!r} ({number.form})"
+
+
 def _shown(exact: Fraction) -> str:
-    if exact.denominator == 1 and -(10**15) < exact.numerator < 10**15:
-        return str(exact.numerator)
+    if exact.denominator == 1 and -(10**15) < (whole := exact.numerator) < 10**15:
+        return str(whole)
     return f"{as_float(exact):.12g}"

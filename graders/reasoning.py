@@ -88,8 +88,7 @@ def split(text: str) -> Split:
             answer = None if parts is None else _outlined(_ended(_joined(parts).removeprefix(_BOM)))
             return Split("\n\n".join(filter(None, map(str.strip, thoughts))), answer)
     begin, final = _BARE_CHANNELS
-    bare = text.lstrip().removeprefix("assistant")
-    if bare.startswith(begin):
+    if begin in text and (bare := text.lstrip().removeprefix("assistant")).startswith(begin):
         thought, found, answer = bare.partition(final)
         if found:
             return Split(thought.removeprefix(begin).strip(), _outlined(_ended(answer)))

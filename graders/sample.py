@@ -146,6 +146,14 @@ class Sample:
         """This sample with its answer in place of its text; with an empty text, where a thought does not end."""
         return self if self._split.answer == self.output_text else self._of_answer
 
+    def answered(self) -> "Sample":
+        """The same, for a sample that has an answer.
+
+        Raises:
+            GradingError: As `answer_text` does.
+        """
+        return self if self.answer_text == self.output_text else self._of_answer
+
     @cached_property
     def _of_answer(self) -> "Sample":
         answer = self._split.answer or ""

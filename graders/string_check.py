@@ -71,7 +71,9 @@ class StringCheck:
                 inputs = list(map(self._text, samples, items))
             references = self._reference.render_many(samples, items)
         except GradingError:  # of one row: the others keep their rewards
-            return BatchScores([self._reward(sample, item) for sample, item in zip(samples, items, strict=True)])
+            return BatchScores(
+                [self._reward(sample, item) for sample, item in zip(samples, items, strict=True)]
+            )
         rewards = np.fromiter(map(self._compare, inputs, references), dtype=np.float64, count=len(items))
         if self._is_part:
             warned = [of_contained(reference) is not None for reference in references]

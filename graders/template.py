@@ -124,15 +124,20 @@ class Template:
         """Whether the whole text is one reference, a chain of direct look-ups."""
         return self._lookup is not None and self.is_plain
 
+    @property
+    def is_output_text(self) -> bool:
+        """Whether it renders to the sample's text and nothing else."""
+        return self.is_lone_reference and self.references[0][1:3] == ("sample", ("output_text",))
+
     def value(self, sample: Sample, item: Item) -> Any:
         """The referenced value as it is when the whole text is one reference; otherwise the rendered text."""
         return self(sample, item) if self._lookup is None else self._lookup(sample, item)
 
     def render_many(self, samples: SampleColumn, items: Sequence[Item]) -> Sequence[str]:
         """Render for each pair; equal to calling the template for each, and much faster for a plain reference."""
-        if self._lookup is not None and self.references[0].is_plain:
+        if self.is_lone_reference:
             _, namespace, steps, _ = self.references[0]
-            if (namespace, steps) == ("sample", ("output_text",)) and _are_short(samples.output_texts):
+            if self.is_output_text and _are_short(samples.output_texts):
                 return samples.output_texts
             if namespace == "item" and len(steps) == 1 and isinstance(steps[0], str):
                 try:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from itertools import islice
 
 import numpy as np
@@ -55,24 +56,48 @@ async def grade_in_bulk(
         world: The gradings' context and deadline.
         concurrency: How many rows that are graded one by one may be in flight.
     """
+    bulk, seconds = await _in_bulk(grader, samples, items, world)
+    rewards, known = bulk.rewards.copy(), {}
+    async for row, result in _left(runner, grader, samples, items, world, bulk=bulk, concurrency=concurrency):
+        known[row] = result
+        if result.reward is not None:
+            rewards[row] = result.reward
+    return Gradings(grader, rewards, known, seconds, bulk)
+
+
+async def _in_bulk(
+    grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
+) -> tuple[Bulk, float]:
+    """What can be graded in bulk by the deadline, and the mean seconds of one such grading."""
     loop = asyncio.get_running_loop()
-    bulk, started, taken = Bulk(len(items)), loop.time(), 0.0
+    bulk, started = Bulk(len(items)), loop.time()
     start, rows = 0, FIRST_CHUNK
     while start < len(items) and (world.deadline is None or loop.time() < world.deadline):
         begun = loop.time()
         bulk.add(start, _grade_chunk(grader, samples[start : start + rows], items[start : start + rows]))
         start += rows
-        await asyncio.sleep(0)
         rows = _next_chunk(rows, loop.time() - begun)
-    known: dict[int, GraderResult] = {}
-    alone = np.flatnonzero(np.isnan(bulk.rewards)).tolist()
-    seconds = (loop.time() - started) / max(1, len(items) - len(alone))
-    pairs = ((samples[position], items[position]) for position in alone)
-    async for row, result in grade_each(runner, grader, pairs, world, concurrency=concurrency, remembered=None):
-        known[alone[row]] = result
-        if result.reward is not None:
-            bulk.rewards[alone[row]] = result.reward
-    return Gradings(grader, bulk.rewards, known, seconds, bulk)
+        await asyncio.sleep(0)
+    return bulk, (loop.time() - started) / max(1, int(np.isfinite(bulk.rewards).sum()))
+
+
+async def _left(
+    runner: Runner,
+    grader: Grader,
+    samples: Sequence[object],
+    items: Sequence[Item | None],
+    world: World,
+    *,
+    bulk: Bulk,
+    concurrency: int,
+) -> AsyncGenerator[tuple[int, GraderResult], None]:
+    """Grade the rows that were not graded in bulk; gives each row's position and its result as soon as it is there."""
+    left = np.flatnonzero(np.isnan(bulk.rewards)).tolist()
+    pairs = ((samples[row], items[row]) for row in left)
+    each = grade_each(runner, grader, pairs, world, concurrency=concurrency, remembered=None)
+    async with aclosing(each):
+        async for position, result in each:
+            yield left[position], result
 
 
 def _next_chunk(rows: int, seconds: float) -> int:
@@ -104,14 +129,19 @@ def _grade_chunk(grader: Grader, samples: Sequence[object], items: Sequence[Item
 async def grade_in_chunks(
     runner: Runner, grader: Grader, rows: Rows, world: World, *, concurrency: int
 ) -> AsyncGenerator[tuple[int, GraderResult], None]:
-    """Grade rows in bulk as they come; gives each row's position and its result, in order."""
+    """Grade rows in bulk as they come; gives each row's position and its result, those graded in bulk first."""
     remaining = iter(rows)
     start = 0
     while chunk := list(islice(remaining, CHUNK)):
         samples, items = zip(*chunk, strict=True)
-        graded = await grade_in_bulk(runner, grader, samples, items, world, concurrency=concurrency)
-        for offset, result in enumerate(graded):
-            yield start + offset, result
+        bulk, seconds = await _in_bulk(grader, samples, items, world)
+        graded = Gradings(grader, bulk.rewards, {}, seconds, bulk)
+        for row in np.flatnonzero(np.isfinite(bulk.rewards)).tolist():
+            yield start + row, graded[row]
+        left = _left(runner, grader, samples, items, world, bulk=bulk, concurrency=concurrency)
+        async with aclosing(left):
+            async for row, result in left:
+                yield start + row, result
         start += len(chunk)
 
 

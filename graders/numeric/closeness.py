@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -64,13 +64,13 @@ class Tolerance:
         relative = self.relative
         if relative is None:
             if sample.denominator == reference.denominator == 1:
-                return abs(sample.numerator - reference.numerator) <= self.absolute
+                difference = abs(sample.numerator - reference.numerator)
+                return difference * self.absolute.denominator <= self.absolute.numerator
             relative = ROUNDING
         return abs(sample - reference) <= self.absolute + relative * abs(reference)
 
 
-@dataclass(frozen=True, slots=True)
-class Closeness:
+class Closeness(NamedTuple):
     """How a sample compares with its reference.
 
     Attributes:
@@ -84,7 +84,7 @@ class Closeness:
     relative: Fraction | None
 
 
-_EQUAL = Closeness(accepted=True, distance=Fraction(0), relative=Fraction(0))
+EQUAL = Closeness(accepted=True, distance=Fraction(0), relative=Fraction(0))
 
 
 def compare(
@@ -100,12 +100,10 @@ def compare(
     """
     if len(sample) != len(reference):
         return Closeness(accepted=False, distance=None, relative=None)
-    if len(sample) == 1:
-        return compare_one(sample[0], reference[0], tolerance)
     if not ordered:
         sample, reference = sorted(sample), sorted(reference)
     if list(sample) == list(reference):
-        return _EQUAL
+        return EQUAL
     pairs = list(zip(sample, reference, strict=True))
     distance = max((abs(one - other) for one, other in pairs), default=Fraction(0))
     shares = [abs(one - other) / abs(other) if other else None for one, other in pairs if one != other]
@@ -117,8 +115,10 @@ def compare(
 
 def compare_one(sample: Fraction, reference: Fraction, tolerance: Tolerance) -> Closeness:
     """Compare two numbers: the same as two lists of one."""
-    if sample == reference:  # as most right answers are; arithmetic of fractions takes long, and of integers does not
-        return _EQUAL
+    if (
+        sample == reference
+    ):  # as most right answers are; arithmetic of fractions takes long, and of integers does not
+        return EQUAL
     if sample.denominator == reference.denominator == 1:
         difference, size = abs(sample.numerator - reference.numerator), abs(reference.numerator)
         distance, relative = Fraction(difference), Fraction(difference, size) if size else None
@@ -235,6 +235,6 @@ class Score(BaseModel):
 def as_float(exact: Fraction) -> float:
     """The nearest float, the largest one for what is beyond it."""
     try:
-        return float(exact)
+        return float(exact.numerator) if exact.denominator == 1 else float(exact)
     except OverflowError:
         return sys.float_info.max if exact > 0 else -sys.float_info.max

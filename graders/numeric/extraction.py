@@ -8,7 +8,6 @@ Each search is linear in the text.
 """
 
 import re
-from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, Self
 
@@ -342,7 +341,7 @@ def _as_surrounded(number: Number, before: str, after: str, percent: Percent) ->
     negated = read.exact < 0 or lead.rstrip(b" $({\xa0\n").endswith((b"-", b"+", b"|"))
     if _digits(read.text) != _digits(str(size)) or (negated and number.exact < 0):
         raise NumberError("the box is part of a larger expression")
-    return replace(number, exact=-read.exact if number.exact < 0 else read.exact)
+    return number._replace(exact=-read.exact if number.exact < 0 else read.exact)
 
 
 def _digits(text: str) -> str:
