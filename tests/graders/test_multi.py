@@ -226,7 +226,7 @@ async def test_a_batch_gives_the_results_of_its_rows_or_leaves_them_to_be_graded
     items: list[Item] = [{"a": "42"}, {"a": "42"}, {"a": "42"}, {"a": "42"}, {}]
     scores = found.function.grade_batch(samples, items)
     # neither a division by zero, nor a text without a number, nor an item without a column has a reward of its own
-    assert str(list(scores.rewards)) == str([1.0, 0.0, math.nan, math.nan, math.nan])
+    assert str(list(map(float, scores.rewards))) == str([1.0, 0.0, math.nan, math.nan, math.nan])
     for row in (0, 1):
         alone = await FakeContext().grade(found, samples[row], items[row])
         result = found.complete(scores.returned_for(row, 0.5), execution_time=0.5)
