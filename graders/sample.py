@@ -74,18 +74,29 @@ class Sample:
         self.input_tools = input_tools
         self.reasoning_content = reasoning_content
         self._choices = choices
+        # made when somebody asks for them; a cached_property would take a lock each time
+        self._known_choices: list[Mapping[str, Any]] | None = None
+        self._known_json: tuple[bool, Any] | None = None
         self._known_split: Split | None = None
 
-    @cached_property
+    @property
     def choices(self) -> list[Mapping[str, Any]]:
         """The choices of the completion; one made from the text where the source had none."""
-        if self._choices is not None:
-            return list(self._choices)
-        message = {"role": "assistant", "content": self.output_text, "tool_calls": self.output_tools}
-        return [{"index": 0, "message": message, "finish_reason": "stop"}]
+        if self._known_choices is None:
+            if self._choices is not None:
+                self._known_choices = list(self._choices)
+            else:
+                message = {"role": "assistant", "content": self.output_text, "tool_calls": self.output_tools}
+                self._known_choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return self._known_choices
 
-    @cached_property
+    @property
     def _parsed(self) -> tuple[bool, Any]:
+        if self._known_json is None:
+            self._known_json = self._parse_json()
+        return self._known_json
+
+    def _parse_json(self) -> tuple[bool, Any]:
         text = self.output_text
         try:
             # bounded: 200 levels, 4,300 digits, no NaN; a lone surrogate is a TypeError
@@ -110,7 +121,7 @@ class Sample:
     @property
     def _split(self) -> Split:
         found = self._known_split
-        if found is None:  # a cached_property takes a lock
+        if found is None:
             found = self._known_split = split(self.output_text)
         return found
 
@@ -280,7 +291,7 @@ class Sample:
         finish = data.get("finish_reason")
         if sample._choices is None and isinstance(finish, str) and finish not in ("", "stop"):
             sample._choices = [{**sample.choices[0], "finish_reason": finish}]
-            del sample.choices
+            sample._known_choices = None
         return sample
 
     @classmethod

@@ -15,7 +15,7 @@ from runtime.canonical import digest
 from runtime.execute import deadline_passed, execute
 from runtime.gradings import Bulk, Gradings
 from runtime.rows import sample_or_failure
-from runtime.world import Runner, World, runs_inline
+from runtime.world import TURN_SECONDS, Runner, World, runs_inline
 
 Rows = Iterable[tuple[object, Item | None]]
 """Pairs of a sample, in any form that `Sample.load` takes, and its item.
@@ -33,8 +33,6 @@ CHUNK_SECONDS = 0.01
 """What so many rows are to take: a `multi` may have 500 parts."""
 BEGUN_AT_ONCE = 16
 """Gradings that are begun before those that run get their turn, so that what they send is not kept waiting."""
-TURN_SECONDS = 0.005
-"""Gradings that run inline give the event loop its turn after this time."""
 
 
 async def grade_in_bulk(
