@@ -14,7 +14,8 @@ from graders.contract import Failure, GraderResult, Item
 from graders.errors import GradingError, InvalidOptions, Problem
 from graders.formula import Formula, is_variable, normal_name
 from graders.plugin import grader
-from graders.sample import Sample, SampleColumn
+from graders.sample import Sample
+from graders.sample_column import SampleColumn
 
 if TYPE_CHECKING:
     from graders.formula_columns import ColumnFormula

@@ -26,7 +26,8 @@ from graders.numeric.scanner import Number
 from graders.numeric.short_answers import short_answer
 from graders.plugin import grader
 from graders.reasoning import Thoughts, may_have_thoughts
-from graders.sample import Sample, SampleColumn
+from graders.sample import Sample
+from graders.sample_column import SampleColumn
 from graders.template import Template
 from graders.thoughts import graded_text
 

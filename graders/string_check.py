@@ -13,7 +13,8 @@ from graders.contract import GraderResult, Item
 from graders.errors import GradingError
 from graders.plugin import grader
 from graders.reasoning import Thoughts
-from graders.sample import Sample, SampleColumn
+from graders.sample import Sample
+from graders.sample_column import SampleColumn
 from graders.template import Template
 from graders.thoughts import graded_text
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from graders import Grader, GraderResult, GradingError, Item, Sample
 from graders.batch_scores import BatchScores
-from graders.sample import SampleColumn
+from graders.sample_column import SampleColumn
 from runtime.canonical import digest
 from runtime.execute import deadline_passed, execute
 from runtime.gradings import Bulk, Gradings
