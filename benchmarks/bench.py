@@ -7,7 +7,7 @@ only ever adds.
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -120,6 +120,60 @@ async def _ours_and_bare(samples: list[str], items: list[dict[str, str]]) -> tup
     return ours / ROWS, looking / ROWS, bare / ROWS
 
 
+async def types() -> None:
+    """`numeric_check` and `multi` beside `string_check`: processor time of one grading, and of a row of a batch."""
+    numeric = {"type": "numeric_check", "input": "{{sample.output_text}}", "reference": "{{item.answer}}"}
+    multi = {"type": "multi", "graders": {"same": EXACT}, "calculate_output": "0.5 * same"}
+    both = {"type": "multi", "graders": {"same": EXACT, "near": numeric}, "calculate_output": "same + near"}
+    solution = "Each of the 6 rows has 7 chairs, and no row is empty. So there are 42 chairs in all.\n" * 3
+    shapes: list[tuple[str, Mapping[str, object], str]] = [
+        ("string_check of 42", EXACT, "42"),
+        ("multi of a string_check", multi, "42"),
+    ]
+    shapes += [("multi of string_check and numeric_check", both, "42")]
+    shapes += [
+        (f"numeric_check of {text}", numeric, text)
+        for text in ("42", "#42", "#### 42", "The answer is 42.", r"\boxed{42}")
+    ]
+    shapes += [
+        ("numeric_check of a solution and #### 42", numeric, f"{solution}#### 42"),
+        ("numeric_check of a text without a number", numeric, "I do not know."),
+    ]
+    table = _table(
+        "processor time of built-in types", "µs a grading", "string_check = 1", "µs a row", "string_check = 1"
+    )
+    first: tuple[float, float] | None = None
+    async with Evaluator() as evaluator:
+        for name, config, text in shapes:
+            alone, row = await _processor_time(evaluator, config, text)
+            first = first or (alone, row)
+            table.add_row(
+                name,
+                f"{alone * 1e6:.1f}",
+                f"{alone / first[0]:.1f}",
+                f"{row * 1e6:.1f}",
+                f"{row / first[1]:.1f}",
+            )
+    console.print(table, "")
+
+
+async def _processor_time(
+    evaluator: Evaluator, config: Mapping[str, object], text: str
+) -> tuple[float, float]:
+    """Seconds of the processor: of one grading, and of a row of a batch, no two of which have equal items."""
+    loaded = await evaluator.prepare(config)
+    items = [{"answer": "42", "number": number} for number in range(2_000)]
+    alone = row = float("inf")
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        for item in items:
+            await evaluator.grade(loaded, text, item)
+        middle = time.process_time()
+        await evaluator.grade_many(loaded, [text] * len(items), items)
+        alone, row = min(alone, middle - started), min(row, time.process_time() - middle)
+    return alone / len(items), row / len(items)
+
+
 def similarities() -> None:
     """Each metric beside the library that defines it, on texts that it has not seen."""
     table = _table(
@@ -199,5 +253,6 @@ def _row(table: Table, name: str, seconds: float, ours: float, bare: float) -> N
 
 if __name__ == "__main__":
     string_checks()
+    asyncio.run(types())
     similarities()
     asyncio.run(plugins())

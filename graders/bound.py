@@ -138,6 +138,13 @@ class Grader:
         """Whether its own templates are chains of direct look-ups; a JSONPath may take long over a large sample."""
         return all(template.is_plain for _, template in self.templates())
 
+    @cached_property
+    def has_batch(self) -> bool:
+        """Whether it grades many rows at once: one of our types with a `grade_batch`, asked once, surely quick."""
+        if self.votes is not None or not self.built_in or not self.is_plain:
+            return False
+        return getattr(self.function, "grade_batch", None) is not None
+
     def complete(self, returned: object, *, execution_time: float = 0.0) -> GraderResult:
         """Make what a grading function returned into a result: the one place where that happens.
 
@@ -152,8 +159,8 @@ class Grader:
                 covered = getattr(self.function, "covers_infrastructure", False)
                 if not returned.substituted and self._substitutes(returned.failure, everything=covered):
                     returned = returned.replace(reward=self.invalid_grade, substituted=True)
-                return returned.replace(
-                    grader=self.info, passed=self.passes(returned.reward), execution_time=execution_time
+                return returned.completed(
+                    self.info, passed=self.passes(returned.reward), execution_time=execution_time
                 )
             reward = checked_number(returned)
             return GraderResult(

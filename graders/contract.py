@@ -186,7 +186,7 @@ class GraderResult:
         object.__setattr__(self, "reward", reward)
         if self.metrics or self.sub_rewards:
             _check_named(self.metrics, "metric")
-            _check_named({k: v for k, v in self.sub_rewards.items() if v is not None}, "sub-reward")
+            _check_named(self.sub_rewards, "sub-reward")
 
     @property
     def is_bare(self) -> bool:
@@ -206,6 +206,29 @@ class GraderResult:
             yield self.failure
         for part in self.parts.values():
             yield from part.failures()
+
+    def completed(self, grader: GraderInfo, *, passed: bool | None, execution_time: float) -> "GraderResult":
+        """The same result with what the framework adds, checked again; `replace` takes twice as long.
+
+        Args:
+            grader: What made it.
+            passed: Whether the reward reaches the pass threshold.
+            execution_time: Seconds.
+        """
+        return GraderResult(
+            self.reward,
+            self.sub_rewards,
+            passed,
+            self.explanation,
+            self.failure,
+            self.metrics,
+            self.metadata,
+            self.usage,
+            execution_time,
+            self.parts,
+            self.substituted,
+            grader,
+        )
 
     def replace(self, **changes: Any) -> Self:
         """The same result with some attributes changed, checked again."""
@@ -234,6 +257,8 @@ def checked_number(value: object) -> float:
 
 def _check_named(numbers: Mapping[str, object], what: str) -> None:
     for name, number in numbers.items():
+        if (type(number) is float and math.isfinite(number)) or (number is None and what == "sub-reward"):
+            continue
         try:
             checked_number(number)
         except ValueError as error:

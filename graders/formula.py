@@ -95,6 +95,10 @@ class Formula:
             raise self._failed(values, f"the result is {result}")
         return result
 
+    def tree(self) -> ast.expr:
+        """Its syntax tree: of constants, names, calls and operators that a formula may have."""
+        return _parse(self.source)
+
     def _failed(self, values: Values, why: str) -> GradingError:
         with_numbers = ", ".join(f"{name} = {values[name]:g}" for name in sorted(self.variables))
         return GradingError(

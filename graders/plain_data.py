@@ -81,7 +81,7 @@ def item(value: Any) -> Any:
     Raises:
         ConfigurationError: When something inside it cannot become plain data; names the path and the type.
     """
-    if _library(value) == "pandas" and hasattr(value, "items"):
+    if type(value) is not dict and _library(value) == "pandas" and hasattr(value, "items"):
         value = dict(value.items())
     try:
         return plain(value)

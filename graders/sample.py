@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import NoneType
-from typing import Any, overload
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -74,17 +74,29 @@ class Sample:
         self.input_tools = input_tools
         self.reasoning_content = reasoning_content
         self._choices = choices
+        # made when somebody asks for them; a cached_property would take a lock each time
+        self._known_choices: list[Mapping[str, Any]] | None = None
+        self._known_json: tuple[bool, Any] | None = None
+        self._known_split: Split | None = None
 
-    @cached_property
+    @property
     def choices(self) -> list[Mapping[str, Any]]:
         """The choices of the completion; one made from the text where the source had none."""
-        if self._choices is not None:
-            return list(self._choices)
-        message = {"role": "assistant", "content": self.output_text, "tool_calls": self.output_tools}
-        return [{"index": 0, "message": message, "finish_reason": "stop"}]
+        if self._known_choices is None:
+            if self._choices is not None:
+                self._known_choices = list(self._choices)
+            else:
+                message = {"role": "assistant", "content": self.output_text, "tool_calls": self.output_tools}
+                self._known_choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return self._known_choices
 
-    @cached_property
+    @property
     def _parsed(self) -> tuple[bool, Any]:
+        if self._known_json is None:
+            self._known_json = self._parse_json()
+        return self._known_json
+
+    def _parse_json(self) -> tuple[bool, Any]:
         text = self.output_text
         try:
             # bounded: 200 levels, 4,300 digits, no NaN; a lone surrogate is a TypeError
@@ -106,9 +118,12 @@ class Sample:
         """The text as JSON; None when it is not valid JSON."""
         return self._parsed[1]
 
-    @cached_property
+    @property
     def _split(self) -> Split:
-        return split(self.output_text)
+        found = self._known_split
+        if found is None:
+            found = self._known_split = split(self.output_text)
+        return found
 
     @property
     def has_answer(self) -> bool:
@@ -137,12 +152,22 @@ class Sample:
         """The reasoning, without its tags: what the source holds apart from the text, then what stands in the text."""
         return "\n\n".join(filter(None, (self.reasoning_content, self._split.reasoning)))
 
-    @cached_property
+    @property
     def without_reasoning(self) -> "Sample":
         """This sample with its answer in place of its text; with an empty text, where a thought does not end."""
+        return self if self._split.answer == self.output_text else self._of_answer
+
+    def answered(self) -> "Sample":
+        """The same, for a sample that has an answer.
+
+        Raises:
+            GradingError: As `answer_text` does.
+        """
+        return self if self.answer_text == self.output_text else self._of_answer
+
+    @cached_property
+    def _of_answer(self) -> "Sample":
         answer = self._split.answer or ""
-        if answer == self.output_text:
-            return self
         choices = self._choices
         if choices and isinstance(message := choices[0].get("message"), Mapping):
             choices = [{**choices[0], "message": {**message, "content": answer}}, *choices[1:]]
@@ -266,7 +291,7 @@ class Sample:
         finish = data.get("finish_reason")
         if sample._choices is None and isinstance(finish, str) and finish not in ("", "stop"):
             sample._choices = [{**sample.choices[0], "finish_reason": finish}]
-            del sample.choices
+            sample._known_choices = None
         return sample
 
     @classmethod
@@ -350,32 +375,6 @@ class Sample:
         said = Said()
         read_message(read[last], (last,), said)
         return cls._of(said, {})
-
-
-class SampleColumn(Sequence[Sample]):
-    """Many samples as they came, each made into a `Sample` only when somebody looks at it."""
-
-    def __init__(self, sources: Sequence[object]) -> None:
-        self._sources = sources
-
-    def __len__(self) -> int:
-        return len(self._sources)
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> "SampleColumn": ...
-    def __getitem__(self, index: int | slice) -> "Sample | SampleColumn":
-        if isinstance(index, slice):
-            return SampleColumn(self._sources[index])
-        return Sample.load(self._sources[index])
-
-    @property
-    def output_texts(self) -> Sequence[str]:
-        """The text of each sample, in order."""
-        if set(map(type, self._sources)) == {str}:
-            return self._sources  # type: ignore[return-value]  # the line above has looked at each of them
-        return [Sample.load(source).output_text for source in self._sources]
 
 
 def _has_infinity(value: object) -> bool:

@@ -1,17 +1,20 @@
 """`string_check`: the published comparison of two texts."""
 
+import math
 from collections.abc import Callable, Sequence
 from operator import contains, eq, ne
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from graders.batch_scores import BatchScores
 from graders.blind_spots import of_contained
 from graders.contract import GraderResult, Item
+from graders.errors import GradingError
 from graders.plugin import grader
 from graders.reasoning import Thoughts
-from graders.sample import Sample, SampleColumn
+from graders.sample import Sample
+from graders.sample_column import SampleColumn
 from graders.template import Template
 from graders.thoughts import graded_text
 
@@ -59,12 +62,28 @@ class StringCheck:
         warning = of_contained(reference) if passed and self._is_part else None
         return passed if warning is None else GraderResult(1.0, explanation=warning)
 
-    def grade_batch(self, samples: SampleColumn, items: Sequence[Item]) -> NDArray[np.float64]:
-        """The rewards of many rows, equal to grading each."""
-        inputs: Sequence[str]
-        if self._text is self._input:
-            inputs = self._input.render_many(samples, items)
-        else:
-            inputs = list(map(self._text, samples, items))
-        references = self._reference.render_many(samples, items)
-        return np.fromiter(map(self._compare, inputs, references), dtype=np.float64, count=len(items))
+    def grade_batch(self, samples: SampleColumn, items: Sequence[Item]) -> BatchScores:
+        """The rewards of many rows, equal to grading each; NaN where a row fails or its explanation says something."""
+        try:
+            inputs: Sequence[str]
+            if self._text is self._input:
+                inputs = self._input.render_many(samples, items)
+            else:
+                inputs = list(map(self._text, samples, items))
+            references = self._reference.render_many(samples, items)
+        except GradingError:  # of one row: the others keep their rewards
+            return BatchScores(
+                [self._reward(sample, item) for sample, item in zip(samples, items, strict=True)]
+            )
+        rewards = np.fromiter(map(self._compare, inputs, references), dtype=np.float64, count=len(items))
+        if self._is_part:
+            warned = [of_contained(reference) is not None for reference in references]
+            rewards[np.array(warned, dtype=bool) & (rewards == 1)] = np.nan
+        return BatchScores(rewards)
+
+    def _reward(self, sample: Sample, item: Item) -> float:
+        try:
+            returned = self(sample, item)
+        except GradingError:
+            return math.nan
+        return math.nan if isinstance(returned, GraderResult) else float(returned)

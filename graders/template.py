@@ -16,7 +16,8 @@ from graders.contract import CausedBy, FailureKind, FailureType, Item
 from graders.errors import GradingError, TemplateError
 from graders.options import option_schema
 from graders.paths import Lookup, Step, compile_path
-from graders.sample import Sample, SampleColumn
+from graders.sample import Sample
+from graders.sample_column import SampleColumn
 
 MAX_RENDERED = 2_000_000
 """Characters of a rendered text: a small template that names a long field many times must not fill the memory. A text that
@@ -75,6 +76,10 @@ class Template:
             GradingError: When a variable is not there (`invalid_variable_error`), or the sample is not JSON where JSON
                 is needed (`sample_parse_error`), or the text has more than 2,000,000 characters.
         """
+        if self._lookup is not None:
+            value = self._lookup(sample, item)
+            if type(value) is str and len(value) <= MAX_RENDERED:
+                return value
         texts: list[str] = []
         length = 0
         for part in self._parts:
@@ -115,15 +120,25 @@ class Template:
         """Whether every reference is a chain of direct look-ups: quick, whatever the data."""
         return all(reference.is_plain for reference in self.references)
 
+    @property
+    def is_lone_reference(self) -> bool:
+        """Whether the whole text is one reference, a chain of direct look-ups."""
+        return self._lookup is not None and self.is_plain
+
+    @property
+    def is_output_text(self) -> bool:
+        """Whether it renders to the sample's text and nothing else."""
+        return self.is_lone_reference and self.references[0][1:3] == ("sample", ("output_text",))
+
     def value(self, sample: Sample, item: Item) -> Any:
         """The referenced value as it is when the whole text is one reference; otherwise the rendered text."""
         return self(sample, item) if self._lookup is None else self._lookup(sample, item)
 
     def render_many(self, samples: SampleColumn, items: Sequence[Item]) -> Sequence[str]:
         """Render for each pair; equal to calling the template for each, and much faster for a plain reference."""
-        if self._lookup is not None and self.references[0].is_plain:
+        if self.is_lone_reference:
             _, namespace, steps, _ = self.references[0]
-            if (namespace, steps) == ("sample", ("output_text",)) and _are_short(samples.output_texts):
+            if self.is_output_text and _are_short(samples.output_texts):
                 return samples.output_texts
             if namespace == "item" and len(steps) == 1 and isinstance(steps[0], str):
                 try:

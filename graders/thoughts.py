@@ -36,9 +36,7 @@ class _SampleAnswer:
         )
 
     def __call__(self, sample: Sample, item: Item) -> str:
-        if self._needs_answer:
-            sample.answer_text  # noqa: B018  # raises where there is no answer
-        return self._template(sample.without_reasoning, item)
+        return self._template(sample.answered() if self._needs_answer else sample.without_reasoning, item)
 
 
 class _TextAnswer:

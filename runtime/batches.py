@@ -3,17 +3,19 @@
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from itertools import islice
 
 import numpy as np
 
 from graders import Grader, GraderResult, GradingError, Item, Sample
-from graders.sample import SampleColumn
+from graders.batch_scores import BatchScores
+from graders.sample_column import SampleColumn
 from runtime.canonical import digest
 from runtime.execute import deadline_passed, execute
-from runtime.gradings import Gradings
+from runtime.gradings import Bulk, Gradings
 from runtime.rows import sample_or_failure
-from runtime.world import Runner, World, runs_inline
+from runtime.world import TURN_SECONDS, Runner, World, runs_inline
 
 Rows = Iterable[tuple[object, Item | None]]
 """Pairs of a sample, in any form that `Sample.load` takes, and its item.
@@ -25,75 +27,119 @@ Positions = Sequence[int]
 """Where the rows that are graded together stand."""
 
 CHUNK = 1024
-"""Rows that are graded in bulk before the event loop gets its turn."""
+"""Rows that are graded in bulk, at most, before the event loop gets its turn."""
+FIRST_CHUNK = 16
+CHUNK_SECONDS = 0.01
+"""What so many rows are to take: a `multi` may have 500 parts."""
 BEGUN_AT_ONCE = 16
 """Gradings that are begun before those that run get their turn, so that what they send is not kept waiting."""
-TURN_SECONDS = 0.005
-"""Gradings that run inline give the event loop its turn after this time."""
-
-
-def goes_in_bulk(grader: Grader) -> bool:
-    """Whether a grader grades many rows at once: a built-in type with a `grade_batch`, and nothing that takes long."""
-    if grader.votes is not None:
-        return False
-    return grader.built_in and grader.is_plain and hasattr(grader.function, "grade_batch")
 
 
 async def grade_in_bulk(
-    runner: Runner, grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
+    runner: Runner,
+    grader: Grader,
+    samples: Sequence[object],
+    items: Sequence[Item | None],
+    world: World,
+    *,
+    concurrency: int,
 ) -> Gradings:
-    """Rewards straight into an array, chunk by chunk; a chunk with a row that fails is graded one by one."""
-    loop = asyncio.get_running_loop()
-    rewards = np.full(len(items), np.nan)
-    known: dict[int, GraderResult] = {}
-    started = loop.time()
-    for start in range(0, len(items), CHUNK):
-        rows = slice(start, start + CHUNK)
-        if world.deadline is not None and loop.time() >= world.deadline:
-            known.update(
-                (position, grader.failed(deadline_passed())) for position in range(start, len(items))
-            )
-            break
-        try:
-            rewards[rows] = _grade_chunk(grader, samples[rows], items[rows])
-        except GradingError:
-            for position in range(*rows.indices(len(items))):
-                sample = sample_or_failure(samples[position])
-                if isinstance(sample, GradingError):
-                    known[position] = grader.failed(sample)
-                else:
-                    item = items[position] or {}
-                    (known[position],) = await runner.run(grader, [sample], item, world)
-                reward = known[position].reward
-                rewards[position] = np.nan if reward is None else reward
-        await asyncio.sleep(0)
-    return Gradings(grader, rewards, known, (loop.time() - started) / max(1, len(items)))
+    """Rewards straight into an array, chunk by chunk; rows that cannot be graded so are graded one by one.
 
-
-def _grade_chunk(grader: Grader, samples: Sequence[object], items: Sequence[Item | None]) -> object:
-    """The rewards of some rows.
-
-    Raises:
-        GradingError: When one of them fails, or cannot be read.
+    Args:
+        runner: Runs one grading.
+        grader: One of a type that grades many rows at once.
+        samples: One for each row.
+        items: One for each row.
+        world: The gradings' context and deadline.
+        concurrency: How many rows that are graded one by one may be in flight.
     """
-    if set(map(type, samples)) != {str}:
-        samples = list(map(sample_or_failure, samples))
-        for sample in samples:
-            if isinstance(sample, GradingError):
-                raise sample
-    return grader.function.grade_batch(SampleColumn(samples), items)
+    bulk, seconds = await _in_bulk(grader, samples, items, world)
+    rewards, known = bulk.rewards.copy(), {}
+    async for row, result in _left(runner, grader, samples, items, world, bulk=bulk, concurrency=concurrency):
+        known[row] = result
+        if result.reward is not None:
+            rewards[row] = result.reward
+    return Gradings(grader, rewards, known, seconds, bulk)
+
+
+async def _in_bulk(
+    grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
+) -> tuple[Bulk, float]:
+    """What can be graded in bulk by the deadline, and the mean seconds of one such grading."""
+    loop = asyncio.get_running_loop()
+    bulk, started = Bulk(len(items)), loop.time()
+    start, rows = 0, FIRST_CHUNK
+    while start < len(items) and (world.deadline is None or loop.time() < world.deadline):
+        begun = loop.time()
+        bulk.add(start, _grade_chunk(grader, samples[start : start + rows], items[start : start + rows]))
+        start += rows
+        rows = _next_chunk(rows, loop.time() - begun)
+        await asyncio.sleep(0)
+    return bulk, (loop.time() - started) / max(1, int(np.isfinite(bulk.rewards).sum()))
+
+
+async def _left(
+    runner: Runner,
+    grader: Grader,
+    samples: Sequence[object],
+    items: Sequence[Item | None],
+    world: World,
+    *,
+    bulk: Bulk,
+    concurrency: int,
+) -> AsyncGenerator[tuple[int, GraderResult], None]:
+    """Grade the rows that were not graded in bulk; gives each row's position and its result as soon as it is there."""
+    left = np.flatnonzero(np.isnan(bulk.rewards)).tolist()
+    pairs = ((samples[row], items[row]) for row in left)
+    each = grade_each(runner, grader, pairs, world, concurrency=concurrency, remembered=None)
+    async with aclosing(each):
+        async for position, result in each:
+            yield left[position], result
+
+
+def _next_chunk(rows: int, seconds: float) -> int:
+    """How many rows to grade before the event loop's next turn, after some took this long."""
+    fitting = int(rows * CHUNK_SECONDS / seconds) if seconds > 0 else CHUNK
+    return max(1, min(fitting, 4 * rows, CHUNK))
+
+
+def _grade_chunk(grader: Grader, samples: Sequence[object], items: Sequence[Item | None]) -> BatchScores:
+    """The scores of some rows; a row that cannot be read is left to be graded alone."""
+    if set(map(type, samples)) == {str} and None not in items:
+        scores: BatchScores = grader.function.grade_batch(SampleColumn(samples), items)
+        return scores
+    read = list(map(sample_or_failure, samples))
+    unread = [
+        row
+        for row, (sample, item) in enumerate(zip(read, items, strict=True))
+        if isinstance(sample, GradingError)
+    ]
+    column = SampleColumn([Sample() if isinstance(sample, GradingError) else sample for sample in read])
+    scores = grader.function.grade_batch(column, [item or {} for item in items])
+    if not unread:
+        return scores
+    rewards = np.array(scores.rewards, dtype=np.float64)
+    rewards[unread] = np.nan
+    return BatchScores(rewards, scores.returned)
 
 
 async def grade_in_chunks(
-    runner: Runner, grader: Grader, rows: Rows, world: World
+    runner: Runner, grader: Grader, rows: Rows, world: World, *, concurrency: int
 ) -> AsyncGenerator[tuple[int, GraderResult], None]:
-    """Grade rows in bulk as they come; gives each row's position and its result, in order."""
+    """Grade rows in bulk as they come; gives each row's position and its result, those graded in bulk first."""
     remaining = iter(rows)
     start = 0
     while chunk := list(islice(remaining, CHUNK)):
         samples, items = zip(*chunk, strict=True)
-        for offset, result in enumerate(await grade_in_bulk(runner, grader, samples, items, world)):
-            yield start + offset, result
+        bulk, seconds = await _in_bulk(grader, samples, items, world)
+        graded = Gradings(grader, bulk.rewards, {}, seconds, bulk)
+        for row in np.flatnonzero(np.isfinite(bulk.rewards)).tolist():
+            yield start + row, graded[row]
+        left = _left(runner, grader, samples, items, world, bulk=bulk, concurrency=concurrency)
+        async with aclosing(left):
+            async for row, result in left:
+                yield start + row, result
         start += len(chunk)
 
 

@@ -21,7 +21,6 @@ from graders import (
 from graders.plain_data import rows as as_rows
 from runtime.batches import (
     Rows,
-    goes_in_bulk,
     grade_each,
     grade_in_bulk,
     grade_in_chunks,
@@ -412,9 +411,10 @@ class Evaluator:
     async def _grade_rows(
         self, grader: Grader, rows: Sequence[tuple[object, Item | None]], world: World
     ) -> Gradings:
-        if goes_in_bulk(grader):
+        concurrency = self.settings.concurrency
+        if grader.has_batch:
             samples, items = [sample for sample, _ in rows], [item for _, item in rows]
-            return await grade_in_bulk(self, grader, samples, items, world.untraced())
+            return await grade_in_bulk(self, grader, samples, items, world, concurrency=concurrency)
         if goes_in_rows(grader):
             return await grade_in_rows(grader, rows, len(rows), world.untraced())
         each = self._each(grader, rows, world, remembered=None)
@@ -437,8 +437,8 @@ class Evaluator:
     def _rows(
         self, grader: Grader, rows: Rows, world: World
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
-        if goes_in_bulk(grader):
-            return grade_in_chunks(self, grader, rows, world.untraced())
+        if grader.has_batch:
+            return grade_in_chunks(self, grader, rows, world, concurrency=self.settings.concurrency)
         if goes_in_rows(grader):
             return stream_in_rows(grader, rows, world.untraced())
         return self._each(grader, rows, world, remembered=REMEMBERED)

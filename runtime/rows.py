@@ -58,6 +58,8 @@ def sample_or_failure(source: object, *, place: str = "", field: str = "sample")
         place: Where the row is, as in `unreadable`.
         field: What a message calls the sample.
     """
+    if type(source) is str:
+        return Sample(source)
     if isinstance(source, (Sample, GradingError)):
         return source
     if isinstance(source, Mapping) and (failure := stored_failure(source)) is not None:

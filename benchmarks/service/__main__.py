@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 from rich.console import Console, RenderableType
 
-from benchmarks.service import batch, hanging, kept, keys, memory, requests, under_attack
+from benchmarks.service import batch, hanging, kept, keys, memory, requests, sources, under_attack
 
 PARTS: dict[str, Callable[[], RenderableType]] = {
     "requests": requests.measure,
     "batch": batch.measure,
+    "sources": sources.measure,
     "memory": memory.measure,
     "kept": kept.measure,
     "keys": keys.measure,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -53,12 +53,14 @@ class Tolerance:
         """Whether the sample counts as equal to the reference."""
         relative = self.relative
         if relative is None:
-            relative = Fraction(0) if sample.denominator == reference.denominator == 1 else ROUNDING
+            if sample.denominator == reference.denominator == 1:
+                difference = abs(sample.numerator - reference.numerator)
+                return difference * self.absolute.denominator <= self.absolute.numerator
+            relative = ROUNDING
         return abs(sample - reference) <= self.absolute + relative * abs(reference)
 
 
-@dataclass(frozen=True, slots=True)
-class Closeness:
+class Closeness(NamedTuple):
     """How a sample compares with its reference.
 
     Attributes:
@@ -72,7 +74,7 @@ class Closeness:
     relative: Fraction | None
 
 
-_EQUAL = Closeness(accepted=True, distance=Fraction(0), relative=Fraction(0))
+EQUAL = Closeness(accepted=True, distance=Fraction(0), relative=Fraction(0))
 
 
 def compare(
@@ -90,8 +92,8 @@ def compare(
         return Closeness(accepted=False, distance=None, relative=None)
     if not ordered:
         sample, reference = sorted(sample), sorted(reference)
-    if list(sample) == list(reference):  # most right answers are, and arithmetic of fractions takes long
-        return _EQUAL
+    if list(sample) == list(reference):
+        return EQUAL
     pairs = list(zip(sample, reference, strict=True))
     distance = max((abs(one - other) for one, other in pairs), default=Fraction(0))
     shares = [abs(one - other) / abs(other) if other else None for one, other in pairs if one != other]
@@ -99,6 +101,21 @@ def compare(
         None if None in shares else max((share for share in shares if share is not None), default=Fraction(0))
     )
     return Closeness(all(tolerance.accepts(one, other) for one, other in pairs), distance, relative)
+
+
+def compare_one(sample: Fraction, reference: Fraction, tolerance: Tolerance) -> Closeness:
+    """Compare two numbers: the same as two lists of one."""
+    if (
+        sample == reference
+    ):  # as most right answers are; arithmetic of fractions takes long, and of integers does not
+        return EQUAL
+    if sample.denominator == reference.denominator == 1:
+        difference, size = abs(sample.numerator - reference.numerator), abs(reference.numerator)
+        distance, relative = Fraction(difference), Fraction(difference, size) if size else None
+    else:
+        distance = abs(sample - reference)
+        relative = distance / abs(reference) if reference else None
+    return Closeness(tolerance.accepts(sample, reference), distance, relative)
 
 
 class Decay(BaseModel):
@@ -194,6 +211,6 @@ class Score(WordOrObject):
 def as_float(exact: Fraction) -> float:
     """The nearest float, the largest one for what is beyond it."""
     try:
-        return float(exact)
+        return float(exact.numerator) if exact.denominator == 1 else float(exact)
     except OverflowError:
         return sys.float_info.max if exact > 0 else -sys.float_info.max

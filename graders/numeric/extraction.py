@@ -8,9 +8,8 @@ Each search is linear in the text.
 """
 
 import re
-from dataclasses import replace
 from itertools import islice
-from typing import Final, Literal, Self, get_args
+from typing import Final, Self, get_args
 
 import re2
 from pydantic import Field, model_validator
@@ -27,11 +26,10 @@ from graders.numeric.scanner import (
     parse_number,
     small_number,
 )
+from graders.numeric.short_answers import Mode, short_answer
 from graders.numeric.withdrawal import is_withdrawn, restated
 from graders.numeric.word_or_object import WordOrObject
 from graders.pattern import Pattern, encodable
-
-Mode = Literal["whole", "last", "first", "boxed"]
 
 MAX_STATEMENT: Final = 10_000
 """Characters of a place that is to state one number."""
@@ -87,6 +85,15 @@ def find_places(text: str, extract: Extract) -> list[Place]:
 
 def read_number(text: str, extract: Extract, percent: Percent = "ratio") -> Number:
     """The one number that a text gives at the place `extract` names.
+
+    Raises:
+        NumberError: When there is no such place, or it does not state one readable number.
+    """
+    return short_answer(text, extract.mode, extract.after) or search_number(text, extract, percent)
+
+
+def search_number(text: str, extract: Extract, percent: Percent = "ratio") -> Number:
+    """The same number, searched for in any text; `short_answer` is quicker where it finds one.
 
     Raises:
         NumberError: When there is no such place, or it does not state one readable number.
@@ -295,7 +302,7 @@ def _as_surrounded(number: Number, before: str, after: str, percent: Percent) ->
     negated = read.exact < 0 or lead.rstrip(b" $({\xa0\n").endswith((b"-", b"+", b"|"))
     if _digits(read.text) != _digits(str(size)) or (negated and number.exact < 0):
         raise NumberError("the box is part of a larger expression")
-    return replace(number, exact=-read.exact if number.exact < 0 else read.exact)
+    return number._replace(exact=-read.exact if number.exact < 0 else read.exact)
 
 
 def _digits(text: str) -> str:

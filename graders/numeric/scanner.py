@@ -28,8 +28,7 @@ _HEAD: Final = 128
 """Bytes at a cut in which a number may lack its beginning, or what stands before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A finite number found in a text.
 
     Attributes:

@@ -1,5 +1,6 @@
 """`multi` combines rewards by a formula, and what failed never counts as a low reward."""
 
+import math
 from collections.abc import Mapping
 from functools import reduce
 from operator import add
@@ -21,6 +22,7 @@ from graders import (
     Sample,
     grader,
 )
+from graders.sample_column import SampleColumn
 from graders.testing import FakeContext
 
 
@@ -208,3 +210,32 @@ def test_a_wrong_multi_says_where(graders: Any, formula: Any, message: str) -> N
 def test_an_invalid_grade_is_a_finite_number(invalid_grade: object) -> None:
     with pytest.raises(InvalidOptions, match=r"invalid_grade: expected a .*number"):
         REGISTRY.load(multi({"a": ONE}, "a", invalid_grade=invalid_grade))
+
+
+async def test_a_batch_gives_the_results_of_its_rows_or_leaves_them_to_be_graded_alone() -> None:
+    equal = {
+        "type": "string_check",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.a}}",
+        "operation": "eq",
+    }
+    near = {"type": "numeric_check", "input": "{{sample.output_text}}", "reference": "{{item.a}}"}
+    found = REGISTRY.load(multi({"s": equal, "ｎ": near}, "s / n"))
+    assert found.has_batch
+    samples = SampleColumn(["42", "#### 42", "41", "nothing", "42"])
+    items: list[Item] = [{"a": "42"}, {"a": "42"}, {"a": "42"}, {"a": "42"}, {}]
+    scores = found.function.grade_batch(samples, items)
+    # neither a division by zero, nor a text without a number, nor an item without a column has a reward of its own
+    assert str(list(map(float, scores.rewards))) == str([1.0, 0.0, math.nan, math.nan, math.nan])
+    for row in (0, 1):
+        alone = await FakeContext().grade(found, samples[row], items[row])
+        result = found.complete(scores.returned_for(row, 0.5), execution_time=0.5)
+        assert (result.reward, result.sub_rewards) == (alone.reward, alone.sub_rewards)
+        assert {part.execution_time for part in result.parts.values()} == {0.25}
+        explained = {key: part.explanation for key, part in result.parts.items()}
+        assert explained == {key: part.explanation for key, part in alone.parts.items()}
+
+
+def test_a_part_that_is_graded_alone_leaves_the_whole_to_be_graded_alone() -> None:
+    assert not REGISTRY.load(multi({"a": ONE}, "a")).has_batch
+    assert REGISTRY.load(multi({"a": ONE}, "a")).function.grade_batch is None

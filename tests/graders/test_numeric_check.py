@@ -1,6 +1,7 @@
 """`numeric_check` as its users write it."""
 
 import json
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -182,6 +183,8 @@ def test_endless_texts_leave_the_callers_process() -> None:
     function: Any = load().function
     assert function.is_bounded(Sample("42"), {"answer": 42})
     assert not function.is_bounded(Sample("4" * (INLINE_LIMIT + 1)), {"answer": 42})
+    assert not function.is_bounded(Sample("42"), {"answer": "4" * (INLINE_LIMIT + 1)})
+    assert function.is_bounded(Sample(f"<think>{'4' * INLINE_LIMIT}</think>42"), {"answer": 42})
 
 
 @given(integers_as_text())
@@ -203,3 +206,39 @@ def test_every_way_of_writing_the_right_number_earns_the_reward(case: tuple[str,
 )
 def test_any_text_is_graded_inside_the_range(text: str, answer: int, extract: Any) -> None:
     assert grade(text, answer, extract=extract).reward in (0, 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"extract": {"after": "####"}},
+        {"score": {"linear": {"scale": 10, "relative": True}}},
+        {"input": "{{item.text}}"},
+        {"reference": "#### {{item.answer}}", "reference_extract": {"after": "####"}},
+    ],
+)
+def test_a_batch_gives_the_results_of_its_rows_or_leaves_them_to_be_graded_alone(
+    options: dict[str, Any],
+) -> None:
+    texts = [
+        "42",
+        "#### 41",
+        "It is six.\n#### 42",
+        "no idea",
+        "<think>41</think>42",
+        "4" * 1001 + "\n#### 42",
+    ]
+    answers = [42, 42.5, 0, "42", "1/3", "[42]", [42], None, True, float("nan")]
+    samples = [Sample(text) for text in texts for _ in answers]
+    items = [{"answer": answer, "text": "42"} for _ in texts for answer in answers]
+    del items[0]["answer"]
+    function = load(**options).function
+    scores = function.grade_batch(samples, items)
+    graded = 0
+    for row, (sample, item) in enumerate(zip(samples, items, strict=True)):
+        if not math.isnan(scores.rewards[row]):
+            graded += 1
+            assert scores.returned_for(row, 0.1) == function(sample, item)
+            assert scores.rewards[row] == function(sample, item).reward
+    assert bool(graded) == ("input" not in options)

@@ -1,13 +1,14 @@
 """`string_check` compares two rendered texts as published: nothing trimmed, 1 or 0."""
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders import Grader, GradingError, InvalidOptions, Registry, Sample
-from graders.sample import SampleColumn
+from graders import Grader, GraderResult, GradingError, InvalidOptions, Registry, Sample
+from graders.sample_column import SampleColumn
 from graders.testing import FakeContext
 from tests.strategies import texts
 
@@ -54,14 +55,23 @@ async def test_each_operation_is_the_published_one(
 
 @given(
     operation=st.sampled_from(["eq", "ne", "neq", "like", "ilike"]),
-    rows=st.lists(st.tuples(texts(20), texts(4)), max_size=5),
+    rows=st.lists(st.tuples(texts(20), texts(4) | st.none()), max_size=5),
 )
-def test_grading_a_batch_is_grading_each(operation: str, rows: list[tuple[str, str]]) -> None:
+def test_grading_a_batch_is_grading_each(operation: str, rows: list[tuple[str, str | None]]) -> None:
     found = check(operation)
-    column, items = SampleColumn([text for text, _ in rows]), [{"a": part} for _, part in rows]
-    single = [found.function(sample, item) for sample, item in zip(column, items, strict=True)]
-    each = [float(getattr(result, "reward", result)) for result in single]
-    assert found.function.grade_batch(column, items).tolist() == each
+    column = SampleColumn([text for text, _ in rows])
+    items = [{} if part is None else {"a": part} for _, part in rows]
+    batch = list(found.function.grade_batch(column, items).rewards)
+    for sample, item, reward in zip(column, items, batch, strict=True):
+        try:
+            alone = found.function(sample, item)
+        except GradingError:
+            assert math.isnan(reward)
+            continue
+        if isinstance(alone, GraderResult):  # its explanation says something
+            assert math.isnan(reward)
+        else:
+            assert reward == alone
 
 
 @given(texts(20), texts(20))

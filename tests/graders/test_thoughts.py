@@ -104,7 +104,7 @@ async def test_code_is_looked_for_behind_the_reasoning() -> None:
 async def test_many_rows_are_graded_as_each_is() -> None:
     grader = REGISTRY.load({**STRING, "thoughts": "skip"})
     samples = [Sample(SAMPLE), Sample("42"), Sample("17</think>\n42"), Sample("no")]
-    assert list(grader.function.grade_batch(samples, [{"a": "42"}] * 4)) == [1, 1, 1, 0]
+    assert list(grader.function.grade_batch(samples, [{"a": "42"}] * 4).rewards) == [1, 1, 1, 0]
 
 
 async def test_a_cosine_is_taken_of_the_answer() -> None:
