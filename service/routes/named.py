@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from graders import ConfigurationError
 from service.errors import ApiError, invalid_grader, invalid_query
@@ -87,6 +87,10 @@ class GraderDeleted(Answer):
     deleted: Literal[True] = True
 
 
+Figure = Annotated[int | float | None, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})]
+"""A count stays a whole number in the answer."""
+
+
 class Groups(BaseModel):
     """Rows with equal items that follow each other in a batch; each has a reward."""
 
@@ -142,7 +146,7 @@ class StatisticsObject(Answer):
     name: str
     version: int
     step: int | None = Field(description="Null: all steps.")
-    metrics: dict[str, float | None] = Field(description="By their published names.")
+    metrics: dict[str, Figure] = Field(description="By their published names.")
     model_graders_token_usage: dict[str, dict[str, int]]
     splits: dict[str, SplitStatistics]
 
