@@ -22,7 +22,7 @@ from service.draining import Intake
 from service.keys import Keyring
 from service.lifespan import Process, opened
 from service.metrics import Metrics
-from service.middleware import Gate, Watch
+from service.middleware import PREFIXES, Gate, Watch
 from service.queues import Queues
 from service.routes import (
     eval_runs,
@@ -40,9 +40,6 @@ from service.routes import (
 from service.same_origin import SameOrigin
 from service.state import State
 from service.tracing import Traced, Tracing
-
-PREFIXES = ("/v1", "/openai/v1")
-"""Where the published API answers."""
 
 
 class Service(FastAPI):

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from runtime import Settings
 from service.errors import ApiError, in_use, invalid_query
+from service.middleware import PREFIXES
 from service.openapi import declared
 from service.results import Answer, ListAnswer
 from service.routes.lists import Number, OneOf, Paging
@@ -115,7 +116,7 @@ class FilePaging(Paging):
 
 def body_limits(settings: Settings) -> dict[str, int]:
     """What whole requests may have, by path; the content alone is counted here, against `file_limit`."""
-    return {f"{prefix}/files": settings.file_limit + _FORM_BYTES for prefix in ("/v1", "/openai/v1")}
+    return {f"{prefix}/files": settings.file_limit + _FORM_BYTES for prefix in PREFIXES}
 
 
 async def _found(state: Running, file_id: str) -> File:
