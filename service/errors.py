@@ -1,13 +1,16 @@
 """Errors of the HTTP API, in the published shape `{"error": {"message", "type", "param", "code"}}`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from graders import ConfigurationError, PluginError
+from graders.options import no_such_field
 from graders.pattern import encodable
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -47,6 +50,25 @@ def invalid_grader(error: ConfigurationError) -> ApiError:
     """A 400 that names every wrong field as the client sees it: `grader.graders.a.operation: …`."""
     problems = [problem.under("grader") for problem in error.problems]
     return ApiError(400, "; ".join(map(str, problems)), param=problems[0].where, code="invalid_grader")
+
+
+def invalid_field(detail: Mapping[str, Any], model: type[BaseModel], *where: str) -> ApiError:
+    """A 400 for a field of a body.
+
+    Args:
+        detail: What pydantic says of it.
+        model: The model that it says it of.
+        where: The place of the model in the body.
+    """
+    path, said = ".".join([*where, *map(str, detail["loc"])]), detail["msg"]
+    if detail["type"] == "extra_forbidden":
+        said = no_such_field(detail["loc"][-1], model.model_fields, "here are")
+    return ApiError(400, f"{path or 'body'}: {encodable(said)}", param=path or None, code="invalid_body")
+
+
+def invalid_query(param: str, message: str) -> ApiError:
+    """A 400 for a query parameter."""
+    return ApiError(400, f"{param}: {message}", param=param, code="invalid_query")
 
 
 def in_use(what: str, deleted: str, runs: Sequence[str]) -> ApiError:

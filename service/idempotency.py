@@ -12,8 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial, wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import zstandard
 from fastapi import Request, Response
@@ -24,16 +23,7 @@ from service.store.answers import Answer, Answers
 from service.store.failures import StorageFailed
 
 HEADER = "idempotency-key"
-_RAW_HEADER = HEADER.encode()
 REPLAYED = "idempotency-replayed"
-PARAMETER: dict[str, Any] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "A name for this request: sent again with the same body, it is answered as it was and does nothing.",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-}
-"""The header for the OpenAPI document."""
-
 KEPT_BYTES = 256_000_000
 """Bytes of all kept answers together, compressed."""
 ANSWER_BYTES = 16_000_000
@@ -50,7 +40,6 @@ ASIDE_BYTES = 1_000_000
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 Carry = Callable[[], Awaitable[Response]]
-Route = TypeVar("Route", bound=Callable[..., Awaitable[Response]])
 
 
 @dataclass(slots=True)
@@ -174,20 +163,6 @@ class Repeats:
                 if self._written and loop.time() - tidied > TIDY_S:
                     self._written, tidied = 0, loop.time()
                     await self._stored.tidy()
-
-
-def repeatable(route: Route) -> Route:
-    """A route that heeds `Idempotency-Key`; without one it is what it was."""
-
-    @wraps(route)
-    async def heeding(request: Request, **path: str) -> Response:
-        if _RAW_HEADER not in request.scope["state"]["headers"]:
-            return await route(request, **path)
-        key = request.headers[HEADER]
-        repeats: Repeats = request.app.state.repeats
-        return await repeats.answer(request, key, partial(route, request, **path))
-
-    return cast("Route", heeding)
 
 
 def note_failures(request: Request, results: Iterable[GraderResult]) -> None:

@@ -8,23 +8,14 @@ a single process uses no files.
 
 import asyncio
 import math
-import os
-import platform
-from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, Summary
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from graders import GraderInfo, GraderResult, Item
 from graders.pattern import encodable
@@ -33,10 +24,9 @@ from runtime import Gradings
 from runtime.causes import OTHER, failed_by, known_cause, outcome_of
 from runtime.cost import COSTS, Cost
 from runtime.judge.statistics import ModelStatistics
+from service.distributions import BoundHistogram, BoundSummary, Histogram, Summary
+from service.exposition import exposition
 from service.groups import equal_groups
-
-DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Where the processes of one service keep their figures; prometheus-client reads it when it is imported."""
 
 NOTED = 65_536
 """So many of one kind are noted at most before they are counted; usually they are counted every second."""
@@ -76,23 +66,13 @@ class Names:
         return self._labels.setdefault(name, encodable(name))
 
 
-def _observe(histogram: Histogram, seconds: Sequence[float]) -> None:
-    """Observe many at once; the library has no way but one by one, which takes longer than most gradings."""
-    if not seconds:
-        return
-    bounds = histogram._upper_bounds  # noqa: SLF001  # the last one is infinite
-    histogram._sum.inc(math.fsum(seconds))  # noqa: SLF001
-    for bucket, number in Counts(bisect_left(bounds, each) for each in seconds).items():
-        histogram._buckets[bucket].inc(number)  # noqa: SLF001
-
-
 @dataclass(slots=True)
 class _Gradings:
     """The counters of one combination of labels, and the gradings that they have still to be told."""
 
     total: Counter
-    seconds: Histogram
-    rewards: Summary
+    seconds: BoundHistogram
+    rewards: BoundSummary
     squares: Counter
     failures: Counter | None
     new_rewards: list[float | None] = field(default_factory=list)
@@ -111,10 +91,9 @@ class _Gradings:
         self.total.inc(len(self.new_rewards))
         if self.failures is not None:
             self.failures.inc(len(self.new_rewards))
-        _observe(self.seconds, self.new_seconds)
+        self.seconds.observe(self.new_seconds)
         if rewards:
-            self.rewards._count.inc(len(rewards))  # noqa: SLF001  # as above
-            self.rewards._sum.inc(math.fsum(rewards))  # noqa: SLF001
+            self.rewards.observe(rewards)
             self.squares.inc(math.fsum(reward * reward for reward in rewards))
         self.new_rewards, self.new_seconds = [], []
 
@@ -124,7 +103,7 @@ class _Requests:
     """The counters of one combination of labels, and the requests that they have still to be told."""
 
     total: Counter
-    seconds: Histogram
+    seconds: BoundHistogram
     new_seconds: list[float] = field(default_factory=list)
 
     def note(self, seconds: float) -> None:
@@ -136,7 +115,7 @@ class _Requests:
     def settle(self) -> None:
         """Count what is noted."""
         self.total.inc(len(self.new_seconds))
-        _observe(self.seconds, self.new_seconds)
+        self.seconds.observe(self.new_seconds)
         self.new_seconds = []
 
 
@@ -151,7 +130,7 @@ class _Counted:
 
 
 class Metrics:
-    """The figures of one process, and how they are shown; a service has one, in `app.state.metrics`."""
+    """The figures of one process, and how they are shown; a service has one, in its `State`."""
 
     def __init__(self, *, names: int = NAMES) -> None:
         self._registry = CollectorRegistry()
@@ -176,7 +155,7 @@ class Metrics:
             "graders_grading_seconds",
             "How long gradings took.",
             ["type"],
-            buckets=_GRADING_SECONDS,
+            bounds=_GRADING_SECONDS,
             registry=self._registry,
         )
         self._rewards = Summary(
@@ -212,7 +191,7 @@ class Metrics:
             "graders_http_request_seconds",
             "How long requests took.",
             ["route", "method"],
-            buckets=_REQUEST_SECONDS,
+            bounds=_REQUEST_SECONDS,
             registry=self._registry,
         )
         self._judges = {
@@ -332,10 +311,8 @@ class Metrics:
         Returns:
             The text, and its content type.
         """
-        shown = CollectorRegistry()
-        shown.register(_Shown(_shared_by_processes() or self._registry))
-        encode, content_type = choose_encoder(accept)
-        return encode(shown), content_type
+        distributions = (self._seconds, self._rewards, self._latency)
+        return exposition(self._registry, distributions, accept)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
@@ -365,56 +342,3 @@ _JUDGES = {
     "requests": "Requests that were sent to the judges' servers.",
     "retries": "Requests that were sent again.",
 }
-
-
-class _Shown(Collector):
-    """What was counted, and what follows from it."""
-
-    def __init__(self, source: Collector) -> None:
-        self._source = source
-
-    def collect(self) -> Iterator[Metric]:
-        """Each family, the hit rates, and what is running here."""
-        judgements: dict[str, float] = {}
-        remembered: dict[str, float] = {}
-        for family in self._source.collect():
-            # when a counter began is a second series beside each, and nobody asks for it
-            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
-            for sample in family.samples:
-                if sample.name == "graders_judge_judgements_total":
-                    judgements[sample.labels["model"]] = sample.value
-                elif sample.name == "graders_judge_remembered_total":
-                    remembered[sample.labels["model"]] = sample.value
-            yield family
-        rates = GaugeMetricFamily(
-            "graders_judge_hit_rate",
-            "Share of the judgements that were remembered, 0 to 1.",
-            labels=["model"],
-        )
-        for model, number in judgements.items():
-            if number:
-                rates.add_metric([model], remembered.get(model, 0.0) / number)
-        yield rates
-        build = GaugeMetricFamily("graders_build_info", "What is running.", labels=["version", "python"])
-        build.add_metric([version("rft-graders"), platform.python_version()], 1.0)
-        yield build
-
-
-def _shared_by_processes() -> Collector | None:
-    """The figures of all processes of this service; None when it is one alone."""
-    directory = os.environ.get(DIRECTORY_VARIABLE)
-    if not directory:
-        return None
-    for file in Path(directory).glob("gauge_live*_*.db"):
-        if not _lives(int(file.stem.rpartition("_")[2])):  # it was killed, and what it worked at is no more
-            file.unlink(missing_ok=True)
-    collector: Collector = MultiProcessCollector(None, directory)  # type: ignore[no-untyped-call]  # theirs has no annotations
-    return collector
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

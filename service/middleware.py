@@ -35,6 +35,8 @@ HELD_BACK_S = (0.5, 1.0)
 not come back in the same moment."""
 HELD_BACK = 10_000
 """So many wait for it at most; what comes beyond is refused at once."""
+PREFIXES = ("/v1", "/openai/v1")
+"""Where the published API answers."""
 READY_PATH = "/readyz"
 OPEN_PATHS = frozenset({"/healthz", READY_PATH})
 """Paths that a load balancer may ask without a key, and as often as it likes."""
@@ -290,10 +292,14 @@ class Arrivals:
 
 def route_of(scope: Scope) -> str:
     """The route that a request took, as it is written, never the address itself."""
-    # FastAPI's routes of an included router do not know its prefix; what it keeps beside them does
-    effective = scope.get("fastapi", {}).get("effective_route_context")
-    path = getattr(effective or scope.get("route"), "path", None)
-    return path if isinstance(path, str) else OTHER
+    path = getattr(scope.get("route"), "path", None)
+    if not isinstance(path, str):
+        return OTHER
+    # routes that answer under several prefixes do not know them
+    for prefix in PREFIXES:
+        if scope["path"].startswith(f"{prefix}/") and not path.startswith(f"{prefix}/"):
+            return prefix + path
+    return path
 
 
 def _given_key(headers: Mapping[bytes, bytes]) -> bytes:

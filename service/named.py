@@ -23,7 +23,7 @@ from runtime.compiled import size_of
 from runtime.concurrency.single_flight import SingleFlight
 from service.errors import ApiError
 from service.results import Origin
-from service.store.graders import GraderVersion, NamedGraders, Stored
+from service.store.graders import GraderVersion, NamedGraders
 
 FRESH_S = 2.0
 """Seconds for which what the store said of a name counts, and so how long an older version, or a deleted one, may grade."""
@@ -177,23 +177,6 @@ def version_of(grader: Grader, labels: dict[str, str] | None) -> GraderVersion:
         labels=labels,
         created_at=int(time.time()),
     )
-
-
-def shown_version(stored: Stored) -> dict[str, Any]:
-    """A version of a named grader as it is answered, its secrets masked."""
-    version = stored.version
-    return {
-        "object": "grader",
-        "id": stored.id,
-        "name": stored.grader.name,
-        "version": version.version,
-        "is_current": version.version == stored.grader.current,
-        "digest": version.digest,
-        "signature": version.signature,
-        "grader": version.shown,
-        "created_at": version.created_at,
-        "metadata": version.labels,
-    }
 
 
 def _described(grader: Grader, *, secrets: bool) -> dict[str, Any]:

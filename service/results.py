@@ -4,9 +4,9 @@ A batch has thousands of results, most of which say nothing but a reward. Those 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response
 
@@ -17,6 +17,33 @@ from runtime.gradings import Gradings
 
 Origin: TypeAlias = tuple[str, int]
 """The name of a stored grader, and which version of it."""
+
+
+class Answer(BaseModel):
+    """The answer of a route; its fields are always there."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class ListAnswer(Answer):
+    """A page of a list; each one says what it lists in its `data`."""
+
+    object: Literal["list"] = "list"
+    data: list[Any]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, data: Sequence[Any], has_more: bool) -> Self:  # noqa: FBT001  # as the store gives it
+        """A page.
+
+        Args:
+            data: What is on it; each has an `id`.
+            has_more: Whether more follows.
+        """
+        first, last = (data[0].id, data[-1].id) if data else (None, None)
+        return cls(data=list(data), first_id=first, last_id=last, has_more=has_more)
 
 
 class ShownGrader(BaseModel):
@@ -176,11 +203,13 @@ def shown_grader(grader: GraderInfo, origin: Origin | None = None) -> dict[str, 
     return said
 
 
-def written(value: Mapping[str, Any]) -> bytes:
+def written(value: Mapping[str, Any] | BaseModel) -> bytes:
     """JSON of what graders say, whatever they say: no NaN, no lone surrogate, foreign objects as their text."""
     try:
         return to_json(value, inf_nan_mode="null", fallback=_known)
     except ValueError:  # a lone surrogate somewhere
+        if isinstance(value, BaseModel):
+            value = value.model_dump()
         return to_json(plain(value), inf_nan_mode="null", fallback=_known)
 
 

@@ -13,11 +13,12 @@ from graders.options import no_such_field
 from graders.pattern import encodable
 from graders.usage import all_models
 from runtime.json_process import TooMuch
-from runtime.json_reader import JsonReader, ReadFailed
+from runtime.json_reader import ReadFailed
 from runtime.json_text import NotJson, named_path, unreadable_parts
 from service.draining import Refusal
 from service.errors import ApiError
 from service.results import plain, written
+from service.state import state_of
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -101,7 +102,7 @@ async def json_with_rows(request: Request, *, empty: bytes = b"") -> tuple[Any, 
     Raises:
         ApiError: 400, when it is not JSON; 413, when it has too many values; 503, when the machine could not read it.
     """
-    reader: JsonReader = request.app.state.json_reader
+    reader = state_of(request).json_reader
     try:
         return await reader.read(await request.body() or empty, client=request.state.client)
     except TooMuch as error:

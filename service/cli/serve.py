@@ -19,7 +19,7 @@ from service import descriptors, logs
 from service.app import create_app
 from service.cli.keys import any_in_store
 from service.cli.listening import check_port
-from service.metrics import DIRECTORY_VARIABLE
+from service.exposition import DIRECTORY_VARIABLE
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from graders import Sample
 from runtime.rows import stored_failure
-from service.evals.schemas import shown_run
+from service.evals.responses import CriterionCounts, ModelUsage, RunObject
 from service.pages.markup import Markup, element, joined, page, table
 from service.store.evals import Eval, EvalRun, OutputItem
 
@@ -25,15 +25,18 @@ def run_report(of: Eval, run: EvalRun, items: Sequence[OutputItem], *, has_more:
         items: Some of its output items, in the order of the rows.
         has_more: Whether more come after these.
     """
-    shown = shown_run(run, "")
-    counts = shown["result_counts"]
+    shown = RunObject.of(run, "")
+    counts = shown.result_counts
     facts = [
         ["eval", f"{of.name} ({of.id})"],
         ["run", run.id],
         ["status", run.status],
         ["begun", f"{datetime.fromtimestamp(run.created_at, UTC):%Y-%m-%d %H:%M}Z"],
-        ["model", shown["model"]],
-        ["rows", "{total:,}: {passed:,} passed, {failed:,} failed, {errored:,} ungraded".format_map(counts)],
+        ["model", shown.model],
+        [
+            "rows",
+            "{total:,}: {passed:,} passed, {failed:,} failed, {errored:,} ungraded".format_map(dict(counts)),
+        ],
         *([["error", str((run.error or {}).get("message", ""))]] if run.error else []),
     ]
     path = f"/v1/evals/{of.id}/runs/{run.id}"
@@ -44,8 +47,8 @@ def run_report(of: Eval, run: EvalRun, items: Sequence[OutputItem], *, has_more:
             "p", *(["The run goes on; load the page again to see more. "] if run.status in REFRESHED else [])
         ),
         element("h2", "Criteria"),
-        table(("criterion", "passed", "failed"), _criteria(shown["per_testing_criteria_results"])),
-        *_usage(shown["per_model_usage"]),
+        table(("criterion", "passed", "failed"), _criteria(shown.per_testing_criteria_results)),
+        *_usage(shown.per_model_usage),
         element("h2", "Rows"),
         table(("row", "status", "item", "sample", "results"), map(_row, items)),
         _next_page(items[-1].id) if has_more else Markup(""),
@@ -64,19 +67,21 @@ def _next_page(after: str) -> Markup:
     return element("p", element("a", "next rows", href=f"?after={after}"))
 
 
-def _criteria(results: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+def _criteria(results: Sequence[CriterionCounts]) -> Iterator[list[str]]:
     for each in results:
-        yield [each["testing_criteria"], f"{each['passed']:,}", f"{each['failed']:,}"]
+        yield [each.testing_criteria, f"{each.passed:,}", f"{each.failed:,}"]
 
 
-def _usage(usage: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
+def _usage(usage: Sequence[ModelUsage]) -> Iterator[Markup]:
     if usage:
         titles = ("model", "requests", "tokens asked", "tokens answered")
-        names = ("invocation_count", "prompt_tokens", "completion_tokens")
         yield element("h2", "Models")
-        yield table(
-            titles, ([each["model_name"], *(f"{each.get(name, 0):,}" for name in names)] for each in usage)
-        )
+        yield table(titles, map(_model, usage))
+
+
+def _model(usage: ModelUsage) -> list[str]:
+    numbers = (usage.invocation_count, usage.prompt_tokens, usage.completion_tokens)
+    return [usage.model_name, *(f"{number:,}" for number in numbers)]
 
 
 def _row(item: OutputItem) -> list[str]:

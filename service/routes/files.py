@@ -2,26 +2,31 @@
 
 import mimetypes
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import FileResponse
+from pydantic import ConfigDict, Field
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from runtime import Settings
-from service.errors import ApiError, in_use
+from service.errors import ApiError, in_use, invalid_query
+from service.middleware import PREFIXES
 from service.openapi import declared
-from service.routes.lists import invalid_query, one_of, one_of_parameter, page_parameters, paging
-from service.store import PURPOSES, File, Files
+from service.results import Answer, ListAnswer
+from service.routes.lists import Number, OneOf, Paging
+from service.routing import Route
+from service.state import Running
+from service.store import PURPOSES, File
 from service.store.evals import InUse
 from service.store.files import is_file_id
+from service.store.paging import Order
 from service.store.room import Full
 from service.store.upload import Form
 
-router = APIRouter(prefix="/files", tags=["files"])
+router = APIRouter(prefix="/files", tags=["files"], route_class=Route)
 
 _FORM_BYTES = 1 << 16
 _MOST = 10_000
@@ -31,8 +36,10 @@ _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("application/jsonl", ".jsonl")
 
 
-class FileObject(BaseModel):
+class FileObject(Answer):
     """A file, as published."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     id: str
     object: Literal["file"] = "file"
@@ -45,17 +52,13 @@ class FileObject(BaseModel):
     status_details: str | None = None
 
 
-class FileList(BaseModel):
+class FileList(ListAnswer):
     """A page of files."""
 
-    object: Literal["list"] = "list"
     data: list[FileObject]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
-class FileDeleted(BaseModel):
+class FileDeleted(Answer):
     """That a file is gone."""
 
     id: str
@@ -101,30 +104,40 @@ _FORM: dict[str, Any] = {
         "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2_592_000},
     },
 }
-_LIST = [*page_parameters(_MOST), one_of_parameter("purpose", PURPOSES)]
+
+
+class FilePaging(Paging):
+    """The query parameters of the list of files."""
+
+    limit: Annotated[int, Number(1, _MOST)] = _MOST
+    order: Annotated[Order, OneOf(get_args(Order))] = "desc"
+    purpose: Annotated[str | None, OneOf(PURPOSES)] = None
 
 
 def body_limits(settings: Settings) -> dict[str, int]:
     """What whole requests may have, by path; the content alone is counted here, against `file_limit`."""
-    return {f"{prefix}/files": settings.file_limit + _FORM_BYTES for prefix in ("/v1", "/openai/v1")}
+    return {f"{prefix}/files": settings.file_limit + _FORM_BYTES for prefix in PREFIXES}
 
 
-def files_of(request: Request) -> Files:
-    """The files of the running service."""
-    files: Files = request.app.state.files
-    return files
+async def _found(state: Running, file_id: str) -> File:
+    file = await state.files.find(file_id)
+    if file is None:
+        raise _unknown(file_id)
+    return file
+
+
+Found = Annotated[File, Depends(_found)]
+"""The dependency of routes on the file in their path, which must exist."""
 
 
 @router.post(
     "",
-    response_model=FileObject,
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
 )
-async def create(request: Request) -> Response:
+async def create(request: Request, state: Running) -> FileObject:
     """Upload a file."""
-    form = Form(request.headers.get("content-type", ""))
-    limit, files = request.app.state.settings.file_limit, files_of(request)
-    async with files.part() as part:
+    form, limit = Form(request.headers.get("content-type", "")), state.settings.file_limit
+    async with state.files.part() as part:
         try:
             async for chunk in request.stream():
                 await part.write(form.feed(chunk))
@@ -136,36 +149,34 @@ async def create(request: Request) -> Response:
             raise ApiError(400, "the upload was broken off", code="invalid_form") from None
         filename, purpose, expires_after_s = form.finish()
         try:
-            file = await files.keep(
+            file = await state.files.keep(
                 part,
                 filename=filename,
                 purpose=purpose,
                 expires_after_s=expires_after_s,
-                most=request.app.state.settings.files_kept,
+                most=state.settings.files_kept,
             )
         except Full as full:
             message = f"there are {full.most:,} files, as many as are kept here (files_kept): delete some"
             raise ApiError(403, message, code="too_many_files") from None
-    return _answer(_shown(file))
+    return FileObject.model_validate(file)
 
 
-@router.get("", response_model=FileList, openapi_extra={"parameters": _LIST})
-async def page(request: Request) -> Response:
+@router.get("")
+async def page(state: Running, paging: Annotated[FilePaging, Query()]) -> FileList:
     """List files, newest first unless `order` is `asc`."""
-    after, limit, order = paging(request, limit=_MOST, most=_MOST, order="desc")
-    purpose = one_of(request, "purpose", dict(zip(PURPOSES, PURPOSES, strict=True)))
-    if after is not None and not is_file_id(after):
+    if paging.after is not None and not is_file_id(paging.after):
         raise invalid_query("after", "expected the id of a file")
-    found, has_more = await files_of(request).page(after=after, limit=limit, order=order, purpose=purpose)
-    shown = [_shown(file) for file in found]
-    first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
-    return _answer(FileList(data=shown, first_id=first, last_id=last, has_more=has_more))
+    found, has_more = await state.files.page(
+        after=paging.after, limit=paging.limit, order=paging.order, purpose=paging.purpose
+    )
+    return FileList.of([FileObject.model_validate(file) for file in found], has_more)
 
 
-@router.get("/{file_id}", response_model=FileObject)
-async def retrieve(request: Request, file_id: str) -> Response:
+@router.get("/{file_id}")
+async def retrieve(found: Found) -> FileObject:
     """What is known of a file."""
-    return _answer(_shown(await _found(request, file_id)))
+    return FileObject.model_validate(found)
 
 
 @router.get(
@@ -181,14 +192,13 @@ async def retrieve(request: Request, file_id: str) -> Response:
         416: declared("The file has no such part."),
     },
 )
-async def content(request: Request, file_id: str) -> Response:
+async def content(state: Running, file: Found) -> Content:
     """The content of a file."""
-    file = await _found(request, file_id)
-    await files_of(request).check_content(file.id)
+    await state.files.check_content(file.id)
     kind, _ = _TYPES.guess_type(f"file{PurePosixPath(file.filename).suffix}")
     # a client's HTML must never be a page of ours
     return Content(
-        files_of(request).path(file.id),
+        state.files.path(file.id),
         media_type=kind or "application/octet-stream",
         filename=file.filename,
         headers={"x-content-type-options": "nosniff"},
@@ -197,33 +207,17 @@ async def content(request: Request, file_id: str) -> Response:
 
 @router.delete(
     "/{file_id}",
-    response_model=FileDeleted,
     responses={409: declared("Runs of evals that have not ended read the file; the message names them.")},
 )
-async def delete(request: Request, file_id: str) -> Response:
+async def delete(state: Running, file_id: str) -> FileDeleted:
     """Delete a file, unless a run of an eval that has not ended reads it."""
     try:
-        found = await files_of(request).delete(file_id)
+        found = await state.files.delete(file_id)
     except InUse as use:
         raise in_use("file", file_id, use.runs) from None
     if not found:
         raise _unknown(file_id)
-    return _answer(FileDeleted(id=file_id))
-
-
-async def _found(request: Request, file_id: str) -> File:
-    file = await files_of(request).find(file_id)
-    if file is None:
-        raise _unknown(file_id)
-    return file
-
-
-def _shown(file: File) -> FileObject:
-    return FileObject.model_validate(file, from_attributes=True)
-
-
-def _answer(body: BaseModel) -> JSONResponse:
-    return JSONResponse(body.model_dump(mode="json"))
+    return FileDeleted(id=file_id)
 
 
 def _unknown(file_id: str) -> ApiError:

@@ -34,11 +34,10 @@ from runtime.rows import (
     unreadable_inside,
 )
 from service.errors import ApiError
-from service.idempotency import PARAMETER, note_failures, refuse_key, repeatable
+from service.idempotency import note_failures, refuse_key
 from service.keys import Caller
 from service.leaving import as_long_as_wanted
 from service.logs import name_trace
-from service.metrics import Metrics
 from service.openapi import declared
 from service.queues import Held
 from service.results import (
@@ -51,9 +50,10 @@ from service.results import (
     shown_grader,
     written,
 )
-from service.routes.graders import evaluator_of, queues_of
-from service.routes.named import chosen, series_of, statistics_of
+from service.routes.named import chosen, series_of
+from service.routing import PARAMETER, repeatable
 from service.schemas import documented, json_with_rows, refuse_unreadable
+from service.state import State, state_of
 from service.store.sums import Series
 
 GRADE_PATH = "/v1/grade"
@@ -178,20 +178,18 @@ async def grade(request: Request) -> Response:
         sample, item = await asyncio.to_thread(_sample_and_item, body, has_unreadable=True)
     else:
         sample, item = _sample_and_item(body, has_unreadable=False)
-    trace_id = _trace_id(body)
-    deadline_s = _deadline(body, request.app.state.settings.request_timeout_s)
-    found = await chosen(request, body)
+    trace_id, state = _trace_id(body), state_of(request)
+    deadline_s = _deadline(body, state.settings.request_timeout_s)
+    found = await chosen(state, body)
     if wants_explanation and found.origin is not None:
         _check_may_read(request)
     grader, series = found.grader, series_of(body, found)
-    metrics: Metrics = request.app.state.metrics
     name_trace(trace_id)
-    evaluator = evaluator_of(request)
     laid_open: dict[str, Any] = {}
-    with queues_of(request).enter(grader):
+    with state.queues.enter(grader):
         if wants_explanation:
             explanation = await explain(
-                evaluator,
+                state.evaluator,
                 grader,
                 sample,
                 item,
@@ -201,13 +199,13 @@ async def grade(request: Request) -> Response:
             )
             result, laid_open = explanation.result, {"explanation_tree": explanation.to_dict()}
         else:
-            result = await evaluator.grade(
+            result = await state.evaluator.grade(
                 grader, sample, item, deadline_s=deadline_s, trace_id=trace_id, client=request.state.client
             )
-    metrics.observe([result])
+    state.metrics.observe([result])
     note_failures(request, [result])
     if series is not None:
-        statistics_of(request).observe(series, result)
+        state.statistics.observe(series, result)
     answer = shown(result, origin=found.origin) | laid_open
     return JsonAnswer(written(answer))
 
@@ -224,7 +222,8 @@ async def grade(request: Request) -> Response:
 @repeatable
 async def grade_batch(request: Request) -> Response:
     """Grade many rows: in one answer, or as NDJSON, a line as soon as a row is graded."""
-    settings = request.app.state.settings
+    state = state_of(request)
+    settings = state.settings
     body, has_unreadable = await _read(request, BatchRequest, but=("rows",))
     policy = body.get("on_failure", "null")
     if policy not in POLICIES:
@@ -241,15 +240,15 @@ async def grade_batch(request: Request) -> Response:
         rows = await asyncio.to_thread(_rows, body, settings.batch_rows, has_unreadable=True)
     else:
         rows = _rows(body, settings.batch_rows, has_unreadable=False)
-    found = await chosen(request, body)
+    found = await chosen(state, body)
     grader, series = found.grader, series_of(body, found)
     writer = RowWriter(_lowest(grader) if policy == "lowest" else None, found.origin)
     name_trace(trace_id)
-    waiting = queues_of(request).enter(grader, len(rows.samples))
+    waiting = state.queues.enter(grader, len(rows.samples))
     if lines:
         return StreamingResponse(
             _lines(
-                request,
+                state,
                 grader,
                 rows,
                 writer,
@@ -257,14 +256,13 @@ async def grade_batch(request: Request) -> Response:
                 series=series,
                 deadline_s=deadline_s,
                 trace_id=trace_id,
+                client=request.state.client,
             ),
             media_type=LINES,
         )
-    evaluator = evaluator_of(request)
-    metrics: Metrics = request.app.state.metrics
     with waiting:
         async with as_long_as_wanted(request):
-            results = await evaluator.grade_many(
+            results = await state.evaluator.grade_many(
                 grader,
                 rows.samples,
                 rows.items,
@@ -273,11 +271,11 @@ async def grade_batch(request: Request) -> Response:
                 client=request.state.client,
             )
     await _make_results(results)
-    metrics.observe_batch(results, rows.items)
+    state.metrics.observe_batch(results, rows.items)
     if results.ungraded:
         note_failures(request, (results[int(i)] for i in np.flatnonzero(np.isnan(results.rewards))))
     if series is not None:
-        statistics_of(request).observe_batch(series, results, rows.items)
+        state.statistics.observe_batch(series, results, rows.items)
     if policy == "error" and results.ungraded:
         index, failure = next((i, r.failure) for i, r in enumerate(results) if r.failure and r.reward is None)
         place = "" if failure.message.startswith(f"rows.{index}") else f"rows.{index}: "
@@ -306,7 +304,7 @@ async def _make_results(results: Gradings) -> None:
 
 
 async def _lines(
-    request: Request,
+    state: State,
     grader: Grader,
     rows: Rows,
     writer: RowWriter,
@@ -315,32 +313,32 @@ async def _lines(
     series: Series | None,
     deadline_s: float,
     trace_id: str | None,
+    client: str,
 ) -> AsyncGenerator[bytes, None]:
     """A line for each row as soon as it is graded, then the counts; to close it gives up what is not finished."""
     pairs = zip(rows.samples, rows.items, strict=True)
-    stream = evaluator_of(request).stream(
+    stream = state.evaluator.stream(
         grader,
         pairs,
         deadline_s=deadline_s,
         ordered=False,
         trace_id=trace_id,
-        client=request.state.client,
+        client=client,
     )
-    metrics: Metrics = request.app.state.metrics
     rewards = np.full(len(rows.items), np.nan)
     with waiting:
         async with aclosing(stream):
             async for index, result in stream:
                 waiting.one_ended()
-                metrics.observe([result])
+                state.metrics.observe([result])
                 if series is not None:
-                    statistics_of(request).observe(series, result)
+                    state.statistics.observe(series, result)
                 if result.reward is not None:
                     rewards[index] = result.reward
                 yield writer.row(index, rows.ids[index], result) + b"\n"
-    metrics.observe_groups(grader.info, rows.items, rewards)
+    state.metrics.observe_groups(grader.info, rows.items, rewards)
     if series is not None:
-        statistics_of(request).observe_groups(series, rewards, rows.items)
+        state.statistics.observe_groups(series, rewards, rows.items)
     yield to_json({"object": "batch.summary", "counts": writer.counts()}) + b"\n"
 
 

@@ -11,10 +11,9 @@ from runtime import Evaluator
 from runtime.rows import sample_or_failure, unreadable_inside
 from service import logs
 from service.errors import invalid_grader
-from service.idempotency import PARAMETER, note_failures, repeatable
-from service.metrics import Metrics
-from service.queues import Queues
+from service.idempotency import note_failures
 from service.results import JsonAnswer, written
+from service.routing import REPEATABLE, repeatable
 from service.schemas import (
     RunRequest,
     RunResponse,
@@ -27,35 +26,24 @@ from service.schemas import (
     refuse_unreadable,
     run_response,
 )
+from service.state import state_of
 
 ROW_FIELDS = ("model_sample", "item")
 """What of `run` is a row, whose failure is a result."""
 
 router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["graders"])
 
-_RUN = {**documented(RunRequest.model_json_schema()), "parameters": [PARAMETER]}
+_RUN = {**documented(RunRequest.model_json_schema()), **REPEATABLE}
 
 
-def evaluator_of(request: Request) -> Evaluator:
-    """The evaluator of the running service (no dependency of FastAPI's: it would call this in a thread)."""
-    evaluator: Evaluator = request.app.state.evaluator
-    return evaluator
-
-
-def queues_of(request: Request) -> Queues:
-    """The queues of the running service."""
-    queues: Queues = request.app.state.queues
-    return queues
-
-
-async def prepared(request: Request, config: dict[str, Any]) -> Grader:
+async def prepared(evaluator: Evaluator, config: dict[str, Any]) -> Grader:
     """The grader of a request, ready to grade.
 
     Raises:
         ApiError: 400, naming each field that is wrong.
     """
     try:
-        return await evaluator_of(request).prepare(config)
+        return await evaluator.prepare(config)
     except ConfigurationError as error:
         raise invalid_grader(error) from None
 
@@ -67,19 +55,18 @@ async def run(request: Request) -> Response:
     body, sample = await _run_body(request)
     trace_id = body.get("trace_id")
     logs.name_trace(trace_id)
-    grader = await prepared(request, body["grader"])
-    deadline = request.app.state.settings.request_timeout_s
-    metrics: Metrics = request.app.state.metrics
-    with queues_of(request).enter(grader):
-        result = await evaluator_of(request).grade(
+    state = state_of(request)
+    grader = await prepared(state.evaluator, body["grader"])
+    with state.queues.enter(grader):
+        result = await state.evaluator.grade(
             grader,
             sample,
             body.get("item"),
-            deadline_s=deadline,
+            deadline_s=state.settings.request_timeout_s,
             trace_id=trace_id,
             client=request.scope["state"]["client"],
         )
-    metrics.observe([result])
+    state.metrics.observe([result])
     note_failures(request, [result])
     return JsonAnswer(run_response(result))
 
@@ -116,5 +103,5 @@ async def _run_body(request: Request) -> tuple[dict[str, Any], Sample | GradingE
 async def validate(request: Request) -> Response:
     """Check a grader and fill in its name."""
     body = await read(request, ValidateRequest)
-    grader = await prepared(request, body.grader)
+    grader = await prepared(state_of(request).evaluator, body.grader)
     return JsonAnswer(written({"grader": grader.echo}))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from service.openapi import ERROR
-from service.store.health import StorageHealth
+from service.state import State
 
 router = APIRouter(tags=["health"])
 
@@ -39,11 +39,10 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(request: Request) -> JSONResponse:
     """The service has loaded what it needs, grades, and can store."""
-    state = request.app.state
-    if not state.ready:
+    state: State | None = request.app.running
+    if state is None:
         return JSONResponse({"status": "starting"}, 503)
-    storage: StorageHealth = state.storage
-    failed = await storage.look()
+    failed = await state.storage.look()
     if failed is not None:
         response = failed.response()
         response.status_code = 503  # what a probe looks for, whatever is the reason

@@ -1,10 +1,11 @@
 """The figures of the service, for Prometheus."""
 
 import asyncio
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Response
 
-from service.metrics import Metrics
+from service.state import Running
 
 KINDS = ("text/plain", "application/openmetrics-text")
 
@@ -16,10 +17,9 @@ router = APIRouter(tags=["health"])
     response_class=Response,
     responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in KINDS}}},
 )
-async def metrics(request: Request) -> Response:
+async def metrics(state: Running, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
     """Gradings, rewards, judges and requests, as Prometheus reads them; with keys configured it needs one."""
-    counted: Metrics = request.app.state.metrics
-    counted.catch_up()
+    state.metrics.catch_up()
     # a service of many processes reads their files
-    text, content_type = await asyncio.to_thread(counted.show, request.headers.get("accept", ""))
+    text, content_type = await asyncio.to_thread(state.metrics.show, accept)
     return Response(text, media_type=content_type)

@@ -1,36 +1,36 @@
 """Graders by name: to store them, to look at their versions, and what became of their gradings."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from graders import ConfigurationError
-from service.errors import ApiError, invalid_grader
-from service.evals.schemas import read
-from service.named import (
-    MOST_VERSION,
-    Chosen,
-    NamedInUse,
-    checked_name,
-    shown_version,
-    unknown,
-    version_of,
-)
-from service.results import written
-from service.routes.graders import evaluator_of, prepared
-from service.routes.lists import invalid_query, number, page_parameters, paging, shown_page
-from service.schemas import documented
-from service.stats import SPLITS, Statistics, shown_statistics
+from service.errors import ApiError, invalid_grader, invalid_query
+from service.named import MOST_VERSION, Chosen, checked_name, unknown, version_of
+from service.results import Answer, ListAnswer
+from service.routes.graders import prepared
+from service.routes.lists import Number, Paging
+from service.routing import Route, as_response
+from service.state import Running, State
+from service.stats import SPLITS, shown_statistics
 from service.store.graders import Stored
 from service.store.sums import NO_STEP, Series
 
 MOST_STEP = 2**63 - 1
-_VERSION = {"name": "version", "in": "query", "schema": {"type": "integer", "minimum": 1}}
-_STEP = {"name": "step", "in": "query", "schema": {"type": "integer", "minimum": 0}}
+VersionNumber = Annotated[int | None, Number(1, MOST_VERSION), Query()]
+StepNumber = Annotated[int | None, Number(0, MOST_STEP), Query()]
 
-router = APIRouter(prefix="/v1/graders", tags=["named graders"])
+router = APIRouter(prefix="/v1/graders", tags=["named graders"], route_class=Route)
+
+
+async def _name(name: str) -> str:
+    return checked_name(name)
+
+
+Name = Annotated[str, Depends(_name)]
+"""The dependency of routes on the name in their path, which must be valid."""
 
 
 class PutRequest(BaseModel):
@@ -42,10 +42,10 @@ class PutRequest(BaseModel):
     metadata: dict[str, str] | None = Field(None, description="Whatever belongs to it, in texts.")
 
 
-class VersionObject(BaseModel):
+class VersionObject(Answer):
     """One version of a named grader."""
 
-    object: Literal["grader"]
+    object: Literal["grader"] = "grader"
     id: str
     name: str
     version: int = Field(description="From 1; equal graders have the same one.")
@@ -56,23 +56,39 @@ class VersionObject(BaseModel):
     created_at: int = Field(description="Seconds since 1970.")
     metadata: dict[str, str] | None
 
+    @classmethod
+    def of(cls, stored: Stored) -> Self:
+        """A stored version, its secrets masked."""
+        version = stored.version
+        return cls(
+            id=stored.id,
+            name=stored.grader.name,
+            version=version.version,
+            is_current=version.version == stored.grader.current,
+            digest=version.digest,
+            signature=version.signature,
+            grader=version.shown,
+            created_at=version.created_at,
+            metadata=version.labels,
+        )
 
-class VersionList(BaseModel):
+
+class VersionList(ListAnswer):
     """A page of named graders, or of the versions of one."""
 
-    object: Literal["list"]
     data: list[VersionObject]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
-class GraderDeleted(BaseModel):
+class GraderDeleted(Answer):
     """That a named grader is gone."""
 
-    object: Literal["grader.deleted"]
+    object: Literal["grader.deleted"] = "grader.deleted"
     name: str
-    deleted: Literal[True]
+    deleted: Literal[True] = True
+
+
+Figure = Annotated[int | float | None, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})]
+"""A count stays a whole number in the answer."""
 
 
 class Groups(BaseModel):
@@ -123,31 +139,19 @@ class SplitStatistics(GradingStatistics):
     graders: dict[str, GradingStatistics] = Field(description="The graders inside, by key.")
 
 
-class StatisticsObject(BaseModel):
+class StatisticsObject(Answer):
     """What became of the gradings by one version of a named grader."""
 
-    object: Literal["grader.stats"]
+    object: Literal["grader.stats"] = "grader.stats"
     name: str
     version: int
     step: int | None = Field(description="Null: all steps.")
-    metrics: dict[str, float | None] = Field(description="By their published names.")
+    metrics: dict[str, Figure] = Field(description="By their published names.")
     model_graders_token_usage: dict[str, dict[str, int]]
     splits: dict[str, SplitStatistics]
 
 
-def named_of(request: Request) -> NamedInUse:
-    """The named graders of the running service."""
-    named: NamedInUse = request.app.state.named
-    return named
-
-
-def statistics_of(request: Request) -> Statistics:
-    """What this process counts of their gradings."""
-    statistics: Statistics = request.app.state.statistics
-    return statistics
-
-
-async def chosen(request: Request, body: Mapping[str, Any]) -> Chosen:
+async def chosen(state: State, body: Mapping[str, Any]) -> Chosen:
     """What the `grader`, or the `name` and perhaps `version`, of a body stand for.
 
     Raises:
@@ -164,7 +168,7 @@ async def chosen(request: Request, body: Mapping[str, Any]) -> Chosen:
             raise _wrong("grader", "this field is required, or 'name' with the name of a stored grader")
         if not isinstance(config, dict):
             raise _wrong("grader", "expected a grader: a JSON object with a 'type'")
-        return Chosen(await prepared(request, config))
+        return Chosen(await prepared(state.evaluator, config))
     if config is not None:
         raise _wrong("name", "there is a 'grader' too; give one of them")
     if not isinstance(name, str):
@@ -172,7 +176,7 @@ async def chosen(request: Request, body: Mapping[str, Any]) -> Chosen:
     if version is not None and not _is_whole(version, 1, MOST_VERSION):
         raise _wrong("version", "expected the number of a version, from 1")
     checked_name(name)
-    return await prepared_by_name(request, name, version)
+    return await prepared_by_name(state, name, version)
 
 
 def series_of(body: Mapping[str, Any], grader: Chosen) -> Series | None:
@@ -191,7 +195,7 @@ def series_of(body: Mapping[str, Any], grader: Chosen) -> Series | None:
     return Series(grader.grader_id, grader.version, split or "train", NO_STEP if step is None else step)
 
 
-async def prepared_by_name(request: Request, name: str, version: int | None) -> Chosen:
+async def prepared_by_name(state: State, name: str, version: int | None) -> Chosen:
     """A stored grader, ready to grade.
 
     Raises:
@@ -199,8 +203,8 @@ async def prepared_by_name(request: Request, name: str, version: int | None) -> 
             installed.
     """
     try:
-        found = await named_of(request).find(name, version)
-        await evaluator_of(request).prepare(found.grader)
+        found = await state.named.find(name, version)
+        await state.evaluator.prepare(found.grader)
     except ConfigurationError as error:
         raise invalid_grader(error) from None
     return found
@@ -210,84 +214,76 @@ async def prepared_by_name(request: Request, name: str, version: int | None) -> 
     "/{name}",
     response_model=VersionObject,
     responses={201: {"model": VersionObject, "description": "A new version."}},
-    openapi_extra=documented(PutRequest.model_json_schema()),
 )
-async def put(request: Request, name: str) -> Response:
+async def put(state: Running, name: Name, body: PutRequest) -> Response:
     """Store a grader under a name; what equals a version that is there is that version, and is the current one again."""
-    checked_name(name)
-    body = await read(request, PutRequest)
     # results would otherwise be called by a digest, which changes with the versions of libraries
-    grader = await prepared(request, {"name": name, **body.grader})
-    stored, is_new = await named_of(request).stored.put(name, version_of(grader, body.metadata))
-    named_of(request).forget(name)
-    return _answered(shown_version(stored), 201 if is_new else 200)
+    grader = await prepared(state.evaluator, {"name": name, **body.grader})
+    stored, is_new = await state.named.stored.put(name, version_of(grader, body.metadata))
+    state.named.forget(name)
+    return as_response(VersionObject.of(stored), 201 if is_new else 200)
 
 
-@router.get("", response_model=VersionList, openapi_extra={"parameters": page_parameters()})
-async def page(request: Request) -> Response:
+@router.get("")
+async def page(state: Running, paging: Annotated[Paging, Query()]) -> VersionList:
     """List named graders in their current versions, oldest name first unless `order` is `desc`."""
-    after, limit, order = paging(request)
-    return _listed(await named_of(request).stored.page(after=after, limit=limit, order=order))
+    found = await state.named.stored.page(after=paging.after, limit=paging.limit, order=paging.order)
+    return _listed(found)
 
 
-@router.get("/{name}", response_model=VersionObject, openapi_extra={"parameters": [_VERSION]})
-async def retrieve(request: Request, name: str) -> Response:
+@router.get("/{name}")
+async def retrieve(state: Running, name: Name, version: VersionNumber = None) -> VersionObject:
     """The current version of a grader, or the one that is asked for."""
-    return _answered(shown_version(await _found(request, name)))
+    return VersionObject.of(await _found(state, name, version))
 
 
-@router.get("/{name}/versions", response_model=VersionList, openapi_extra={"parameters": page_parameters()})
-async def versions(request: Request, name: str) -> Response:
+@router.get("/{name}/versions")
+async def versions(state: Running, name: Name, paging: Annotated[Paging, Query()]) -> VersionList:
     """List the versions of a grader, the first one first unless `order` is `desc`."""
-    after, limit, order = paging(request)
-    number_after = None
-    if after is not None:
-        digits = after.rpartition("-")[2]
+    after = None
+    if paging.after is not None:
+        digits = paging.after.rpartition("-")[2]
         if not (digits.isascii() and digits.isdecimal() and len(digits) < 10):
             raise invalid_query("after", "expected the id of a version")
-        number_after = int(digits)
-    checked_name(name)
-    found = await named_of(request).stored.versions(name, after=number_after, limit=limit, order=order)
+        after = int(digits)
+    found = await state.named.stored.versions(name, after=after, limit=paging.limit, order=paging.order)
     if found is None:
         raise unknown(name)
     return _listed(found)
 
 
-@router.delete("/{name}", response_model=GraderDeleted)
-async def delete(request: Request, name: str) -> Response:
+@router.delete("/{name}")
+async def delete(state: Running, name: Name) -> GraderDeleted:
     """Delete a grader with all its versions and statistics."""
-    checked_name(name)
-    gone = await named_of(request).stored.delete(name)
-    named_of(request).forget(name)
+    gone = await state.named.stored.delete(name)
+    state.named.forget(name)
     if not gone:
         raise unknown(name)
-    return _answered({"object": "grader.deleted", "name": name, "deleted": True})
+    return GraderDeleted(name=name)
 
 
-@router.get("/{name}/stats", response_model=StatisticsObject, openapi_extra={"parameters": [_VERSION, _STEP]})
-async def stats(request: Request, name: str) -> Response:
+@router.get("/{name}/stats")
+async def stats(
+    state: Running, name: Name, version: VersionNumber = None, step: StepNumber = None
+) -> StatisticsObject:
     """What became of the gradings by the current version, or the one that is asked for."""
-    step = number(request, "step", least=0, most=MOST_STEP)
-    stored = await _found(request, name)
-    sums = await statistics_of(request).read(stored.grader.id, stored.version.version, step)
-    head = {"object": "grader.stats", "name": name, "version": stored.version.version, "step": step}
-    return _answered({**head, **shown_statistics(stored.version.shown, sums)})
+    stored = await _found(state, name, version)
+    number = stored.version.version
+    sums = await state.statistics.read(stored.grader.id, number, step)
+    shown = shown_statistics(stored.version.shown, sums)
+    return StatisticsObject(name=name, version=number, step=step, **shown)
 
 
-async def _found(request: Request, name: str) -> Stored:
-    version = number(request, "version", least=1, most=MOST_VERSION)
-    found = await named_of(request).stored.find(checked_name(name), version)
+def _listed(found: tuple[Sequence[Stored], bool]) -> VersionList:
+    rows, has_more = found
+    return VersionList.of([VersionObject.of(row) for row in rows], has_more)
+
+
+async def _found(state: State, name: str, version: int | None) -> Stored:
+    found = await state.named.stored.find(name, version)
     if found is None:
         raise unknown(name, version)
     return found
-
-
-def _listed(found: tuple[Sequence[Stored], bool]) -> Response:
-    return _answered(shown_page(found, shown_version))
-
-
-def _answered(content: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(written(content), status, media_type="application/json")
 
 
 def _is_whole(value: object, least: int, most: int) -> bool:

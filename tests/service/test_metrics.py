@@ -27,6 +27,7 @@ from runtime import Evaluator, Settings
 from runtime.causes import OTHER
 from runtime.cost import Cost
 from runtime.judge.configuration import JudgeModel
+from service.cli.serve import WORKER_PATIENCE_S
 from service.metrics import NAME_CHARACTERS, Metrics
 from tests.judge_server import JudgeServer, verdict
 from tests.processes import children
@@ -272,7 +273,8 @@ def test_processes_of_one_service_count_together_and_lose_nothing_when_one_is_ki
         killed = min(workers)
         os.kill(killed, signal.SIGKILL)
         text = ""
-        deadline = time.monotonic() + PATIENCE_S
+        # killed while its parent waited for its answer, it is a zombie until the parent waits no more
+        deadline = time.monotonic() + WORKER_PATIENCE_S + PATIENCE_S
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx2.TransportError):
                 text = httpx2.get(f"{served.url}/metrics").text

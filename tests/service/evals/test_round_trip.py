@@ -14,7 +14,7 @@ from graders.sample import FIELDS
 from graders.template import Template
 from runtime import Settings
 from runtime.rows import sample_or_failure
-from service.evals.schemas import shown_item
+from service.evals.responses import ItemObject
 from service.store.evals import OutputItem
 from tests.service.conftest import served
 from tests.service.evals.conftest import CUSTOM, EQUAL, ended
@@ -113,7 +113,7 @@ def test_no_template_tells_a_shown_sample_from_the_first(sample: Sample) -> None
     row = OutputItem(
         id="i", run_id="r", position=0, item={}, sample=stored, results=[], status="pass", created_at=0
     )
-    again = sample_or_failure(shown_item(row, "e")["sample"])
+    again = sample_or_failure(ItemObject.of(row, "e").sample)
     assert isinstance(again, Sample)
     for template in FIELD_TEMPLATES:
         assert rendered(template, again) == rendered(template, sample)
