@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contenders import bare_loop, peers, references
-from graders.metrics import load_metric
+from graders.kinds.metrics import load_metric
 from runtime import Evaluator
 
 ROWS = 100_000

@@ -11,7 +11,7 @@ from itertools import product
 from rich.console import Console
 from rich.table import Table
 
-from graders.metrics import METRIC_NAMES, Metric, load_metric
+from graders.kinds.metrics import METRIC_NAMES, Metric, load_metric
 
 PROMISED_MS = 10.0
 ROUNDS = 3

@@ -17,9 +17,9 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from rich.console import Console
 from rich.table import Table
 
-from graders.judging import STEPS, answer_schema
+from graders.kinds.judging import STEPS, answer_schema
 from runtime import Evaluator, Settings
-from runtime.judge.judges import Judges
+from runtime.judge.client import Judges
 from tests.judge_server import JudgeServer, delayed, verdict
 
 COUNT = 1_000

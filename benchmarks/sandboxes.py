@@ -18,9 +18,9 @@ from rich.table import Table
 
 from graders import Grader
 from runtime import Evaluator, Settings
-from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.host import reach
 from runtime.sandbox.layers import Level
+from runtime.sandbox.local_sandbox import LocalSandbox
 
 SOURCES = {
     "trivial": "def grade(sample, item):\n    return len(sample['output_text']) > item['n'] % 7\n",

@@ -1,6 +1,6 @@
 """rft-graders: graders for reinforcement fine-tuning. Plugin authors import only this package."""
 
-from graders.bound import Grader
+from graders.bound_grader import Grader
 from graders.context import Context, Embedder, HttpClient, HttpReply, Judge, Sandbox, Verdict
 from graders.contract import CausedBy, Failure, FailureKind, FailureType, GraderInfo, GraderResult, Item
 from graders.errors import (
@@ -18,7 +18,7 @@ from graders.formula import Formula
 from graders.pattern import Pattern
 from graders.plugin import GraderType, Score, grader
 from graders.registry import Registry
-from graders.sample import Sample
+from graders.samples.sample import Sample
 from graders.template import Template
 
 __all__ = [

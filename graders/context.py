@@ -14,8 +14,8 @@ from graders.contract import GraderResult
 from graders.errors import GradingError
 
 if TYPE_CHECKING:
-    from graders.bound import Grader
-    from graders.sample import Sample
+    from graders.bound_grader import Grader
+    from graders.samples.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)

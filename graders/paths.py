@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from graders.contract import CausedBy, FailureKind
 from graders.errors import GradingError, TemplateError
-from graders.sample import FIELDS, Sample
+from graders.samples.sample import FIELDS, Sample
 
 Lookup = Callable[[Sample, Mapping[str, Any]], Any]
 Step = str | int

@@ -43,7 +43,7 @@ from graders.context import Context
 from graders.contract import GraderResult, Item, brief, checked_range
 from graders.errors import PluginError
 from graders.options import Options, annotations_of, options_model, validate_options
-from graders.sample import Sample
+from graders.samples.sample import Sample
 
 Score: TypeAlias = float | bool | GraderResult
 Form: TypeAlias = Literal["single", "group"]

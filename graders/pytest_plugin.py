@@ -14,14 +14,14 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from graders.bound import Grader
+from graders.bound_grader import Grader
 from graders.contract import GraderResult, Item
 from graders.errors import ConfigurationError, GraderError
 from graders.testing import FakeJudge
 from runtime.cases import PATTERNS, Case, FileRun, RewardOrder, load_cases, outcome_lines
 from runtime.cases.sync import SyncCaseEvaluator
-from service.cli.explanation import lines
-from service.cli.files import GraderFile
+from runtime.data.grader_file import GraderFile
+from runtime.explain.render import lines
 
 __all__ = ["AppendedJudge", "Grade", "evaluator", "fake_judge", "grade"]
 

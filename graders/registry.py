@@ -13,7 +13,7 @@ from itertools import chain
 from types import NoneType
 from typing import Any
 
-from graders.bound import Grader
+from graders.bound_grader import Grader
 from graders.contract import brief
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem, UnknownGraderType
 from graders.options import LABELS, option_values, validate_options

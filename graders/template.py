@@ -16,8 +16,8 @@ from graders.contract import CausedBy, FailureKind, FailureType, Item
 from graders.errors import GradingError, TemplateError
 from graders.options import option_schema
 from graders.paths import Lookup, Step, compile_path
-from graders.sample import Sample
-from graders.sample_column import SampleColumn
+from graders.samples.sample import Sample
+from graders.samples.sample_column import SampleColumn
 
 MAX_RENDERED = 2_000_000
 """Characters of a rendered text: a small template that names a long field many times must not fill the memory. A text that

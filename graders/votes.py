@@ -17,7 +17,7 @@ from graders.errors import GradingError
 from graders.usage import summed
 
 if TYPE_CHECKING:
-    from graders.bound import Grader
+    from graders.bound_grader import Grader
 
 Combine: TypeAlias = Literal["median", "mean", "majority"]
 

@@ -4,17 +4,17 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from runtime.evaluation.batch_result import Gradings
     from runtime.evaluator import Evaluator
-    from runtime.gradings import Gradings
-    from runtime.settings import Settings
+    from runtime.settings.settings import Settings
     from runtime.sync import SyncEvaluator
 
 __all__ = ["Evaluator", "Gradings", "Settings", "SyncEvaluator"]
 
 _PLACES = {
     "Evaluator": "runtime.evaluator",
-    "Gradings": "runtime.gradings",
-    "Settings": "runtime.settings",
+    "Gradings": "runtime.evaluation.batch_result",
+    "Settings": "runtime.settings.settings",
     "SyncEvaluator": "runtime.sync",
 }
 

@@ -18,30 +18,30 @@ from graders import (
     Sample,
     Sandbox,
 )
-from graders.plain_data import rows as as_rows
-from runtime.batches import (
+from graders.samples.plain_data import rows as as_rows
+from runtime.data.rows import item_or_failure, readable, readable_rows, sample_or_failure
+from runtime.evaluation.batch_result import Gradings, gradings_of
+from runtime.evaluation.batches import (
     Rows,
     grade_each,
     grade_in_bulk,
     grade_in_chunks,
 )
-from runtime.compiled import CompiledGraders
-from runtime.execute import deadline_passed, execute, failed_group
-from runtime.gradings import Gradings, gradings_of
-from runtime.row_batches import goes_in_rows, grade_in_rows, stream_in_rows
-from runtime.rows import item_or_failure, readable, readable_rows, sample_or_failure
-from runtime.sandbox.box import LocalSandbox
-from runtime.settings import Settings
-from runtime.tracing import Trace, Tracer, batch, grading, tell, tell_counts
+from runtime.evaluation.context import LONG_CHARACTERS, World, may_run_here, read_reasoning, runs_inline
+from runtime.evaluation.execute import deadline_passed, execute, failed_group
+from runtime.evaluation.grader_cache import CompiledGraders
+from runtime.evaluation.row_batches import goes_in_rows, grade_in_rows, stream_in_rows
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.settings.settings import Settings
+from runtime.telemetry.tracing import Trace, Tracer, batch, grading, tell, tell_counts
 from runtime.workers.pool import WorkerPool
-from runtime.world import LONG_CHARACTERS, World, may_run_here, read_reasoning, runs_inline
 
 if TYPE_CHECKING:
     from runtime.embeddings import Embeddings
-    from runtime.http import GuardedHttp
-    from runtime.json_schema import SchemaChecker
-    from runtime.judge.judges import Judges
+    from runtime.judge.client import Judges
     from runtime.judge.statistics import ModelStatistics
+    from runtime.net.http_client import GuardedHttp
+    from runtime.schemas.json_schema import SchemaChecker
 
 REMEMBERED = 8192
 """Gradings of a stream that are remembered, in order to do identical ones once."""
@@ -105,7 +105,7 @@ class Evaluator:
     def judges(self) -> "Judges":
         """The models that grade."""
         if self._judges is None:
-            from runtime.judge.judges import Judges  # noqa: PLC0415  # its client takes long to import, and many need none
+            from runtime.judge.client import Judges  # noqa: PLC0415  # its client takes long to import, and many need none
 
             self._judges = Judges(self.settings, tracer=self.tracer)
         return self._judges
@@ -127,7 +127,7 @@ class Evaluator:
     def schemas(self) -> "SchemaChecker":
         """What checks values against JSON schemas of strangers."""
         if self._schemas is None:
-            from runtime.json_schema import SchemaChecker  # noqa: PLC0415  # the same
+            from runtime.schemas.json_schema import SchemaChecker  # noqa: PLC0415  # the same
 
             self._schemas = SchemaChecker()
         return self._schemas
@@ -145,7 +145,7 @@ class Evaluator:
     def http(self) -> HttpClient:
         """The network, as far as graders may use it."""
         if self._http is None:
-            from runtime.http import GuardedHttp  # noqa: PLC0415  # the same
+            from runtime.net.http_client import GuardedHttp  # noqa: PLC0415  # the same
 
             self._http = GuardedHttp(
                 self.settings.endpoint_hosts, tracer=self.tracer, traced=self.settings.trace_hosts

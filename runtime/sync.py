@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapp
 from typing import Any, Generic, Self, TypeVar
 
 from graders import Grader, GraderResult, Item, Registry
-from runtime.batches import Rows
+from runtime.evaluation.batch_result import Gradings
+from runtime.evaluation.batches import Rows
 from runtime.evaluator import Evaluator
-from runtime.explain import explain
-from runtime.explanation import Explanation
-from runtime.gradings import Gradings
-from runtime.settings import Settings
+from runtime.explain.explain import explain
+from runtime.explain.explanation import Explanation
+from runtime.settings.settings import Settings
 
 AHEAD = 1024
 """Results of a stream that wait for the other thread."""
@@ -85,7 +85,7 @@ class SyncEvaluator:
         deadline_s: float | None = None,
         full: bool = False,
     ) -> Explanation:
-        """Grade one sample and lay open how that went; see `runtime.explain.explain`."""
+        """Grade one sample and lay open how that went; see `runtime.explain.explain.explain`."""
         return self._wait(explain(self._evaluator, grader, sample, item, deadline_s=deadline_s, full=full))
 
     def grade_group(

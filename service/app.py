@@ -12,18 +12,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graders import Registry
 from runtime import Settings
-from runtime.causes import OTHER
-from runtime.variables import CONFIG_VARIABLE
-from service import descriptors, errors, http_protocol, openapi
-from service.compression import Compression
-from service.connections import Connections
-from service.direct import Direct, Handler
-from service.draining import Intake
-from service.keys import Keyring
+from runtime.settings.variables import CONFIG_VARIABLE
+from runtime.telemetry.outcomes import OTHER
+from service import errors
+from service.auth.admission import Queues
+from service.auth.keys import Keyring
+from service.http import descriptors, openapi, protocol
+from service.http.compression import Compression
+from service.http.connections import Connections
+from service.http.fast_routes import Direct, Handler
+from service.http.middleware import PREFIXES, Gate, Watch
+from service.http.same_origin import SameOrigin
+from service.http.shutdown import Intake
 from service.lifespan import Process, opened
-from service.metrics import Metrics
-from service.middleware import PREFIXES, Gate, Watch
-from service.queues import Queues
 from service.routes import (
     eval_runs,
     evals,
@@ -37,9 +38,9 @@ from service.routes import (
     pages,
     schema,
 )
-from service.same_origin import SameOrigin
 from service.state import State
-from service.tracing import Traced, Tracing
+from service.telemetry.metrics import Metrics
+from service.telemetry.tracing import Traced, Tracing
 
 
 class Service(FastAPI):
@@ -89,7 +90,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
                 process.intake.drained_on_sigterm(process.settings.drain_timeout_s),
                 descriptors.accept_errors_logged_once_a_minute(),
             ):
-                yield {http_protocol.STATE: process.connections}
+                yield {protocol.STATE: process.connections}
             app.running = None
             watch.tell()
 

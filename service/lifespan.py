@@ -9,23 +9,23 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from graders import Registry
-from graders.metrics import METRIC_NAMES, load_metric
+from graders.kinds.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
-from runtime.json_reader import JsonReader
-from service.connections import Connections
-from service.draining import Intake
+from runtime.data.json_reader import JsonReader
+from service.auth.admission import Queues
+from service.auth.keys import Keyring
 from service.evals.engine import Engine
-from service.idempotency import KEPT_BYTES, Repeats
-from service.keys import Keyring
-from service.metrics import Metrics
-from service.named import NamedInUse
-from service.queues import Queues
+from service.http.connections import Connections
+from service.http.idempotency import KEPT_BYTES, Repeats
+from service.http.shutdown import Intake
+from service.named_graders import NamedInUse
 from service.state import State
-from service.stats import Statistics
 from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
 from service.store.health import StorageHealth
 from service.store.keys import Keys
-from service.tracing import Tracing
+from service.telemetry.grader_statistics import Statistics
+from service.telemetry.metrics import Metrics
+from service.telemetry.tracing import Tracing
 
 PLUGINS_ARE_READ = (
     "a running service knows the plugins that were installed when it started: restart it after installing one"
@@ -135,6 +135,6 @@ def _warm(settings: Settings) -> None:
     """Load the libraries and tables of metrics and judges before the first request, which would wait for them."""
     # the client of judges takes a second to import: services that have none start without it
     if settings.judges or os.environ.get("OPENAI_API_KEY"):
-        importlib.import_module("runtime.judge.judges")
+        importlib.import_module("runtime.judge.client")
     for name in METRIC_NAMES:
         load_metric(name).score("warm", "up")

@@ -8,15 +8,15 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from runtime import Evaluator, Settings
-from runtime.json_reader import JsonReader
+from runtime.data.json_reader import JsonReader
+from service.auth.admission import Queues
 from service.evals.engine import Engine
-from service.idempotency import Repeats
-from service.metrics import Metrics
-from service.named import NamedInUse
-from service.queues import Queues
-from service.stats import Statistics
+from service.http.idempotency import Repeats
+from service.named_graders import NamedInUse
 from service.store import Evals, Files
 from service.store.health import StorageHealth
+from service.telemetry.grader_statistics import Statistics
+from service.telemetry.metrics import Metrics
 
 
 class Documents:

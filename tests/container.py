@@ -5,7 +5,7 @@ import os
 import struct
 import sys
 
-from runtime.sandbox.inside import kernel, seccomp
+from runtime.sandbox.inside.layers import kernel, seccomp
 
 REFUSED = ("unshare", "mount", "pivot_root")
 

@@ -13,9 +13,9 @@ from openai import OpenAI
 
 from graders import FailureKind, FailureType, GraderResult
 from runtime import Settings, SyncEvaluator
-from runtime.datasets import parse_rows
-from runtime.journal import record_of
-from runtime.judge.configuration import find_judge
+from runtime.data.datasets import parse_rows
+from runtime.data.journal import record_of
+from runtime.settings.judges import find_judge
 from tests.conftest import ROOT
 from tests.runtime.sandbox.isolation import ISOLATES
 from tests.service.conftest import served

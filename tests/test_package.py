@@ -71,9 +71,10 @@ def test_the_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
     top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert top == {"graders", "runtime", "service"}
     assert {"graders/py.typed", "runtime/py.typed", "service/py.typed"} <= set(names)
-    assert {"graders/metrics/wordnet/synonyms.txt.xz", "graders/metrics/wordnet/LICENSE.WordNet"} <= set(
-        names
-    )
+    assert {
+        "graders/kinds/metrics/wordnet/synonyms.txt.xz",
+        "graders/kinds/metrics/wordnet/LICENSE.WordNet",
+    } <= set(names)
 
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
@@ -160,7 +161,7 @@ async def _seen_in(python: Path, level: int) -> list[str]:
         "    raise ValueError('found ' + repr(found))\n"
     )
     code = (
-        "import asyncio, sys\nfrom runtime import Settings\nfrom runtime.sandbox.box import LocalSandbox\n"
+        "import asyncio, sys\nfrom runtime import Settings\nfrom runtime.sandbox.local_sandbox import LocalSandbox\n"
         "from runtime.sandbox.layers import Level\n\nasync def main():\n"
         f"    box = LocalSandbox(Settings(python_memory_mb=512), highest=Level({level}))\n"
         "    item = {'names': ['graders', 'runtime', 'service']}\n"

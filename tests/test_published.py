@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from graders import Registry
-from graders.lint import check_grader
+from graders.lint.lint import check_grader
 from graders.schema import grader_schema
 from tests.conftest import EXAMPLES, ROOT
 

@@ -27,10 +27,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from graders.metrics.wordnet import ENDINGS
+from graders.kinds.metrics.wordnet import ENDINGS
 
 PARTS = ("noun", "verb", "adj", "adv")
-TABLE = Path(__file__).parents[1] / "graders" / "metrics" / "wordnet" / "synonyms.txt.xz"
+TABLE = Path(__file__).parents[1] / "graders" / "kinds" / "metrics" / "wordnet" / "synonyms.txt.xz"
 
 
 def synsets(data: Path) -> list[frozenset[str]]:

@@ -18,12 +18,12 @@ from itertools import islice
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graders.bound import Grader
+from graders.bound_grader import Grader
 from graders.context import Context
 from graders.contract import GraderResult, Item
 from graders.options import option_values
 from graders.registry import Registry
-from graders.sample import Sample
+from graders.samples.sample import Sample
 from graders.testing import strategies
 from graders.testing.bench import Bench, BenchCase, Fault, Gradable, loaded
 from graders.testing.later import errors, hypothesis, st

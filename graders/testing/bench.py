@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from graders.bound import Grader
+from graders.bound_grader import Grader
 from graders.context import Context
 from graders.contract import GraderResult, Item, brief
 from graders.errors import ConfigurationError, GradingError
 from graders.plugin import GraderType, type_of
 from graders.registry import Registry
-from graders.sample import Sample
+from graders.samples.sample import Sample
 from graders.testing.fakes import FakeContext
 
 Gradable: TypeAlias = Grader | GraderType[..., Any] | type | Mapping[str, Any]

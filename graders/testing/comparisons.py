@@ -5,11 +5,11 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
-from graders.bound import Grader
+from graders.bound_grader import Grader
 from graders.context import Context
 from graders.contract import GraderResult, Item, brief
 from graders.errors import ConfigurationError
-from graders.sample import Sample
+from graders.samples.sample import Sample
 from graders.testing.bench import Bench, Fault, Gradable, loaded
 from graders.testing.changes import Change, change_named
 

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from graders.bound import Grader
+from graders.bound_grader import Grader
 from graders.context import (
     Context,
     Embedder,
@@ -33,7 +33,7 @@ from graders.context import (
 )
 from graders.contract import FailureType, GraderResult, Item
 from graders.errors import CodeFailure, GradingError
-from graders.sample import Sample
+from graders.samples.sample import Sample
 
 A = TypeVar("A")
 Script: TypeAlias = Sequence[A | Exception] | Callable[..., A]

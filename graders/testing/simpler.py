@@ -10,7 +10,7 @@ from typing import Any
 
 from graders.contract import Item
 from graders.errors import ConfigurationError
-from graders.sample import Sample
+from graders.samples.sample import Sample
 from graders.testing.bench import BenchCase
 
 STEPS = 1_500

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from graders.sample import Sample
+from graders.samples.sample import Sample
 
 _LONG = 60
 _RUN = re.compile(r"(.{1,12}?)\1{9,}(.{0,40})", re.DOTALL)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from graders.contract import Item
-from graders.sample import Sample
+from graders.samples.sample import Sample
 from graders.testing.changes import CHANGES, Change
 from graders.testing.later import st
 

@@ -23,13 +23,13 @@ from runtime.attacks.arena import Arena
 from runtime.attacks.attack import PRELUDE, Layer, Target, Verify
 from runtime.attacks.prelude import syscall
 from runtime.attacks.run import CALL, EVIDENCE, how_it_ended
-from runtime.sandbox.crew import Answer, SandboxJob, ask
 from runtime.sandbox.doctor import why_degraded, why_missing
 from runtime.sandbox.host import Reached, trial_shape
 from runtime.sandbox.layers import NAMESPACES, Level
+from runtime.sandbox.processes.session import Session
+from runtime.sandbox.processes.worker_group import Answer, SandboxJob, ask
+from runtime.sandbox.processes.zygote import Zygote, ZygoteFailed, environment
 from runtime.sandbox.programs import Programs
-from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Zygote, ZygoteFailed, environment
 
 TIMEOUT_S = 10.0
 PROGRAM_BYTES = 16 << 20

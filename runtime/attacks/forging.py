@@ -314,7 +314,7 @@ FORGERIES: tuple[Forgery, ...] = (
     forgery(
         "replace-the-tests-module",
         "Puts modules of its own into sys.modules under the names that tests may have.",
-        YES + "import sys, types\nfor name in ('tests', 'test_solution', 'check', 'harness', 'judge', 'inside.judge', 'inside.channel'):\n"
+        YES + "import sys, types\nfor name in ('tests', 'test_solution', 'check', 'harness', 'judge', 'inside.roles.test_runner', 'inside.rpc.channel'):\n"
         "    sys.modules[name] = module = types.ModuleType(name)\n    module.__dict__.update(check=Yes(), Channel=Yes(), serve=Yes())\n"
         "def add(a, b):\n    return 0",
     ),

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from graders import GradingError
 from runtime.attacks.arena import Arena
 from runtime.attacks.attack import Attack
-from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.layers import FOREIGN, Level
-from runtime.settings import Settings
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.settings.settings import Settings
 
 TIMEOUT_S = 1.0
 LONG_TIMEOUT_S = 15.0

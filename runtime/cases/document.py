@@ -13,8 +13,8 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from graders import ConfigurationError
 from runtime.cases.model import Steps
 from runtime.cases.plain_yaml import NotPlainYaml, read_yaml
-from runtime.datasets import read_whole
-from runtime.json_text import NotJson, named_path, read_text, unreadable_parts
+from runtime.data.datasets import read_whole
+from runtime.data.json_text import NotJson, named_path, read_text, unreadable_parts
 
 
 @dataclass(frozen=True, slots=True)

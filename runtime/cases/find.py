@@ -5,7 +5,7 @@ from pathlib import Path
 
 from graders import ConfigurationError
 from runtime.cases.model import PATTERNS
-from runtime.datasets import STDIN
+from runtime.data.datasets import STDIN
 
 
 def find_case_files(paths: Sequence[Path]) -> list[Path]:

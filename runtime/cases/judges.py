@@ -21,10 +21,10 @@ from graders.contract import brief
 from runtime.cases.model import Answers
 from runtime.embeddings import Embeddings
 from runtime.evaluator import Evaluator
-from runtime.json_schema import CheckFailed, SchemaError, check_once
 from runtime.judge.answers import NotAnAnswer, required
 from runtime.judge.failures import NoVerdict
-from runtime.settings import Settings
+from runtime.schemas.json_schema import CheckFailed, SchemaError, check_once
+from runtime.settings.settings import Settings
 
 REMEDY = "script the answers in the case file (judge: [{answer}]), or --record them once, or ask with --live"
 FIXTURE_REMEDY = (

@@ -21,7 +21,7 @@ from runtime.cases.model import (
     WantedFailure,
     WantedNumber,
 )
-from runtime.sources import with_sources
+from runtime.data.grader_sources import with_sources
 
 ONLY = "grader"
 """What the grader of a file is called that has but one."""

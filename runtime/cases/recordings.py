@@ -10,8 +10,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from graders import ConfigurationError, Judge, Verdict
-from runtime.datasets import read_whole
-from runtime.output_files import write_file
+from runtime.data.datasets import read_whole
+from runtime.data.output_files import write_file
 
 VERSION = 1
 """Of the file of recorded answers."""

@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 
 from runtime.cases.model import CaseFile
 from runtime.cases.run import CaseOutcome
-from runtime.explanation import Explanation
-from runtime.printable import printable
+from runtime.data.printable import printable
+from runtime.explain.explanation import Explanation
 
 DOTS = {"passed": ".", "failed": "F", "error": "E"}
 """What stands for each outcome while a file runs."""

@@ -26,8 +26,8 @@ from runtime.cases.model import (
     same_result,
 )
 from runtime.cases.recordings import RecordedJudge, Recordings
-from runtime.explain import explain
-from runtime.explanation import Explanation
+from runtime.explain.explain import explain
+from runtime.explain.explanation import Explanation
 
 AT_ONCE = 16
 """Cases that are graded at once."""

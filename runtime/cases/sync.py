@@ -7,7 +7,7 @@ from graders import Judge, Registry
 from runtime.cases.judges import CaseEvaluator
 from runtime.cases.model import Case, CaseFile, RewardOrder
 from runtime.cases.run import CaseOutcome, FileRun
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 from runtime.sync import SyncEvaluator
 
 

@@ -12,7 +12,7 @@ from graders import ConfigurationError
 from runtime.cases.model import CaseFile
 from runtime.cases.plain_yaml import read_yaml
 from runtime.cases.run import CaseOutcome, Change
-from runtime.json_text import read_text
+from runtime.data.json_text import read_text
 
 
 def updated(file: CaseFile, outcomes: Iterable[CaseOutcome]) -> str:

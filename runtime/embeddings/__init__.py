@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from graders import Embedder, FailureKind, FailureType, GradingError
-from graders.text_similarity import LOCAL_MODEL
+from graders.kinds.text_similarity import LOCAL_MODEL
 from runtime.embeddings.local import LocalEmbedder
 
 __all__ = ["Embeddings"]

@@ -9,8 +9,8 @@ from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
 from graders import FailureKind, FailureType, GradingError
 from graders.pattern import encodable
-from runtime.json_weight import TooManyValues, read_weighed
-from runtime.retrying import may_pass
+from runtime.data.json_weight import TooManyValues, read_weighed
+from runtime.net.retries import may_pass
 
 BATCH = 64
 """Texts of one request."""

@@ -1,17 +1,17 @@
 """The judge's answer is data: a closed parser for JSON, and a check against the schema that was asked for.
 
 Prose is never searched for something that looks like a verdict. What is taken is an answer that is JSON as a whole, or
-one code fence with JSON that is the whole answer, behind the model's reasoning where it shows that (`graders.reasoning`).
+one code fence with JSON that is the whole answer, behind the model's reasoning where it shows that (`graders.samples.reasoning`).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from graders.judging import ASKED
-from graders.reasoning import answers, split
-from runtime.bounded_cache import BoundedCache
-from runtime.json_schema import PATTERN_BYTES, JsonSchema, SchemaChecker, SchemaMismatch, measured
-from runtime.strict_json import read_json
+from graders.kinds.judging import ASKED
+from graders.samples.reasoning import answers, split
+from runtime.concurrency.bounded_cache import BoundedCache
+from runtime.net.strict_json import read_json
+from runtime.schemas.json_schema import PATTERN_BYTES, JsonSchema, SchemaChecker, SchemaMismatch, measured
 
 MAX_ANSWER = 1_000_000
 """Characters of an answer."""

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from runtime.judge.configuration import Budget, Scope
+from runtime.judge.budget_account import NOTHING, Account, OwnAccount, Price
 from runtime.judge.failures import NoVerdict, budget_spent
-from runtime.judge.meeting import Meeting
-from runtime.judge.purse import NOTHING, Account, OwnAccount, Price
+from runtime.judge.shared_limits import Meeting
+from runtime.settings.judges import Budget, Scope
 
 POLL_S = 0.2
 """How often a purse that other processes take from too is looked at while a question waits for it."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runtime.judge.own_file import name_of, open_own
+from runtime.judge.sqlite_file import name_of, open_own
 
 logger = logging.getLogger(__name__)
 

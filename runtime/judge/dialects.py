@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from runtime.judge.configuration import Structure
+from runtime.settings.judges import Structure
 
 REFUSALS = frozenset({400, 404, 415, 422, 501})
 """Statuses by which a server may say that it does not know a parameter; any other has another reason."""

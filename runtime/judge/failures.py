@@ -6,9 +6,9 @@ from typing import Any
 
 from graders import FailureKind, FailureType, GradingError
 from graders.contract import Failure, brief
-from graders.fence import one_line
+from graders.kinds.prompt_fence import one_line
 from graders.pattern import encodable
-from runtime.json_schema import CheckFailed
+from runtime.schemas.json_schema import CheckFailed
 
 _REFUSAL = FailureKind.MODEL_GRADER_REFUSAL
 _PARSE = FailureKind.MODEL_GRADER_PARSE

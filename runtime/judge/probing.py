@@ -6,10 +6,10 @@ from typing import Any
 
 from openai import APIConnectionError, APIStatusError
 
-from runtime.judge.configuration import JudgeModel
+from runtime.judge.client import Judges
 from runtime.judge.failures import NoVerdict
-from runtime.judge.judges import Judges
-from runtime.settings import Settings
+from runtime.settings.judges import JudgeModel
+from runtime.settings.settings import Settings
 
 TIMEOUT_S = 5.0
 GLOB = frozenset("*?[")

@@ -13,11 +13,11 @@ from pydantic_core import to_json
 from graders.contract import brief
 from graders.errors import ConfigurationError
 from graders.pattern import encodable
-from graders.sample_shapes import Said, read_content
+from graders.samples.shapes import Said, read_content
 from runtime.judge import failures
 from runtime.judge.answers import AnswerShape
-from runtime.judge.configuration import Api
 from runtime.judge.dialects import Dialect
+from runtime.settings.judges import Api
 
 MAX_USAGE = 1_000_000_000
 """Tokens that one answer can have taken."""

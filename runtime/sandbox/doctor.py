@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runtime.sandbox.host import REMEDIES, Reached, held
-from runtime.sandbox.inside import landlock, seccomp
+from runtime.sandbox.inside.layers import landlock, seccomp
 from runtime.sandbox.layers import NAMESPACES, Level
-from runtime.sandbox.zygote import ZygoteFailed
+from runtime.sandbox.processes.zygote import ZygoteFailed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from graders import FailureKind, FailureType, GradingError
+from runtime.processes.shortage import infrastructure_failure
 from runtime.sandbox.layers import FOREIGN, Level
-from runtime.sandbox.pool import ZygotePool
-from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import Zygote, ZygoteFailed, ZygoteSpec
-from runtime.shortage import infrastructure_failure
+from runtime.sandbox.processes.session import Session
+from runtime.sandbox.processes.zygote import Zygote, ZygoteFailed, ZygoteSpec
+from runtime.sandbox.processes.zygote_pool import ZygotePool
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from functools import partial
 
 from graders import GradingError
 from graders.errors import CodeFailure
-from runtime.bounded_cache import BoundedCache
+from runtime.concurrency.bounded_cache import BoundedCache
 from runtime.concurrency.single_flight import SingleFlight
-from runtime.sandbox.clock import OutOfTime
-from runtime.sandbox.session import Session, SessionEnded
-from runtime.sandbox.verdicts import ended, out_of_time
+from runtime.sandbox.processes.clock import OutOfTime
+from runtime.sandbox.processes.outcomes import ended, out_of_time
+from runtime.sandbox.processes.session import Session, SessionEnded
 
 COMPILE_SECONDS = 30.0
 MAX_ANSWER = 256 << 10

@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from graders import FailureKind, Grader, GraderResult, GradingError, Registry, Sample
 from graders.registry import Entry
-from runtime.execute import execute
-from runtime.json_weight import INLINE_BYTES, weigh
-from runtime.workers.calls import RemoteContext
+from runtime.data.json_weight import INLINE_BYTES, weigh
+from runtime.evaluation.execute import execute
 from runtime.workers.frames import (
     HEADER,
     MAX_ANSWER,
@@ -39,6 +38,7 @@ from runtime.workers.frames import (
 )
 from runtime.workers.lock_hint import lock_hint
 from runtime.workers.printed import Printed, keep_what_is_printed
+from runtime.workers.rpc import RemoteContext
 from runtime.workers.text_execution import executed_text
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from graders import GraderResult
-from runtime.json_weight import INLINE_BYTES, TooManyValues, check_values, collector_paused, weigh_aside
+from runtime.data.json_weight import INLINE_BYTES, TooManyValues, check_values, collector_paused, weigh_aside
 
 HEADER = struct.Struct(">I")
 MAX_FRAME = 64 << 20

@@ -20,16 +20,16 @@ from graders import (
     Registry,
     Sample,
 )
-from runtime.execute import deadline_passed
-from runtime.json_weight import is_small
+from runtime.data.json_weight import is_small
+from runtime.evaluation.execute import deadline_passed
 from runtime.sandbox.layers import Level
-from runtime.settings import Settings
-from runtime.workers.calls import is_watched
+from runtime.settings.settings import Settings
 from runtime.workers.frames import FrameError, MessageTooLong, encode
-from runtime.workers.lane import Lane, WorkerJob
 from runtime.workers.process import WorkerUnavailable
+from runtime.workers.queue import Lane, WorkerJob
+from runtime.workers.rpc import is_watched
 from runtime.workers.slot import Slot
-from runtime.workers.starter import HIGHEST, Starter
+from runtime.workers.spawn import HIGHEST, Starter
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from graders import Grader, PluginError, Registry
-from runtime.child_process import start_interpreter
-from runtime.frame_stream import FrameStream, StreamEnded
-from runtime.settings import Settings
-from runtime.shortage import SHORTAGES, is_shortage
+from runtime.processes.child_process import start_interpreter
+from runtime.processes.frame_stream import FrameStream, StreamEnded
+from runtime.processes.shortage import SHORTAGES, is_shortage
+from runtime.settings.settings import Settings
 from runtime.workers.frames import FrameError, Message, encode
 from runtime.workers.session import Reader, WorkerDied, WorkerSession
 

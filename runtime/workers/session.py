@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from graders import Grader
-from runtime.frame_stream import FrameStream, FrameTooLong, StreamEnded
+from runtime.processes.frame_stream import FrameStream, FrameTooLong, StreamEnded
 from runtime.workers.frames import MAX_ANSWER, FrameError, Message, encode, unpack_weighed
 
 NUMBER_BITS = 53

@@ -15,15 +15,15 @@ from collections import deque
 from collections.abc import Sequence
 
 from graders import FailureKind, FailureType, GraderResult, Registry
-from runtime.execute import deadline_passed
-from runtime.settings import Settings
-from runtime.workers.calls import CallingGrader, answer_call, note_printed
+from runtime.evaluation.execute import deadline_passed
+from runtime.settings.settings import Settings
 from runtime.workers.frames import MAX_RESULT, FrameError, Message, results_from_plain
-from runtime.workers.lane import Lane, WorkerJob
 from runtime.workers.process import WorkerProcess, WorkerUnavailable
+from runtime.workers.queue import Lane, WorkerJob
+from runtime.workers.rpc import CallingGrader, answer_call, note_printed
 from runtime.workers.session import WorkerDied, WorkerSession
+from runtime.workers.spawn import Starter
 from runtime.workers.spot_checks import differ
-from runtime.workers.starter import Starter
 
 logger = logging.getLogger(__name__)
 

@@ -73,7 +73,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Grade the stored samples of a dataset. Exits with 1 when too many are ungraded."""
-    from runtime.output_files import is_standard_output  # noqa: PLC0415
+    from runtime.data.output_files import is_standard_output  # noqa: PLC0415
     from service.cli.run import grade_file, ungraded_limit  # noqa: PLC0415
     from service.cli.summary import show, summarize  # noqa: PLC0415
 
@@ -127,8 +127,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Grade one row and show everything that led to its reward. Exits with 1 when it is ungraded."""
+    from runtime.explain.render import lines  # noqa: PLC0415
     from service.cli.explain import explain_row  # noqa: PLC0415
-    from service.cli.explanation import lines  # noqa: PLC0415
 
     settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
     found = explain_row(grader, row, settings, full=full)
@@ -199,7 +199,7 @@ def types(
 ) -> None:
     """List the installed grader types, their options and where they come from."""
     from graders import Registry  # noqa: PLC0415
-    from service.cli.catalogue import describe, show  # noqa: PLC0415
+    from service.cli.grader_types import describe, show  # noqa: PLC0415
 
     found = describe(Registry.installed(), name)
     if as_json:
@@ -256,7 +256,7 @@ def pack(
     ] = None,
 ) -> None:
     """Put the source of a Python grader back into its JSON, as it is sent over HTTP."""
-    from runtime.output_files import write_file  # noqa: PLC0415
+    from runtime.data.output_files import write_file  # noqa: PLC0415
     from service.cli.packing import pack as put_in  # noqa: PLC0415
 
     text, done = put_in(grader)
@@ -287,8 +287,8 @@ def schema(
     if output is None or output == Path("-"):
         terminal.out_json(found)
     else:
-        from runtime.output_files import write_file  # noqa: PLC0415
-        from runtime.printable import printable_json  # noqa: PLC0415
+        from runtime.data.output_files import write_file  # noqa: PLC0415
+        from runtime.data.printable import printable_json  # noqa: PLC0415
 
         write_file(output, f"{printable_json(found, indent=2)}\n".encode())
 
@@ -318,7 +318,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy the service's database, also while it runs, and look whether the copy is whole."""
-    from runtime.output_files import is_standard_output  # noqa: PLC0415
+    from runtime.data.output_files import is_standard_output  # noqa: PLC0415
     from service.cli import operating  # noqa: PLC0415
 
     made = operating.backup(read_settings(config), file, force=force)

@@ -26,10 +26,10 @@ from runtime.cases import (
 from runtime.cases.reach import unreached
 from runtime.cases.report import DOTS, counted, junit
 from runtime.cases.update import difference, updated
-from runtime.datasets import STDIN
-from runtime.output_files import write_file
-from service.cli.explanation import lines
-from service.cli.files import GraderFile
+from runtime.data.datasets import STDIN
+from runtime.data.grader_file import GraderFile
+from runtime.data.output_files import write_file
+from runtime.explain.render import lines
 
 POLL_S = 0.3
 """Seconds between two looks at the files that are watched."""

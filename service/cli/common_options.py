@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runtime.variables import CONFIG_VARIABLE
+from runtime.settings.variables import CONFIG_VARIABLE
 from service.cli import terminal
 
 if TYPE_CHECKING:

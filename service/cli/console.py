@@ -6,7 +6,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from runtime.printable import printable
+from runtime.data.printable import printable
 
 
 class SafeConsole(Console):

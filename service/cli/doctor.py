@@ -10,10 +10,10 @@ from rich.console import Console
 
 from graders import PluginError, Registry
 from runtime import Settings
-from runtime.probes import NOT_COVERED as WORKERS_DO_NOT_COVER
-from runtime.probes import probe_workers
 from runtime.sandbox.layers import FOREIGN, Level
-from service.cli import attack, isolation
+from runtime.workers.probes import NOT_COVERED as WORKERS_DO_NOT_COVER
+from runtime.workers.probes import probe_workers
+from service.cli import attack, doctor_sandbox
 from service.cli.console import marked
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def examine(
         highest: The level of the sandbox that is tried first.
         attacked_on: Where to show the progress of the attacks; None for no attacks.
     """
-    sandbox = asyncio.run(isolation.examine(settings, highest))
+    sandbox = asyncio.run(doctor_sandbox.examine(settings, highest))
     level = Level(sandbox["level"])
     workers = [asdict(probe) for probe in probe_workers(settings, level)]
     types = [_try_type(registry, name) for name in registry]
@@ -103,13 +103,13 @@ def show(found: dict[str, Any], console: Console) -> None:
     """Print an examination for a person."""
     console.print(found["system"], highlight=False)
     libraries = ", ".join(f"{name} {version or 'missing'}" for name, version in found["libraries"].items())
-    isolation.say(libraries, console, style="dim")
-    isolation.show(found["sandbox"], console)
+    doctor_sandbox.say(libraries, console, style="dim")
+    doctor_sandbox.show(found["sandbox"], console)
     console.print("\nworker processes for plugins", style="bold")
     for probe in found["workers"]:
         mark = "[green]active [/]" if probe["active"] else "[red]missing[/]"
         console.print(" ", marked(mark), f"{probe['name']}: {probe['how']}", highlight=False)
-    isolation.show_gaps(found["workers_do_not_cover"], console)
+    doctor_sandbox.show_gaps(found["workers_do_not_cover"], console)
     console.print("\ngrader types", style="bold")
     for each in found["grader_types"]:
         mark = "[red]broken [/]" if each["error"] else "[green]loads  [/]"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from graders import ConfigurationError
 from runtime import Settings, SyncEvaluator
-from runtime.datasets import STDIN, Row, opened, parse_rows
-from runtime.explanation import Explanation
-from service.cli.files import GraderFile
+from runtime.data.datasets import STDIN, Row, opened, parse_rows
+from runtime.data.grader_file import GraderFile
+from runtime.explain.explanation import Explanation
 from service.cli.run import stored_sample
 
 _LINE = re.compile(r"(?P<path>.+):(?P<line>[1-9][0-9]{0,11})", re.DOTALL)

@@ -41,8 +41,8 @@ def build_image(
     as_json: Json = False,
 ) -> None:
     """Build an image with pip; of a published name, what is published. Exits with 1 when packages do not install."""
-    from runtime.sandbox.building import BuildFailed  # noqa: PLC0415
-    from runtime.sandbox.recipe import Recipe  # noqa: PLC0415
+    from runtime.sandbox.images.build import BuildFailed  # noqa: PLC0415
+    from runtime.sandbox.images.recipe import Recipe  # noqa: PLC0415
     from service.cli.images import build_image as build  # noqa: PLC0415
     from service.cli.images import show_built  # noqa: PLC0415
 

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from graders import ConfigurationError
 from runtime import Settings
-from runtime.sandbox.box import LocalSandbox
-from runtime.sandbox.building import build, unfinished
-from runtime.sandbox.checking import check
-from runtime.sandbox.images import Image, Images, how_to_build
-from runtime.sandbox.published import PUBLISHED
-from runtime.sandbox.recipe import Recipe
+from runtime.sandbox.images.build import build, unfinished
+from runtime.sandbox.images.check import check
+from runtime.sandbox.images.images import Image, Images, how_to_build
+from runtime.sandbox.images.published import PUBLISHED
+from runtime.sandbox.images.recipe import Recipe
+from runtime.sandbox.local_sandbox import LocalSandbox
 from service.cli.tables import show_rows
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from graders import ConfigurationError, Registry
 from graders.installation import install_command
-from runtime.output_files import write_file
+from runtime.data.output_files import write_file
 
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "function": ("package", "function"),

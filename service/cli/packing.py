@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from graders import ConfigurationError
-from runtime.datasets import STDIN
-from runtime.output_files import write_file
-from runtime.sources import Place, references, sources
-from service.cli.files import GraderFile
-from service.cli.locate import with_value
+from runtime.data.datasets import STDIN
+from runtime.data.grader_file import GraderFile
+from runtime.data.grader_sources import Place, references, sources
+from runtime.data.json_lines import with_value
+from runtime.data.output_files import write_file
 
 
 def unpack(path: Path, *, force: bool) -> list[dict[str, Any]]:

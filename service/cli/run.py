@@ -10,12 +10,12 @@ from rich.console import Console
 
 from graders import ConfigurationError, Grader, GradingError, Item, Sample
 from runtime import Settings, SyncEvaluator
-from runtime.datasets import STDIN, Row, read_rows
-from runtime.journal import Record, Results, record_of, results_at
-from runtime.output_files import same_file
-from runtime.rows import unreadable
+from runtime.data.datasets import STDIN, Row, read_rows
+from runtime.data.grader_file import GraderFile
+from runtime.data.journal import Record, Results, record_of, results_at
+from runtime.data.output_files import same_file
+from runtime.data.rows import unreadable
 from service.cli.ending import Interrupted
-from service.cli.files import GraderFile
 from service.cli.progress import REPORT_EVERY_S, Progress
 
 _STORED_SAMPLES = 'stored samples are graded: {"item": {…}, "sample": {"output_text": "…"}}'

@@ -14,12 +14,13 @@ import uvicorn
 
 from graders import ConfigurationError
 from runtime import Settings
-from runtime.variables import CONFIG_VARIABLE
-from service import descriptors, logs
+from runtime.settings.variables import CONFIG_VARIABLE
 from service.app import create_app
 from service.cli.keys import any_in_store
 from service.cli.listening import check_port
-from service.exposition import DIRECTORY_VARIABLE
+from service.http import descriptors
+from service.telemetry import logs
+from service.telemetry.exposition import DIRECTORY_VARIABLE
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ LOOP: Literal["asyncio"] = "asyncio"
 """What uvicorn runs on. uvloop answers some 5 % more requests a second, but accepts one connection in each of its rounds: while a
 trainer opens 256 at once, the last of them wait for seconds."""
 
-HTTP_PROTOCOL = "service.http_protocol:HttpProtocol"
+HTTP_PROTOCOL = "service.http.protocol:HttpProtocol"
 """By its name: several processes are given it before they import anything, and have to answer their parent soon."""
 WORKER_PATIENCE_S = 60
 """Seconds in which a process of several has to answer the one that started it; while it imports, it cannot."""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from graders import CausedBy
 from graders.usage import summed
-from runtime.causes import Got
+from runtime.telemetry.outcomes import Got
 from service.cli import intervals
 
 BINS = 10

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from runtime.printable import printable
+from runtime.data.printable import printable
 
 GAP = "  "
 NARROWEST = 30

@@ -37,7 +37,7 @@ def errors(text: str) -> None:
 
 def out_json(data: object, *, stderr: bool = False) -> None:
     """Print plain data as JSON for programs."""
-    from runtime.printable import printable_json  # noqa: PLC0415
+    from runtime.data.printable import printable_json  # noqa: PLC0415
 
     stream = sys.stderr if stderr else sys.stdout
     stream.write(printable_json(data, indent=2) + "\n")
@@ -46,13 +46,13 @@ def out_json(data: object, *, stderr: bool = False) -> None:
 
 def out_json_text(text: str) -> None:
     """Print what is JSON already."""
-    from runtime.printable import printable_json_text  # noqa: PLC0415
+    from runtime.data.printable import printable_json_text  # noqa: PLC0415
 
     sys.stdout.write(printable_json_text(text))
     sys.stdout.flush()
 
 
 def _lines(text: str) -> str:
-    from runtime.printable import printable  # noqa: PLC0415
+    from runtime.data.printable import printable  # noqa: PLC0415
 
     return printable(text, keep="\n")

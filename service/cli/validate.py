@@ -12,16 +12,16 @@ from rich.console import Console
 
 from graders import ConfigurationError, Grader, GraderError, Problem, Registry
 from graders.errors import FormulaError
-from graders.findings import Finding
 from graders.formula import Formula
-from graders.lint import DataCheck, all_graders, check_grader
-from graders.text_similarity import LOCAL_MODEL
-from graders.unseen import written_references
+from graders.kinds.text_similarity import LOCAL_MODEL
+from graders.lint.findings import Finding
+from graders.lint.lint import DataCheck, all_graders, check_grader
+from graders.lint.unseen import written_references
 from runtime import Settings, SyncEvaluator
-from runtime.datasets import STDIN, UnreadableFile, read_rows
-from runtime.judge.configuration import find_judge
+from runtime.data.datasets import STDIN, UnreadableFile, read_rows
+from runtime.data.grader_file import GraderFile
+from runtime.settings.judges import find_judge
 from service.cli import terminal
-from service.cli.files import GraderFile
 
 MOST_UNREAD = 20
 """Rows that cannot be read and are named one by one."""

@@ -20,9 +20,9 @@ from functools import partial
 from runtime import Evaluator, Settings
 from service.evals.grading import RunGrading, Services
 from service.evals.turns import Running, to_give_way
-from service.metrics import Metrics
 from service.store import Claims, Evals, Files, Store
 from service.store.failures import StorageFailed
+from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 

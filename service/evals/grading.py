@@ -14,17 +14,17 @@ from graders import ConfigurationError, GraderResult, GradingError, PluginError
 from graders.pattern import encodable
 from graders.usage import TOKENS, Usage, summed
 from runtime import Evaluator, Settings
-from runtime.json_schema import CheckFailed
-from runtime.tracing import spanning
+from runtime.schemas.json_schema import CheckFailed
+from runtime.telemetry.tracing import spanning
 from service.evals.criteria import TestingCriterion, load, verdict
 from service.evals.sampling import Sampler, SamplingSource
 from service.evals.sources import TURN, EvalRow, SourceError, checker_of, chunks, sampling
-from service.metrics import Metrics
-from service.results import written
+from service.http.responses import written
 from service.store import Claims, Evals, Files
 from service.store.claims import Tally
 from service.store.evals import EvalRun, OutputItem, item_id
 from service.store.failures import StorageFailed
+from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from typing import Any, Literal, Self, TypeAlias, cast
 from pydantic import BaseModel, Field
 
 from graders import Sample
-from runtime.rows import stored_failure
-from service.results import Answer, ListAnswer
+from runtime.data.rows import stored_failure
+from service.http.responses import Answer, ListAnswer
 from service.store.claims import Tally
 from service.store.evals import Eval, EvalRun, OutputItem
 

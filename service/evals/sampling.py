@@ -32,16 +32,16 @@ from graders import (
     Sample,
 )
 from graders.contract import brief
-from graders.messages import Messages, PublishedObject, SamplingParams, render, template_of
+from graders.kinds.messages import Messages, PublishedObject, SamplingParams, render, template_of
 from graders.options import carry, validated
 from graders.paths import compile_path
 from graders.pattern import encodable
-from runtime.judge.configuration import Api
 from runtime.judge.failures import NoVerdict
 from runtime.judge.wire import Completion, encoded
+from runtime.settings.judges import Api
 
 if TYPE_CHECKING:  # what it asks with takes long to import, and most runs do not sample
-    from runtime.judge.judges import Judges
+    from runtime.judge.client import Judges
 
 _LIMITS = ("max_completion_tokens", "max_completions_tokens", "max_output_tokens", "max_tokens")
 _Modalities: TypeAlias = Annotated[list[Literal["text", "audio"]], Field(min_length=1)]

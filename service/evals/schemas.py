@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from graders.pattern import encodable
-from runtime.json_schema import CheckFailed, SchemaChecker, SchemaError
+from runtime.schemas.json_schema import CheckFailed, SchemaChecker, SchemaError
 from service.errors import ApiError, invalid_field
 
 Body = TypeVar("Body", bound=BaseModel)

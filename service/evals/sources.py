@@ -14,10 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from graders import ConfigurationError, FailureType, GradingError, Item, Sample
 from graders.options import validated
 from graders.pattern import encodable
-from runtime.datasets import bounded_lines, parse_rows
-from runtime.json_schema import CheckFailed, JsonSchema, SchemaChecker, SchemaError
-from runtime.json_text import unreadable_parts
-from runtime.rows import (
+from runtime.data.datasets import bounded_lines, parse_rows
+from runtime.data.json_text import unreadable_parts
+from runtime.data.rows import (
     item_or_failure,
     not_an_object,
     sample_or_failure,
@@ -26,6 +25,7 @@ from runtime.rows import (
     unreadable,
     unreadable_inside,
 )
+from runtime.schemas.json_schema import CheckFailed, JsonSchema, SchemaChecker, SchemaError
 from service.errors import ApiError
 from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, SamplingSource
 from service.evals.schemas import not_checked, parsed

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
 
+from service.auth.keys import Caller
 from service.errors import ApiError
-from service.keys import Caller
 
 OPEN_PAGES = frozenset({"/", "/docs"})
 """Pages that say nothing of what is stored here, and that need no key."""

@@ -7,7 +7,7 @@ from html import escape
 
 from starlette.responses import Response
 
-from runtime.printable import printable
+from runtime.data.printable import printable
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from graders import Sample
-from runtime.rows import stored_failure
+from runtime.data.rows import stored_failure
 from service.evals.responses import CriterionCounts, ModelUsage, RunObject
 from service.pages.markup import Markup, element, joined, page, table
 from service.store.evals import Eval, EvalRun, OutputItem

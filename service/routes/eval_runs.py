@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from service.draining import Refusal
 from service.errors import ApiError, in_use
 from service.evals import criteria, sources
 from service.evals.responses import (
@@ -19,16 +18,17 @@ from service.evals.responses import (
     RunStatus,
 )
 from service.evals.schemas import CreateRun, Regrade
-from service.openapi import declared
+from service.http.openapi import declared
+from service.http.requests import json_with_rows, refuse_unreadable
+from service.http.routing import REPEATABLE, Client, Route, json_object
+from service.http.shutdown import Refusal
 from service.routes.evals import FoundEval, unknown
-from service.routes.lists import OneOf, Paging
-from service.routing import REPEATABLE, Client, Route, json_object
-from service.schemas import json_with_rows, refuse_unreadable
+from service.routes.paging import OneOf, Paging
 from service.state import Running, State
+from service.store.capacity import Full
 from service.store.evals import REGRADE, UNFINISHED, EvalRun, InUse, Missing
 from service.store.files import is_file_id
 from service.store.paging import new_id
-from service.store.room import Full
 from service.store.storable import storable
 
 RUNS_AGAIN_S = 10

@@ -9,12 +9,12 @@ from service.errors import ApiError, invalid_query
 from service.evals import criteria
 from service.evals.responses import EvalDeleted, EvalList, EvalObject
 from service.evals.schemas import CreateEval, UpdateEval, data_source_config
-from service.routes.lists import OneOf, Paging
-from service.routing import REPEATABLE, Client, Route
+from service.http.routing import REPEATABLE, Client, Route
+from service.routes.paging import OneOf, Paging
 from service.state import Running
+from service.store.capacity import Full
 from service.store.evals import Eval
 from service.store.paging import new_id
-from service.store.room import Full
 from service.store.storable import storable
 
 UNCHANGED = UpdateEval()

@@ -13,17 +13,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from runtime import Settings
 from service.errors import ApiError, in_use, invalid_query
-from service.middleware import PREFIXES
-from service.openapi import declared
-from service.results import Answer, ListAnswer
-from service.routes.lists import Number, OneOf, Paging
-from service.routing import Route
+from service.http.middleware import PREFIXES
+from service.http.openapi import declared
+from service.http.responses import Answer, ListAnswer
+from service.http.routing import Route
+from service.routes.paging import Number, OneOf, Paging
 from service.state import Running
 from service.store import PURPOSES, File
+from service.store.capacity import Full
 from service.store.evals import InUse
 from service.store.files import is_file_id
 from service.store.paging import Order
-from service.store.room import Full
 from service.store.upload import Form
 
 router = APIRouter(prefix="/files", tags=["files"], route_class=Route)

@@ -22,9 +22,7 @@ from graders.contract import brief
 from graders.options import no_such_field
 from graders.pattern import encodable
 from runtime import Gradings
-from runtime.batches import CHUNK
-from runtime.explain import explain
-from runtime.rows import (
+from runtime.data.rows import (
     id_or_failure,
     item_or_failure,
     not_an_object,
@@ -33,14 +31,16 @@ from runtime.rows import (
     unreadable,
     unreadable_inside,
 )
+from runtime.evaluation.batches import CHUNK
+from runtime.explain.explain import explain
+from service.auth.admission import Held
+from service.auth.keys import Caller
 from service.errors import ApiError
-from service.idempotency import note_failures, refuse_key
-from service.keys import Caller
-from service.leaving import as_long_as_wanted
-from service.logs import name_trace
-from service.openapi import declared
-from service.queues import Held
-from service.results import (
+from service.http.disconnect import as_long_as_wanted
+from service.http.idempotency import note_failures, refuse_key
+from service.http.openapi import declared
+from service.http.requests import documented, json_with_rows, refuse_unreadable
+from service.http.responses import (
     BatchResponse,
     ExplainedResponse,
     GradeResponse,
@@ -50,11 +50,11 @@ from service.results import (
     shown_grader,
     written,
 )
+from service.http.routing import PARAMETER, repeatable
 from service.routes.named import chosen, series_of
-from service.routing import PARAMETER, repeatable
-from service.schemas import documented, json_with_rows, refuse_unreadable
 from service.state import State, state_of
 from service.store.sums import Series
+from service.telemetry.logs import name_trace
 
 GRADE_PATH = "/v1/grade"
 BATCH_PATH = "/v1/grade/batch"

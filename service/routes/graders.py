@@ -8,13 +8,10 @@ from fastapi import APIRouter, Request, Response
 
 from graders import ConfigurationError, Grader, GradingError, Sample
 from runtime import Evaluator
-from runtime.rows import sample_or_failure, unreadable_inside
-from service import logs
+from runtime.data.rows import sample_or_failure, unreadable_inside
 from service.errors import invalid_grader
-from service.idempotency import note_failures
-from service.results import JsonAnswer, written
-from service.routing import REPEATABLE, repeatable
-from service.schemas import (
+from service.http.idempotency import note_failures
+from service.http.requests import (
     RunRequest,
     RunResponse,
     ValidateRequest,
@@ -26,7 +23,10 @@ from service.schemas import (
     refuse_unreadable,
     run_response,
 )
+from service.http.responses import JsonAnswer, written
+from service.http.routing import REPEATABLE, repeatable
 from service.state import state_of
+from service.telemetry import logs
 
 ROW_FIELDS = ("model_sample", "item")
 """What of `run` is a row, whose failure is a result."""

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from service.openapi import ERROR
+from service.http.openapi import ERROR
 from service.state import State
 
 router = APIRouter(tags=["health"])

@@ -5,10 +5,10 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from runtime.judge.configuration import find_judge
+from runtime.settings.judges import find_judge
 from service.errors import ApiError
-from service.results import Answer
-from service.routing import Route
+from service.http.responses import Answer
+from service.http.routing import Route
 from service.state import Running
 
 router = APIRouter(prefix="/models", tags=["models"], route_class=Route)

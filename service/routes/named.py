@@ -8,15 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from graders import ConfigurationError
 from service.errors import ApiError, invalid_grader, invalid_query
-from service.named import MOST_VERSION, Chosen, checked_name, unknown, version_of
-from service.results import Answer, ListAnswer
+from service.http.responses import Answer, ListAnswer
+from service.http.routing import Route, as_response
+from service.named_graders import MOST_VERSION, Chosen, checked_name, unknown, version_of
 from service.routes.graders import prepared
-from service.routes.lists import Number, Paging
-from service.routing import Route, as_response
+from service.routes.paging import Number, Paging
 from service.state import Running, State
-from service.stats import SPLITS, shown_statistics
 from service.store.graders import Stored
 from service.store.sums import NO_STEP, Series
+from service.telemetry.grader_statistics import SPLITS, shown_statistics
 
 MOST_STEP = 2**63 - 1
 VersionNumber = Annotated[int | None, Number(1, MOST_VERSION), Query()]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from graders import ConfigurationError
-from runtime.output_files import same_file, writing_by_name
+from runtime.data.output_files import same_file, writing_by_name
 
 BUSY_S = 10.0
 """Seconds to wait for a process that keeps the whole database."""

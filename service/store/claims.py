@@ -26,9 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from service.store.capacity import one_at_a_time
 from service.store.database import Store, clock_s, insertion
 from service.store.evals import UNFINISHED, EvalRun, OutputItem
-from service.store.room import one_at_a_time
 from service.store.tables import Base
 
 MOST_CLAIMS = 3

@@ -25,9 +25,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
+from service.store.capacity import lock_for_writing, make_room
 from service.store.database import Store
 from service.store.paging import Order, page_of
-from service.store.room import lock_for_writing, make_room
 from service.store.storable import storable
 from service.store.tables import Base, File, alive
 

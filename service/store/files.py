@@ -15,12 +15,12 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graders import ConfigurationError
+from service.store.capacity import lock_for_writing, make_room
 from service.store.database import Store
 from service.store.evals import is_read, refuse_if_read
 from service.store.failures import StorageFailed, files_failure, why_not_written
 from service.store.health import StorageHealth
 from service.store.paging import new_id, page_of
-from service.store.room import lock_for_writing, make_room
 from service.store.storable import storable
 from service.store.tables import File, alive
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from runtime.sandbox.inside import kernel, landlock, seccomp
+from runtime.sandbox.inside.layers import kernel, landlock, seccomp
 
 
 def isolates() -> bool:

@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from runtime.sandbox.inside import kernel
+from runtime.sandbox.inside.layers import kernel
 
 USER = 12_345
 

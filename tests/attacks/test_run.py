@@ -8,8 +8,8 @@ from graders import GradingError
 from runtime.attacks.arena import Arena
 from runtime.attacks.attack import Attack, AttackOutcome
 from runtime.attacks.run import attempt, attempt_alone
-from runtime.sandbox.box import LocalSandbox
-from runtime.settings import Settings
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.settings.settings import Settings
 from tests.attacks.machine import isolates
 
 pytestmark = pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")

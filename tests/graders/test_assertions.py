@@ -24,7 +24,7 @@ from graders import (
     Sample,
     grader,
 )
-from graders.numeric_check import NumericCheck
+from graders.kinds.numeric_check import NumericCheck
 from graders.testing import (
     FakeContext,
     FakeEmbedder,

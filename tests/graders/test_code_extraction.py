@@ -8,9 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from graders.code_testing.extraction import MOST, possible_codes
-from graders.code_testing.markdown import fenced_blocks, lines_of
-from graders.code_testing.marks import MAX_CHARACTERS, MAX_MARKS, relevant
+from graders.kinds.code_testing.extraction import MOST, possible_codes
+from graders.kinds.code_testing.markdown import fenced_blocks, lines_of
+from graders.kinds.code_testing.marks import MAX_CHARACTERS, MAX_MARKS, relevant
 from runtime.sandbox.inside.candidates import judged
 from tests.strategies import any_str
 

@@ -20,7 +20,9 @@ from graders import (
     Sample,
     Template,
 )
-from graders.code_testing.comparison import (
+from graders.context import READ_BYTES, Ended, Unread
+from graders.errors import CodeFailure, UnknownImage
+from graders.kinds.code_testing.comparison import (
     TooManySteps,
     same_for_livecodebench,
     same_output,
@@ -28,10 +30,8 @@ from graders.code_testing.comparison import (
     same_value,
     shown,
 )
-from graders.code_testing.forms import AssertTest, CallTest, ProgramTest, SourceTest, read_tests
-from graders.code_tests import CodeTests
-from graders.context import READ_BYTES, Ended, Unread
-from graders.errors import CodeFailure, UnknownImage
+from graders.kinds.code_testing.forms import AssertTest, CallTest, ProgramTest, SourceTest, read_tests
+from graders.kinds.code_tests import CodeTests
 from graders.testing import FakeContext, FakeSandbox
 from tests.strategies import json_values
 

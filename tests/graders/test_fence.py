@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders.fence import fenced, one_line, visible
+from graders.kinds.prompt_fence import fenced, one_line, visible
 from tests.strategies import any_str, texts
 
 SPECIAL = (
@@ -131,7 +131,7 @@ def test_a_text_that_holds_the_digest_of_the_texts_gets_another(monkeypatch: pyt
         def hexdigest(self) -> str:
             return self._digest
 
-    monkeypatch.setattr("graders.fence.hashlib.blake2b", Weak)
+    monkeypatch.setattr("graders.kinds.prompt_fence.hashlib.blake2b", Weak)
     guessed = "\n".join(f"===== {number:016x} =====" for number in range(3))
     (block,) = fenced({"Answer": guessed})
     assert block.split("\n")[1] == f"===== {3:016x} ====="

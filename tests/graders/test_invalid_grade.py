@@ -24,7 +24,7 @@ from graders import (
     grader,
 )
 from graders.context import HttpReply, Verdict
-from graders.endpoint import MAX_BODY
+from graders.kinds.endpoint import MAX_BODY
 from graders.template import MAX_RENDERED
 from graders.testing import (
     FakeContext,

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from graders import FailureKind, GradingError, InvalidOptions, Template
 from graders.context import Verdict
-from graders.fence import visible
-from graders.judging import (
+from graders.kinds.judging import (
     ASKED,
     MAX_EXPLANATION,
     answer_schema,
@@ -26,6 +25,7 @@ from graders.judging import (
     prompt,
     reason_of,
 )
+from graders.kinds.prompt_fence import visible
 from tests.strategies import any_str, json_values
 
 FENCE = "===== [0-9a-f]{16} ====="

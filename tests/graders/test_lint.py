@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import InvalidOptions, Item, Registry, Sample, Template, grader
-from graders.findings import Finding
-from graders.lint import DataCheck, check_grader
-from graders.unseen import TRIED, written_references
+from graders.lint.findings import Finding
+from graders.lint.lint import DataCheck, check_grader
+from graders.lint.unseen import TRIED, written_references
 from tests.conftest import EXAMPLES
 from tests.strategies import any_str, rows
 

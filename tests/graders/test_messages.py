@@ -7,7 +7,7 @@ from hypothesis import given
 from pydantic import TypeAdapter
 
 from graders import GraderError, GradingError, InvalidOptions, Registry, Sample, Template
-from graders.messages import InputText, Message, SamplingParams, render, templates_of
+from graders.kinds.messages import InputText, Message, SamplingParams, render, templates_of
 from tests.strategies import any_str, json_values
 
 INSTALLED = Registry.installed()

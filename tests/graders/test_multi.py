@@ -22,7 +22,7 @@ from graders import (
     Sample,
     grader,
 )
-from graders.sample_column import SampleColumn
+from graders.samples.sample_column import SampleColumn
 from graders.testing import FakeContext
 
 

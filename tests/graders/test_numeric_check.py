@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import FailureKind, Grader, GraderResult, GradingError, InvalidOptions, Registry, Sample
-from graders.numeric_check import INLINE_LIMIT, NumericCheck
+from graders.kinds.numeric_check import INLINE_LIMIT, NumericCheck
 from tests.strategies import integers_as_text, number_lookalikes
 from tools import make_worked_answers as worked_answers
 

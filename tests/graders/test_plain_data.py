@@ -19,7 +19,7 @@ from hypothesis import given
 from openai.types.chat import ChatCompletionMessage
 
 from graders import ConfigurationError, Sample
-from graders.plain_data import item, plain, rows
+from graders.samples.plain_data import item, plain, rows
 from tests.strategies import json_values
 
 

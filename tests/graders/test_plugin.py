@@ -408,7 +408,7 @@ def test_a_grader_type_is_pickled_by_its_reference(found: GraderType[..., Any]) 
 
 
 def test_an_installed_type_survives_pickling() -> None:
-    found = find_type("graders.string_check:StringCheck")
+    found = find_type("graders.kinds.string_check:StringCheck")
     assert pickle.loads(pickle.dumps(found)) is found  # noqa: S301  # our own bytes
 
 
@@ -422,7 +422,7 @@ def test_what_is_not_decorated_is_no_grader_type(decorated: object) -> None:
     ("reference", "message"),
     [
         ("", "'' is no reference to a grader type: write 'module:name'"),
-        ("graders.string_check", "write 'module:name'"),
+        ("graders.kinds.string_check", "write 'module:name'"),
         ("no_such_module:x", "cannot import 'no_such_module:x': ModuleNotFoundError"),
         ("graders:no_such_name", "cannot import 'graders:no_such_name': AttributeError"),
         ("graders:Sample.no", "AttributeError"),

@@ -16,7 +16,7 @@ from graders import (
     Sample,
 )
 from graders.errors import UnknownImage
-from graders.python_source import PythonSource
+from graders.kinds.python import PythonSource
 from graders.testing import FakeContext, FakeSandbox
 
 REGISTRY = Registry.installed()

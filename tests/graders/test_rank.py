@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graders import FailureKind, GraderResult, GradingError, InvalidOptions, Registry, Sample
 from graders.context import Verdict
-from graders.rank import MAX_SAMPLES, SHORTEST_NAME, _names
+from graders.kinds.rank import MAX_SAMPLES, SHORTEST_NAME, _names
 from graders.testing import FakeContext, FakeJudge
 from tests.strategies import any_str
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders.reasoning import answers, split
+from graders.samples.reasoning import answers, split
 from tests.strategies import any_str
 
 FINAL = "<|start|>assistant<|channel|>final<|message|>"

@@ -148,7 +148,7 @@ def test_an_entry_point_outside_a_distribution_has_no_version(point: EntryPoint,
         ),
         (Entry("plain", "graders:Sample", "dist", "1.0"), "is no grader type; decorate it"),
         (
-            Entry("other", "graders.string_check:StringCheck", "dist", "1.0"),
+            Entry("other", "graders.kinds.string_check:StringCheck", "dist", "1.0"),
             r"dist 1.0 publishes .* as 'other', but it is @grader\('string_check'\); make the two names equal",
         ),
         (Entry("bare", "package.module", "dist", "1.0"), "write 'module:name'"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from graders import FailureKind, GraderResult, GradingError, InvalidOptions, Registry, Sample
 from graders.context import Verdict
-from graders.rubric import MAX_CRITERIA
+from graders.kinds.rubric import MAX_CRITERIA
 from graders.testing import FakeContext, FakeJudge
 from tests.strategies import json_values
 

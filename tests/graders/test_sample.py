@@ -11,8 +11,8 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from graders import ConfigurationError, Sample
-from graders.sample import FIELDS, PUBLISHED_FIELDS
-from graders.sample_column import SampleColumn
+from graders.samples.sample import FIELDS, PUBLISHED_FIELDS
+from graders.samples.sample_column import SampleColumn
 from tests.strategies import any_str, json_values
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}

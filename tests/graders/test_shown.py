@@ -16,7 +16,7 @@ from graders import (
     Template,
 )
 from graders.context import Verdict
-from graders.shown import (
+from graders.kinds.shown import (
     MAX_CHARACTERS,
     length,
     of_sample,

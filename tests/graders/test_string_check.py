@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import Grader, GraderResult, GradingError, InvalidOptions, Registry, Sample
-from graders.sample_column import SampleColumn
+from graders.samples.sample_column import SampleColumn
 from graders.testing import FakeContext
 from tests.strategies import texts
 

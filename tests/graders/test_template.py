@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from graders import FailureKind, GradingError, Sample, Template, TemplateError
 from graders.paths import has_path, walk
-from graders.sample_column import SampleColumn
+from graders.samples.sample_column import SampleColumn
 from graders.template import MAX_RENDERED, as_text
 from tests.strategies import any_str, rows, steps
 

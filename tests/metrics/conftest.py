@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graders.metrics import wordnet
+from graders.kinds.metrics import wordnet
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 
-from graders.metrics import load_metric
-from graders.metrics.bleu import tokenize_13a
+from graders.kinds.metrics import load_metric
+from graders.kinds.metrics.bleu import tokenize_13a
 from tests.strategies import any_str, text_pairs, texts
 
 bleu = load_metric("bleu").score

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from rapidfuzz import fuzz, utils
 
-from graders.metrics import load_metric
+from graders.kinds.metrics import load_metric
 from tests.strategies import text_pairs, texts
 
 fuzzy_match = load_metric("fuzzy_match").score

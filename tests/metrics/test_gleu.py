@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from nltk.translate.gleu_score import sentence_gleu
 
-from graders.metrics import load_metric
+from graders.kinds.metrics import load_metric
 from tests.strategies import text_pairs, texts
 
 gleu = load_metric("gleu").score

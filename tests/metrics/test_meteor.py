@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graders.metrics import load_metric
+from graders.kinds.metrics import load_metric
 from tests.metrics.oracles import DATABASE, WHY_SKIPPED, nltk_meteor, nltk_wordnet
 from tests.strategies import any_str, text_pairs, texts
 

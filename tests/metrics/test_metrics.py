@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from openai.types.graders import TextSimilarityGrader
 
-from graders.metrics import METRIC_NAMES, Metric, load_metric
+from graders.kinds.metrics import METRIC_NAMES, Metric, load_metric
 from tests.strategies import any_str, text_pairs
 
 METRICS = [load_metric(name) for name in METRIC_NAMES]
@@ -31,14 +31,14 @@ def test_an_unknown_metric_is_refused_with_the_known_names() -> None:
 
 
 def test_importing_the_seam_imports_no_metric_library() -> None:
-    program = "import graders.metrics, sys; print(*{'sacrebleu', 'rapidfuzz', 'rouge_score_rs', 'graders.metrics.wordnet'} & {*sys.modules})"
+    program = "import graders.kinds.metrics, sys; print(*{'sacrebleu', 'rapidfuzz', 'rouge_score_rs', 'graders.kinds.metrics.wordnet'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
 
 
 def test_no_metric_imports_nltk() -> None:
     program = (
-        "import sys, graders.metrics as m; [m.load_metric(n).score('cats run', 'dogs ran') for n in m.METRIC_NAMES];"
+        "import sys, graders.kinds.metrics as m; [m.load_metric(n).score('cats run', 'dogs ran') for n in m.METRIC_NAMES];"
         "print('nltk' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.stem.porter import PorterStemmer
 
-from graders.metrics import wordnet
-from graders.metrics.porter import stem
+from graders.kinds.metrics import wordnet
+from graders.kinds.metrics.porter import stem
 from tests.strategies import any_str, texts
 
 nltk_stem = PorterStemmer().stem

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from rouge_score.rouge_scorer import RougeScorer
 
-from graders.metrics import load_metric
+from graders.kinds.metrics import load_metric
 from tests.strategies import any_str, text_pairs, texts
 
 TYPES = {f"rouge_{order}": f"rouge{order}" for order in range(1, 6)} | {"rouge_l": "rougeL"}

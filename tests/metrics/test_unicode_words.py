@@ -8,8 +8,8 @@ from nltk.translate.gleu_score import sentence_gleu
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
-from graders.metrics import METRIC_NAMES, load_metric
-from graders.metrics.unicode_words import NAMES, tokens, with_unicode_words
+from graders.kinds.metrics import METRIC_NAMES, load_metric
+from graders.kinds.metrics.unicode_words import NAMES, tokens, with_unicode_words
 from tests.strategies import any_str, text_pairs
 
 

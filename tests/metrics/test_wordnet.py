@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from graders.metrics import wordnet
+from graders.kinds.metrics import wordnet
 from tests.metrics.oracles import DATABASE, WHY_SKIPPED, nltk_wordnet
 
 ROOT = Path(__file__).parents[2]
-TABLE = ROOT / "graders" / "metrics" / "wordnet" / "synonyms.txt.xz"
+TABLE = ROOT / "graders" / "kinds" / "metrics" / "wordnet" / "synonyms.txt.xz"
 needs_database = pytest.mark.skipif(not DATABASE.is_dir(), reason=WHY_SKIPPED)
 
 

@@ -9,7 +9,7 @@ import textwrap
 _PRELUDE = """
 import builtins, gc, json, os, socket, sys, threading, time
 import graders, runtime.workers.child as child
-from graders.bound import Grader
+from graders.bound_grader import Grader
 def everything():
     for frame in sys._current_frames().values():
         while frame is not None:
@@ -84,18 +84,18 @@ _ACTS = {
         threading.Thread(target=later, daemon=True).start()
     """,
     "replace the checks of a result": """
-        import graders.bound, graders.contract
-        graders.bound.checked_number = graders.contract.checked_number = lambda value: 1.0
+        import graders.bound_grader, graders.contract
+        graders.bound_grader.checked_number = graders.contract.checked_number = lambda value: 1.0
     """,
     "replace what completes results": """
         old = Grader.complete
         Grader.complete = lambda self, returned, **more: old(self, 1.0, **more)
     """,
     "replace what executes": """
-        import runtime.execute
+        import runtime.evaluation.execute
         async def execute(grader, samples, item, context):
             return grader.complete_each([1.0] * len(samples))
-        child.execute = runtime.execute.execute = execute
+        child.execute = runtime.evaluation.execute.execute = execute
     """,
     "replace built-in functions": "builtins.float = lambda *_: 1.0; builtins.eval = lambda *_: None",
     "replace the grading function": """

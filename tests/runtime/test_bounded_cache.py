@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.bounded_cache import ENTRY_BYTES, BoundedCache
+from runtime.concurrency.bounded_cache import ENTRY_BYTES, BoundedCache
 
 _steps = st.lists(
     st.tuples(st.sampled_from(["put", "get", "pop"]), st.integers(0, 6), st.integers(0, 3 * ENTRY_BYTES))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graders import GraderResult, GradingError, Registry
 from runtime import Evaluator, Settings
-from runtime.batches import CHUNK
+from runtime.evaluation.batches import CHUNK
 
 TEXT = "{{sample.output_text}}"
 SAMPLES: list[Any] = [

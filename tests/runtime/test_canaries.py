@@ -10,7 +10,7 @@ from runtime.attacks.attack import PRELUDE
 from runtime.attacks.canaries import Canary, canaries, try_layers
 from runtime.sandbox.doctor import NOT_COVERED
 from runtime.sandbox.host import Reached, reach
-from runtime.sandbox.inside import landlock, seccomp
+from runtime.sandbox.inside.layers import landlock, seccomp
 from runtime.sandbox.layers import Level
 
 IS_ROOT = os.geteuid() == 0

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from graders import Registry
-from runtime.cost import Cost, cost_of
+from runtime.evaluation.cost_class import Cost, cost_of
 
 MESSAGES = [{"role": "user", "content": "?"}]
 CHECK = {"type": "string_check", "input": "a", "reference": "a", "operation": "eq"}

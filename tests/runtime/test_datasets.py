@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from graders import ConfigurationError
-from runtime.datasets import MAX_LINE, parse_rows, read_json, read_rows, read_whole
+from runtime.data.datasets import MAX_LINE, parse_rows, read_json, read_rows, read_whole
 
 
 def test_a_stored_sample_and_its_item() -> None:

@@ -12,7 +12,7 @@ from graders.context import HttpReply
 from graders.errors import CodeFailure
 from graders.testing import FakeContext, FakeEmbedder, FakeHttp, FakeJudge, FakeSandbox
 from runtime import Evaluator, Settings
-from runtime.execute import deadline_passed
+from runtime.evaluation.execute import deadline_passed
 from runtime.workers.frames import MAX_FRAME
 from tests.conftest import ROOT
 from tests.runtime.sandbox.isolation import ISOLATES

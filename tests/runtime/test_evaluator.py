@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from graders import ConfigurationError, GraderResult, GradingError, Item, Registry, Sample, grader
 from runtime import Evaluator, Settings, SyncEvaluator
-from runtime.bounded_cache import ENTRY_BYTES
-from runtime.canonical import canonical
-from runtime.compiled import BYTES_A_CHARACTER, TEXT_SHARE, CompiledGraders
-from runtime.execute import execute
-from runtime.explain import explain
-from runtime.world import World
+from runtime.concurrency.bounded_cache import ENTRY_BYTES
+from runtime.evaluation.canonical import canonical
+from runtime.evaluation.context import World
+from runtime.evaluation.execute import execute
+from runtime.evaluation.grader_cache import BYTES_A_CHARACTER, TEXT_SHARE, CompiledGraders
+from runtime.explain.explain import explain
 from tests.conftest import ROOT
 from tests.processes import remaining
 from tests.runtime.sandbox.isolation import ISOLATES

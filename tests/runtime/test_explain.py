@@ -11,14 +11,14 @@ from hostile_graders.asking import ask_judge
 from hypothesis import given
 
 from graders import Grader, Registry
-from graders.bound import MASK
+from graders.bound_grader import MASK
 from graders.formula import Formula
 from runtime import Evaluator, Settings
-from runtime.explain import explain
-from runtime.explanation import CHARACTERS, TEXT_CHARACTERS, Book, Explanation
-from runtime.recording import Log
-from runtime.tracing import Attributes, Kind, Span
-from service.cli.explanation import FEW_LINES, MOST_LINES, lines
+from runtime.explain.explain import explain
+from runtime.explain.explanation import CHARACTERS, TEXT_CHARACTERS, Book, Explanation
+from runtime.explain.recording import Log
+from runtime.explain.render import FEW_LINES, MOST_LINES, lines
+from runtime.telemetry.tracing import Attributes, Kind, Span
 from tests.conftest import ROOT
 from tests.judge_server import JudgeServer, Raw, Reply, Request, answer, hang, status, verdict
 from tests.strategies import json_values

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.frame_stream import CHUNK, FrameStream, FrameTooLong, StreamEnded
+from runtime.processes.frame_stream import CHUNK, FrameStream, FrameTooLong, StreamEnded
 
 BODIES = [b"", b"a", b"second", b"x" * 300]
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from graders import FailureKind, GradingError, Registry, Sample
 from graders.context import HttpReply
 from graders.testing import FakeContext
-from runtime.http import GuardedHttp
-from runtime.network import GuardedNetwork, is_public
-from runtime.pace import Pace
-from runtime.strict_json import read_json
+from runtime.net.address_guard import GuardedNetwork, is_public
+from runtime.net.http_client import GuardedHttp
+from runtime.net.rate_limit import Pace
+from runtime.net.strict_json import read_json
 from tests.strategies import json_values
 
 CERTIFICATE = Path(__file__).parents[1] / "data" / "grader_example.pem"

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import ConfigurationError, Failure, FailureKind, GraderInfo, GraderResult
-from runtime.datasets import Row, parse_rows
-from runtime.journal import Journal, results_at
+from runtime.data.datasets import Row, parse_rows
+from runtime.data.journal import Journal, results_at
 from tests.service.full_disk import small_disk
 
 INFO = GraderInfo("name", "keyword", "keyword:1:abc")

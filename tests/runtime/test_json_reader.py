@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from runtime.json_process import TooMuch
-from runtime.json_reader import JsonReader
-from runtime.json_text import NotJson, Unreadable, read_text
-from runtime.json_weight import INLINE_BYTES
+from runtime.data.json_process import TooMuch
+from runtime.data.json_reader import JsonReader
+from runtime.data.json_text import NotJson, Unreadable, read_text
+from runtime.data.json_weight import INLINE_BYTES
 from tests.processes import children
 
 ROW = {"item": {"a": [1, 2.5, None, True], "b": 'é\ud800"\\', "c": {}}, "sample": "x" * 40}

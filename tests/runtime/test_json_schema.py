@@ -13,8 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.json_schema import CheckFailed, SchemaChecker, SchemaError, SchemaMismatch, check_once, measured
-from runtime.schema_bounds import MAX_EXPANSION, measure
+from runtime.schemas.bounds import MAX_EXPANSION, measure
+from runtime.schemas.json_schema import (
+    CheckFailed,
+    SchemaChecker,
+    SchemaError,
+    SchemaMismatch,
+    check_once,
+    measured,
+)
 from tests.processes import children
 
 ROOT = Path(__file__).parents[2]
@@ -426,7 +433,7 @@ def test_one_module_makes_validators() -> None:
         for path in sorted((ROOT / package).rglob("*.py"))
         if any(_imports_validators(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     ]
-    assert makers == ["runtime/schema_compiler.py"]
+    assert makers == ["runtime/schemas/compiler.py"]
 
 
 def _imports_validators(node: ast.AST) -> bool:

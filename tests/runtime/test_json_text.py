@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.json_text import MAX_DEPTH, NotJson, Unreadable, named_path, read_text, unreadable_parts
+from runtime.data.json_text import MAX_DEPTH, NotJson, Unreadable, named_path, read_text, unreadable_parts
 
 HALVES = st.text(st.sampled_from('a\ud800\udfff\\"é'), max_size=4)
 VALUES = st.recursive(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.json_weight import TooManyValues, read_weighed, weigh
-from runtime.strict_json import read_json
+from runtime.data.json_weight import TooManyValues, read_weighed, weigh
+from runtime.net.strict_json import read_json
 
 texts = st.text(alphabet=st.sampled_from('a"\\[]{},:é\n'), max_size=6)
 values = st.recursive(

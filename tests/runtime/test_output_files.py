@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import ConfigurationError
-from runtime.output_files import is_standard_output, regular_place, write_file, writing, writing_by_name
+from runtime.data.output_files import is_standard_output, regular_place, write_file, writing, writing_by_name
 from tests.service.full_disk import small_disk
 
 CONTENT = b"new\n"

@@ -9,10 +9,10 @@ import pytest
 from graders import GraderResult, Registry, Sample
 from graders.registry import Entry
 from runtime import Evaluator, Settings
-from runtime.explain import explain
-from runtime.explanation import Explanation
+from runtime.explain.explain import explain
+from runtime.explain.explanation import Explanation
+from runtime.explain.render import lines
 from runtime.workers.lock_hint import lock_hint
-from service.cli.explanation import lines
 
 REGISTRY = Registry([Entry("debugged", "hostile_graders.printing:debugged", "some-plugin", "1.0")])
 GRADER = {"type": "debugged"}

@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from runtime import Settings
-from runtime.probes import probe_workers
 from runtime.sandbox.host import reach
 from runtime.sandbox.layers import Level
+from runtime.workers.probes import probe_workers
 
 EVERYWHERE = {"memory limit": True, "clean environment": True, "no orphans": True}
 

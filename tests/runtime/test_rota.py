@@ -6,7 +6,7 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.rota import Rota
+from runtime.concurrency.fair_queue import Rota
 
 T = TypeVar("T")
 

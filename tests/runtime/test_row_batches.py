@@ -9,8 +9,8 @@ import pytest
 
 from graders.context import Isolation
 from runtime import Evaluator, Settings
-from runtime.row_batches import AT_ONCE, ROWS
-from runtime.sandbox.crew import BATCH
+from runtime.evaluation.row_batches import AT_ONCE, ROWS
+from runtime.sandbox.processes.worker_group import BATCH
 from tests.runtime.sandbox.isolation import ISOLATES
 
 pytestmark = ISOLATES

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from graders import InvalidOptions, Registry
-from runtime.sources import references, sources, with_sources
+from runtime.data.grader_sources import references, sources, with_sources
 
 SOURCE = "def grade(sample, item):\r\n    return 1.0  # é\n"
 

@@ -26,7 +26,7 @@ from runtime import Evaluator, Settings
 from runtime.sandbox.host import reach as reach_level
 from runtime.sandbox.layers import Level
 from runtime.workers.pool import WorkerPool
-from runtime.workers.starter import Starter
+from runtime.workers.spawn import Starter
 from tests.conftest import ROOT
 from tests.processes import descendants, remaining
 

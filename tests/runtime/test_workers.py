@@ -11,7 +11,7 @@ from hostile_graders.reaching import reach_files
 from graders import ConfigurationError, PluginError, Registry
 from graders.registry import Entry
 from runtime import Evaluator, Settings
-from runtime.workers.lane import SPARES
+from runtime.workers.queue import SPARES
 from tests.processes import children, descendants, remaining
 
 HOSTILE = {"type": "hostile"}

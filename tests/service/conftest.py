@@ -13,7 +13,7 @@ from openai import OpenAI
 
 from runtime import Settings
 from service.app import create_app
-from service.http_protocol import HttpProtocol
+from service.http.protocol import HttpProtocol
 from service.store import Store
 
 

@@ -8,18 +8,18 @@ from rich.console import Console
 from graders import Item, Registry, Sample, UnknownGraderType, grader
 from graders.registry import Entry
 from runtime import Settings
-from service.cli import catalogue
+from service.cli import grader_types
 from service.cli.doctor import examine, show
 
 BROKEN = Registry([Entry("gone", "hostile_graders.unimportable:nothing", "some-plugin", "2.0")])
 
 
 def test_a_type_that_does_not_load_is_listed_with_its_reason() -> None:
-    (found,) = catalogue.describe(BROKEN, None)
+    (found,) = grader_types.describe(BROKEN, None)
     assert (found["name"], found["distribution"]) == ("gone", "some-plugin")
     assert "libmissing.so is not there" in found["error"]
     console = Console(file=io.StringIO(), width=200)
-    catalogue.show([found], console, whole=True)
+    grader_types.show([found], console, whole=True)
     assert "libmissing.so is not there" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -30,10 +30,10 @@ def fetch(sample: Sample, item: Item) -> float:
 
 
 def test_a_type_that_needs_something_says_what_and_how_it_is_allowed() -> None:
-    (found,) = catalogue.describe(Registry().including(fetch), None)
+    (found,) = grader_types.describe(Registry().including(fetch), None)
     assert found["needs"] == ["files", "network"]
     console = Console(file=io.StringIO(), width=200)
-    catalogue.show([found], console, whole=True)
+    grader_types.show([found], console, whole=True)
     table, _, explained = console.file.getvalue().partition("rewards from 0 to 1\n")  # type: ignore[attr-defined]
     assert "files, network" in table
     allowed = (
@@ -48,16 +48,16 @@ def test_a_type_that_needs_something_says_what_and_how_it_is_allowed() -> None:
 
 
 def test_a_type_that_needs_nothing_says_nothing_of_needs() -> None:
-    (found,) = catalogue.describe(Registry.installed(), "keyword")
+    (found,) = grader_types.describe(Registry.installed(), "keyword")
     assert found["needs"] == []
     console = Console(file=io.StringIO(), width=200)
-    catalogue.show([found], console, whole=True)
+    grader_types.show([found], console, whole=True)
     assert "needs files" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_type_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(UnknownGraderType, match="no grader type 'nothing' is installed; there are gone"):
-        catalogue.describe(BROKEN, "nothing")
+        grader_types.describe(BROKEN, "nothing")
 
 
 def test_a_machine_with_a_broken_plugin_is_not_well(quick: Settings) -> None:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
-from service.compression import (
+from service.errors import ApiError
+from service.http.compression import (
     ENCODINGS,
     PIECE,
     Compression,
@@ -24,7 +25,6 @@ from service.compression import (
     ZstdEncoder,
     accepted,
 )
-from service.errors import ApiError
 
 GRADE, BATCH = "/v1/grade", "/v1/grade/batch"
 GRADER = {"type": "string_check", "input": "{{sample.output_text}}", "reference": "a", "operation": "eq"}

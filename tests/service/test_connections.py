@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime import Settings
-from service import descriptors
-from service.connections import LINGERING, ClosingRank, Connections, network_of
-from service.rate_limited_log import RateLimitedLog
+from service.http import descriptors
+from service.http.connections import LINGERING, ClosingRank, Connections, network_of
+from service.telemetry.rate_limited_log import RateLimitedLog
 from tests.service.serving import PATIENCE_S, PROGRAM
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 
-from service.distributions import Histogram, Summary
+from service.telemetry.distributions import Histogram, Summary
 
 BOUNDS = (2**-17, 0.125, 1, 2.5, 60)  # sums of such numbers are exact in whatever order they are made
 seconds = st.sampled_from([0.0, *BOUNDS]) | st.integers(0, 2**20).map(lambda number: number / 1024)

@@ -16,9 +16,9 @@ from graders import Registry
 from runtime import Settings
 from runtime.attacks import by_name
 from runtime.sandbox.host import reach
-from runtime.sandbox.inside import landlock, seccomp
+from runtime.sandbox.inside.layers import landlock, seccomp
 from runtime.sandbox.layers import Level
-from service.cli import attack, isolation
+from service.cli import attack, doctor_sandbox
 from service.cli.doctor import examine, show
 from tests import container
 
@@ -51,8 +51,8 @@ def printed(found: dict[str, Any]) -> str:
 
 
 def test_each_layer_is_described() -> None:
-    assert isolation.GIVES.keys() == Level.FULL.layers
-    assert set(isolation.LAYERS) == Level.FULL.layers
+    assert doctor_sandbox.GIVES.keys() == Level.FULL.layers
+    assert set(doctor_sandbox.LAYERS) == Level.FULL.layers
 
 
 def test_a_machine_that_reaches_every_level_is_well() -> None:

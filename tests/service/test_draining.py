@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from service.draining import Intake, Refusal
+from service.http.shutdown import Intake, Refusal
 from tests.service.raw_http import answers, connect, rest
 from tests.service.serving import CHECK, PATIENCE_S, RUN, Served, serving
 

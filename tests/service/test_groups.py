@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import Item
-from service.groups import equal_groups
+from service.telemetry.reward_groups import equal_groups
 
 A: Item = {"q": "a"}
 B: Item = {"q": "b"}

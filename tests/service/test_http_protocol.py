@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
 from runtime import Settings
-from service.connections import KEPT_BYTES
-from service.http_protocol import HEAD_BYTES, HEADERS, PIPELINED, URL_BYTES
+from service.http.connections import KEPT_BYTES
+from service.http.protocol import HEAD_BYTES, HEADERS, PIPELINED, URL_BYTES
 from tests.service.conftest import served
 from tests.service.raw_http import Answer, answers, connect, exchange, rest, send
 from tests.service.serving import CHECK, RUN

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runtime import Settings
+from service.auth.keys import Keyring
 from service.errors import ApiError
-from service.idempotency import Repeats
-from service.keys import Keyring
+from service.http.idempotency import Repeats
 from service.store import Answers, Store
 from service.store.answers import KEPT_S, Answer, KeptAnswer
 from tests.judge_server import JudgeServer, delayed, status, verdict

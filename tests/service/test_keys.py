@@ -20,11 +20,11 @@ from starlette.testclient import TestClient
 from graders import ConfigurationError
 from runtime import Settings
 from service.app import create_app
+from service.auth.keys import FRESH_S, Caller, Keyring, Limits, needed
 from service.cli import keys as command
-from service.draining import Refusal
 from service.errors import ApiError
-from service.keys import FRESH_S, Caller, Keyring, Limits, needed
-from service.middleware import HELD_BACK_S
+from service.http.middleware import HELD_BACK_S
+from service.http.shutdown import Refusal
 from service.store import Store
 from service.store.keys import SCOPES, Keys
 from service.store.tables import ApiKey

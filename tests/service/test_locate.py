@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cli.locate import line_of
+from runtime.data.json_lines import line_of
 
 TEXT = """{
   "type": "multi",

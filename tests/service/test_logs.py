@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime import Settings
-from service import logs
-from service.logs import JsonFormatter, TextFormatter
+from service.telemetry import logs
+from service.telemetry.logs import JsonFormatter, TextFormatter
 from tests.judge_server import JudgeServer, status
 from tests.service.serving import CHECK, RUN, Served, serving
 
@@ -129,7 +129,7 @@ def test_libraries_that_log_what_they_send_are_heard_only_when_something_is_wron
     level: Any, ours: int, uvicorn: int, others: int, logging_as_before: None
 ) -> None:
     logging.config.dictConfig(logs.configuration(Settings(log_level=level)))
-    assert logging.getLogger("service.middleware").getEffectiveLevel() == ours
+    assert logging.getLogger("service.http.middleware").getEffectiveLevel() == ours
     assert logging.getLogger("runtime.sandbox").getEffectiveLevel() == ours
     assert logging.getLogger("uvicorn.error").getEffectiveLevel() == uvicorn
     assert logging.getLogger("openai").getEffectiveLevel() == others

@@ -24,11 +24,11 @@ from graders import Failure, FailureKind, FailureType, GraderResult
 from graders.contract import CausedBy, GraderInfo
 from graders.pattern import encodable
 from runtime import Evaluator, Settings
-from runtime.causes import OTHER
-from runtime.cost import Cost
-from runtime.judge.configuration import JudgeModel
+from runtime.evaluation.cost_class import Cost
+from runtime.settings.judges import JudgeModel
+from runtime.telemetry.outcomes import OTHER
 from service.cli.serve import WORKER_PATIENCE_S
-from service.metrics import NAME_CHARACTERS, Metrics
+from service.telemetry.metrics import NAME_CHARACTERS, Metrics
 from tests.judge_server import JudgeServer, verdict
 from tests.processes import children
 from tests.runtime.sandbox.isolation import ISOLATES

@@ -10,7 +10,7 @@ import pytest
 from openai import NotFoundError, OpenAI
 
 from runtime import Settings
-from runtime.judge.configuration import JudgeModel
+from runtime.settings.judges import JudgeModel
 
 CHECK = {"type": "string_check", "input": "a", "reference": "a", "operation": "eq"}
 NOWHERE = JudgeModel(base_url="http://127.0.0.1:9/v1")

@@ -13,11 +13,11 @@ import pytest
 
 from graders import Registry
 from runtime import Evaluator, Settings
-from runtime.bounded_cache import ENTRY_BYTES
-from runtime.canonical import canonical
-from runtime.compiled import size_of
+from runtime.concurrency.bounded_cache import ENTRY_BYTES
+from runtime.evaluation.canonical import canonical
+from runtime.evaluation.grader_cache import size_of
 from service.errors import ApiError
-from service.named import FRESH_S, NamedInUse, version_of
+from service.named_graders import FRESH_S, NamedInUse, version_of
 from service.store import NamedGraders, Store
 from tests.service.evals.tallying import tallying
 

@@ -14,8 +14,8 @@ from graders import ConfigurationError, Registry, Sample
 from graders.installation import install_command
 from graders.testing import FakeContext, FakeJudge
 from runtime.cases import load_cases
-from runtime.datasets import read_rows
-from service.cli.files import GraderFile
+from runtime.data.datasets import read_rows
+from runtime.data.grader_file import GraderFile
 from service.cli.new import TEMPLATES, create
 from tests.runtime.sandbox.isolation import ISOLATES
 from tests.service.test_cli import graders

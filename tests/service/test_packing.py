@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import ConfigurationError, Registry
-from service.cli.files import GraderFile
+from runtime.data.grader_file import GraderFile
 from service.cli.packing import pack, unpack
 from tests.runtime.sandbox.isolation import ISOLATES
 from tests.service.test_cli import graders, write

@@ -11,9 +11,9 @@ import pytest
 
 from graders import Registry
 from runtime import Settings
-from runtime.cost import Cost
-from service.draining import Refusal
-from service.queues import Queues
+from runtime.evaluation.cost_class import Cost
+from service.auth.admission import Queues
+from service.http.shutdown import Refusal
 from tests.judge_server import JudgeServer, delayed, verdict
 from tests.service.test_grade_api import BATCH, JUDGED, LINES, judged_by
 

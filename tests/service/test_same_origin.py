@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from runtime import Settings
 from service.app import create_app
 from service.errors import ApiError
-from service.same_origin import SameOrigin
+from service.http.same_origin import SameOrigin
 from tests.service.raw_http import Answer, exchange
 from tests.service.serving import CHECK, RUN
 

@@ -14,11 +14,11 @@ from sqlalchemy import text
 
 from graders import Failure, FailureKind, GraderInfo, GraderResult
 from runtime import Settings
-from service.stats import Statistics, shown_statistics
 from service.store import GraderSums, NamedGraders, Store
 from service.store.failures import StorageFailed
 from service.store.graders import GraderVersion
 from service.store.sums import NO_STEP, Figure, Series
+from service.telemetry.grader_statistics import Statistics, shown_statistics
 from tests.judge_server import JudgeServer, verdict
 from tests.service.serving import PATIENCE_S, serving
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from graders import Item, Registry, Sample, grader
-from service.cli import catalogue, keys
+from service.cli import grader_types, keys
 from service.cli.tables import show_rows
 
 HOSTILE = "[bold]x[/] [link=http://evil]y[/link] [/]"
@@ -93,7 +93,7 @@ def test_types_without_a_docstring_or_with_one_like_markup_are_shown(
 ) -> None:
     registry = Registry().including(bare, marked)
     console = Console(file=io.StringIO(), width=80, force_terminal=is_terminal, color_system=None)
-    catalogue.show(catalogue.describe(registry, name), console, whole=name is not None)
+    grader_types.show(grader_types.describe(registry, name), console, whole=name is not None)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     if name != "marked":
         assert re.search(r"^bare ", text, re.MULTILINE)
@@ -106,7 +106,7 @@ def test_types_without_a_docstring_or_with_one_like_markup_are_shown(
 
 def test_installed_types_and_keys_fit_80_columns() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
-    catalogue.show(catalogue.describe(Registry.installed(), None), console, whole=False)
+    grader_types.show(grader_types.describe(Registry.installed(), None), console, whole=False)
     made = dict.fromkeys(("created_at", "last_used_at", "revoked_at"), 1_800_000_000)
     limits = {"requests_per_minute": 600, "concurrency": None}
     keys.show(

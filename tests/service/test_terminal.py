@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rich.table import Table
 
 from graders.pattern import encodable
-from runtime.printable import printable, printable_json
-from service.cli import catalogue, keys, summary, terminal
+from runtime.data.printable import printable, printable_json
+from service.cli import grader_types, keys, summary, terminal
 from service.cli.validate import show as show_findings
 from tests.conftest import ROOT
 
@@ -102,7 +102,7 @@ def test_commands_show_what_strangers_say_without_obeying_it(text: str) -> None:
         show_findings(
             [{"level": "error", "where": text, "path": text, "message": text, "hint": text}], console
         )
-        catalogue.show(
+        grader_types.show(
             [{"name": text, "distribution": text, "version": text, "error": text}], console, whole=False
         )
         made = dict.fromkeys(("created_at", "last_used_at", "revoked_at", "requests_per_minute"))

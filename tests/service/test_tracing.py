@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from graders import Registry
 from runtime import Evaluator, Settings
-from service.tracing import OpenTelemetry, Tracing
+from service.telemetry.tracing import OpenTelemetry, Tracing
 from tests.collector import Collector, Received
 from tests.judge_server import JudgeServer, Request, status, verdict
 from tests.runtime.sandbox.isolation import ISOLATES

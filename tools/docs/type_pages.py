@@ -8,7 +8,7 @@ from typing import Any
 
 from graders import Registry
 from graders.schema import COMMON, grader_schema
-from runtime.cost import Cost, cost_of
+from runtime.evaluation.cost_class import Cost, cost_of
 from tools.docs.examples import EXAMPLES, OPTIONS, Example, Row
 
 MORE = {

@@ -10,7 +10,7 @@ import symtable
 import types
 from collections.abc import Iterator
 
-from .remote import NotTravelling
+from .rpc.proxy import NotTravelling
 
 MAX_CHAIN = 100
 

@@ -2,7 +2,7 @@
 
 import ast
 
-from .foreign import compiled
+from .source_code import compiled
 
 NAME = "candidate.py"
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
 
-from . import compare, compiling, grade, judge, kernel, landlock, limits, privileges, root, seccomp, subject
-from .channel import Channel
+from .layers import kernel, landlock, limits, privileges, root, seccomp
+from .roles import compare, compiling, grade, subject, test_runner
+from .rpc.channel import Channel
 
 CHANNEL = 3
 """The descriptor of a child's channel; 0, 1 and 2 are its standard input, output and error."""
@@ -21,7 +22,7 @@ ROLES: dict[bytes, Callable[[Channel], None]] = {
     b"compare": compare.serve,
     b"compiling": compiling.serve,
     b"grade": grade.serve,
-    b"judge": judge.serve,
+    b"judge": test_runner.serve,
     b"subject": subject.serve,
 }
 """What a session can be."""

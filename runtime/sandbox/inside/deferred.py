@@ -8,8 +8,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple
 
-from .plain import decode, encode
-from .remote import NotTravelling, Remote, note_of, set_number
+from .rpc.codec import decode, encode
+from .rpc.proxy import NotTravelling, Remote, note_of, set_number
 
 Ask = Callable[..., Any]
 

@@ -1,4 +1,4 @@
-"""The launcher: loads modules, enters namespaces, and becomes a zygote; started by `runtime.sandbox.zygote`.
+"""The launcher: loads modules, enters namespaces, and becomes a zygote; started by `runtime.sandbox.processes.zygote`.
 
 Its supervisor's first frame says how. Whatever fails is told and ends it: a process that is half locked never goes on.
 `lock_here` does the same to a process that becomes no zygote, but is to run foreign code itself.
@@ -16,8 +16,9 @@ import sys
 from collections.abc import Collection
 from typing import Any, NamedTuple, NoReturn
 
-from . import child, kernel, landlock, limits, namespaces, privileges, root, seccomp, shared
-from .channel import Channel
+from . import child, shared
+from .layers import kernel, landlock, limits, namespaces, privileges, root, seccomp
+from .rpc.channel import Channel
 from .zygote import ZygoteServer
 
 MODULES = "modules"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .deferred import Deferred, reachable
-from .remote import NOTHING, NotTravelling, Remote, id_of, note_of, set_number
+from .rpc.proxy import NOTHING, NotTravelling, Remote, id_of, note_of, set_number
 
 PLAIN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
 """Instances of classes derived from these travel as what they are derived from."""

@@ -25,5 +25,5 @@ def load(paths: dict[str, str]) -> None:
 
 
 def comparison() -> ModuleType:
-    """How results are compared: `graders/code_testing/comparison.py`."""
+    """How results are compared: `graders/kinds/code_testing/comparison.py`."""
     return _loaded["comparison"]

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Collection
 from contextlib import suppress
 
-from . import kernel, launch, privileges, root, seccomp
-from .channel import Channel
+from . import launch
 from .child import CHANNEL, THREADS
+from .layers import kernel, privileges, root, seccomp
+from .rpc.channel import Channel
 
 
 class Locked:

@@ -9,7 +9,7 @@ import select
 import socket
 
 from . import child
-from .records import DESCRIPTORS, ENDED, FORK, KILL, RECORD, REFUSED
+from .rpc.records import DESCRIPTORS, ENDED, FORK, KILL, RECORD, REFUSED
 
 
 class ZygoteServer:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from graders.numeric.closeness import Closeness, Score, Tolerance, as_float, as_written, compare
+from graders.kinds.numeric.closeness import Closeness, Score, Tolerance, as_float, as_written, compare
 
 COUNTDOWN = {"steps": [[0, 5], [1, 4], [5, 3]], "range": [0, 5]}
 values = st.decimals(-1000, 1000, places=3).map(Fraction)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from graders.numeric.extraction import (
+from graders.kinds.numeric.extraction import (
     MAX_ELEMENTS,
     MAX_PLACES,
     MAX_STATED,
@@ -20,8 +20,8 @@ from graders.numeric.extraction import (
     read_number,
     read_numbers,
 )
-from graders.numeric.forms import NumberError
-from graders.numeric.places import boxes
+from graders.kinds.numeric.forms import NumberError
+from graders.kinds.numeric.places import boxes
 from tests.strategies import any_str, number_lookalikes, texts
 from tools import make_worked_answers as worked_answers
 

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from graders.numeric.extraction import Extract, read_number
-from graders.numeric.forms import NumberError
+from graders.kinds.numeric.extraction import Extract, read_number
+from graders.kinds.numeric.forms import NumberError
 from tests.strategies import integers_as_text
 
 KINDS = ("words", "forms", "places", "ordinary")

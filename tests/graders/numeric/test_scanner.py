@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graders.numeric.forms import MAX_DIGITS, NumberError
-from graders.numeric.scanner import Number, UnreadableNumber, find_numbers, last_number, parse_number, scan
+from graders.kinds.numeric.forms import MAX_DIGITS, NumberError
+from graders.kinds.numeric.scanner import (
+    Number,
+    UnreadableNumber,
+    find_numbers,
+    last_number,
+    parse_number,
+    scan,
+)
 from tests.strategies import any_str, integers_as_text, number_lookalikes, texts
 
 READ = [

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders.numeric.extraction import Extract, read_number, search_number
-from graders.numeric.forms import NumberError
-from graders.numeric.scanner import Number
-from graders.numeric.short_answers import short_answer
+from graders.kinds.numeric.extraction import Extract, read_number, search_number
+from graders.kinds.numeric.forms import NumberError
+from graders.kinds.numeric.scanner import Number
+from graders.kinds.numeric.short_answers import short_answer
 from tests.graders.numeric.test_phrases import KINDS, PLACES, phrases
 from tests.strategies import any_str, integers_as_text, number_lookalikes
 

@@ -58,7 +58,7 @@ USES: dict[str, Callable[[], object]] = {
     "re": lambda: [re.sub("a+", "b", "caat"), re2.fullmatch("c(a+)t", "caat").group(1)],
     "time zones": lambda: datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")).utcoffset().seconds,  # type: ignore[union-attr]
     "late imports": lambda: (
-        importlib.import_module("graders.metrics").load_metric("bleu").score("a cat", "a cat")
+        importlib.import_module("graders.kinds.metrics").load_metric("bleu").score("a cat", "a cat")
     ),
     "exit handlers": lambda: atexit.register(print, "bye") is print,
     "random": lambda: 0 <= random.SystemRandom().random() < 1,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from runtime import Settings
 from runtime.cases import Asking, CaseEvaluator, CaseFile, CaseOutcome, FileRun, load_cases
-from service.cli.files import GraderFile
+from runtime.data.grader_file import GraderFile
 
 EXACT = 'grader: {type: string_check, input: "{{sample.output_text}}", reference: "{{item.answer}}", operation: eq}\n'
 SCORED = (

@@ -7,7 +7,7 @@ import pytest
 from graders import ConfigurationError, Sample
 from runtime.cases import CaseFile, find_case_files, load_cases
 from runtime.cases.model import Expectation, WantedFailure, WantedNumber
-from service.cli.files import GraderFile
+from runtime.data.grader_file import GraderFile
 
 GRADER = 'grader: {type: string_check, input: "{{sample.output_text}}", reference: "{{item.answer}}", operation: eq}\n'
 ONE_CASE = GRADER + "cases:\n  - name: one\n    sample: x\n"

@@ -10,7 +10,7 @@ import httpx2
 
 from graders import Judge, Verdict
 from runtime import Settings
-from runtime.judge.judges import Judges
+from runtime.judge.client import Judges
 
 SCHEMA = {
     "type": "object",

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from graders import GradingError, Judge
-from runtime.judge.configuration import Budget, JudgeModel
+from runtime.settings.judges import Budget, JudgeModel
 from tests.runtime.judge.mocked import Script, ask, chat, error, judging
 
 

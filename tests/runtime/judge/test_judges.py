@@ -11,9 +11,10 @@ import httpx2
 import pytest
 
 from graders import FailureKind, GradingError
-from graders.judging import answer_schema, number_within
-from runtime import Settings, retrying
-from runtime.judge.judges import Judges
+from graders.kinds.judging import answer_schema, number_within
+from runtime import Settings
+from runtime.judge.client import Judges
+from runtime.net import retries
 from tests.runtime.judge.mocked import SCHEMA, Script, ask, chat, error, judging, response, says
 
 
@@ -27,7 +28,7 @@ async def failed(judges: Judges, **changes: Any) -> GradingError:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.0)
 
 
 async def test_a_question_is_a_chat_completion_with_a_strict_schema(tmp_path: Path) -> None:

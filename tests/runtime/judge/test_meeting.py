@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from graders import ConfigurationError, GradingError
-from runtime.judge.limits import Rate
-from runtime.judge.meeting import TOLERANCE_S, Meeting, meeting_at
-from runtime.judge.purse import Account, Price
+from runtime.judge.budget_account import Account, Price
+from runtime.judge.rate_limit import Rate
+from runtime.judge.shared_limits import TOLERANCE_S, Meeting, meeting_at
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

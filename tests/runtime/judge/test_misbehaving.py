@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from graders import FailureKind, GraderResult
-from runtime import Evaluator, Settings, retrying
+from runtime import Evaluator, Settings
+from runtime.net import retries
 from tests.judge_server import (
     JudgeServer,
     Reply,
@@ -44,7 +45,7 @@ ITEM = {"answer": "4"}
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.01)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from runtime.judge.own_file import open_own
+from runtime.judge.sqlite_file import open_own
 
 
 def test_all_who_open_a_new_file_at_once_get_it(tmp_path: Path) -> None:

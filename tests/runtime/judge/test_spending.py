@@ -15,13 +15,14 @@ import httpx2
 import pytest
 
 from graders import GradingError
-from runtime import Settings, retrying
+from runtime import Settings
 from runtime.judge.answers import AnswerShape
 from runtime.judge.bounds import ANSWER_TOKENS, most_tokens
-from runtime.judge.judges import Judges
-from runtime.judge.meeting import meeting_at
-from runtime.judge.purse import Price
+from runtime.judge.budget_account import Price
+from runtime.judge.client import Judges
+from runtime.judge.shared_limits import meeting_at
 from runtime.judge.wire import Question
+from runtime.net import retries
 from tests.conftest import ROOT
 from tests.judge_server import JudgeServer, Reply, Request, answer, delayed
 from tests.runtime.judge.mocked import SCHEMA, Script, ask, chat, error, judging
@@ -33,7 +34,7 @@ SEED = int(os.environ.get("SPENDING_SEED", "7"))
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE_S", 0.0001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.0001)
 
 
 class Model:

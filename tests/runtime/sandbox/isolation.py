@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox.inside import landlock, seccomp
+from runtime.sandbox.inside.layers import landlock, seccomp
 
 ISOLATES = pytest.mark.skipif(
     sys.platform != "linux" or seccomp.detect() is not None or landlock.detect() is not None,

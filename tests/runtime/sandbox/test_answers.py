@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runtime.sandbox.crew import answers_of
+from runtime.sandbox.processes.worker_group import answers_of
 
 
 def frame(*answers: object) -> bytes:

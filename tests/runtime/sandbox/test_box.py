@@ -13,10 +13,10 @@ import pytest
 from graders import ConfigurationError, FailureKind, GradingError, InvalidOptions
 from graders.context import Isolation
 from runtime import Evaluator, Settings
-from runtime.sandbox.box import LocalSandbox
-from runtime.sandbox.crew import WORKER_GRADINGS, Answer
 from runtime.sandbox.layers import Level
-from runtime.sandbox.zygote import HOME
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.sandbox.processes.worker_group import WORKER_GRADINGS, Answer
+from runtime.sandbox.processes.zygote import HOME
 from tests.runtime.sandbox.isolation import ISOLATES
 
 pytestmark = ISOLATES

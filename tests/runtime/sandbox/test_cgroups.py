@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox.cgroups import Cgroups
+from runtime.sandbox.processes.cgroups import Cgroups
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 
 from graders import GradingError
 from runtime import Settings
-from runtime.sandbox.box import LocalSandbox
-from runtime.sandbox.clock import (
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.sandbox.processes.clock import (
     CEILING,
     GRACE_SECONDS,
     MEASURED_SECONDS,

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from runtime import Settings
-from runtime.sandbox.box import LocalSandbox
+from runtime.sandbox.local_sandbox import LocalSandbox
 from tests.processes import descendants
 from tests.runtime.sandbox.isolation import ISOLATES, descriptors, mounts
 from tests.runtime.sandbox.test_box import EVERY, failed, graded

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from runtime import Settings
-from runtime.sandbox.box import LocalSandbox
-from runtime.sandbox.inside.limits import THREADS
+from runtime.sandbox.inside.layers.limits import THREADS
+from runtime.sandbox.local_sandbox import LocalSandbox
 from tests.runtime.sandbox.isolation import ISOLATES
 
 pytestmark = ISOLATES

@@ -14,14 +14,14 @@ import pytest
 
 from graders import ConfigurationError, GraderResult, InvalidOptions
 from runtime import Evaluator, Settings
-from runtime.sandbox.box import LocalSandbox
-from runtime.sandbox.building import BuildFailed, build, unfinished
-from runtime.sandbox.checking import ImageTrial, check
-from runtime.sandbox.images import Image, Images
-from runtime.sandbox.installing import reason
+from runtime.sandbox.images.build import BuildFailed, build, unfinished
+from runtime.sandbox.images.check import ImageTrial, check
+from runtime.sandbox.images.images import Image, Images
+from runtime.sandbox.images.install import reason
+from runtime.sandbox.images.manifest import Manifest
+from runtime.sandbox.images.recipe import Recipe
 from runtime.sandbox.layers import Level
-from runtime.sandbox.manifest import Manifest
-from runtime.sandbox.recipe import Recipe
+from runtime.sandbox.local_sandbox import LocalSandbox
 from tests.runtime.sandbox.wheels import wheel
 
 TOOL = {"tooltip.py": "ANSWER = 42\n", "_tooltip.py": ""}

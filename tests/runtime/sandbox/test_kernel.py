@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox.inside import kernel
+from runtime.sandbox.inside.layers import kernel
 from tests.runtime.sandbox.forked import in_child
 
 HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
     "aarch64": Path("/usr/include/asm-generic/unistd.h"),
 }
-INSIDE = Path(kernel.__file__).parent
+INSIDE = Path(kernel.__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(kernel.machine() is None, reason="Linux on x86_64 or aarch64 only")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -206,7 +206,7 @@ def test_a_host_name_of_its_own_is_seen_nowhere_else() -> None:
 def test_a_layer_imports_nothing_that_makes_every_fork_slower(layer: str) -> None:
     slow = ["threading", "subprocess", "multiprocessing", "random", "logging", "concurrent.futures"]
     script = (
-        f"import sys; sys.path.insert(0, {str(INSIDE.parent)!r}); before = set(sys.modules); import inside.{layer};"
+        f"import sys; sys.path.insert(0, {str(INSIDE.parent)!r}); before = set(sys.modules); import inside.layers.{layer};"
         f" print(sorted(set({slow}) & (set(sys.modules) - before)))"
     )
     done = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 
 from graders import GraderResult, GradingError
 from runtime import Evaluator, Settings
-from runtime.sandbox.box import LocalSandbox
+from runtime.sandbox.local_sandbox import LocalSandbox
 from tests.processes import descendants
 from tests.runtime.sandbox.isolation import ISOLATES
 

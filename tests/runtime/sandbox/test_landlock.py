@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from runtime.sandbox.inside import kernel, landlock
+from runtime.sandbox.inside.layers import kernel, landlock
 from tests.runtime.sandbox.forked import in_child
 
 pytestmark = pytest.mark.skipif(landlock.detect() is not None, reason=str(landlock.detect()))

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.sandbox.inside.plain import MAX_BYTES, MAX_DEPTH, MAX_PARTS, NotPlain, decode, encode
+from runtime.sandbox.inside.rpc.codec import MAX_BYTES, MAX_DEPTH, MAX_PARTS, NotPlain, decode, encode
 from tests.strategies import any_str, plain_values
 
 

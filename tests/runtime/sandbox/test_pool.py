@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from runtime import Settings
-from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.layers import Level
-from runtime.sandbox.pool import KEPT_SHAPES, ZygotePool
-from runtime.sandbox.zygote import ZygoteSpec
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.sandbox.processes.zygote import ZygoteSpec
+from runtime.sandbox.processes.zygote_pool import KEPT_SHAPES, ZygotePool
 from tests.processes import descendants, remaining
 from tests.runtime.sandbox.isolation import ISOLATES
 
@@ -90,7 +90,7 @@ async def test_zygotes_go_with_the_one_who_started_them() -> None:
     code = (
         "import asyncio\n"
         "from runtime import Settings\n"
-        "from runtime.sandbox.box import LocalSandbox\n"
+        "from runtime.sandbox.local_sandbox import LocalSandbox\n"
         "async def main():\n"
         "    await LocalSandbox(Settings(python_memory_mb=256, python_disk_mb=16)).warm()\n"
         "    print(flush=True)\n"

@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from graders.context import Isolation
-from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.layers import Level
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.sandbox.processes.session import Session
+from runtime.sandbox.processes.zygote import ZygoteSpec
 from runtime.sandbox.programs import Program, Programs
-from runtime.sandbox.session import Session
-from runtime.sandbox.zygote import ZygoteSpec
-from runtime.settings import CACHE_SHARES, Settings
+from runtime.settings.settings import CACHE_SHARES, Settings
 from tests.runtime.sandbox.isolation import ISOLATES
 
 pytestmark = ISOLATES

@@ -8,8 +8,8 @@ import pytest
 
 from graders import GradingError
 from runtime import Settings
-from runtime.sandbox.box import LocalSandbox
-from runtime.sandbox.room import STALE_SECONDS, Pace, Room
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.sandbox.processes.scheduler import STALE_SECONDS, Pace, Room
 from tests.runtime.sandbox.isolation import ISOLATES
 
 SOURCE = """

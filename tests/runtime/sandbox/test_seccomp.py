@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from runtime.sandbox.inside import kernel, seccomp
+from runtime.sandbox.inside.layers import kernel, seccomp
 from tests.runtime.sandbox.forked import in_child
 from tests.runtime.sandbox.test_kernel import HEADERS, numbers_of
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from runtime.sandbox.inside import kernel, seccomp
+from runtime.sandbox.inside.layers import kernel, seccomp
 from tests.runtime.sandbox.test_seccomp import ALLOW, ARCHITECTURES, ENOSYS, EPERM, decision
 
 NONBLOCK_CLOEXEC = 0x80800

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders.context import Isolation
-from runtime.sandbox.box import LocalSandbox
 from runtime.sandbox.inside.harmless import ATTRIBUTES, BUILTINS, MODULES, NEVER, OTHER_BUILTINS
 from runtime.sandbox.inside.sharing import unlisted
-from runtime.settings import Settings
+from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.settings.settings import Settings
 from tests.runtime.sandbox.isolation import ISOLATES
 
 EXECUTING = {

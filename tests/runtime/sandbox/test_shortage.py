@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from runtime.shortage import is_shortage
+from runtime.processes.shortage import is_shortage
 from tests.runtime.sandbox.isolation import ISOLATES
 
 pytestmark = ISOLATES
@@ -47,7 +47,7 @@ async def test_what_cannot_be_forked_for_want_of_memory_is_worth_another_try() -
     code = (
         "import asyncio, resource\n"
         "from runtime import Settings\n"
-        "from runtime.sandbox.box import LocalSandbox\n"
+        "from runtime.sandbox.local_sandbox import LocalSandbox\n"
         "async def main():\n"
         "    sandbox = LocalSandbox(Settings(python_memory_mb=256, python_disk_mb=16, sandbox_processes=1))\n"
         "    limit = resource.getrlimit(resource.RLIMIT_AS)\n"

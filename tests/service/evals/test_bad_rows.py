@@ -10,7 +10,7 @@ import pytest
 from openai import OpenAI
 
 from runtime import Settings
-from runtime.judge.configuration import JudgeModel
+from runtime.settings.judges import JudgeModel
 from tests.judge_server import JudgeServer, Reply, Request, chat
 from tests.service.evals.conftest import CUSTOM, EQUAL, ended
 

@@ -8,7 +8,7 @@ from typing import Any
 from openai import OpenAI
 
 from runtime import Settings
-from runtime.judge.configuration import JudgeModel
+from runtime.settings.judges import JudgeModel
 from tests.judge_server import JudgeServer, Reply, Request, chat, status
 from tests.service.evals.conftest import CUSTOM, EQUAL, PATIENCE_S, ended, rows
 from tests.service.evals.tallying import tallying

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from service.store import Claims, Evals, Store
+from service.store.capacity import Full
 from service.store.claims import Tally
 from service.store.evals import Eval
-from service.store.room import Full
 from tests.service.evals.stored import a_run, an_eval, item
 
 

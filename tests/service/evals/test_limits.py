@@ -11,7 +11,7 @@ from openai import OpenAI
 
 from runtime import Settings
 from service.store import Files, Store
-from service.store.room import Full
+from service.store.capacity import Full
 from tests.service.evals.conftest import CUSTOM, EQUAL, PATIENCE_S, ended, rows
 from tests.service.evals.tallying import tallying
 

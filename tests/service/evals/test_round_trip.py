@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from openai import OpenAI
 
 from graders import GradingError, Sample
-from graders.sample import FIELDS
+from graders.samples.sample import FIELDS
 from graders.template import Template
 from runtime import Settings
-from runtime.rows import sample_or_failure
+from runtime.data.rows import sample_or_failure
 from service.evals.responses import ItemObject
 from service.store.evals import OutputItem
 from tests.service.conftest import served

@@ -9,7 +9,7 @@ import pytest
 from openai import OpenAI
 
 from runtime import Settings
-from runtime.judge.configuration import JudgeModel
+from runtime.settings.judges import JudgeModel
 from tests.judge_server import MODEL, JudgeServer, Reply, Request, chat, status
 from tests.service.evals.conftest import CUSTOM, EQUAL, ended
 

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from graders import FailureKind, GradingError, InvalidOptions, Sample
 from graders.options import validated
-from runtime import Settings, retrying
-from runtime.judge.judges import Judges
+from runtime import Settings
+from runtime.judge.client import Judges
+from runtime.net import retries
 from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, Sampled, Sampler
 from tests.judge_server import JudgeServer, Raw, Request, Script, chat, hang, reset, responses_api, status
 from tests.small_model import NAME, SmallModel
@@ -39,7 +40,7 @@ WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"t
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.01)
 
 
 def completions(**changes: Any) -> CompletionsSource:

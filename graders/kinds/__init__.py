@@ -1,0 +1,1 @@
+"""The built-in grader types, one a file, and what several of them share."""

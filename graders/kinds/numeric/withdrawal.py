@@ -1,0 +1,59 @@
+"""Answers that are taken back: `42. No, that is wrong`, `42. Actually, …`, `42 is not the answer`."""
+
+import re
+from typing import Final
+
+from graders.kinds.numeric.notation import compile_bytes
+
+_AT_START = (
+    r"no(?:pe)?[ \t]*(?:[,.!;:\x85\xad-]|$)|no,? (?:wait|that|this|it|sorry|i)\b|wait\b|hold on\b|hang on\b|scratch that"
+    r"|strike that|never ?mind\b|correction\b|o+ps\b|whoops\b|my (?:mistake|bad|apologies)\b|on second thoughts?\b"
+    r"|hmm+\b|i take (?:that|it|this) back|(?:please )?(?:disregard|ignore|forget) (?:that|this|it|the above|my)\b|not so fast"
+)
+_AT_SENTENCE = (
+    r"actually\b|sorry\b|apologies\b|i apologi[sz]e|on reflection\b|(?:but )?(?:i|we) (?:was|were|am) (?:wrong|mistaken|incorrect)"
+    r"|(?:but )?(?:i|we)(?:'ve| have)? (?:just )?(?:made|realize|realise|see|notice|miscalculated|miscounted|misread|forgot)d?\b"
+    r"|let me (?:correct|fix|redo|rethink|reconsider|recalculate|recompute|revise|re-evaluate|reevaluate|start over|try again)"
+    r"|(?:change|scratch) (?:of|that)\b"
+)
+_ANYWHERE = (
+    r"\b(?:that|this|it|which|answer|above|result|number|value|calculation|one)(?:'s| is| was| seems| looks| must be)"
+    r"(?: (?:clearly|obviously|just|simply|also|definitely|probably|actually|all|totally|completely|quite|unfortunately))?"
+    r" (?:wrong|incorrect|mistaken|false|an error|a mistake|invalid|impossible)\b"
+    r"|\b(?:answer|it|that|this|result|value)(?:'s| is) not [$-]?[0-9]"
+    r"|\b(?:does not|doesn't|do not|don't) (?:seem|look|sound|feel) (?:right|correct)\b"
+    r"|\b(?:is|was|isn't|wasn't|are|were|'s)(?: \w+)?(?: not)? (?:correct|right|the (?:correct |right |final )?answer) *(?:\?|$|\n) *no\b"
+    r"|\b(?:is not|was not|isn't|wasn't|'s not|are not|aren't|not) (?:the |a |quite |actually |really )*(?:correct|right|true|valid|answer|"
+    r"final answer|correct answer|right answer|solution)\b"
+    r"|\b(?:can't|cannot|can not) be (?:right|correct|true)\b|\bi (?:was|am) (?:wrong|mistaken)\b|\bthat's wrong\b"
+    r"|\bshould (?:instead )?(?:have been|be) (?:[-$]|[0-9])|\bdoes(?:n't| not) (?:work|check out|satisfy)\b"
+    r"|\b(?:made|there is|there's|found|contains) (?:a|an|another) (?:\w+ )?(?:mistake|error)\b"
+    r"|^[^.!?\n]{0,40}\b(?:is|was|are|would be|looks|seems|appears) (?:clearly |obviously |just |way |far |definitely )?"
+    r"(?:wrong|incorrect|mistaken|too (?:big|small|large|low|high|much|many|few|little)|impossible)\b"
+)
+_RESTATED = re.compile(
+    r"\banswer(?: is| was| should be| would be| must be|:)(?: now| actually| therefore| instead)?[\s*$:(\\]{0,8}(-?[0-9](?:[0-9,./]*[0-9])?)",
+    re.IGNORECASE,
+)
+_WITHDRAWN: Final = compile_bytes(
+    rf"(?i:(?:^|[\n.!?;:,(\x85\xad?-])[\s*_>\"'(]*(?:(?:oh|but|ah|and|well|so)\b[\s,]*)?(?:{_AT_START})"
+    rf"|(?:^|[\n.!?;:(\x85\xad-])[\s*_>\"'(]*(?:(?:oh|but|ah|well|hmm)\b[\s,]*)?(?:{_AT_SENTENCE})|{_ANYWHERE})"
+)
+
+
+def is_withdrawn(rest: bytes | str) -> bool:
+    """Whether the text behind an answer takes it back; linear in its length.
+
+    Args:
+        rest: What follows the answer, in plain notation or as it was written.
+    """
+    if isinstance(rest, str):
+        rest = rest.replace("’", "'").encode("latin-1", "replace")
+    if not rest.strip(b" \t\r\n.,!?*_$`\"')]}"):
+        return False
+    return _WITHDRAWN.search(rest) is not None
+
+
+def restated(rest: str) -> list[str]:
+    """The numbers that the text behind an answer gives as the answer: `The correct answer is 43`."""
+    return list(dict.fromkeys(match.group(1) for match in _RESTATED.finditer(rest)))

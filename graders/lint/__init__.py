@@ -1,0 +1,1 @@
+"""What users get wrong in a grader that loads."""

@@ -1,0 +1,1 @@
+"""Rows, grader files and results: read, checked and written."""

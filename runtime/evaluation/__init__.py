@@ -1,0 +1,1 @@
+"""How rows are graded: contexts, batches, results and the cache of loaded graders."""

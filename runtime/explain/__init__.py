@@ -1,0 +1,1 @@
+"""One grading laid open, and how that is shown."""

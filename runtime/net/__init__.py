@@ -1,0 +1,1 @@
+"""The network as graders may use it."""

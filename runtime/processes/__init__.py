@@ -1,0 +1,1 @@
+"""Helper processes, and frames to and from them."""

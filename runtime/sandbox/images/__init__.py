@@ -1,0 +1,1 @@
+"""The sets of packages that Python graders can import."""

@@ -1,0 +1,1 @@
+"""What a locked process does."""

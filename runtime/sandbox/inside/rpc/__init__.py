@@ -1,0 +1,1 @@
+"""What goes to and fro between a locked process and its supervisor."""

@@ -1,0 +1,1 @@
+"""Zygotes, their groups, and the sessions that they fork."""

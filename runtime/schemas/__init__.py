@@ -1,0 +1,1 @@
+"""JSON schemas of strangers: bounded, compiled and checked."""

@@ -1,0 +1,1 @@
+"""What happens to requests and answers around the routes."""
