@@ -4,16 +4,16 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from runtime.evaluation.batch_result import Gradings
+    from runtime.evaluation.batch_result import BatchResult
     from runtime.evaluator import Evaluator
     from runtime.settings.settings import Settings
     from runtime.sync import SyncEvaluator
 
-__all__ = ["Evaluator", "Gradings", "Settings", "SyncEvaluator"]
+__all__ = ["BatchResult", "Evaluator", "Settings", "SyncEvaluator"]
 
 _PLACES = {
     "Evaluator": "runtime.evaluator",
-    "Gradings": "runtime.evaluation.batch_result",
+    "BatchResult": "runtime.evaluation.batch_result",
     "Settings": "runtime.settings.settings",
     "SyncEvaluator": "runtime.sync",
 }

@@ -20,16 +20,22 @@ from graders import (
 )
 from graders.samples.plain_data import rows as as_rows
 from runtime.data.rows import item_or_failure, readable, readable_rows, sample_or_failure
-from runtime.evaluation.batch_result import Gradings, gradings_of
+from runtime.evaluation.batch_result import BatchResult, gradings_of
 from runtime.evaluation.batches import (
     Rows,
     grade_each,
     grade_in_bulk,
     grade_in_chunks,
 )
-from runtime.evaluation.context import LONG_CHARACTERS, World, may_run_here, read_reasoning, runs_inline
+from runtime.evaluation.context import (
+    LONG_CHARACTERS,
+    GradingContext,
+    may_run_here,
+    read_reasoning,
+    runs_inline,
+)
 from runtime.evaluation.execute import deadline_passed, execute, failed_group
-from runtime.evaluation.grader_cache import CompiledGraders
+from runtime.evaluation.grader_cache import GraderCache
 from runtime.evaluation.row_batches import goes_in_rows, grade_in_rows, stream_in_rows
 from runtime.sandbox.local_sandbox import LocalSandbox
 from runtime.settings.settings import Settings
@@ -44,7 +50,7 @@ if TYPE_CHECKING:
     from runtime.schemas.json_schema import SchemaChecker
 
 REMEMBERED = 8192
-"""Gradings of a stream that are remembered, in order to do identical ones once."""
+"""BatchResult of a stream that are remembered, in order to do identical ones once."""
 
 
 class Evaluator:
@@ -82,7 +88,7 @@ class Evaluator:
         self._embedder: Embeddings | None = None
         self._http: GuardedHttp | None = None
         self._pool = WorkerPool(self.registry, self.settings)
-        self._compiled = CompiledGraders(self.registry, self.settings.cache_bytes("graders"))
+        self._compiled = GraderCache(self.registry, self.settings.cache_bytes("graders"))
         self._prepared: WeakSet[Grader] = WeakSet()
         self._schemas: SchemaChecker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -186,7 +192,7 @@ class Evaluator:
         prepare = getattr(grader.function, "prepare", None) if grader.built_in else None
         try:
             if prepare is not None:
-                await prepare(World(self, None))
+                await prepare(GradingContext(self, None))
         except GradingError:
             return False  # each grading will say the same, and why
         return True
@@ -262,7 +268,7 @@ class Evaluator:
         deadline_s: float | None = None,
         trace_id: str | None = None,
         client: str = "",
-    ) -> Gradings:
+    ) -> BatchResult:
         """Grade many rows; results in their order, identical rows graded once.
 
         A group grader scores each run of consecutive rows with equal items together. A row that cannot be read is
@@ -339,7 +345,7 @@ class Evaluator:
                 following += 1
 
     async def run(
-        self, grader: Grader, samples: Sequence[Sample], item: Item, world: World
+        self, grader: Grader, samples: Sequence[Sample], item: Item, world: GradingContext
     ) -> list[GraderResult]:
         """Grade where the grader's type may run, as often as the grader votes."""
         if not samples:
@@ -351,7 +357,7 @@ class Evaluator:
             tell(span, results)
         return results
 
-    def _unread(self, grader: Grader, failure: GradingError, world: World) -> GraderResult:
+    def _unread(self, grader: Grader, failure: GradingError, world: GradingContext) -> GraderResult:
         """The result of a sample that cannot be read."""
         result = grader.failed(failure)
         if world.trace is not None:
@@ -360,7 +366,7 @@ class Evaluator:
         return result
 
     async def _vote(
-        self, grader: Grader, samples: Sequence[Sample], item: Item, world: World
+        self, grader: Grader, samples: Sequence[Sample], item: Item, world: GradingContext
     ) -> list[GraderResult]:
         if grader.votes is not None:
             count = grader.votes.count
@@ -372,7 +378,7 @@ class Evaluator:
         return await self._run_once(grader, samples, item, world)
 
     async def _run_once(
-        self, grader: Grader, samples: Sequence[Sample], item: Item, world: World
+        self, grader: Grader, samples: Sequence[Sample], item: Item, world: GradingContext
     ) -> list[GraderResult]:
         if grader.type.form == "single" and len(samples) != 1:
             each = await asyncio.gather(
@@ -399,18 +405,18 @@ class Evaluator:
         except TimeoutError:
             return failed_group(grader, deadline_passed(), len(samples))
 
-    def _world(self, deadline_s: float | None, trace_id: str | None, client: str) -> World:
+    def _world(self, deadline_s: float | None, trace_id: str | None, client: str) -> GradingContext:
         if self._loop is None:
             self._loop = (
                 asyncio.get_running_loop()
             )  # a system call in Python 3.11, which each grading would pay for
         deadline = None if deadline_s is None else self._loop.time() + deadline_s
         trace = None if self.tracer is None else Trace(self.tracer)
-        return World(self, deadline, trace_id=trace_id, client=client, trace=trace)
+        return GradingContext(self, deadline, trace_id=trace_id, client=client, trace=trace)
 
     async def _grade_rows(
-        self, grader: Grader, rows: Sequence[tuple[object, Item | None]], world: World
-    ) -> Gradings:
+        self, grader: Grader, rows: Sequence[tuple[object, Item | None]], world: GradingContext
+    ) -> BatchResult:
         concurrency = self.settings.concurrency
         if grader.has_batch:
             samples, items = [sample for sample, _ in rows], [item for _, item in rows]
@@ -422,7 +428,7 @@ class Evaluator:
         return gradings_of(grader, [results[position] for position in range(len(rows))])
 
     async def _traced_rows(
-        self, grader: Grader, rows: Rows, world: World, trace: Trace
+        self, grader: Grader, rows: Rows, world: GradingContext, trace: Trace
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         done = ungraded = 0
         with batch(trace, grader, world.trace_id) as span:
@@ -435,7 +441,7 @@ class Evaluator:
                 tell_counts(span, done, ungraded)
 
     def _rows(
-        self, grader: Grader, rows: Rows, world: World
+        self, grader: Grader, rows: Rows, world: GradingContext
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         if grader.has_batch:
             return grade_in_chunks(self, grader, rows, world, concurrency=self.settings.concurrency)
@@ -444,7 +450,7 @@ class Evaluator:
         return self._each(grader, rows, world, remembered=REMEMBERED)
 
     def _each(
-        self, grader: Grader, rows: Rows, world: World, *, remembered: int | None
+        self, grader: Grader, rows: Rows, world: GradingContext, *, remembered: int | None
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         return grade_each(
             self, grader, rows, world, concurrency=self.settings.concurrency, remembered=remembered

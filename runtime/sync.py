@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapp
 from typing import Any, Generic, Self, TypeVar
 
 from graders import Grader, GraderResult, Item, Registry
-from runtime.evaluation.batch_result import Gradings
+from runtime.evaluation.batch_result import BatchResult
 from runtime.evaluation.batches import Rows
 from runtime.evaluator import Evaluator
 from runtime.explain.explain import explain
@@ -106,7 +106,7 @@ class SyncEvaluator:
         items: Iterable[Item | None],
         *,
         deadline_s: float | None = None,
-    ) -> Gradings:
+    ) -> BatchResult:
         """Grade many rows."""
         return self._wait(self._evaluator.grade_many(grader, samples, items, deadline_s=deadline_s))
 

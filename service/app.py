@@ -15,15 +15,15 @@ from runtime import Settings
 from runtime.settings.variables import CONFIG_VARIABLE
 from runtime.telemetry.outcomes import OTHER
 from service import errors
-from service.auth.admission import Queues
+from service.auth.admission import Admission
 from service.auth.keys import Keyring
 from service.http import descriptors, openapi, protocol
 from service.http.compression import Compression
 from service.http.connections import Connections
-from service.http.fast_routes import Direct, Handler
-from service.http.middleware import PREFIXES, Gate, Watch
+from service.http.fast_routes import FastRoutes, Handler
+from service.http.middleware import PREFIXES, AccessControl, AccessLog
 from service.http.same_origin import SameOrigin
-from service.http.shutdown import Intake
+from service.http.shutdown import GracefulShutdown
 from service.lifespan import Process, opened
 from service.routes import (
     eval_runs,
@@ -40,7 +40,7 @@ from service.routes import (
 )
 from service.state import State
 from service.telemetry.metrics import Metrics
-from service.telemetry.tracing import Traced, Tracing
+from service.telemetry.tracing import Tracing, TracingMiddleware
 
 
 class Service(FastAPI):
@@ -106,8 +106,8 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
     errors.install(app)
     openapi.install(app)
     _add_routes(app)
-    watch = Watch(_gate(app.routed, process), metrics=process.metrics)
-    app.front = Traced(watch, tracing=process.tracing)
+    watch = AccessLog(_gate(app.routed, process), metrics=process.metrics)
+    app.front = TracingMiddleware(watch, tracing=process.tracing)
     return app
 
 
@@ -132,18 +132,18 @@ def _process(settings: Settings, registry: Registry | None) -> Process:
         registry=registry,
         warnings=descriptors.warnings(settings, allowed),
         metrics=metrics,
-        queues=Queues.of(settings),
+        queues=Admission.of(settings),
         keyring=Keyring([key.get_secret_value() for key in settings.api_keys]),
-        intake=Intake(),
+        intake=GracefulShutdown(),
         tracing=Tracing(),
         connections=connections,
     )
 
 
-def _gate(app: ASGIApp, process: Process) -> Gate:
+def _gate(app: ASGIApp, process: Process) -> AccessControl:
     settings = process.settings
-    return Gate(
-        Compression(Direct(app, _direct())),
+    return AccessControl(
+        Compression(FastRoutes(app, _direct())),
         body_limit=settings.body_limit,
         body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
         body_timeout_s=settings.body_timeout_s,

@@ -12,13 +12,13 @@ from graders import Registry
 from graders.kinds.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
 from runtime.data.json_reader import JsonReader
-from service.auth.admission import Queues
+from service.auth.admission import Admission
 from service.auth.keys import Keyring
 from service.evals.engine import Engine
 from service.http.connections import Connections
 from service.http.idempotency import KEPT_BYTES, Repeats
-from service.http.shutdown import Intake
-from service.named_graders import NamedInUse
+from service.http.shutdown import GracefulShutdown
+from service.named_graders import GraderResolver
 from service.state import State
 from service.store import Answers, Evals, Files, GraderSums, NamedGraders, Store
 from service.store.health import StorageHealth
@@ -53,9 +53,9 @@ class Process:
     registry: Registry | None
     warnings: Sequence[str]
     metrics: Metrics
-    queues: Queues
+    queues: Admission
     keyring: Keyring
-    intake: Intake
+    intake: GracefulShutdown
     tracing: Tracing
     connections: Connections
 
@@ -106,7 +106,7 @@ def _state(
         files=files,
         evals=Evals(store),
         eval_engine=Engine(evaluator, store, files, settings, process.metrics),
-        named=NamedInUse(NamedGraders(store), evaluator),
+        named=GraderResolver(NamedGraders(store), evaluator),
         statistics=Statistics(GraderSums(store)),
         repeats=Repeats(Answers(store, KEPT_BYTES)),
     )

@@ -63,7 +63,7 @@ class _Remembered:
     since: float
 
 
-class NamedInUse:
+class GraderResolver:
     """The versions that requests ask for, ready to grade.
 
     Args:

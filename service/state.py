@@ -9,10 +9,10 @@ from fastapi import Depends, Request
 
 from runtime import Evaluator, Settings
 from runtime.data.json_reader import JsonReader
-from service.auth.admission import Queues
+from service.auth.admission import Admission
 from service.evals.engine import Engine
 from service.http.idempotency import Repeats
-from service.named_graders import NamedInUse
+from service.named_graders import GraderResolver
 from service.store import Evals, Files
 from service.store.health import StorageHealth
 from service.telemetry.grader_statistics import Statistics
@@ -61,14 +61,14 @@ class State:
     settings: Settings
     warnings: Sequence[str]
     metrics: Metrics
-    queues: Queues
+    queues: Admission
     evaluator: Evaluator
     json_reader: JsonReader
     storage: StorageHealth
     files: Files
     evals: Evals
     eval_engine: Engine
-    named: NamedInUse
+    named: GraderResolver
     statistics: Statistics
     repeats: Repeats
     documents: Documents = field(default_factory=Documents)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Rota(Generic[T]):
+class FairQueue(Generic[T]):
     """What waits, by client; the entries of one client and rank stay in their order."""
 
     def __init__(self) -> None:

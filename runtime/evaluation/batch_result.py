@@ -42,7 +42,7 @@ class Bulk:
         return self._scores[chunk].returned_for(row - self._starts[chunk], seconds)
 
 
-class Gradings(Sequence[GraderResult]):
+class BatchResult(Sequence[GraderResult]):
     """Results in the order of the rows.
 
     Attributes:
@@ -104,7 +104,7 @@ class Gradings(Sequence[GraderResult]):
         return int(np.isnan(self.rewards).sum())
 
 
-def gradings_of(grader: Grader, results: Sequence[GraderResult]) -> Gradings:
+def gradings_of(grader: Grader, results: Sequence[GraderResult]) -> BatchResult:
     """Results that were made one by one."""
     rewards = np.array([math.nan if r.reward is None else r.reward for r in results], dtype=np.float64)
-    return Gradings(grader, rewards, dict(enumerate(results)))
+    return BatchResult(grader, rewards, dict(enumerate(results)))

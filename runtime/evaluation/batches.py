@@ -12,9 +12,9 @@ from graders import Grader, GraderResult, GradingError, Item, Sample
 from graders.batch_scores import BatchScores
 from graders.samples.sample_column import SampleColumn
 from runtime.data.rows import sample_or_failure
-from runtime.evaluation.batch_result import Bulk, Gradings
+from runtime.evaluation.batch_result import BatchResult, Bulk
 from runtime.evaluation.canonical import digest
-from runtime.evaluation.context import TURN_SECONDS, Runner, World, runs_inline
+from runtime.evaluation.context import TURN_SECONDS, GradingContext, Runner, runs_inline
 from runtime.evaluation.execute import deadline_passed, execute
 
 Rows = Iterable[tuple[object, Item | None]]
@@ -32,7 +32,7 @@ FIRST_CHUNK = 16
 CHUNK_SECONDS = 0.01
 """What so many rows are to take: a `multi` may have 500 parts."""
 BEGUN_AT_ONCE = 16
-"""Gradings that are begun before those that run get their turn, so that what they send is not kept waiting."""
+"""BatchResult that are begun before those that run get their turn, so that what they send is not kept waiting."""
 
 
 async def grade_in_bulk(
@@ -40,10 +40,10 @@ async def grade_in_bulk(
     grader: Grader,
     samples: Sequence[object],
     items: Sequence[Item | None],
-    world: World,
+    world: GradingContext,
     *,
     concurrency: int,
-) -> Gradings:
+) -> BatchResult:
     """Rewards straight into an array, chunk by chunk; rows that cannot be graded so are graded one by one.
 
     Args:
@@ -60,11 +60,11 @@ async def grade_in_bulk(
         known[row] = result
         if result.reward is not None:
             rewards[row] = result.reward
-    return Gradings(grader, rewards, known, seconds, bulk)
+    return BatchResult(grader, rewards, known, seconds, bulk)
 
 
 async def _in_bulk(
-    grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: World
+    grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: GradingContext
 ) -> tuple[Bulk, float]:
     """What can be graded in bulk by the deadline, and the mean seconds of one such grading."""
     loop = asyncio.get_running_loop()
@@ -84,7 +84,7 @@ async def _left(
     grader: Grader,
     samples: Sequence[object],
     items: Sequence[Item | None],
-    world: World,
+    world: GradingContext,
     *,
     bulk: Bulk,
     concurrency: int,
@@ -125,7 +125,7 @@ def _grade_chunk(grader: Grader, samples: Sequence[object], items: Sequence[Item
 
 
 async def grade_in_chunks(
-    runner: Runner, grader: Grader, rows: Rows, world: World, *, concurrency: int
+    runner: Runner, grader: Grader, rows: Rows, world: GradingContext, *, concurrency: int
 ) -> AsyncGenerator[tuple[int, GraderResult], None]:
     """Grade rows in bulk as they come; gives each row's position and its result, those graded in bulk first."""
     remaining = iter(rows)
@@ -133,7 +133,7 @@ async def grade_in_chunks(
     while chunk := list(islice(remaining, CHUNK)):
         samples, items = zip(*chunk, strict=True)
         bulk, seconds = await _in_bulk(grader, samples, items, world)
-        graded = Gradings(grader, bulk.rewards, {}, seconds, bulk)
+        graded = BatchResult(grader, bulk.rewards, {}, seconds, bulk)
         for row in np.flatnonzero(np.isfinite(bulk.rewards)).tolist():
             yield start + row, graded[row]
         left = _left(runner, grader, samples, items, world, bulk=bulk, concurrency=concurrency)
@@ -144,7 +144,13 @@ async def grade_in_chunks(
 
 
 async def grade_each(
-    runner: Runner, grader: Grader, rows: Rows, world: World, *, concurrency: int, remembered: int | None
+    runner: Runner,
+    grader: Grader,
+    rows: Rows,
+    world: GradingContext,
+    *,
+    concurrency: int,
+    remembered: int | None,
 ) -> AsyncGenerator[tuple[int, GraderResult], None]:
     """Grade row by row (or group by group), each result as soon as it is there.
 
@@ -188,7 +194,9 @@ async def grade_each(
         running.cancel()
 
 
-async def _begin(runner: Runner, grader: Grader, samples: list[Sample], item: Item, world: World) -> Results:
+async def _begin(
+    runner: Runner, grader: Grader, samples: list[Sample], item: Item, world: GradingContext
+) -> Results:
     """Grade at once what runs inline, and start a task for what does not."""
     if not runs_inline(grader, samples[0], item):
         return asyncio.create_task(runner.run(grader, samples, item, world))
@@ -209,7 +217,7 @@ def _failed(grader: Grader, failure: GradingError) -> Results:
 
 
 class _RunningGradings:
-    """Gradings under way, and the rows that wait for each; what is finished is found without a look at all of them."""
+    """BatchResult under way, and the rows that wait for each; what is finished is found without a look at all of them."""
 
     def __init__(self) -> None:
         self._rows: dict[Results, list[Positions]] = {}
@@ -247,7 +255,7 @@ class _RunningGradings:
 
 
 class _SeenGradings:
-    """Gradings by the digest of what they grade."""
+    """BatchResult by the digest of what they grade."""
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit

@@ -30,7 +30,7 @@ LONG_CHARACTERS = 100_000
 """Of a sample; parsing a longer one as JSON and writing it out again takes more than about 10 ms."""
 
 
-class Unconfigured:
+class EmptyContext:
     """A context without services: a grading that uses one is ungraded, with an error that names the service.
 
     Attributes:
@@ -82,13 +82,13 @@ class Runner(Protocol):
         ...
 
     async def run(
-        self, grader: Grader, samples: Sequence[Sample], item: Item, world: "World"
+        self, grader: Grader, samples: Sequence[Sample], item: Item, world: "GradingContext"
     ) -> list[GraderResult]:
         """Grade samples of one item."""
         ...
 
 
-class World(Unconfigured):
+class GradingContext(EmptyContext):
     """The context of one grading in the evaluator's process.
 
     Attributes:

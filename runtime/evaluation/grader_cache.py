@@ -19,7 +19,7 @@ ASIDE_CHARACTERS = 20_000
 """Of a grader's JSON beyond which it is compiled beside the event loop."""
 
 
-class CompiledGraders:
+class GraderCache:
     """Loads graders, and keeps those that were used last, up to a total size.
 
     Args:

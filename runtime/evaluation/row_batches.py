@@ -9,9 +9,9 @@ import numpy as np
 
 from graders import Grader, GraderResult, GradingError, Item, Sample
 from runtime.data.rows import sample_or_failure
-from runtime.evaluation.batch_result import Gradings
+from runtime.evaluation.batch_result import BatchResult
 from runtime.evaluation.batches import Rows
-from runtime.evaluation.context import World
+from runtime.evaluation.context import GradingContext
 from runtime.evaluation.execute import deadline_passed
 
 ROWS = 256
@@ -28,7 +28,7 @@ def goes_in_rows(grader: Grader) -> bool:
     return grader.built_in and grader.votes is None and hasattr(grader.function, "grade_rows")
 
 
-async def grade_in_rows(grader: Grader, rows: Rows, count: int, world: World) -> Gradings:
+async def grade_in_rows(grader: Grader, rows: Rows, count: int, world: GradingContext) -> BatchResult:
     """Rewards straight into an array; rows that are not done by the deadline are ungraded, the others keep their rewards."""
     rewards = np.full(count, np.nan)
     known: dict[int, GraderResult] = {}
@@ -42,11 +42,11 @@ async def grade_in_rows(grader: Grader, rows: Rows, count: int, world: World) ->
                 else:
                     known[position] = answer
                     rewards[position] = np.nan if answer.reward is None else answer.reward
-    return Gradings(grader, rewards, known, seconds / max(1, count))
+    return BatchResult(grader, rewards, known, seconds / max(1, count))
 
 
 async def stream_in_rows(
-    grader: Grader, rows: Rows, world: World
+    grader: Grader, rows: Rows, world: GradingContext
 ) -> AsyncGenerator[tuple[int, GraderResult], None]:
     """Each row's position and result as soon as it is there; rows are read as fast as results are taken."""
     async with aclosing(_done(grader, rows, world)) as done:
@@ -58,7 +58,7 @@ async def stream_in_rows(
                     yield position, answer
 
 
-async def _done(grader: Grader, rows: Rows, world: World) -> AsyncGenerator[list[Done], None]:
+async def _done(grader: Grader, rows: Rows, world: GradingContext) -> AsyncGenerator[list[Done], None]:
     """What is done, as it comes. To close it gives up what is not."""
     sending = _Sending(grader, rows, world)
     tasks = [asyncio.create_task(sending.work()) for _ in range(AT_ONCE)]
@@ -74,7 +74,7 @@ async def _done(grader: Grader, rows: Rows, world: World) -> AsyncGenerator[list
 class _Sending:
     """Rows on their way to where they are graded, and answers on their way back."""
 
-    def __init__(self, grader: Grader, rows: Rows, world: World) -> None:
+    def __init__(self, grader: Grader, rows: Rows, world: GradingContext) -> None:
         self._grader, self._world = grader, world
         self._rows: Iterator[tuple[int, tuple[object, Item | None]]] = enumerate(rows)
         self._loop = asyncio.get_running_loop()

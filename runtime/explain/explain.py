@@ -1,6 +1,6 @@
 """`explain`: grade one sample and lay open how that went.
 
-It is the grading itself that is watched, in a `World` that notes what happens in it; nothing is graded twice. Only templates
+It is the grading itself that is watched, in a `GradingContext` that notes what happens in it; nothing is graded twice. Only templates
 are rendered again afterwards, which gives what it gave.
 """
 
@@ -23,10 +23,10 @@ from graders import (
 from graders.formula import Formula, normal_name
 from graders.template import Template
 from runtime.data.rows import readable
-from runtime.evaluation.context import Runner, World, is_small
+from runtime.evaluation.context import GradingContext, Runner, is_small
 from runtime.evaluation.execute import deadline_passed
-from runtime.explain.explanation import Book, Explanation, Rendered, Worked, book_for
-from runtime.explain.recording import Log
+from runtime.explain.explanation import BoundedJson, EvaluatedFormula, Explanation, Rendered, book_for
+from runtime.explain.recording import CallLog
 from runtime.telemetry.observed import ObservedEmbedder, ObservedHttp, ObservedJudge, ObservedSandbox
 from runtime.telemetry.tracing import Trace
 
@@ -67,7 +67,9 @@ async def explain(
         return _unread(loaded, parsed)
     watched = Watched("", loaded, parsed, item, book_for(full=full))
     trace = None if evaluator.tracer is None else Trace(evaluator.tracer)
-    world = WatchingWorld(evaluator, deadline, watched=watched, trace_id=trace_id, client=client, trace=trace)
+    world = RecordingContext(
+        evaluator, deadline, watched=watched, trace_id=trace_id, client=client, trace=trace
+    )
     (watched.result,) = await evaluator.run(loaded, [parsed], item, world)
     # rendering may take long where there is much to render, and the event loop has others to serve
     return await asyncio.to_thread(watched.explanation)
@@ -97,11 +99,18 @@ class Watched:
     """
 
     def __init__(
-        self, key: str, grader: Grader, sample: Sample, item: Item, book: Book, *, is_vote: bool = False
+        self,
+        key: str,
+        grader: Grader,
+        sample: Sample,
+        item: Item,
+        book: BoundedJson,
+        *,
+        is_vote: bool = False,
     ) -> None:
         self.result: GraderResult | None = None
         self.printed: str | None = None
-        self.log = Log(book)
+        self.log = CallLog(book)
         self.key, self._grader, self._sample, self._item = key, grader, sample, item
         self._book, self._is_vote = book, is_vote
         self._votes: list[Watched] = []
@@ -190,7 +199,7 @@ class Watched:
         except GradingError as error:
             return None, self._book.text(error.failure.message)
 
-    def _formulas(self) -> Iterator[Worked]:
+    def _formulas(self) -> Iterator[EvaluatedFormula]:
         if self._votes:
             return  # each vote has numbers of its own
         rewards = {inner.key.rpartition(".")[2]: inner.result for inner in self._inside}
@@ -198,10 +207,10 @@ class Watched:
         for path, formula in self._grader.find(Formula):
             known = {name: number for name, number in numbers.items() if number is not None}
             source, text = self._book.text(formula.source), self._book.text(formula.with_numbers(known))
-            yield Worked(_dotted(path), source, text, _value(formula, known))
+            yield EvaluatedFormula(_dotted(path), source, text, _value(formula, known))
 
 
-class WatchingWorld(World):
+class RecordingContext(GradingContext):
     """The context of a grading that is watched.
 
     Attributes:
@@ -220,7 +229,7 @@ class WatchingWorld(World):
         client: str,
         trace: Trace | None,
     ) -> None:
-        """A world; see `World`.
+        """A world; see `GradingContext`.
 
         Args:
             runner: What it grades with.

@@ -25,7 +25,7 @@ PER_VALUE = 8
 """Characters that a value counts for besides those of its text."""
 
 
-class Book:
+class BoundedJson:
     """Plain data out of whatever was seen, JSON of a bounded size: what does not fit is left out, and said to be."""
 
     def __init__(self, text_characters: int = TEXT_CHARACTERS) -> None:
@@ -104,7 +104,7 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Worked:
+class EvaluatedFormula:
     """A formula of a grader, and the numbers in it.
 
     Attributes:
@@ -173,7 +173,7 @@ class Explanation:
     sample: str | None
     result: GraderResult
     templates: tuple[Rendered, ...] = ()
-    formulas: tuple[Worked, ...] = ()
+    formulas: tuple[EvaluatedFormula, ...] = ()
     calls: tuple[Call, ...] = ()
     printed: str | None = None
     each_vote: tuple["Explanation", ...] = ()
@@ -189,12 +189,12 @@ class Explanation:
         return _plain(self, book_for(full=full))
 
 
-def book_for(*, full: bool) -> Book:
+def book_for(*, full: bool) -> BoundedJson:
     """A book that keeps the beginnings of long texts, or, in full, whole texts as long as there is room for them."""
-    return Book(CHARACTERS if full else TEXT_CHARACTERS)
+    return BoundedJson(CHARACTERS if full else TEXT_CHARACTERS)
 
 
-def _plain(explanation: Explanation, book: Book) -> dict[str, Any]:
+def _plain(explanation: Explanation, book: BoundedJson) -> dict[str, Any]:
     return {
         "key": explanation.key,
         "grader": book.plain(asdict(explanation.grader)),

@@ -13,11 +13,11 @@ from graders import Failure, GradingError, Verdict
 from graders.bound_grader import MASK
 from graders.context import Ended
 from graders.kinds.endpoint import secrets_in, without_secrets
-from runtime.explain.explanation import Book, Call
+from runtime.explain.explanation import BoundedJson, Call
 from runtime.telemetry.observed import Answered, Service, ServiceCall
 
 
-class Asking:
+class OpenCall:
     """A call that may not have ended yet.
 
     Attributes:
@@ -50,7 +50,7 @@ class Asking:
         return Call(self._service, self._asked, self.answered, seconds, self.usage, self._failure, finished)
 
 
-class Log:
+class CallLog:
     """What one grading asks of the world.
 
     Attributes:
@@ -58,19 +58,19 @@ class Log:
         left_out: Calls for which it had no room.
     """
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: BoundedJson) -> None:
         self.book = book
         self.left_out = 0
-        self._calls: list[Asking] = []
+        self._calls: list[OpenCall] = []
 
     @contextmanager
-    def asking(self, service: Service, **asked: Any) -> Iterator[Asking]:
+    def asking(self, service: Service, **asked: Any) -> Iterator[OpenCall]:
         """One call; what is asked and None is left out."""
         if not self.book.has_room():
             self.left_out += 1
-            yield Asking(service, {})
+            yield OpenCall(service, {})
             return
-        call = Asking(service, self.book.plain({k: v for k, v in asked.items() if v is not None}))
+        call = OpenCall(service, self.book.plain({k: v for k, v in asked.items() if v is not None}))
         self._calls.append(call)
         try:
             yield call
@@ -92,7 +92,7 @@ class Log:
         with self.asking(call.service, **_asked(call)) as asking:
             yield partial(self._note, call, asking)
 
-    def _note(self, call: ServiceCall, asking: Asking, answer: Any) -> None:
+    def _note(self, call: ServiceCall, asking: OpenCall, answer: Any) -> None:
         if call.action == "grade":
             (answer,) = answer  # a grading that is watched has one sample
         if isinstance(answer, GradingError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from graders import Failure, GraderResult
 from runtime.data.printable import printable
-from runtime.explain.explanation import Call, Explanation, Rendered, Worked
+from runtime.explain.explanation import Call, EvaluatedFormula, Explanation, Rendered
 
 MOST_LINES = 12
 """Of one text that are shown."""
@@ -139,7 +139,7 @@ class _Lines:
         else:
             yield f"  has no text: {self._cut(printable(template.failure or ''), self._most_characters)}"
 
-    def _formula(self, formula: Worked) -> Iterator[str]:
+    def _formula(self, formula: EvaluatedFormula) -> Iterator[str]:
         value = "has no value" if formula.value is None else f"= {formula.value:g}"
         source, numbers = (" ".join(text.split()) for text in (formula.source, formula.with_numbers))
         yield f"{printable(formula.path)}: {self._cut(printable(source), self._most_characters)}"

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from runtime.judge.budget_account import NOTHING, Account, OwnAccount, Price
 from runtime.judge.failures import NoVerdict, budget_spent
-from runtime.judge.shared_limits import Meeting
+from runtime.judge.shared_limits import SharedLimits
 from runtime.settings.judges import Budget, Scope
 
 POLL_S = 0.2
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class PurseIsFull(Exception):
+class BudgetReserved(Exception):
     """All that is left in a purse is set aside for questions that are being asked: it may be free again soon.
 
     Attributes:
         purse: Which.
     """
 
-    def __init__(self, purse: "Purse") -> None:
+    def __init__(self, purse: "BudgetAccount") -> None:
         super().__init__(purse)
         self.purse = purse
 
@@ -55,7 +55,7 @@ class _Account(Protocol):
 class _SharedAccount:
     """The account of a purse from which several processes take."""
 
-    meeting: Meeting
+    meeting: SharedLimits
     name: str
 
     async def take(self, price: Price, limit: Price) -> bool:
@@ -92,7 +92,7 @@ class Chores:
             task.exception()  # a waiting caller gets it; there may be no such caller
 
 
-class Purse:
+class BudgetAccount:
     """One budget, and what was taken out of it."""
 
     def __init__(self, words: str, budget: Budget, account: _Account, chores: Chores) -> None:
@@ -114,13 +114,13 @@ class Purse:
         """Set a price aside.
 
         Raises:
-            PurseIsFull: When nothing is free until some question has been answered.
+            BudgetReserved: When nothing is free until some question has been answered.
             NoVerdict: When the purse is empty.
         """
         while not await self._take(price):
             if not await self._is_full():
                 continue  # it was, and is not any more
-            raise PurseIsFull(self)
+            raise BudgetReserved(self)
 
     async def room(self) -> None:
         """Wait until something may be free.
@@ -184,7 +184,7 @@ class Purse:
 class Payment:
     """What is set aside for one request, in each of the purses that pay for it."""
 
-    def __init__(self, purses: Sequence[Purse], price: Price) -> None:
+    def __init__(self, purses: Sequence[BudgetAccount], price: Price) -> None:
         """Nothing is set aside yet.
 
         Args:
@@ -192,14 +192,14 @@ class Payment:
             price: The most that the answer may cost.
         """
         self._purses, self._price = purses, price
-        self._held: list[Purse] = []
+        self._held: list[BudgetAccount] = []
         self._cost = NOTHING
 
     async def reserve(self) -> None:
         """Set the price aside in every purse, or in none; what was already set aside stays so.
 
         Raises:
-            PurseIsFull: When a purse has nothing free until some question has been answered.
+            BudgetReserved: When a purse has nothing free until some question has been answered.
             NoVerdict: When a purse is empty.
         """
         if self._held:
@@ -221,7 +221,7 @@ class Payment:
         while True:
             try:
                 return await self.reserve()
-            except PurseIsFull as full:
+            except BudgetReserved as full:
                 await full.purse.room()
 
     def sent(self) -> None:
@@ -249,15 +249,15 @@ class Payment:
 class Budgets:
     """The purses that a question is paid from."""
 
-    def __init__(self, budgets: Mapping[Scope, Budget], meeting: Meeting) -> None:
+    def __init__(self, budgets: Mapping[Scope, Budget], meeting: SharedLimits) -> None:
         self._budgets, self._meeting = budgets, meeting
         self._chores = Chores()
-        self._purses: dict[tuple[Scope, str], Purse] = {}
+        self._purses: dict[tuple[Scope, str], BudgetAccount] = {}
 
     def __bool__(self) -> bool:
         return bool(self._budgets)
 
-    def of(self, client: str) -> list[Purse]:
+    def of(self, client: str) -> list[BudgetAccount]:
         """The purses that pay for a client's question, today.
 
         Args:
@@ -275,11 +275,11 @@ class Budgets:
         """Wait until everything is settled."""
         await self._chores.aclose()
 
-    def _open(self, names: Mapping[Scope, tuple[str, str]]) -> Iterator[Purse]:
+    def _open(self, names: Mapping[Scope, tuple[str, str]]) -> Iterator[BudgetAccount]:
         for scope, budget in self._budgets.items():
             name, words = names[scope]
             if (scope, name) not in self._purses:
                 shared = _SharedAccount(self._meeting, f"{scope} {name}")
                 account = OwnAccount() if scope == "run" else shared
-                self._purses[scope, name] = Purse(words, budget, account, self._chores)
+                self._purses[scope, name] = BudgetAccount(words, budget, account, self._chores)
             yield self._purses[scope, name]

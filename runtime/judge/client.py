@@ -16,7 +16,7 @@ from runtime.judge.aiohttp_transport import AiohttpTransport
 from runtime.judge.answers import AnswerShape, NotAnAnswer, Shapes, parse_answer
 from runtime.judge.bounds import ANSWER_TOKENS
 from runtime.judge.budget_account import NOTHING
-from runtime.judge.budgets import Budgets, Payment, PurseIsFull
+from runtime.judge.budgets import BudgetReserved, Budgets, Payment
 from runtime.judge.cache import VerdictCache
 from runtime.judge.failures import NoVerdict
 from runtime.judge.flights import Flights
@@ -155,7 +155,7 @@ class Judges:
                 answer, is_mine = await self._flights.join(
                     key, lambda: self._answer(server, question, shape, key, client)
                 )
-            except PurseIsFull as full:
+            except BudgetReserved as full:
                 await full.purse.room()
                 continue
             if is_mine:
@@ -268,7 +268,7 @@ class Judges:
             in_turn: Whether to wait for others who have set aside what is left.
 
         Raises:
-            PurseIsFull: When others have, and it is not to wait.
+            BudgetReserved: When others have, and it is not to wait.
             NoVerdict: When there is nothing to pay it from, or no answer.
         """
         payment = Payment((), NOTHING)
@@ -390,7 +390,7 @@ def _key(server: ModelServer, question: Question, shape: AnswerShape, vote: int)
 
 def _for_another(error: Exception) -> Exception | None:
     """The failure of a question, for one who waited for the same answer."""
-    if isinstance(error, PurseIsFull):
+    if isinstance(error, BudgetReserved):
         return None
     if isinstance(error, NoVerdict):
         return error.for_another()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from runtime.judge.shared_limits import Meeting
+from runtime.judge.shared_limits import SharedLimits
 
 
 class Rate:
@@ -12,7 +12,7 @@ class Rate:
     a request that is cancelled while it waits takes nothing from the others.
     """
 
-    def __init__(self, meeting: Meeting, name: str, per_minute: float) -> None:
+    def __init__(self, meeting: SharedLimits, name: str, per_minute: float) -> None:
         self._meeting, self._name = meeting, name
         self._seconds = 60.0 / per_minute
         self._queue = asyncio.Lock()

@@ -68,7 +68,7 @@ T = TypeVar("T")
 _Values: TypeAlias = tuple[Any, ...] | Mapping[str, Any]
 
 
-class Meeting(Protocol):
+class SharedLimits(Protocol):
     """What the processes share."""
 
     async def reserve(self, rate: str, cost_s: float) -> float:
@@ -114,7 +114,7 @@ class Meeting(Protocol):
         ...
 
 
-def meeting_at(store: str) -> Meeting:
+def meeting_at(store: str) -> SharedLimits:
     """The meeting point of a setting: the path of a SQLite file, or a `postgresql://` URL.
 
     Raises:

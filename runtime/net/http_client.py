@@ -14,7 +14,7 @@ import httpx2
 from graders import FailureKind, FailureType, GradingError, HttpReply
 from graders.pattern import encodable
 from runtime.net.address_guard import GuardedNetwork, Hosts, Resolve, not_allowed
-from runtime.net.rate_limit import Pace
+from runtime.net.rate_limit import RateLimiter
 from runtime.net.retries import may_pass, pause_after, retry_after
 from runtime.net.strict_json import read_json
 from runtime.telemetry.tracing import Tracer, spanning, text
@@ -65,7 +65,7 @@ class GuardedHttp:
         self._network = GuardedNetwork(trusted, resolve=resolve, network=network)
         self._certificates = certificates
         self._pool: httpcore2.AsyncConnectionPool | None = None
-        self._pace = Pace(sleep, clock)
+        self._pace = RateLimiter(sleep, clock)
         self._sleep, self._clock = sleep, clock
         self._tracer, self._traced = tracer, Hosts(traced)
 

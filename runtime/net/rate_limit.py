@@ -23,7 +23,7 @@ class _WaitingRequests:
     free_at: float = 0.0
 
 
-class Pace:
+class RateLimiter:
     """Lets requests of one name go at a rate, without bursts (a generic cell rate algorithm that tolerates none)."""
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]], clock: Callable[[], float]) -> None:

@@ -23,16 +23,16 @@ from runtime.sandbox.host import Host
 from runtime.sandbox.images.images import Image, Images
 from runtime.sandbox.layers import FOREIGN, Level
 from runtime.sandbox.processes.process import SandboxProcess
-from runtime.sandbox.processes.scheduler import Pace
+from runtime.sandbox.processes.scheduler import RuntimeEstimate
 from runtime.sandbox.processes.session import Session
 from runtime.sandbox.processes.worker_group import (
     Answer,
-    Crew,
     Give,
     JobKey,
-    Overtaken,
+    Preempted,
     SandboxJob,
-    Turn,
+    TimeSlice,
+    WorkerGroup,
     ask,
     ignored,
 )
@@ -88,9 +88,9 @@ class LocalSandbox:
         self._shapes: BoundedCache[ShapeKey, ZygoteSpec] = BoundedCache(settings.cache_bytes("shapes"))
         # two cores for as long as one grading may take, as published; a lasting process that has used it up is replaced
         self._cpu_seconds = math.ceil(2 * settings.python_timeout_s)
-        self._crews: OrderedDict[tuple[JobKey, Isolation], Crew] = OrderedDict()
+        self._crews: OrderedDict[tuple[JobKey, Isolation], WorkerGroup] = OrderedDict()
         self._crew_bytes = settings.cache_bytes("crews")
-        self._paces: BoundedCache[JobKey, Pace] = BoundedCache(KEPT_PACES * ENTRY_BYTES)
+        self._paces: BoundedCache[JobKey, RuntimeEstimate] = BoundedCache(KEPT_PACES * ENTRY_BYTES)
 
     async def aclose(self) -> None:
         """End every process."""
@@ -191,7 +191,7 @@ class LocalSandbox:
         key = job.key, isolation
         crew = self._crews.get(key)
         if crew is None:
-            crew = self._crews[key] = Crew(
+            crew = self._crews[key] = WorkerGroup(
                 job,
                 lasting=isolation == "worker",
                 size=self._settings.sandbox_processes,
@@ -235,26 +235,28 @@ class LocalSandbox:
     async def _alone(self, job: SandboxJob, row: bytes, client: str) -> Answer:
         pace = self._paces.get(job.key)
         if pace is None:
-            pace = Pace()
+            pace = RuntimeEstimate()
             self._paces.put(job.key, pace, 0)
         overtaken = 0
         while True:  # the last turn is as long as a grading may take
             async with self._pool.room(client, overtaken=overtaken) as is_own:
                 # in the room of a batch nobody else could take its place
                 turn = (
-                    Turn(pace.patience(overtaken), partial(self._pool.is_wanted, overtaken))
+                    TimeSlice(pace.patience(overtaken), partial(self._pool.is_wanted, overtaken))
                     if is_own
                     else None
                 )
-                with suppress(Overtaken):
+                with suppress(Preempted):
                     return await self._once(job, row, turn, None if overtaken else pace)
             overtaken += 1
 
-    async def _once(self, job: SandboxJob, row: bytes, turn: Turn | None, pace: Pace | None) -> Answer:
+    async def _once(
+        self, job: SandboxJob, row: bytes, turn: TimeSlice | None, pace: RuntimeEstimate | None
+    ) -> Answer:
         """Grade a row in a process of its own.
 
         Raises:
-            Overtaken: When its turn is over.
+            Preempted: When its turn is over.
         """
         loop = asyncio.get_running_loop()
         for attempt in range(1, ATTEMPTS + 1):

@@ -26,10 +26,10 @@ from runtime.sandbox.layers import Level
 from runtime.settings.settings import Settings
 from runtime.workers.frames import FrameError, MessageTooLong, encode
 from runtime.workers.process import WorkerUnavailable
-from runtime.workers.queue import Lane, WorkerJob
+from runtime.workers.queue import PluginQueue, WorkerJob
 from runtime.workers.rpc import is_watched
 from runtime.workers.slot import Slot
-from runtime.workers.spawn import HIGHEST, Starter
+from runtime.workers.spawn import HIGHEST, Spawner
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ class WorkerPool:
             highest: The level of isolation that is tried first.
         """
         self._registry, self._settings = registry, settings
-        self._starter = Starter(registry, settings, highest=highest)
-        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._starter = Spawner(registry, settings, highest=highest)
+        self._lanes: dict[tuple[str, int], PluginQueue] = {}
         self._encoding = asyncio.Lock()
         self._closed = False
 
@@ -184,29 +184,29 @@ class WorkerPool:
                 job.done.cancel()
         self._lanes.clear()
 
-    def _lane(self, grader: Grader, depth: int) -> Lane:
+    def _lane(self, grader: Grader, depth: int) -> PluginQueue:
         self._refuse_when_closed()
         key = grader.type.reference, depth
         if key not in self._lanes:
-            self._lanes[key] = Lane(isolates=grader.type.isolation == "grading")
+            self._lanes[key] = PluginQueue(isolates=grader.type.isolation == "grading")
         return self._lanes[key]
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise RuntimeError("the evaluator is closed; grade inside its `async with`")
 
-    def _hire(self, lane: Lane) -> None:
+    def _hire(self, lane: PluginQueue) -> None:
         """Add a worker where gradings wait and nobody is free."""
         if lane.waiting and not lane.idle and len(lane.workers) < self._settings.plugin_workers:
             self._employ(lane)
 
-    def _employ(self, lane: Lane) -> None:
+    def _employ(self, lane: PluginQueue) -> None:
         self._refuse_when_closed()
         task = asyncio.create_task(self._work(lane))
         lane.workers.add(task)
         task.add_done_callback(lane.forget)
 
-    async def _work(self, lane: Lane) -> None:
+    async def _work(self, lane: PluginQueue) -> None:
         """Take gradings of a lane, until there have been none for a long time."""
         slot = Slot(lane, self._starter, self._registry, self._settings)
         try:
@@ -220,7 +220,7 @@ class WorkerPool:
             await slot.close()
 
     @staticmethod
-    async def _grade_in(slot: Slot, lane: Lane, jobs: list[WorkerJob]) -> None:
+    async def _grade_in(slot: Slot, lane: PluginQueue, jobs: list[WorkerJob]) -> None:
         """Grade, and repeat what is to be repeated; what no worker starts for is ungraded."""
         try:
             await slot.grade(jobs)
@@ -233,7 +233,7 @@ class WorkerPool:
             _refuse([*jobs, *lane.take_all_like(jobs[0])], error)
 
     @staticmethod
-    async def _something_to_do(lane: Lane, slot: Slot) -> bool:
+    async def _something_to_do(lane: PluginQueue, slot: Slot) -> bool:
         """Wait for work; False after a long time without any."""
         if await _work_within(lane, CHECK_SECONDS):
             return True
@@ -244,7 +244,7 @@ class WorkerPool:
         return False
 
 
-async def _work_within(lane: Lane, seconds: float) -> bool:
+async def _work_within(lane: PluginQueue, seconds: float) -> bool:
     """Whether something waits in a lane within so many seconds."""
     lane.idle += 1
     try:

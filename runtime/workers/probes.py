@@ -19,7 +19,7 @@ from runtime.sandbox.processes.zygote import HOME
 from runtime.settings.settings import Settings
 from runtime.workers.frames import encode, frame
 from runtime.workers.process import worker_environment
-from runtime.workers.spawn import Starter
+from runtime.workers.spawn import Spawner
 
 TRIAL_SECONDS = 60
 END_SECONDS = 5
@@ -80,7 +80,7 @@ class _Trial:
     """
 
     def __init__(self, settings: Settings, level: Level) -> None:
-        starter = Starter(Registry([]), settings, highest=level)
+        starter = Spawner(Registry([]), settings, highest=level)
         self.lock = starter.lock(level, frozenset())
         self._environment = worker_environment(settings)
 

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakSet
 
 from graders import Context, Grader, GraderResult, GradingError
-from runtime.concurrency.fair_queue import Rota
+from runtime.concurrency.fair_queue import FairQueue
 from runtime.workers.process import WorkerProcess
 from runtime.workers.session import WorkerSession
 from runtime.workers.spot_checks import SpotChecks
@@ -83,7 +83,7 @@ class WorkerJob:
 
 
 @dataclass
-class Lane:
+class PluginQueue:
     """The gradings that wait for one plugin type, the tasks that work on them, and the processes that are free.
 
     Attributes:
@@ -96,7 +96,7 @@ class Lane:
     """
 
     isolates: bool
-    waiting: Rota[WorkerJob] = field(default_factory=Rota)
+    waiting: FairQueue[WorkerJob] = field(default_factory=FairQueue)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     first: asyncio.Lock = field(default_factory=asyncio.Lock)
     workers: set["asyncio.Task[None]"] = field(default_factory=set)

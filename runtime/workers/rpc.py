@@ -27,7 +27,7 @@ from graders import (
     Sample,
     Verdict,
 )
-from runtime.evaluation.context import Unconfigured, World
+from runtime.evaluation.context import EmptyContext, GradingContext
 from runtime.workers.frames import FrameError, Message, results_from_plain, results_to_plain
 
 MAX_DEPTH = 8
@@ -73,7 +73,7 @@ class _Texts(BaseModel):
     model: str | None
 
 
-class RemoteContext(Unconfigured):
+class RemoteContext(EmptyContext):
     """The world as a plugin in a worker sees it: everything is asked of the evaluator.
 
     It has no network (a plugin that needs one says so, and has its own) and no sandbox (it is in one).
@@ -154,13 +154,13 @@ def _value(reply: Message) -> Any:
 
 def is_watched(context: Context) -> bool:
     """Whether somebody looks at what is printed while a grading runs."""
-    return isinstance(context, World) and context.is_watched
+    return isinstance(context, GradingContext) and context.is_watched
 
 
 def note_printed(message: Message, context: Context) -> None:
     """Pass on what a worker says that its plugin printed in a grading, where somebody looks at it."""
     printed = message.get("printed")
-    if isinstance(printed, str) and isinstance(context, World):
+    if isinstance(printed, str) and isinstance(context, GradingContext):
         context.printed(printed)
 
 

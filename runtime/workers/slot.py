@@ -19,10 +19,10 @@ from runtime.evaluation.execute import deadline_passed
 from runtime.settings.settings import Settings
 from runtime.workers.frames import MAX_RESULT, FrameError, Message, results_from_plain
 from runtime.workers.process import WorkerProcess, WorkerUnavailable
-from runtime.workers.queue import Lane, WorkerJob
+from runtime.workers.queue import PluginQueue, WorkerJob
 from runtime.workers.rpc import CallingGrader, answer_call, note_printed
 from runtime.workers.session import WorkerDied, WorkerSession
-from runtime.workers.spawn import Starter
+from runtime.workers.spawn import Spawner
 from runtime.workers.spot_checks import differ
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ STARTS = 3
 class Slot:
     """One process at a time of a lane's type."""
 
-    def __init__(self, lane: Lane, starter: Starter, registry: Registry, settings: Settings) -> None:
+    def __init__(self, lane: PluginQueue, starter: Spawner, registry: Registry, settings: Settings) -> None:
         self._lane, self._starter, self._registry, self._settings = lane, starter, registry, settings
         self._process: WorkerProcess | None = None
 

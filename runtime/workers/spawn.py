@@ -47,7 +47,7 @@ _NETWORK_FILES = (
 )
 
 
-class Starter:
+class Spawner:
     """Starts the workers of one pool."""
 
     def __init__(self, registry: Registry, settings: Settings, *, highest: Level = HIGHEST) -> None:

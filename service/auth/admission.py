@@ -55,7 +55,7 @@ class Held:
         self._queue.ended += gradings
 
 
-class Queues:
+class Admission:
     """The queues of one process.
 
     Args:
@@ -68,7 +68,7 @@ class Queues:
         self._queues = {cost: _Queue(limits[cost], since=clock()) for cost in COSTS}
 
     @classmethod
-    def of(cls, settings: Settings) -> "Queues":
+    def of(cls, settings: Settings) -> "Admission":
         """Those that an operator wants."""
         return cls(
             {

@@ -20,7 +20,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class DirectRoute:
+class FastRoute:
     """What answers a POST to an address.
 
     Attributes:
@@ -32,7 +32,7 @@ class DirectRoute:
     handler: Handler
 
 
-class DirectRequest(Request):
+class FastRequest(Request):
     """A request whose body is read as a whole."""
 
     _whole: bytes | None = None
@@ -55,7 +55,7 @@ class DirectRequest(Request):
         return self._whole
 
 
-class Direct:
+class FastRoutes:
     """Answers POSTs to some addresses by itself, and passes everything else on.
 
     Args:
@@ -65,7 +65,7 @@ class Direct:
 
     def __init__(self, app: ASGIApp, handlers: Mapping[str, Handler]) -> None:
         self._app = app
-        self._routes = {path: DirectRoute(path, handler) for path, handler in handlers.items()}
+        self._routes = {path: FastRoute(path, handler) for path, handler in handlers.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -75,7 +75,7 @@ class Direct:
             return
         scope["route"] = route
         try:
-            response = await route.handler(DirectRequest(scope, receive))
+            response = await route.handler(FastRequest(scope, receive))
         except Refusal:
             raise  # its client may have to wait for it
         except (ApiError, PluginError) as error:

@@ -18,7 +18,7 @@ from runtime.telemetry.outcomes import OTHER
 from service.auth.keys import ANYONE, Caller, Keyring, Limits
 from service.errors import ApiError
 from service.http.same_origin import SameOrigin
-from service.http.shutdown import Intake, Task, ending
+from service.http.shutdown import GracefulShutdown, Task, ending
 from service.pages import access
 from service.telemetry import logs
 from service.telemetry.metrics import Metrics
@@ -42,7 +42,7 @@ OPEN_PATHS = frozenset({"/healthz", READY_PATH})
 """Paths that a load balancer may ask without a key, and as often as it likes."""
 
 
-class Watch:
+class AccessLog:
     """Counts each request, and logs one line of it, which tells nothing that the request holds.
 
     Lines are written a tenth of a second later, all together: one by one they would take three times as long.
@@ -90,7 +90,7 @@ class Watch:
             logger.handle(record)
 
 
-class Gate:
+class AccessControl:
     """Gives each response an `x-request-id`, and refuses what nobody may ask, or not now, and bodies that are too long.
 
     A body is counted while it arrives, so that one without a `content-length` is bounded too. Routes find in their
@@ -105,12 +105,12 @@ class Gate:
         body_limits: Mapping[str, int],
         body_timeout_s: float,
         keyring: Keyring,
-        intake: Intake,
+        intake: GracefulShutdown,
         same_origin: SameOrigin,
     ) -> None:
         self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
         self._same_origin = same_origin
-        self._arrivals = Arrivals(body_timeout_s)
+        self._arrivals = BodyTimeout(body_timeout_s)
         self._keyring, self._intake, self._limits = keyring, intake, Limits()
         self._held_back = 0
 
@@ -223,7 +223,7 @@ def body_too_large(limit: int) -> ApiError:
     return ApiError(413, f"the body is longer than {limit:,} bytes", code="body_too_large")
 
 
-class Arrivals:
+class BodyTimeout:
     """The bodies that are still on their way; those that take too long are given up.
 
     All are looked at together, some times within their time: a timer of its own takes longer than most bodies.

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from graders import CausedBy, FailureKind, GraderInfo, GraderResult
 from graders.pattern import encodable
 from graders.result_data import RESPONSE, result_data
-from runtime.evaluation.batch_result import Gradings
+from runtime.evaluation.batch_result import BatchResult
 
 Origin: TypeAlias = tuple[str, int]
 """The name of a stored grader, and which version of it."""
@@ -142,7 +142,7 @@ class RowWriter:
         self.ungraded += result.reward is None
         return b'{"index":%d,"id":%b,%b' % (index, _shown_id(row_id), self._rest(result))
 
-    def rows(self, results: Gradings, ids: Sequence[str | float | None], chunk: slice) -> list[bytes]:
+    def rows(self, results: BatchResult, ids: Sequence[str | float | None], chunk: slice) -> list[bytes]:
         """Some rows of a batch; of those that were done in bulk, one `GraderResult` is made for each reward."""
         lines = []
         for index, reward in zip(range(len(results))[chunk], results.rewards[chunk].tolist(), strict=True):

@@ -47,7 +47,7 @@ def ending() -> Refusal:
     return Refusal(503, "this process is ending; ask again", code="draining", after_s=AGAIN_S)
 
 
-class Intake:
+class GracefulShutdown:
     """The requests that run in this process, and whether it takes more.
 
     Attributes:

@@ -21,7 +21,7 @@ from graders import Grader, GradingError, Item, Sample
 from graders.contract import brief
 from graders.options import no_such_field
 from graders.pattern import encodable
-from runtime import Gradings
+from runtime import BatchResult
 from runtime.data.rows import (
     id_or_failure,
     item_or_failure,
@@ -294,7 +294,7 @@ async def grade_batch(request: Request) -> Response:
     return JsonAnswer(answer)
 
 
-async def _make_results(results: Gradings) -> None:
+async def _make_results(results: BatchResult) -> None:
     """Make the results that say more than their reward, some at a time: each takes about 20 µs, and a batch has thousands."""
     for start in range(0, len(results), MADE_AT_ONCE):
         for index in range(start, min(start + MADE_AT_ONCE, len(results))):

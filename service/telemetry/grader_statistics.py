@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from graders import CausedBy, FailureKind, GraderResult, Item
 from graders.usage import TOKENS
-from runtime import Gradings
+from runtime import BatchResult
 from runtime.telemetry.outcomes import Got, cause_of, failed_by
 from service.store.failures import StorageFailed
 from service.store.storable import storable
@@ -93,7 +93,7 @@ class Statistics:
                     _reward(sums, label, reward)
         self._grew(sums)
 
-    def observe_batch(self, series: Series, gradings: Gradings, items: Sequence[Item | None]) -> None:
+    def observe_batch(self, series: Series, gradings: BatchResult, items: Sequence[Item | None]) -> None:
         """Count the gradings of a batch; those that are a reward and nothing else are never made results for it."""
         bulk = np.ones(len(gradings), bool)
         for index in range(len(gradings)):
@@ -293,7 +293,7 @@ class _Split:
         return int(self.count(part, GRADINGS) - self.count(part, GRADED))
 
     def failures(self, part: str) -> dict[CausedBy, dict[Got, int]]:
-        """Gradings that failed, by who made them fail and what their samples got."""
+        """BatchResult that failed, by who made them fail and what their samples got."""
         return {
             cause: {got: int(self.count(part, f"{FAILED}{cause}/{got}")) for got in get_args(Got)}
             for cause in get_args(CausedBy)

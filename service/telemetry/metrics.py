@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from graders import GraderInfo, GraderResult, Item
 from graders.pattern import encodable
 from graders.usage import TOKENS
-from runtime import Gradings
+from runtime import BatchResult
 from runtime.evaluation.cost_class import COSTS, Cost
 from runtime.judge.statistics import ModelStatistics
 from runtime.telemetry.outcomes import OTHER, failed_by, known_cause, outcome_of
@@ -144,11 +144,11 @@ class Metrics:
         self._killed: Counts[str] = Counts()
 
         self._total = self._counter(
-            "graders_gradings", "Gradings, by outcome and cause.", "grader", "type", "outcome", "cause"
+            "graders_gradings", "BatchResult, by outcome and cause.", "grader", "type", "outcome", "cause"
         )
         self._failures = self._counter(
             "graders_failures",
-            "Gradings that failed, by who made them fail and what the sample got.",
+            "BatchResult that failed, by who made them fail and what the sample got.",
             *("grader", "caused_by", "got"),
         )
         self._seconds = Histogram(
@@ -177,7 +177,7 @@ class Metrics:
         )
         self._depths = Gauge(
             "graders_queue_depth",
-            "Gradings that wait or are being worked at, by what they cost.",
+            "BatchResult that wait or are being worked at, by what they cost.",
             ["cost"],
             registry=self._registry,
             multiprocess_mode="livesum",
@@ -212,7 +212,7 @@ class Metrics:
         for result in results:
             self._grading(result).note(result.reward, result.execution_time)
 
-    def observe_batch(self, gradings: Gradings, items: Sequence[Item | None]) -> None:
+    def observe_batch(self, gradings: BatchResult, items: Sequence[Item | None]) -> None:
         """Count the gradings of a batch; those that are a reward and nothing else are never made results for it.
 
         Args:

@@ -190,7 +190,7 @@ class OpenSpan:
         self.span.end()
 
 
-class Traced:
+class TracingMiddleware:
     """Gives each request a span where somebody traces, but for those of load balancers."""
 
     def __init__(self, app: ASGIApp, *, tracing: Tracing) -> None:

@@ -17,9 +17,9 @@ from graders import ConfigurationError, GraderResult, GradingError, Item, Regist
 from runtime import Evaluator, Settings, SyncEvaluator
 from runtime.concurrency.bounded_cache import ENTRY_BYTES
 from runtime.evaluation.canonical import canonical
-from runtime.evaluation.context import World
+from runtime.evaluation.context import GradingContext
 from runtime.evaluation.execute import execute
-from runtime.evaluation.grader_cache import BYTES_A_CHARACTER, TEXT_SHARE, CompiledGraders
+from runtime.evaluation.grader_cache import BYTES_A_CHARACTER, TEXT_SHARE, GraderCache
 from runtime.explain.explain import explain
 from tests.conftest import ROOT
 from tests.processes import remaining
@@ -314,7 +314,7 @@ async def test_equal_json_is_compiled_once(evaluator: Evaluator) -> None:
 def test_the_graders_that_were_used_last_are_kept_up_to_a_total_length() -> None:
     one, two, three = ({**EXACT, "reference": name} for name in "abc")
     room = 2 * (BYTES_A_CHARACTER * len(canonical(one) or "") + ENTRY_BYTES)
-    compiled = CompiledGraders(Registry.installed(), int(room / (1 - TEXT_SHARE)) + 16)
+    compiled = GraderCache(Registry.installed(), int(room / (1 - TEXT_SHARE)) + 16)
     first, second = compiled.load(one), compiled.load(two)
     assert compiled.load(one) is first
     compiled.load(three)
@@ -367,7 +367,7 @@ def counts(sample: Sample, item: Item) -> GraderResult:
 
 async def test_execute_adds_what_the_framework_knows_to_a_plugins_result() -> None:
     loaded = Registry.installed().including(counts).load({"type": "counts", "pass_threshold": 0.2})
-    (result,) = await execute(loaded, [Sample("")], {}, World(Evaluator(settings=Settings()), None))
+    (result,) = await execute(loaded, [Sample("")], {}, GradingContext(Evaluator(settings=Settings()), None))
     assert (result.reward, result.passed, result.explanation, dict(result.metrics)) == (
         0.25,
         True,

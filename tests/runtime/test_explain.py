@@ -15,8 +15,8 @@ from graders.bound_grader import MASK
 from graders.formula import Formula
 from runtime import Evaluator, Settings
 from runtime.explain.explain import explain
-from runtime.explain.explanation import CHARACTERS, TEXT_CHARACTERS, Book, Explanation
-from runtime.explain.recording import Log
+from runtime.explain.explanation import CHARACTERS, TEXT_CHARACTERS, BoundedJson, Explanation
+from runtime.explain.recording import CallLog
 from runtime.explain.render import FEW_LINES, MOST_LINES, lines
 from runtime.telemetry.tracing import Attributes, Kind, Span
 from tests.conftest import ROOT
@@ -421,8 +421,8 @@ async def test_a_grading_is_traced_while_it_is_explained(
 
 
 def test_calls_for_which_there_is_no_room_are_counted() -> None:
-    book = Book()
-    log = Log(book)
+    book = BoundedJson()
+    log = CallLog(book)
     with log.asking("judge", model="a") as first:
         first.answered = 1
     while book.has_room():
@@ -544,7 +544,7 @@ async def test_one_long_field_in_hundreds_of_graders_does_not_fill_the_memory(pl
 
 @given(value=json_values())
 def test_what_a_book_keeps_is_json_and_whole_where_there_is_room(value: object) -> None:
-    plain = Book().plain(value)
+    plain = BoundedJson().plain(value)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain == value or not is_written(value)
 
@@ -561,7 +561,7 @@ def test_what_json_does_not_have_is_kept_as_what_it_has() -> None:
     deep: object = "end"
     for _ in range(60):
         deep = [deep]
-    kept = Book().plain({"a": float("nan"), "b": {1, 2}, "c": 10**5_000, 7: ("x",), "half": "\ud800!"})
+    kept = BoundedJson().plain({"a": float("nan"), "b": {1, 2}, "c": 10**5_000, 7: ("x",), "half": "\ud800!"})
     assert kept == {
         "a": None,
         "b": "<set>",
@@ -569,7 +569,7 @@ def test_what_json_does_not_have_is_kept_as_what_it_has() -> None:
         "7": ["x"],
         "half": "\ufffd!",
     }
-    assert "nested too deeply" in json.dumps(Book().plain(deep))
+    assert "nested too deeply" in json.dumps(BoundedJson().plain(deep))
 
 
 def test_a_formula_is_shown_in_its_authors_form() -> None:

@@ -19,7 +19,7 @@ from graders.context import HttpReply
 from graders.testing import FakeContext
 from runtime.net.address_guard import GuardedNetwork, is_public
 from runtime.net.http_client import GuardedHttp
-from runtime.net.rate_limit import Pace
+from runtime.net.rate_limit import RateLimiter
 from runtime.net.strict_json import read_json
 from tests.strategies import json_values
 
@@ -672,7 +672,7 @@ def test_a_host_is_trusted_on_all_ports_or_on_one(
 
 async def test_requests_of_one_url_are_evenly_spaced_and_of_others_are_not() -> None:
     clock = Clock()
-    pace = Pace(clock.sleep, clock)
+    pace = RateLimiter(clock.sleep, clock)
     went: list[tuple[str, float]] = []
 
     async def go(name: str, rate: float | None) -> None:
@@ -692,7 +692,7 @@ async def test_requests_of_one_url_are_evenly_spaced_and_of_others_are_not() -> 
 
 async def test_who_gives_up_waiting_leaves_no_gap() -> None:
     clock = Clock()
-    pace = Pace(clock.sleep, clock)
+    pace = RateLimiter(clock.sleep, clock)
     await pace.wait("a", 1)
     waiting = [asyncio.create_task(pace.wait("a", 1)) for _ in range(50)]
     for task in waiting:
@@ -704,7 +704,7 @@ async def test_who_gives_up_waiting_leaves_no_gap() -> None:
 
 async def test_a_name_that_waits_for_nothing_is_forgotten_when_there_are_many() -> None:
     clock = Clock()
-    pace = Pace(clock.sleep, clock)
+    pace = RateLimiter(clock.sleep, clock)
     await pace.wait("slow", 0.001)
     for number in range(3_000):
         await pace.wait(f"{number}", 1_000)
@@ -716,7 +716,7 @@ async def test_a_name_that_waits_for_nothing_is_forgotten_when_there_are_many() 
 
 async def test_a_rate_of_nearly_nothing_is_one_a_day() -> None:
     clock = Clock()
-    pace = Pace(clock.sleep, clock)
+    pace = RateLimiter(clock.sleep, clock)
     await pace.wait("a", 5e-324)
     await pace.wait("a", 5e-324)
     assert clock.slept == [86_400.0]

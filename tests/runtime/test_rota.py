@@ -6,12 +6,12 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.concurrency.fair_queue import Rota
+from runtime.concurrency.fair_queue import FairQueue
 
 T = TypeVar("T")
 
 
-def everything(rota: Rota[T]) -> list[T]:
+def everything(rota: FairQueue[T]) -> list[T]:
     """What it gives until nothing waits."""
     served: list[T] = []
     while (entry := rota.take()) is not None:
@@ -21,7 +21,7 @@ def everything(rota: Rota[T]) -> list[T]:
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers())))
 def test_nothing_is_lost_and_each_client_keeps_its_order(entries: list[tuple[str, int]]) -> None:
-    rota: Rota[tuple[str, int]] = Rota()
+    rota: FairQueue[tuple[str, int]] = FairQueue()
     for entry in entries:
         rota.put(entry[0], entry)
     assert len(rota) == len(entries)
@@ -34,7 +34,7 @@ def test_nothing_is_lost_and_each_client_keeps_its_order(entries: list[tuple[str
 
 @given(st.lists(st.sampled_from("abc"), max_size=60))
 def test_no_client_is_served_twice_while_another_waits(clients: list[str]) -> None:
-    rota: Rota[str] = Rota()
+    rota: FairQueue[str] = FairQueue()
     left: defaultdict[str, int] = defaultdict(int)
     for client in clients:
         rota.put(client, client)
@@ -48,7 +48,7 @@ def test_no_client_is_served_twice_while_another_waits(clients: list[str]) -> No
 
 
 def test_what_is_put_back_is_the_next_in_its_order() -> None:
-    rota: Rota[str] = Rota()
+    rota: FairQueue[str] = FairQueue()
     for entry in ("a1", "a2", "b1"):
         rota.put(entry[0], entry)
     assert [rota.take(), rota.take()] == ["a1", "b1"]

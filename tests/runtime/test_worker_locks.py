@@ -26,7 +26,7 @@ from runtime import Evaluator, Settings
 from runtime.sandbox.host import reach as reach_level
 from runtime.sandbox.layers import Level
 from runtime.workers.pool import WorkerPool
-from runtime.workers.spawn import Starter
+from runtime.workers.spawn import Spawner
 from tests.conftest import ROOT
 from tests.processes import descendants, remaining
 
@@ -340,7 +340,7 @@ def test_no_worker_outlives_a_service_that_is_killed() -> None:
 
 async def test_a_worker_that_is_stopped_runs_its_exit_handlers(settings: Settings, tmp_path: Path) -> None:
     grader = REGISTRY.load({"type": "reach_files"})
-    worker = await Starter(REGISTRY, settings).start(grader)
+    worker = await Spawner(REGISTRY, settings).start(grader)
     session = await worker.begin("", grader)
     started = descendants(os.getpid())
     session.grade(json.dumps([[f"at_exit {tmp_path}/end"], {}, None, False]).encode())

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from service.http.shutdown import Intake, Refusal
+from service.http.shutdown import GracefulShutdown, Refusal
 from tests.service.raw_http import answers, connect, rest
 from tests.service.serving import CHECK, PATIENCE_S, RUN, Served, serving
 
@@ -161,7 +161,7 @@ def this_task() -> "asyncio.Task[object]":
 
 
 async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
-    intake, release = Intake(), asyncio.Event()
+    intake, release = GracefulShutdown(), asyncio.Event()
 
     async def request() -> str:
         intake.enter(this_task())
@@ -184,7 +184,7 @@ async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
 
 
 async def test_an_idle_process_has_nothing_to_wait_for() -> None:
-    intake = Intake()
+    intake = GracefulShutdown()
     intake.enter(this_task())
     intake.leave(this_task())
     await asyncio.wait_for(intake.drain(PATIENCE_S), PATIENCE_S / 2)

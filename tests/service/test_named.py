@@ -17,7 +17,7 @@ from runtime.concurrency.bounded_cache import ENTRY_BYTES
 from runtime.evaluation.canonical import canonical
 from runtime.evaluation.grader_cache import size_of
 from service.errors import ApiError
-from service.named_graders import FRESH_S, NamedInUse, version_of
+from service.named_graders import FRESH_S, GraderResolver, version_of
 from service.store import NamedGraders, Store
 from tests.service.evals.tallying import tallying
 
@@ -340,7 +340,7 @@ class Clock:
 async def test_the_store_is_asked_once_in_two_seconds(tmp_path: Path, evaluator: Evaluator) -> None:
     async with Store(str(tmp_path / "s.sqlite")) as store:
         stored, clock = Counting(store), Clock()
-        named = NamedInUse(stored, evaluator, clock=clock)
+        named = GraderResolver(stored, evaluator, clock=clock)
 
         async def store_it(config: dict[str, Any]) -> None:
             await stored.put("a", version_of(await evaluator.prepare(config), None))
@@ -372,7 +372,7 @@ async def test_what_is_remembered_is_bounded_by_its_size(tmp_path: Path, evaluat
     async with Store(str(tmp_path / "s.sqlite")) as store:
         stored = Counting(store)
         one = size_of(evaluator.load(EQUAL), canonical({**EQUAL, "name": "a"}) or "") + ENTRY_BYTES
-        named = NamedInUse(stored, evaluator, clock=Clock(), max_bytes=2 * one)
+        named = GraderResolver(stored, evaluator, clock=Clock(), max_bytes=2 * one)
         for name in "abc":
             await stored.put(name, version_of(await evaluator.prepare({**EQUAL, "name": name}), None))
             await named.find(name)

@@ -12,7 +12,7 @@ import pytest
 from graders import Registry
 from runtime import Settings
 from runtime.evaluation.cost_class import Cost
-from service.auth.admission import Queues
+from service.auth.admission import Admission
 from service.http.shutdown import Refusal
 from tests.judge_server import JudgeServer, delayed, verdict
 from tests.service.test_grade_api import BATCH, JUDGED, LINES, judged_by
@@ -32,7 +32,7 @@ class Clock:
 
 
 def test_a_queue_is_full_by_what_is_in_it_and_never_by_what_comes() -> None:
-    queues = Queues(LIMITS)
+    queues = Admission(LIMITS)
     queues.enter(CHECK)
     with queues.enter(CHECK, 1000):
         with pytest.raises(Refusal) as caught:
@@ -46,7 +46,7 @@ def test_a_queue_is_full_by_what_is_in_it_and_never_by_what_comes() -> None:
 
 
 def test_gradings_that_have_ended_make_room_one_by_one() -> None:
-    queues = Queues(LIMITS)
+    queues = Admission(LIMITS)
     with queues.enter(CHECK, 4) as held:
         held.one_ended()
         with pytest.raises(Refusal):
@@ -59,7 +59,7 @@ def test_gradings_that_have_ended_make_room_one_by_one() -> None:
 
 def test_a_refusal_says_when_half_of_the_queue_will_have_ended() -> None:
     clock = Clock()
-    queues = Queues(LIMITS, clock)
+    queues = Admission(LIMITS, clock)
 
     def wait() -> int:
         with pytest.raises(Refusal) as caught:

@@ -17,7 +17,7 @@ from graders.kinds.code_testing.comparison import (
 )
 from graders.kinds.code_testing.outcomes import Failed, died
 from graders.kinds.code_testing.plan import Plan
-from graders.kinds.code_testing.processes import Seat, Start, TimeBudget
+from graders.kinds.code_testing.processes import ProcessSlot, Start, TimeBudget
 
 STEPS = 20_000
 """Values that are looked at in a comparison where other gradings wait meanwhile: some ten milliseconds."""
@@ -32,7 +32,7 @@ class Comparer:
 
     def __init__(self, start: Start, plan: Plan) -> None:
         self._budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
-        self._seat = Seat(start, self._budget)
+        self._seat = ProcessSlot(start, self._budget)
 
     async def leave(self) -> None:
         """End its process."""

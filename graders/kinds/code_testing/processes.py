@@ -46,7 +46,7 @@ class TimeBudget:
         return f"timed out after {self.each_s:g} s"
 
 
-class Seat:
+class ProcessSlot:
     """A place for one process at a time: started when it is first asked, and gone when it has failed."""
 
     def __init__(self, start: Start, budget: TimeBudget) -> None:

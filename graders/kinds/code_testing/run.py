@@ -15,7 +15,7 @@ from graders.kinds.code_testing.forms import CallTest, ProgramTest, Test
 from graders.kinds.code_testing.outcomes import CodeTestOutcome, Failed
 from graders.kinds.code_testing.plan import Plan
 from graders.kinds.code_testing.subject import SubjectSide
-from graders.kinds.code_testing.test_runner import JudgeSide
+from graders.kinds.code_testing.test_runner import TestRunnerSide
 
 
 class Run:
@@ -25,7 +25,7 @@ class Run:
         start = partial(sandbox.process, image=plan.image, memory_mb=plan.memory_mb)
         self._comparer = Comparer(partial(start, "compare"), plan)
         self._subject = SubjectSide(partial(start, "subject"), plan, self._comparer)
-        self._judge = JudgeSide(partial(start, "judge"), plan, self._subject)
+        self._judge = TestRunnerSide(partial(start, "judge"), plan, self._subject)
 
     async def close(self) -> None:
         """End the processes."""

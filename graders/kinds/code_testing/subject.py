@@ -11,7 +11,7 @@ from graders.kinds.code_testing.comparison import shown
 from graders.kinds.code_testing.forms import CallTest, ProgramTest
 from graders.kinds.code_testing.outcomes import Failed, died, exception_name, raised
 from graders.kinds.code_testing.plan import Plan
-from graders.kinds.code_testing.processes import Seat, Start, TimeBudget
+from graders.kinds.code_testing.processes import ProcessSlot, Start, TimeBudget
 
 MAX_ANSWER_BYTES = 4 << 20
 """Of one answer that goes to the judge, which the tests have to read."""
@@ -27,7 +27,7 @@ class SubjectSide:
     def __init__(self, start: Start, plan: Plan, comparer: Comparer) -> None:
         self._start, self._plan, self._comparer = start, plan, comparer
         self.budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
-        self._seat = Seat(start, self.budget)
+        self._seat = ProcessSlot(start, self.budget)
         self._number = 0
         self._source: str | None = None
         self._unloadable: Failed | None = None
@@ -44,7 +44,7 @@ class SubjectSide:
         """
         source = await self._code()
         self.budget.begin()
-        seat = Seat(self._start, self.budget)
+        seat = ProcessSlot(self._start, self.budget)
         try:
             ended = await seat.finish({"program": source, "stdin": test.input})
         except CodeFailure as error:
@@ -135,7 +135,7 @@ class SubjectSide:
 
     async def _chosen(self, codes: Sequence[str]) -> str:
         """The first text that is a program and does something, else the first that compiles, else the first."""
-        seat = Seat(self._start, TimeBudget(self._plan.timeout_s, self._plan.timeout_s))
+        seat = ProcessSlot(self._start, TimeBudget(self._plan.timeout_s, self._plan.timeout_s))
         compiling: list[str] = []
         try:
             for code in codes:

@@ -8,19 +8,19 @@ from graders.errors import CodeFailure, GradingError
 from graders.kinds.code_testing.forms import AssertTest, SourceTest
 from graders.kinds.code_testing.outcomes import WHAT_HAPPENED, CodeTestOutcome, Failed, broken, died
 from graders.kinds.code_testing.plan import Plan
-from graders.kinds.code_testing.processes import Seat, Start, TimeBudget
+from graders.kinds.code_testing.processes import ProcessSlot, Start, TimeBudget
 from graders.kinds.code_testing.subject import SubjectSide
 
 SourceTests = AssertTest | SourceTest
 
 
-class JudgeSide:
+class TestRunnerSide:
     """Runs test source, and takes its questions to the subject."""
 
     def __init__(self, start: Start, plan: Plan, subject: SubjectSide) -> None:
         self._plan, self._subject = plan, subject
         self._budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
-        self._seat = Seat(start, self._budget)
+        self._seat = ProcessSlot(start, self._budget)
         self._loaded: SourceTests | None = None
         self._used = self._used_to_load = False
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from runtime.concurrency.fair_queue import Rota
+from runtime.concurrency.fair_queue import FairQueue
 
 STALE_SECONDS = 10.0
 """After this time overtaken gradings get half of the slots, even if others wait."""
@@ -30,7 +30,7 @@ NEWEST = 0.1
 """Weight of the last grading in the mean."""
 
 
-class Pace:
+class RuntimeEstimate:
     """How long gradings of one kind take.
 
     Attributes:
@@ -70,7 +70,7 @@ class _Turn:
     come: "asyncio.Future[None]"
 
 
-class Room:
+class Slots:
     """A number of places; belongs to one event loop.
 
     Args:
@@ -82,7 +82,7 @@ class Room:
         self._places = self._free = places
         self._guests = GUESTS
         self._stale_seconds = stale_seconds
-        self._rota: Rota[_Turn] = Rota()
+        self._rota: FairQueue[_Turn] = FairQueue()
         self._waiting: dict[int, dict[_Turn, None]] = {}
         self._at_work: Counter[str] = Counter()
         self._overtaken_at_work = 0

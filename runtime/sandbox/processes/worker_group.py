@@ -68,7 +68,7 @@ class SandboxJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class TimeSlice:
     """How long a grading may keep others waiting.
 
     Attributes:
@@ -83,13 +83,13 @@ class Turn:
         """See whether it is over.
 
         Raises:
-            Overtaken: When it is.
+            Preempted: When it is.
         """
         if self.is_over():
-            raise Overtaken
+            raise Preempted
 
 
-class Overtaken(Exception):
+class Preempted(Exception):
     """A grading was stopped because others wait; it is to be begun again."""
 
 
@@ -103,7 +103,7 @@ async def ask(
     rows: Sequence[bytes],
     *,
     begin: bool = False,
-    turn: Turn | None = None,
+    turn: TimeSlice | None = None,
     give: Give = ignored,
 ) -> tuple[list[Answer], GradingError | None]:
     """Have a process do some gradings.
@@ -120,7 +120,7 @@ async def ask(
         The answers that came, in order, and what ended the process before all had come.
 
     Raises:
-        Overtaken: When its turn is over; the process is killed.
+        Preempted: When its turn is over; the process is killed.
     """
     number = secrets.randbits(62)
     answers: list[Answer] = []
@@ -167,7 +167,7 @@ def answers_of(body: bytes, number: int, most: int) -> list[object] | None:
     return answers if isinstance(answers, list) and len(answers) <= most else None
 
 
-class Order:
+class GroupRequest:
     """Some gradings that were asked for together."""
 
     def __init__(self, rows: Sequence[bytes], give: Give) -> None:
@@ -186,7 +186,7 @@ class Order:
             self.done.set_result(None)
 
 
-class Crew:
+class WorkerGroup:
     """Runs one job's gradings in processes that do many each.
 
     Attributes:
@@ -215,7 +215,7 @@ class Crew:
         """
         self._job, self._lasting, self._size = job, lasting, size
         self._start, self._room, self._apart = start, room, apart
-        self._waiting: deque[tuple[Order, int]] = deque()
+        self._waiting: deque[tuple[GroupRequest, int]] = deque()
         self._wake = asyncio.Event()
         self._members: set[asyncio.Task[None]] = set()
         self._idle = 0
@@ -235,7 +235,7 @@ class Crew:
 
     async def grade(self, rows: Sequence[bytes], give: Give = ignored) -> list[Answer]:
         """Grade rows; answers in their order, and each given as soon as it is there."""
-        order = Order(rows, give)
+        order = GroupRequest(rows, give)
         self._waiting.extend((order, position) for position in range(len(rows)))
         self._wake.set()
         self._hire()
@@ -290,7 +290,7 @@ class Crew:
         session.send(*self._job.begin())
         return session
 
-    async def _batch(self, session: Session, taken: list[tuple[Order, int]]) -> bool:
+    async def _batch(self, session: Session, taken: list[tuple[GroupRequest, int]]) -> bool:
         """Have a process do a batch; False when it must not be used again."""
         rows = [order.rows[position] for order, position in taken]
 
@@ -310,7 +310,7 @@ class Crew:
             self._repeat_later(rows[chosen], answers[chosen])
         return not failed
 
-    async def _without_process(self, taken: list[tuple[Order, int]], error: GradingError) -> None:
+    async def _without_process(self, taken: list[tuple[GroupRequest, int]], error: GradingError) -> None:
         """Answer what no process could be started for: what may be worth another try gets one for each row."""
         answers: list[Answer] = [error] * len(taken)
         if error.failure.retryable:

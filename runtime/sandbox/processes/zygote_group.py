@@ -12,7 +12,7 @@ AHEAD = 1
 """Processes of each zygote that are locked and wait, so that a grading does not wait for its fork."""
 
 
-class Breed:
+class ZygoteGroup:
     """Gives sessions of one shape.
 
     Attributes:

@@ -9,10 +9,10 @@ from typing import Any
 
 from runtime.sandbox.inside.layers.limits import THREADS
 from runtime.sandbox.processes.cgroups import Cgroup, Cgroups
-from runtime.sandbox.processes.scheduler import GUESTS, Room
+from runtime.sandbox.processes.scheduler import GUESTS, Slots
 from runtime.sandbox.processes.session import Session
 from runtime.sandbox.processes.zygote import ZygoteSpec
-from runtime.sandbox.processes.zygote_group import AHEAD, Breed
+from runtime.sandbox.processes.zygote_group import AHEAD, ZygoteGroup
 
 KEPT_SHAPES = 8
 """Shapes whose zygotes are kept; each zygote holds some 20 MB, and more with the modules that it has loaded."""
@@ -42,8 +42,8 @@ class ZygotePool:
             self._cgroups = Cgroups.here()
         except OSError:
             self._cgroups = None  # `graders doctor` says why
-        self._breeds: OrderedDict[ZygoteSpec, Breed] = OrderedDict()
-        self._room = Room(processes)
+        self._breeds: OrderedDict[ZygoteSpec, ZygoteGroup] = OrderedDict()
+        self._room = Slots(processes)
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -82,7 +82,7 @@ class ZygotePool:
             raise RuntimeError("the evaluator is closed; grade inside its `async with`")
         if shape not in self._breeds:
             self._make_place()
-            self._breeds[shape] = Breed(shape, self._processes, self._output_bytes, self._make_group)
+            self._breeds[shape] = ZygoteGroup(shape, self._processes, self._output_bytes, self._make_group)
         self._breeds.move_to_end(shape)
         self._tidy_later()
         return await self._breeds[shape].take()

@@ -12,7 +12,7 @@ import pytest
 from graders import ConfigurationError, GradingError
 from runtime.judge.budget_account import Account, Price
 from runtime.judge.rate_limit import Rate
-from runtime.judge.shared_limits import TOLERANCE_S, Meeting, meeting_at
+from runtime.judge.shared_limits import TOLERANCE_S, SharedLimits, meeting_at
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -25,7 +25,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def both(store: str) -> AsyncIterator[tuple[Meeting, Meeting]]:
+async def both(store: str) -> AsyncIterator[tuple[SharedLimits, SharedLimits]]:
     """Two processes that meet, as far as the store can tell."""
     one, other = meeting_at(store), meeting_at(store)
     yield one, other
@@ -33,7 +33,9 @@ async def both(store: str) -> AsyncIterator[tuple[Meeting, Meeting]]:
     await other.aclose()
 
 
-async def test_places_are_handed_out_evenly_for_all_processes(both: tuple[Meeting, Meeting]) -> None:
+async def test_places_are_handed_out_evenly_for_all_processes(
+    both: tuple[SharedLimits, SharedLimits],
+) -> None:
     one, other = both
     began = time.time()
     waits = [await (one if n % 2 else other).reserve("r", 10.0) for n in range(6)]
@@ -43,13 +45,13 @@ async def test_places_are_handed_out_evenly_for_all_processes(both: tuple[Meetin
         assert 10 * number - took - TOLERANCE_S <= wait <= 10 * number
 
 
-async def test_rates_do_not_touch_each_other(both: tuple[Meeting, Meeting]) -> None:
+async def test_rates_do_not_touch_each_other(both: tuple[SharedLimits, SharedLimits]) -> None:
     one, other = both
     await one.reserve("a", 1000.0)
     assert await other.reserve("b", 1000.0) <= 0
 
 
-async def test_what_a_place_really_cost_moves_the_next(both: tuple[Meeting, Meeting]) -> None:
+async def test_what_a_place_really_cost_moves_the_next(both: tuple[SharedLimits, SharedLimits]) -> None:
     one, other = both
     await one.reserve("a", 1000.0)
     await other.shift("a", -900.0)
@@ -63,11 +65,11 @@ def gone(account: Account) -> tuple[Price, Price, int]:
     return account.spent, account.aside, account.held
 
 
-async def test_spending_is_counted_together(both: tuple[Meeting, Meeting]) -> None:
+async def test_spending_is_counted_together(both: tuple[SharedLimits, SharedLimits]) -> None:
     one, other = both
     assert gone(await one.account("day")) == (Price(), Price(), 0)
 
-    async def spend(meeting: Meeting) -> None:
+    async def spend(meeting: SharedLimits) -> None:
         assert await meeting.take("day", Price(4, 0.3), LIMIT, 60.0)
         await meeting.settle("day", Price(4, 0.3), Price(3, 0.25), 60.0)
 
@@ -77,7 +79,9 @@ async def test_spending_is_counted_together(both: tuple[Meeting, Meeting]) -> No
 
 
 @pytest.mark.parametrize("limit", [Price(100, 1e9), Price(1 << 62, 10.0), LIMIT])
-async def test_nobody_takes_once_the_limit_is_set_aside(both: tuple[Meeting, Meeting], limit: Price) -> None:
+async def test_nobody_takes_once_the_limit_is_set_aside(
+    both: tuple[SharedLimits, SharedLimits], limit: Price
+) -> None:
     one, other = both
     price = Price(30, 3.0)
     taken = await asyncio.gather(
@@ -95,7 +99,7 @@ async def test_nobody_takes_once_the_limit_is_set_aside(both: tuple[Meeting, Mee
     assert not await other.take("day", price, limit, 60.0)
 
 
-async def test_there_is_no_news_of_those_who_have_died(both: tuple[Meeting, Meeting]) -> None:
+async def test_there_is_no_news_of_those_who_have_died(both: tuple[SharedLimits, SharedLimits]) -> None:
     one, other = both
     assert await one.take("day", Price(30, 3.0), LIMIT, -1.0)
     assert (await other.account("day")).held_s < 0
@@ -110,7 +114,9 @@ async def test_it_is_there_after_a_restart(store: str) -> None:
     await second.aclose()
 
 
-async def test_a_statement_that_is_cut_off_does_not_spoil_the_next(both: tuple[Meeting, Meeting]) -> None:
+async def test_a_statement_that_is_cut_off_does_not_spoil_the_next(
+    both: tuple[SharedLimits, SharedLimits],
+) -> None:
     one, _ = both
     await one.take("day", Price(1, 0.0), LIMIT, 60.0)
     tasks = [asyncio.create_task(one.take("other", Price(1, 0.0), LIMIT, 60.0)) for _ in range(20)]

@@ -9,7 +9,7 @@ import pytest
 from graders import GradingError
 from runtime import Settings
 from runtime.sandbox.local_sandbox import LocalSandbox
-from runtime.sandbox.processes.scheduler import STALE_SECONDS, Pace, Room
+from runtime.sandbox.processes.scheduler import STALE_SECONDS, RuntimeEstimate, Slots
 from tests.runtime.sandbox.isolation import ISOLATES
 
 SOURCE = """
@@ -39,7 +39,7 @@ class Order:
     """Who got a place of a room, in that order; each keeps it until it is told to leave."""
 
     def __init__(self, places: int, stale_seconds: float = STALE_SECONDS) -> None:
-        self.room, self.served = Room(places, stale_seconds), list[str]()
+        self.room, self.served = Slots(places, stale_seconds), list[str]()
         self._leave: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -144,7 +144,7 @@ async def test_who_has_waited_for_long_gets_half_of_the_places() -> None:
 
 
 def test_a_grading_takes_long_by_the_mean_of_its_like() -> None:
-    pace = Pace()
+    pace = RuntimeEstimate()
     assert [pace.patience(0), pace.patience(1)] == [0.5, 4.0]
     pace.note(0.001)
     assert [pace.patience(0), pace.patience(2)] == [0.05, 3.2]
@@ -154,7 +154,7 @@ def test_a_grading_takes_long_by_the_mean_of_its_like() -> None:
 
 
 def test_one_that_hangs_does_not_give_the_next_one_all_of_its_time() -> None:
-    pace = Pace()
+    pace = RuntimeEstimate()
     for _ in range(10):
         pace.note(0.01)
     pace.note(120.0)
