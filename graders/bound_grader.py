@@ -44,7 +44,7 @@ class Grader:
         pass_threshold: The lowest reward that passes; None when the range has no middle to take instead.
         built_in: Whether the type is one of ours, which are bounded and may run inside the caller's process.
         function: The prepared grading function: `(sample, item)`, with `context` third when it is async.
-        is_async: Whether it asks the world through a `Context`.
+        is_async: Whether it calls judges, services or other graders through a `Context`.
         votes: How often it is asked; None for once.
         invalid_grade: The reward of a sample whose grading fails by the model's or the grader's doing; None keeps the
             lowest reward for the model's failures and leaves the sample ungraded after the grader's.

@@ -1,4 +1,4 @@
-"""What a grader may ask of the world.
+"""What a grader may call while it grades: judges, embedders, HTTP services, the sandbox, other graders.
 
 `graders` starts nothing and reads nothing by itself. A grading function that needs a sandbox, a judge, embeddings or the
 network is an `async def` with a third parameter `context`; `runtime` implements these protocols and

@@ -8,7 +8,7 @@
 
 Three forms, told apart by the language:
 
-* a function `(sample, item, *, options…)`; as `async def`, with `context` third, it may ask the world;
+* a function `(sample, item, *, options…)`; as `async def`, with `context` third, it may call judges, services and other graders;
 * a class whose keyword-only constructor takes the options and prepares something once, and whose `__call__` is such a
   function without options;
 * either of these with `Sequence[Sample]` in the first place: it scores a group, the samples of one prompt, together, and
@@ -75,7 +75,7 @@ class GraderType(Generic[P, R]):
         prepares: Whether it is a class, which may prepare something that takes long.
         options: The pydantic model of its options.
         form: `single`, or `group` when it scores the samples of one prompt together.
-        is_async: Whether it asks the world through a `Context`.
+        is_async: Whether it calls judges, services or other graders through a `Context`.
         summary: First line of its docstring.
         reference: `module:qualified name`, where a worker process finds it.
     """

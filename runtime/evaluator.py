@@ -184,7 +184,7 @@ class Evaluator:
         return grader
 
     async def _is_prepared(self, grader: Grader) -> bool:
-        """Let a built-in type look at the world before it grades; False when the world was not there to be looked at.
+        """Let a built-in type use its context before it grades; False when it has none.
 
         Raises:
             ConfigurationError: When the type finds that its options do not do here.
@@ -218,18 +218,18 @@ class Evaluator:
             trace_id: The caller's own name for this grading.
             client: Who pays for judges: a digest of an API key; empty where there are no keys.
         """
-        world = self._world(deadline_s, trace_id, client)
+        grading_context = self._context(deadline_s, trace_id, client)
         if isinstance(grader, Grader) and grader in self._prepared:
             loaded = grader
         else:
             loaded = await self.prepare(grader)
         parsed, item = readable(sample, item)
         if isinstance(parsed, GradingError):
-            return self._unread(loaded, parsed, world)
-        if world.trace is None and runs_inline(loaded, parsed, item):
-            (result,) = await execute(loaded, [parsed], item, world)
+            return self._unread(loaded, parsed, grading_context)
+        if grading_context.trace is None and runs_inline(loaded, parsed, item):
+            (result,) = await execute(loaded, [parsed], item, grading_context)
         else:
-            (result,) = await self.run(loaded, [parsed], item, world)
+            (result,) = await self.run(loaded, [parsed], item, grading_context)
         return result
 
     async def grade_group(
@@ -246,16 +246,18 @@ class Evaluator:
 
         A sample that cannot be read fails by itself, and the others are graded without it.
         """
-        world = self._world(deadline_s, trace_id, client)
+        grading_context = self._context(deadline_s, trace_id, client)
         loaded = await self.prepare(grader)
         samples, read = as_rows(samples, "samples"), item_or_failure(item)
         if isinstance(read, GradingError):
-            return [self._unread(loaded, read, world) for _ in samples]
+            return [self._unread(loaded, read, grading_context) for _ in samples]
         parsed = [sample_or_failure(sample) for sample in samples]
         those_read = [sample for sample in parsed if isinstance(sample, Sample)]
-        graded = iter(await self.run(loaded, those_read, read, world))
+        graded = iter(await self.run(loaded, those_read, read, grading_context))
         return [
-            self._unread(loaded, sample, world) if isinstance(sample, GradingError) else next(graded)
+            self._unread(loaded, sample, grading_context)
+            if isinstance(sample, GradingError)
+            else next(graded)
             for sample in parsed
         ]
 
@@ -294,11 +296,11 @@ class Evaluator:
             )
         rows = list(readable_rows(zip(sources, given, strict=True)))
         loaded = await self.prepare(grader)
-        world = self._world(deadline_s, trace_id, client)
-        if world.trace is None:
-            return await self._grade_rows(loaded, rows, world)
-        with batch(world.trace, loaded, trace_id) as span:
-            gradings = await self._grade_rows(loaded, rows, world.within(span))
+        grading_context = self._context(deadline_s, trace_id, client)
+        if grading_context.trace is None:
+            return await self._grade_rows(loaded, rows, grading_context)
+        with batch(grading_context.trace, loaded, trace_id) as span:
+            gradings = await self._grade_rows(loaded, rows, grading_context.within(span))
             tell_counts(span, len(gradings), gradings.ungraded)
         return gradings
 
@@ -327,11 +329,11 @@ class Evaluator:
         """
         rows = readable_rows(rows)
         loaded = await self.prepare(grader)
-        world = self._world(deadline_s, trace_id, client)
-        if world.trace is None:
-            results = self._rows(loaded, rows, world)
+        grading_context = self._context(deadline_s, trace_id, client)
+        if grading_context.trace is None:
+            results = self._rows(loaded, rows, grading_context)
         else:
-            results = self._traced_rows(loaded, rows, world, world.trace)
+            results = self._traced_rows(loaded, rows, grading_context, grading_context.trace)
         if not ordered:
             async for position, result in results:
                 yield position, result
@@ -345,44 +347,47 @@ class Evaluator:
                 following += 1
 
     async def run(
-        self, grader: Grader, samples: Sequence[Sample], item: Item, world: GradingContext
+        self, grader: Grader, samples: Sequence[Sample], item: Item, grading_context: GradingContext
     ) -> list[GraderResult]:
         """Grade where the grader's type may run, as often as the grader votes."""
         if not samples:
             return []
-        if world.trace is None:
-            return await self._vote(grader, samples, item, world)
-        with grading(world.trace, grader, world.trace_id) as span:
-            results = await self._vote(grader, samples, item, world.within(span))
+        if grading_context.trace is None:
+            return await self._vote(grader, samples, item, grading_context)
+        with grading(grading_context.trace, grader, grading_context.trace_id) as span:
+            results = await self._vote(grader, samples, item, grading_context.within(span))
             tell(span, results)
         return results
 
-    def _unread(self, grader: Grader, failure: GradingError, world: GradingContext) -> GraderResult:
+    def _unread(self, grader: Grader, failure: GradingError, grading_context: GradingContext) -> GraderResult:
         """The result of a sample that cannot be read."""
         result = grader.failed(failure)
-        if world.trace is not None:
-            with grading(world.trace, grader, world.trace_id) as span:
+        if grading_context.trace is not None:
+            with grading(grading_context.trace, grader, grading_context.trace_id) as span:
                 tell(span, [result])
         return result
 
     async def _vote(
-        self, grader: Grader, samples: Sequence[Sample], item: Item, world: GradingContext
+        self, grader: Grader, samples: Sequence[Sample], item: Item, grading_context: GradingContext
     ) -> list[GraderResult]:
         if grader.votes is not None:
             count = grader.votes.count
             votes = await asyncio.gather(
-                *(self._run_once(grader, samples, item, world.voting(n, count)) for n in range(count))
+                *(
+                    self._run_once(grader, samples, item, grading_context.voting(n, count))
+                    for n in range(count)
+                )
             )
-            world.voted(votes)
+            grading_context.voted(votes)
             return [grader.votes.combined(grader, of_one) for of_one in zip(*votes, strict=True)]
-        return await self._run_once(grader, samples, item, world)
+        return await self._run_once(grader, samples, item, grading_context)
 
     async def _run_once(
-        self, grader: Grader, samples: Sequence[Sample], item: Item, world: GradingContext
+        self, grader: Grader, samples: Sequence[Sample], item: Item, grading_context: GradingContext
     ) -> list[GraderResult]:
         if grader.type.form == "single" and len(samples) != 1:
             each = await asyncio.gather(
-                *(self._run_once(grader, [sample], item, world) for sample in samples)
+                *(self._run_once(grader, [sample], item, grading_context) for sample in samples)
             )
             return [result for one in each for result in one]
         if not may_run_here(grader, samples[0], item):
@@ -390,22 +395,22 @@ class Evaluator:
                 grader,
                 list(samples),
                 item,
-                deadline=world.deadline,
-                context=world.deeper(),
-                client=world.client,
-                depth=world.depth,
+                deadline=grading_context.deadline,
+                context=grading_context.deeper(),
+                client=grading_context.client,
+                depth=grading_context.depth,
             )
         if not grader.is_async:
-            return await execute(grader, samples, item, world)
+            return await execute(grader, samples, item, grading_context)
         if any(len(sample.output_text) > LONG_CHARACTERS for sample in samples):
             await asyncio.to_thread(read_reasoning, samples)
         try:
-            async with asyncio.timeout_at(world.deadline):
-                return await execute(grader, samples, item, world)
+            async with asyncio.timeout_at(grading_context.deadline):
+                return await execute(grader, samples, item, grading_context)
         except TimeoutError:
             return failed_group(grader, deadline_passed(), len(samples))
 
-    def _world(self, deadline_s: float | None, trace_id: str | None, client: str) -> GradingContext:
+    def _context(self, deadline_s: float | None, trace_id: str | None, client: str) -> GradingContext:
         if self._loop is None:
             self._loop = (
                 asyncio.get_running_loop()
@@ -415,25 +420,25 @@ class Evaluator:
         return GradingContext(self, deadline, trace_id=trace_id, client=client, trace=trace)
 
     async def _grade_rows(
-        self, grader: Grader, rows: Sequence[tuple[object, Item | None]], world: GradingContext
+        self, grader: Grader, rows: Sequence[tuple[object, Item | None]], grading_context: GradingContext
     ) -> BatchResult:
         concurrency = self.settings.concurrency
         if grader.has_batch:
             samples, items = [sample for sample, _ in rows], [item for _, item in rows]
-            return await grade_in_bulk(self, grader, samples, items, world, concurrency=concurrency)
+            return await grade_in_bulk(self, grader, samples, items, grading_context, concurrency=concurrency)
         if goes_in_rows(grader):
-            return await grade_in_rows(grader, rows, len(rows), world.untraced())
-        each = self._each(grader, rows, world, remembered=None)
+            return await grade_in_rows(grader, rows, len(rows), grading_context.untraced())
+        each = self._each(grader, rows, grading_context, remembered=None)
         results = {position: result async for position, result in each}
         return gradings_of(grader, [results[position] for position in range(len(rows))])
 
     async def _traced_rows(
-        self, grader: Grader, rows: Rows, world: GradingContext, trace: Trace
+        self, grader: Grader, rows: Rows, grading_context: GradingContext, trace: Trace
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         done = ungraded = 0
-        with batch(trace, grader, world.trace_id) as span:
+        with batch(trace, grader, grading_context.trace_id) as span:
             try:
-                async for position, result in self._rows(grader, rows, world.within(span)):
+                async for position, result in self._rows(grader, rows, grading_context.within(span)):
                     done += 1
                     ungraded += result.reward is None
                     yield position, result
@@ -441,17 +446,17 @@ class Evaluator:
                 tell_counts(span, done, ungraded)
 
     def _rows(
-        self, grader: Grader, rows: Rows, world: GradingContext
+        self, grader: Grader, rows: Rows, grading_context: GradingContext
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         if grader.has_batch:
-            return grade_in_chunks(self, grader, rows, world, concurrency=self.settings.concurrency)
+            return grade_in_chunks(self, grader, rows, grading_context, concurrency=self.settings.concurrency)
         if goes_in_rows(grader):
-            return stream_in_rows(grader, rows, world.untraced())
-        return self._each(grader, rows, world, remembered=REMEMBERED)
+            return stream_in_rows(grader, rows, grading_context.untraced())
+        return self._each(grader, rows, grading_context, remembered=REMEMBERED)
 
     def _each(
-        self, grader: Grader, rows: Rows, world: GradingContext, *, remembered: int | None
+        self, grader: Grader, rows: Rows, grading_context: GradingContext, *, remembered: int | None
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         return grade_each(
-            self, grader, rows, world, concurrency=self.settings.concurrency, remembered=remembered
+            self, grader, rows, grading_context, concurrency=self.settings.concurrency, remembered=remembered
         )

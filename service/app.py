@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None, registry: Registry | None = Non
         async with opened(process) as state:
             app.running = state
             with (
-                process.intake.drained_on_sigterm(process.settings.drain_timeout_s),
+                process.graceful_shutdown.drained_on_sigterm(process.settings.drain_timeout_s),
                 descriptors.accept_errors_logged_once_a_minute(),
             ):
                 yield {protocol.STATE: process.connections}
@@ -134,7 +134,7 @@ def _process(settings: Settings, registry: Registry | None) -> Process:
         metrics=metrics,
         queues=Admission.of(settings),
         keyring=Keyring([key.get_secret_value() for key in settings.api_keys]),
-        intake=GracefulShutdown(),
+        graceful_shutdown=GracefulShutdown(),
         tracing=Tracing(),
         connections=connections,
     )
@@ -148,7 +148,7 @@ def _gate(app: ASGIApp, process: Process) -> AccessControl:
         body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
         body_timeout_s=settings.body_timeout_s,
         keyring=process.keyring,
-        intake=process.intake,
+        graceful_shutdown=process.graceful_shutdown,
         same_origin=SameOrigin(settings.host_names),
     )
 

@@ -55,7 +55,7 @@ class Process:
     metrics: Metrics
     queues: Admission
     keyring: Keyring
-    intake: GracefulShutdown
+    graceful_shutdown: GracefulShutdown
     tracing: Tracing
     connections: Connections
 

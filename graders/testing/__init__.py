@@ -1,4 +1,4 @@
-"""What a grader's tests are made of: fakes of the world, assertions about graders, and strategies for Hypothesis.
+"""What a grader's tests are made of: fakes of what a `Context` reaches, assertions about graders, and strategies for Hypothesis.
 
 ::
 

@@ -64,7 +64,7 @@ def assert_well_behaved(
 ) -> None:
     """Check that a grader keeps the rules above on hostile samples and on items with holes.
 
-    It grades in this process, several thousand times: what it asks of the world must be faked. The same call tries the same
+    It grades in this process, several thousand times: what it calls through its context must be faked. The same call tries the same
     cases each time.
 
     Args:

@@ -1,4 +1,4 @@
-"""Fakes for the tests of graders that ask the world: no network, no process, no model, no waiting.
+"""Fakes of what a `Context` reaches, for the tests of graders: no network, no process, no model, no waiting.
 
 ::
 

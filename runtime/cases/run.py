@@ -126,7 +126,7 @@ class FileRun:
         self._evaluator, self._asking = evaluator, asking
         self._graders: dict[str, Grader] = {}
         self._outcomes: dict[str, CaseOutcome] = {}
-        self._seats = asyncio.Semaphore(AT_ONCE)
+        self._process_slots = asyncio.Semaphore(AT_ONCE)
 
     async def prepare(self) -> Mapping[str, Grader]:
         """Load the graders of the file.
@@ -151,7 +151,7 @@ class FileRun:
         """What became of a case; it is graded once, however often this is asked."""
         if case.name not in self._outcomes:
             graders = await self.prepare()
-            async with self._seats:
+            async with self._process_slots:
                 self._outcomes[case.name] = await self._test(case, graders[case.grader])
         return self._outcomes[case.name]
 

@@ -40,7 +40,7 @@ async def grade_in_bulk(
     grader: Grader,
     samples: Sequence[object],
     items: Sequence[Item | None],
-    world: GradingContext,
+    grading_context: GradingContext,
     *,
     concurrency: int,
 ) -> BatchResult:
@@ -51,12 +51,14 @@ async def grade_in_bulk(
         grader: One of a type that grades many rows at once.
         samples: One for each row.
         items: One for each row.
-        world: The gradings' context and deadline.
+        grading_context: The gradings' context and deadline.
         concurrency: How many rows that are graded one by one may be in flight.
     """
-    bulk, seconds = await _in_bulk(grader, samples, items, world)
+    bulk, seconds = await _in_bulk(grader, samples, items, grading_context)
     rewards, known = bulk.rewards.copy(), {}
-    async for row, result in _left(runner, grader, samples, items, world, bulk=bulk, concurrency=concurrency):
+    async for row, result in _left(
+        runner, grader, samples, items, grading_context, bulk=bulk, concurrency=concurrency
+    ):
         known[row] = result
         if result.reward is not None:
             rewards[row] = result.reward
@@ -64,13 +66,13 @@ async def grade_in_bulk(
 
 
 async def _in_bulk(
-    grader: Grader, samples: Sequence[object], items: Sequence[Item | None], world: GradingContext
+    grader: Grader, samples: Sequence[object], items: Sequence[Item | None], grading_context: GradingContext
 ) -> tuple[Bulk, float]:
     """What can be graded in bulk by the deadline, and the mean seconds of one such grading."""
     loop = asyncio.get_running_loop()
     bulk, started = Bulk(len(items)), loop.time()
     start, rows = 0, FIRST_CHUNK
-    while start < len(items) and (world.deadline is None or loop.time() < world.deadline):
+    while start < len(items) and (grading_context.deadline is None or loop.time() < grading_context.deadline):
         begun = loop.time()
         bulk.add(start, _grade_chunk(grader, samples[start : start + rows], items[start : start + rows]))
         start += rows
@@ -84,7 +86,7 @@ async def _left(
     grader: Grader,
     samples: Sequence[object],
     items: Sequence[Item | None],
-    world: GradingContext,
+    grading_context: GradingContext,
     *,
     bulk: Bulk,
     concurrency: int,
@@ -92,7 +94,7 @@ async def _left(
     """Grade the rows that were not graded in bulk; gives each row's position and its result as soon as it is there."""
     left = np.flatnonzero(np.isnan(bulk.rewards)).tolist()
     pairs = ((samples[row], items[row]) for row in left)
-    each = grade_each(runner, grader, pairs, world, concurrency=concurrency, remembered=None)
+    each = grade_each(runner, grader, pairs, grading_context, concurrency=concurrency, remembered=None)
     async with aclosing(each):
         async for position, result in each:
             yield left[position], result
@@ -125,18 +127,18 @@ def _grade_chunk(grader: Grader, samples: Sequence[object], items: Sequence[Item
 
 
 async def grade_in_chunks(
-    runner: Runner, grader: Grader, rows: Rows, world: GradingContext, *, concurrency: int
+    runner: Runner, grader: Grader, rows: Rows, grading_context: GradingContext, *, concurrency: int
 ) -> AsyncGenerator[tuple[int, GraderResult], None]:
     """Grade rows in bulk as they come; gives each row's position and its result, those graded in bulk first."""
     remaining = iter(rows)
     start = 0
     while chunk := list(islice(remaining, CHUNK)):
         samples, items = zip(*chunk, strict=True)
-        bulk, seconds = await _in_bulk(grader, samples, items, world)
+        bulk, seconds = await _in_bulk(grader, samples, items, grading_context)
         graded = BatchResult(grader, bulk.rewards, {}, seconds, bulk)
         for row in np.flatnonzero(np.isfinite(bulk.rewards)).tolist():
             yield start + row, graded[row]
-        left = _left(runner, grader, samples, items, world, bulk=bulk, concurrency=concurrency)
+        left = _left(runner, grader, samples, items, grading_context, bulk=bulk, concurrency=concurrency)
         async with aclosing(left):
             async for row, result in left:
                 yield start + row, result
@@ -147,7 +149,7 @@ async def grade_each(
     runner: Runner,
     grader: Grader,
     rows: Rows,
-    world: GradingContext,
+    grading_context: GradingContext,
     *,
     concurrency: int,
     remembered: int | None,
@@ -160,7 +162,7 @@ async def grade_each(
         runner: Runs one grading.
         grader: What grades.
         rows: Pairs of sample and item; read only as fast as they are graded.
-        world: The gradings' context and deadline.
+        grading_context: The gradings' context and deadline.
         concurrency: How many may be in flight.
         remembered: How many gradings to remember in order to do identical ones once; None for all.
 
@@ -178,7 +180,7 @@ async def grade_each(
                     results = _failed(grader, samples)
                 else:
                     key = digest([[sample.to_stored() for sample in samples], item])
-                    results = seen.get(key) or await _begin(runner, grader, samples, item, world)
+                    results = seen.get(key) or await _begin(runner, grader, samples, item, grading_context)
                     seen.add(key, results)
                 running.add(positions, results)
                 begun += not results.done()
@@ -195,17 +197,17 @@ async def grade_each(
 
 
 async def _begin(
-    runner: Runner, grader: Grader, samples: list[Sample], item: Item, world: GradingContext
+    runner: Runner, grader: Grader, samples: list[Sample], item: Item, grading_context: GradingContext
 ) -> Results:
     """Grade at once what runs inline, and start a task for what does not."""
     if not runs_inline(grader, samples[0], item):
-        return asyncio.create_task(runner.run(grader, samples, item, world))
+        return asyncio.create_task(runner.run(grader, samples, item, grading_context))
     loop = asyncio.get_running_loop()
     done: Results = loop.create_future()
-    if world.deadline is not None and loop.time() >= world.deadline:
+    if grading_context.deadline is not None and loop.time() >= grading_context.deadline:
         done.set_result([grader.failed(deadline_passed())] * len(samples))
     else:
-        done.set_result(await execute(grader, samples, item, world))
+        done.set_result(await execute(grader, samples, item, grading_context))
     return done
 
 

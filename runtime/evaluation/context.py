@@ -82,7 +82,7 @@ class Runner(Protocol):
         ...
 
     async def run(
-        self, grader: Grader, samples: Sequence[Sample], item: Item, world: "GradingContext"
+        self, grader: Grader, samples: Sequence[Sample], item: Item, context: "GradingContext"
     ) -> list[GraderResult]:
         """Grade samples of one item."""
         ...
@@ -221,7 +221,7 @@ class GradingContext(EmptyContext):
 
 
 def read_reasoning(samples: Sequence[Sample]) -> None:
-    """Split samples into reasoning and answer, which a type that asks the world would otherwise do on the event loop.
+    """Split samples into reasoning and answer, which a type that uses its context would otherwise do on the event loop.
 
     A million characters take up to half a second, in which other gradings go on where this runs in a thread.
     """
@@ -237,7 +237,7 @@ def runs_inline(grader: Grader, sample: Sample, item: Item) -> bool:
 def may_run_here(grader: Grader, sample: Sample, item: Item) -> bool:
     """Whether a grading may run in the caller's process: a built-in type, and a sample that cannot keep it long.
 
-    One that asks the world has its work done elsewhere, and only this process has the world.
+    One that uses its context has its work done elsewhere, and only this process has the context.
     """
     if grader.built_in and grader.is_async:
         return True

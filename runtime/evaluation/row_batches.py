@@ -28,12 +28,14 @@ def goes_in_rows(grader: Grader) -> bool:
     return grader.built_in and grader.votes is None and hasattr(grader.function, "grade_rows")
 
 
-async def grade_in_rows(grader: Grader, rows: Rows, count: int, world: GradingContext) -> BatchResult:
+async def grade_in_rows(
+    grader: Grader, rows: Rows, count: int, grading_context: GradingContext
+) -> BatchResult:
     """Rewards straight into an array; rows that are not done by the deadline are ungraded, the others keep their rewards."""
     rewards = np.full(count, np.nan)
     known: dict[int, GraderResult] = {}
     seconds = 0.0
-    async with aclosing(_done(grader, rows, world)) as done:
+    async with aclosing(_done(grader, rows, grading_context)) as done:
         async for some in done:
             for position, answer, took in some:
                 seconds += took
@@ -46,10 +48,10 @@ async def grade_in_rows(grader: Grader, rows: Rows, count: int, world: GradingCo
 
 
 async def stream_in_rows(
-    grader: Grader, rows: Rows, world: GradingContext
+    grader: Grader, rows: Rows, grading_context: GradingContext
 ) -> AsyncGenerator[tuple[int, GraderResult], None]:
     """Each row's position and result as soon as it is there; rows are read as fast as results are taken."""
-    async with aclosing(_done(grader, rows, world)) as done:
+    async with aclosing(_done(grader, rows, grading_context)) as done:
         async for some in done:
             for position, answer, took in some:
                 if isinstance(answer, float):
@@ -58,9 +60,11 @@ async def stream_in_rows(
                     yield position, answer
 
 
-async def _done(grader: Grader, rows: Rows, world: GradingContext) -> AsyncGenerator[list[Done], None]:
+async def _done(
+    grader: Grader, rows: Rows, grading_context: GradingContext
+) -> AsyncGenerator[list[Done], None]:
     """What is done, as it comes. To close it gives up what is not."""
-    sending = _Sending(grader, rows, world)
+    sending = _Sending(grader, rows, grading_context)
     tasks = [asyncio.create_task(sending.work()) for _ in range(AT_ONCE)]
     try:
         async for some in sending.done(tasks):
@@ -74,8 +78,8 @@ async def _done(grader: Grader, rows: Rows, world: GradingContext) -> AsyncGener
 class _Sending:
     """Rows on their way to where they are graded, and answers on their way back."""
 
-    def __init__(self, grader: Grader, rows: Rows, world: GradingContext) -> None:
-        self._grader, self._world = grader, world
+    def __init__(self, grader: Grader, rows: Rows, grading_context: GradingContext) -> None:
+        self._grader, self._context = grader, grading_context
         self._rows: Iterator[tuple[int, tuple[object, Item | None]]] = enumerate(rows)
         self._loop = asyncio.get_running_loop()
         self._ready: list[Done] = []
@@ -132,11 +136,11 @@ class _Sending:
             self._give(read[offset][0], answer, (self._loop.time() - started) / (len(read) - len(missing)))
 
         answers: list[float | GradingError] = [deadline_passed()] * len(read)
-        if self._world.deadline is None or started < self._world.deadline:
+        if self._context.deadline is None or started < self._context.deadline:
             try:
-                async with asyncio.timeout_at(self._world.deadline):
+                async with asyncio.timeout_at(self._context.deadline):
                     samples, items = [sample for _, sample, _ in read], [item for *_, item in read]
-                    answers = await self._grader.function.grade_rows(samples, items, self._world, give)
+                    answers = await self._grader.function.grade_rows(samples, items, self._context, give)
             except TimeoutError:
                 pass
         for offset in sorted(missing):

@@ -67,10 +67,10 @@ async def explain(
         return _unread(loaded, parsed)
     watched = Watched("", loaded, parsed, item, book_for(full=full))
     trace = None if evaluator.tracer is None else Trace(evaluator.tracer)
-    world = RecordingContext(
+    grading_context = RecordingContext(
         evaluator, deadline, watched=watched, trace_id=trace_id, client=client, trace=trace
     )
-    (watched.result,) = await evaluator.run(loaded, [parsed], item, world)
+    (watched.result,) = await evaluator.run(loaded, [parsed], item, grading_context)
     # rendering may take long where there is much to render, and the event loop has others to serve
     return await asyncio.to_thread(watched.explanation)
 
@@ -94,7 +94,7 @@ class Watched:
     Attributes:
         key: What the grading around it calls it, with dots.
         result: What it came to; None while it has not ended.
-        log: What it asks of the world.
+        log: What it calls through its context.
         printed: The end of what a plugin printed in it; None for nothing.
     """
 

@@ -122,7 +122,7 @@ class EvaluatedFormula:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a grading asked of the world, and the answer.
+    """A call that a grading made through its context, and the answer.
 
     Attributes:
         service: Who was asked.

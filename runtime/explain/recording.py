@@ -51,7 +51,7 @@ class OpenCall:
 
 
 class CallLog:
-    """What one grading asks of the world.
+    """The calls that one grading makes through its context.
 
     Attributes:
         book: Where everything that is kept is written down.

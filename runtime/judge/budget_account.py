@@ -1,4 +1,4 @@
-"""What a purse holds: prices, and the account of what is gone out of it."""
+"""What a spending account holds: prices, and the account of what is gone out of it."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,13 +29,13 @@ NOTHING = Price()
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is gone out of a purse.
+    """What is gone out of a spending account.
 
     Attributes:
         spent: For answers, and for questions whose answer nobody has seen.
         aside: For questions that are being asked.
         held: How many those are.
-        held_s: Seconds from now until they count as given up, unless there is news of the purse; negative when they do.
+        held_s: Seconds from now until they count as given up, unless there is news of the spending account; negative when they do.
     """
 
     spent: Price = NOTHING
@@ -45,13 +45,13 @@ class Account:
 
 
 class OwnAccount:
-    """The account of a purse that only this process takes from; by the same rules as those that are shared."""
+    """The account of a spending account that only this process takes from; by the same rules as those that are shared."""
 
     def __init__(self) -> None:
         self._spent, self._aside, self._held = NOTHING, NOTHING, 0
 
     async def take(self, price: Price, limit: Price) -> bool:
-        """Set a price aside; see `Meeting.take`."""
+        """Set a price aside; see `SharedLimits.take`."""
         if not self._spent.plus(self._aside).is_below(limit):
             return False
         self._aside, self._held = self._aside.plus(price), self._held + 1

@@ -1,7 +1,7 @@
 """What may be spent: by a run, by the holder of a key in a day, by everybody in a day.
 
 What an answer costs is known when it is there. Before a question is sent, the most that its answer may cost is set aside
-in every purse that pays for it, over all processes, and no question is sent when a purse is used up by what was spent and
+in every spending account that pays for it, over all processes, and no question is sent when a spending account is used up by what was spent and
 what is set aside. So what is spent never exceeds a budget by more than one such reservation. Near the end of a budget
 questions wait for each other, since most answers cost far less than what is set aside for them.
 
@@ -24,9 +24,9 @@ from runtime.judge.shared_limits import SharedLimits
 from runtime.settings.judges import Budget, Scope
 
 POLL_S = 0.2
-"""How often a purse that other processes take from too is looked at while a question waits for it."""
+"""How often a spending account that other processes take from too is looked at while a question waits for it."""
 HOLD_S = 600.0
-"""Seconds without any news of a purse after which what other processes have set aside is not waited for any more."""
+"""Seconds without any news of a spending account after which what other processes have set aside is not waited for any more."""
 UNLIMITED = Price(1 << 62, math.inf)
 
 logger = logging.getLogger(__name__)
@@ -34,15 +34,15 @@ T = TypeVar("T")
 
 
 class BudgetReserved(Exception):
-    """All that is left in a purse is set aside for questions that are being asked: it may be free again soon.
+    """All that is left in a spending account is set aside for questions that are being asked: it may be free again soon.
 
     Attributes:
-        purse: Which.
+        spending_account: Which.
     """
 
-    def __init__(self, purse: "BudgetAccount") -> None:
-        super().__init__(purse)
-        self.purse = purse
+    def __init__(self, spending_account: "BudgetAccount") -> None:
+        super().__init__(spending_account)
+        self.spending_account = spending_account
 
 
 class _Account(Protocol):
@@ -53,19 +53,19 @@ class _Account(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _SharedAccount:
-    """The account of a purse from which several processes take."""
+    """The account of a spending account from which several processes take."""
 
-    meeting: SharedLimits
+    limits: SharedLimits
     name: str
 
     async def take(self, price: Price, limit: Price) -> bool:
-        return await self.meeting.take(self.name, price, limit, HOLD_S)
+        return await self.limits.take(self.name, price, limit, HOLD_S)
 
     async def settle(self, held: Price, really: Price) -> None:
-        await self.meeting.settle(self.name, held, really, HOLD_S)
+        await self.limits.settle(self.name, held, really, HOLD_S)
 
     async def account(self) -> Account:
-        return await self.meeting.account(self.name)
+        return await self.limits.account(self.name)
 
 
 class Chores:
@@ -96,7 +96,7 @@ class BudgetAccount:
     """One budget, and what was taken out of it."""
 
     def __init__(self, words: str, budget: Budget, account: _Account, chores: Chores) -> None:
-        """A purse with its account.
+        """A spending account with its account.
 
         Args:
             words: Whose it is, for a message.
@@ -115,7 +115,7 @@ class BudgetAccount:
 
         Raises:
             BudgetReserved: When nothing is free until some question has been answered.
-            NoVerdict: When the purse is empty.
+            NoVerdict: When the spending account is empty.
         """
         while not await self._take(price):
             if not await self._is_full():
@@ -126,7 +126,7 @@ class BudgetAccount:
         """Wait until something may be free.
 
         Raises:
-            NoVerdict: When the purse is empty.
+            NoVerdict: When the spending account is empty.
         """
         async with self._turn:  # one of those who wait looks, and they go on in their order
             while True:
@@ -182,32 +182,32 @@ class BudgetAccount:
 
 
 class Payment:
-    """What is set aside for one request, in each of the purses that pay for it."""
+    """What is set aside for one request, in each of the spending accounts that pay for it."""
 
-    def __init__(self, purses: Sequence[BudgetAccount], price: Price) -> None:
+    def __init__(self, spending_accounts: Sequence[BudgetAccount], price: Price) -> None:
         """Nothing is set aside yet.
 
         Args:
-            purses: Those that pay.
+            spending_accounts: Those that pay.
             price: The most that the answer may cost.
         """
-        self._purses, self._price = purses, price
+        self._spending_accounts, self._price = spending_accounts, price
         self._held: list[BudgetAccount] = []
         self._cost = NOTHING
 
     async def reserve(self) -> None:
-        """Set the price aside in every purse, or in none; what was already set aside stays so.
+        """Set the price aside in every spending account, or in none; what was already set aside stays so.
 
         Raises:
-            BudgetReserved: When a purse has nothing free until some question has been answered.
-            NoVerdict: When a purse is empty.
+            BudgetReserved: When a spending account has nothing free until some question has been answered.
+            NoVerdict: When a spending account is empty.
         """
         if self._held:
             return
         try:
-            for purse in self._purses:
-                await purse.reserve(self._price)
-                self._held.append(purse)
+            for spending_account in self._spending_accounts:
+                await spending_account.reserve(self._price)
+                self._held.append(spending_account)
         except BaseException:
             await self.settle()
             raise
@@ -216,13 +216,13 @@ class Payment:
         """Set the price aside, and wait for that as long as other questions hold what is left.
 
         Raises:
-            NoVerdict: When a purse is empty.
+            NoVerdict: When a spending account is empty.
         """
         while True:
             try:
                 return await self.reserve()
             except BudgetReserved as full:
-                await full.purse.room()
+                await full.spending_account.room()
 
     def sent(self) -> None:
         """A request is on its way: from now on it costs the whole price, unless something else is known."""
@@ -242,23 +242,23 @@ class Payment:
         held, self._held = self._held, []
         cost, self._cost = self._cost, NOTHING
         # all of them are begun before the first wait: a question that is cancelled here has been paid
-        for settling in [purse.settle(self._price, cost) for purse in held]:
+        for settling in [spending_account.settle(self._price, cost) for spending_account in held]:
             await asyncio.shield(settling)
 
 
 class Budgets:
-    """The purses that a question is paid from."""
+    """The spending accounts that a question is paid from."""
 
-    def __init__(self, budgets: Mapping[Scope, Budget], meeting: SharedLimits) -> None:
-        self._budgets, self._meeting = budgets, meeting
+    def __init__(self, budgets: Mapping[Scope, Budget], limits: SharedLimits) -> None:
+        self._budgets, self._shared_limits = budgets, limits
         self._chores = Chores()
-        self._purses: dict[tuple[Scope, str], BudgetAccount] = {}
+        self._spending_accounts: dict[tuple[Scope, str], BudgetAccount] = {}
 
     def __bool__(self) -> bool:
         return bool(self._budgets)
 
     def of(self, client: str) -> list[BudgetAccount]:
-        """The purses that pay for a client's question, today.
+        """The spending accounts that pay for a client's question, today.
 
         Args:
             client: Who asks: a digest of an API key; empty where there are no keys.
@@ -278,8 +278,8 @@ class Budgets:
     def _open(self, names: Mapping[Scope, tuple[str, str]]) -> Iterator[BudgetAccount]:
         for scope, budget in self._budgets.items():
             name, words = names[scope]
-            if (scope, name) not in self._purses:
-                shared = _SharedAccount(self._meeting, f"{scope} {name}")
+            if (scope, name) not in self._spending_accounts:
+                shared = _SharedAccount(self._shared_limits, f"{scope} {name}")
                 account = OwnAccount() if scope == "run" else shared
-                self._purses[scope, name] = BudgetAccount(words, budget, account, self._chores)
-            yield self._purses[scope, name]
+                self._spending_accounts[scope, name] = BudgetAccount(words, budget, account, self._chores)
+            yield self._spending_accounts[scope, name]

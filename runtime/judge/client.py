@@ -22,7 +22,7 @@ from runtime.judge.failures import NoVerdict
 from runtime.judge.flights import Flights
 from runtime.judge.model import ModelServer
 from runtime.judge.rate_limit import Rate
-from runtime.judge.shared_limits import meeting_at
+from runtime.judge.shared_limits import shared_limits_at
 from runtime.judge.statistics import ModelStatistics
 from runtime.judge.wire import Completion, Question, encoded
 from runtime.schemas.json_schema import CheckFailed, SchemaError
@@ -67,8 +67,8 @@ class Judges:
         self._settings, self._transport, self._tracer = settings, transport, tracer
         self._servers: dict[str, ModelServer] = {}
         self._embedders: dict[str, Embedder] = {}
-        self._meeting = meeting_at(settings.judge_store)
-        self._budgets = Budgets(settings.judge_budgets, self._meeting)
+        self._shared_limits = shared_limits_at(settings.judge_store)
+        self._budgets = Budgets(settings.judge_budgets, self._shared_limits)
         self._cache = VerdictCache(
             settings.judge_cache,
             max_bytes=settings.judge_cache_mb << 20,
@@ -110,7 +110,7 @@ class Judges:
         await self._budgets.aclose()
         self._cache.close()
         await self._shapes.aclose()
-        await self._meeting.aclose()
+        await self._shared_limits.aclose()
         if self._transport is not None:
             await self._transport.aclose()
 
@@ -156,7 +156,7 @@ class Judges:
                     key, lambda: self._answer(server, question, shape, key, client)
                 )
             except BudgetReserved as full:
-                await full.purse.room()
+                await full.spending_account.room()
                 continue
             if is_mine:
                 return Verdict(answer.output, answer.model, answer.usage, answer.retries)
@@ -295,21 +295,21 @@ class Judges:
         """
         configuration = find_judge(self._settings.judges, model) or JudgeModel()
         client = self.client(model, configuration)
-        seats = max(1, configuration.concurrency // self._settings.workers)
+        process_slots = max(1, configuration.concurrency // self._settings.workers)
         where = f"{client.base_url} {configuration.model or model}"
         rates = (
             (f"requests {where}", configuration.requests_per_minute),
             (f"tokens {where}", configuration.tokens_per_minute),
         )
         requests, tokens = (
-            Rate(self._meeting, rate, per_minute) if per_minute else None for rate, per_minute in rates
+            Rate(self._shared_limits, rate, per_minute) if per_minute else None for rate, per_minute in rates
         )
         server = ModelServer(
             configuration.model or model,
             configuration,
             client,
             self._connections(),
-            seats=seats,
+            process_slots=process_slots,
             requests=requests,
             tokens=tokens,
             tracer=self._tracer,

@@ -116,7 +116,7 @@ class ModelServer:
         client: AsyncOpenAI,
         transport: httpx2.AsyncBaseTransport,
         *,
-        seats: int,
+        process_slots: int,
         requests: Rate | None,
         tokens: Rate | None,
         tracer: Tracer | None = None,
@@ -129,7 +129,7 @@ class ModelServer:
             configuration: What the operator says of it.
             client: The official client.
             transport: What requests are sent with.
-            seats: Requests of this process that may be in flight.
+            process_slots: Requests of this process that may be in flight.
             requests: How many requests a minute, of all processes.
             tokens: How many tokens a minute, of all processes.
             tracer: Takes a span of each request; None traces nothing.
@@ -143,7 +143,7 @@ class ModelServer:
         self._urls = {api: httpx2.URL(f"{base}{wire.path}") for api, wire in WIRES.items()}
         headers = {**client.default_headers, **client.auth_headers}
         self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
-        self._seats = asyncio.Semaphore(seats)
+        self._process_slots = asyncio.Semaphore(process_slots)
         self._requests, self._tokens = requests, tokens
         structure = configuration.structure
         self._first_dialect = Dialect("schema" if structure == "auto" else structure)
@@ -222,9 +222,9 @@ class ModelServer:
         """Send a question once, when it is its turn; the waits before the first are not the server's."""
         manner = question.manner
         dialect = self._understood.get(manner, self._first_dialect)
-        # it is ready when there is a seat, which then is not kept waiting
+        # it is ready when there is a slot, which then is not kept waiting
         request = self._request(question, dialect)
-        async with self._seats:
+        async with self._process_slots:
             if self._requests is not None:
                 await self._requests.wait(1)
             estimated = 0

@@ -12,19 +12,19 @@ class Rate:
     a request that is cancelled while it waits takes nothing from the others.
     """
 
-    def __init__(self, meeting: SharedLimits, name: str, per_minute: float) -> None:
-        self._meeting, self._name = meeting, name
+    def __init__(self, limits: SharedLimits, name: str, per_minute: float) -> None:
+        self._shared_limits, self._name = limits, name
         self._seconds = 60.0 / per_minute
         self._queue = asyncio.Lock()
 
     async def wait(self, units: float) -> None:
         """Wait until a request of this many units may be sent."""
         async with self._queue:
-            pause = await self._meeting.reserve(self._name, units * self._seconds)
+            pause = await self._shared_limits.reserve(self._name, units * self._seconds)
             if pause > 0:
                 await asyncio.sleep(pause)
 
     async def correct(self, estimated: float, really: float) -> None:
         """Say what one has really taken."""
         if estimated != really:
-            await self._meeting.shift(self._name, (really - estimated) * self._seconds)
+            await self._shared_limits.shift(self._name, (really - estimated) * self._seconds)

@@ -2,7 +2,7 @@
 
 SQLite for the processes of one machine, PostgreSQL for those of several. A rate is one number, the time at which the next
 may go (the generic cell rate algorithm, ITU-T I.371), so that a reservation is one statement that no other process can
-come between. So is a reservation out of a purse, which is refused by the same statement that would make it.
+come between. So is a reservation out of a spending account, which is refused by the same statement that would make it.
 """
 
 import asyncio
@@ -87,26 +87,26 @@ class SharedLimits(Protocol):
         """Correct what places have cost, when it is known."""
         ...
 
-    async def take(self, purse: str, price: Price, limit: Price, hold_s: float) -> bool:
+    async def take(self, spending_account: str, price: Price, limit: Price, hold_s: float) -> bool:
         """Set a price aside, when what was spent and set aside before is below the limit.
 
         Args:
-            purse: Out of which, by name.
+            spending_account: Out of which, by name.
             price: How much.
-            limit: Of the purse; both of its numbers must be above what is gone.
-            hold_s: Seconds without any news of the purse after which those who hold something of it are taken for dead.
+            limit: Of the spending account; both of its numbers must be above what is gone.
+            hold_s: Seconds without any news of the spending account after which those who hold something of it are taken for dead.
 
         Returns:
             Whether it was set aside.
         """
         ...
 
-    async def settle(self, purse: str, held: Price, really: Price, hold_s: float) -> None:
+    async def settle(self, spending_account: str, held: Price, really: Price, hold_s: float) -> None:
         """Put what was really spent in place of what was set aside."""
         ...
 
-    async def account(self, purse: str) -> Account:
-        """What is gone out of a purse."""
+    async def account(self, spending_account: str) -> Account:
+        """What is gone out of a spending account."""
         ...
 
     async def aclose(self) -> None:
@@ -114,8 +114,8 @@ class SharedLimits(Protocol):
         ...
 
 
-def meeting_at(store: str) -> SharedLimits:
-    """The meeting point of a setting: the path of a SQLite file, or a `postgresql://` URL.
+def shared_limits_at(store: str) -> SharedLimits:
+    """The shared limits of a setting: the path of a SQLite file, or a `postgresql://` URL.
 
     Raises:
         ConfigurationError: When it is a URL of something else, or PostgreSQL's driver is not installed.
@@ -142,7 +142,7 @@ class _Sqlite:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge-meeting")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge-limits")
         self._reserve, self._shift = (
             sql.format(p="?", now="?", greatest="max") for sql in (_RESERVE, _SHIFT)
         )
@@ -156,15 +156,17 @@ class _Sqlite:
     async def shift(self, rate: str, cost_s: float) -> None:
         await self._run(self._shift, (cost_s, rate))
 
-    async def take(self, purse: str, price: Price, limit: Price, hold_s: float) -> bool:
-        values = _taking(purse, price, limit, hold_s)
+    async def take(self, spending_account: str, price: Price, limit: Price, hold_s: float) -> bool:
+        values = _taking(spending_account, price, limit, hold_s)
         return await self._run(self._take, {**values, "now": time.time()}) is not None
 
-    async def settle(self, purse: str, held: Price, really: Price, hold_s: float) -> None:
-        await self._run(self._settle, {**_settling(purse, held, really, hold_s), "now": time.time()})
+    async def settle(self, spending_account: str, held: Price, really: Price, hold_s: float) -> None:
+        await self._run(
+            self._settle, {**_settling(spending_account, held, really, hold_s), "now": time.time()}
+        )
 
-    async def account(self, purse: str) -> Account:
-        return _account(await self._run(self._look, {"purse": purse, "now": time.time()}))
+    async def account(self, spending_account: str) -> Account:
+        return _account(await self._run(self._look, {"purse": spending_account, "now": time.time()}))
 
     async def aclose(self) -> None:
         if self._connection is not None:
@@ -221,14 +223,14 @@ class _Postgres:
     async def shift(self, rate: str, cost_s: float) -> None:
         await self._run(self._shift, (cost_s, rate))
 
-    async def take(self, purse: str, price: Price, limit: Price, hold_s: float) -> bool:
-        return await self._run(self._take, _taking(purse, price, limit, hold_s)) is not None
+    async def take(self, spending_account: str, price: Price, limit: Price, hold_s: float) -> bool:
+        return await self._run(self._take, _taking(spending_account, price, limit, hold_s)) is not None
 
-    async def settle(self, purse: str, held: Price, really: Price, hold_s: float) -> None:
-        await self._run(self._settle, _settling(purse, held, really, hold_s))
+    async def settle(self, spending_account: str, held: Price, really: Price, hold_s: float) -> None:
+        await self._run(self._settle, _settling(spending_account, held, really, hold_s))
 
-    async def account(self, purse: str) -> Account:
-        return _account(await self._run(self._look, {"purse": purse}))
+    async def account(self, spending_account: str) -> Account:
+        return _account(await self._run(self._look, {"purse": spending_account}))
 
     async def aclose(self) -> None:
         async with self._turn:
@@ -266,14 +268,26 @@ class _Postgres:
             await connection.close()
 
 
-def _taking(purse: str, price: Price, limit: Price, hold_s: float) -> dict[str, Any]:
+def _taking(spending_account: str, price: Price, limit: Price, hold_s: float) -> dict[str, Any]:
     limits = {"limit_tokens": limit.tokens, "limit_money": limit.money}
-    return {"purse": purse, "tokens": price.tokens, "money": price.money, "hold_s": hold_s, **limits}
+    return {
+        "purse": spending_account,
+        "tokens": price.tokens,
+        "money": price.money,
+        "hold_s": hold_s,
+        **limits,
+    }
 
 
-def _settling(purse: str, held: Price, really: Price, hold_s: float) -> dict[str, Any]:
+def _settling(spending_account: str, held: Price, really: Price, hold_s: float) -> dict[str, Any]:
     holding = {"held_tokens": held.tokens, "held_money": held.money}
-    return {"purse": purse, "tokens": really.tokens, "money": really.money, "hold_s": hold_s, **holding}
+    return {
+        "purse": spending_account,
+        "tokens": really.tokens,
+        "money": really.money,
+        "hold_s": hold_s,
+        **holding,
+    }
 
 
 def _account(row: Any) -> Account:

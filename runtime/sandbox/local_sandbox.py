@@ -88,15 +88,15 @@ class LocalSandbox:
         self._shapes: BoundedCache[ShapeKey, ZygoteSpec] = BoundedCache(settings.cache_bytes("shapes"))
         # two cores for as long as one grading may take, as published; a lasting process that has used it up is replaced
         self._cpu_seconds = math.ceil(2 * settings.python_timeout_s)
-        self._crews: OrderedDict[tuple[JobKey, Isolation], WorkerGroup] = OrderedDict()
-        self._crew_bytes = settings.cache_bytes("crews")
-        self._paces: BoundedCache[JobKey, RuntimeEstimate] = BoundedCache(KEPT_PACES * ENTRY_BYTES)
+        self._worker_groups: OrderedDict[tuple[JobKey, Isolation], WorkerGroup] = OrderedDict()
+        self._worker_group_bytes = settings.cache_bytes("worker_groups")
+        self._limiters: BoundedCache[JobKey, RuntimeEstimate] = BoundedCache(KEPT_PACES * ENTRY_BYTES)
 
     async def aclose(self) -> None:
         """End every process."""
         await self._programs.aclose()
-        await asyncio.gather(*(crew.aclose() for crew in self._crews.values()))
-        self._crews.clear()
+        await asyncio.gather(*(group.aclose() for group in self._worker_groups.values()))
+        self._worker_groups.clear()
         await self._pool.aclose()
 
     async def warm(self) -> None:
@@ -189,9 +189,9 @@ class LocalSandbox:
         if isolation == "grading" or not is_shared:
             return await self._apart(job, rows, give, client)
         key = job.key, isolation
-        crew = self._crews.get(key)
-        if crew is None:
-            crew = self._crews[key] = WorkerGroup(
+        group = self._worker_groups.get(key)
+        if group is None:
+            group = self._worker_groups[key] = WorkerGroup(
                 job,
                 lasting=isolation == "worker",
                 size=self._settings.sandbox_processes,
@@ -199,20 +199,20 @@ class LocalSandbox:
                 room=self._pool.room,
                 apart=self._apart,
             )
-            await self._let_crews_go()
-        self._crews.move_to_end(key)
-        return await (self._apart(job, rows, give, client) if crew.impure else crew.grade(rows, give))
+            await self._let_worker_groups_go()
+        self._worker_groups.move_to_end(key)
+        return await (self._apart(job, rows, give, client) if group.impure else group.grade(rows, give))
 
-    async def _let_crews_go(self) -> None:
-        """End the crews that were not asked for longest, when they are too many or keep too much; those at work stay."""
-        held = sum(crew.size for crew in self._crews.values())
-        newest = next(reversed(self._crews))
-        for key in [key for key, crew in self._crews.items() if crew.is_idle and key != newest]:
-            if len(self._crews) <= KEPT_CREWS and held <= self._crew_bytes:
+    async def _let_worker_groups_go(self) -> None:
+        """End the worker groups that were not asked for longest, when they are too many or keep too much; those at work stay."""
+        held = sum(group.size for group in self._worker_groups.values())
+        newest = next(reversed(self._worker_groups))
+        for key in [key for key, group in self._worker_groups.items() if group.is_idle and key != newest]:
+            if len(self._worker_groups) <= KEPT_CREWS and held <= self._worker_group_bytes:
                 break
-            crew = self._crews.pop(key)
-            held -= crew.size
-            await crew.aclose()
+            group = self._worker_groups.pop(key)
+            held -= group.size
+            await group.aclose()
 
     async def _apart(
         self, job: SandboxJob, rows: Sequence[bytes], give: Give = ignored, client: str = ""
@@ -233,22 +233,22 @@ class LocalSandbox:
         return [answers[position] for position in range(len(rows))]
 
     async def _alone(self, job: SandboxJob, row: bytes, client: str) -> Answer:
-        pace = self._paces.get(job.key)
+        pace = self._limiters.get(job.key)
         if pace is None:
             pace = RuntimeEstimate()
-            self._paces.put(job.key, pace, 0)
-        overtaken = 0
+            self._limiters.put(job.key, pace, 0)
+        preempted = 0
         while True:  # the last turn is as long as a grading may take
-            async with self._pool.room(client, overtaken=overtaken) as is_own:
+            async with self._pool.room(client, preempted=preempted) as is_own:
                 # in the room of a batch nobody else could take its place
                 turn = (
-                    TimeSlice(pace.patience(overtaken), partial(self._pool.is_wanted, overtaken))
+                    TimeSlice(pace.patience(preempted), partial(self._pool.is_wanted, preempted))
                     if is_own
                     else None
                 )
                 with suppress(Preempted):
-                    return await self._once(job, row, turn, None if overtaken else pace)
-            overtaken += 1
+                    return await self._once(job, row, turn, None if preempted else pace)
+            preempted += 1
 
     async def _once(
         self, job: SandboxJob, row: bytes, turn: TimeSlice | None, pace: RuntimeEstimate | None

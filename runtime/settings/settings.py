@@ -24,11 +24,11 @@ from runtime.settings.variables import PREFIX
 
 logger = logging.getLogger(__name__)
 
-Cache = Literal["graders", "programs", "crews", "named", "schemas", "shapes"]
+Cache = Literal["graders", "programs", "worker_groups", "named", "schemas", "shapes"]
 CACHE_SHARES: Mapping[Cache, float] = {
     "graders": 1 / 2,
     "programs": 1 / 4,
-    "crews": 1 / 8,
+    "worker_groups": 1 / 8,
     "named": 1 / 16,
     "schemas": 1 / 32,
     "shapes": 1 / 32,

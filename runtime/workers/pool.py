@@ -1,4 +1,4 @@
-"""The pool: lanes of worker processes, one lane for each plugin type."""
+"""The pool of worker processes, with one queue for each plugin type."""
 
 import asyncio
 import logging
@@ -62,7 +62,7 @@ class WorkerPool:
         """
         self._registry, self._settings = registry, settings
         self._starter = Spawner(registry, settings, highest=highest)
-        self._lanes: dict[tuple[str, int], PluginQueue] = {}
+        self._plugin_queues: dict[tuple[str, int], PluginQueue] = {}
         self._encoding = asyncio.Lock()
         self._closed = False
 
@@ -76,9 +76,11 @@ class WorkerPool:
             ConfigurationError: When the type needs what the operator does not allow.
             PluginError: When a worker cannot import the plugin or load the grader.
         """
-        lane = self._lane(grader, 0)
-        async with lane.first:  # many may ask at once, and one worker answers them all
-            if grader not in lane.started and (grader.type.prepares or lane.isolates or not lane.started):
+        plugin_queue = self._plugin_queue(grader, 0)
+        async with plugin_queue.first:  # many may ask at once, and one worker answers them all
+            if grader not in plugin_queue.started and (
+                grader.type.prepares or plugin_queue.isolates or not plugin_queue.started
+            ):
                 try:
                     process = await self._starter.start(grader)
                 except WorkerUnavailable:
@@ -86,10 +88,10 @@ class WorkerPool:
                 if self._closed:
                     await process.kill()
                     self._refuse_when_closed()
-                lane.note_start(process, grader)
-                lane.keep(process)
-                if not lane.workers:
-                    self._employ(lane)
+                plugin_queue.note_start(process, grader)
+                plugin_queue.keep(process)
+                if not plugin_queue.workers:
+                    self._employ(plugin_queue)
         return True
 
     async def grade(
@@ -115,7 +117,7 @@ class WorkerPool:
             deadline: On the event loop's clock.
             context: The world, which the grader in the worker asks; one that is watched is told what the grader prints.
             client: Who asks; each is served in turn.
-            depth: How many workers wait for this grading: each depth has lanes of its own, or a grader inside a grader
+            depth: How many workers wait for this grading: each depth has queues of its own, or a grader inside a grader
                 could wait for ever for the worker that waits for it.
         """
         submit = partial(
@@ -156,9 +158,9 @@ class WorkerPool:
         except FrameError as error:
             return [grader.failed(_not_sent(error, item))] * len(samples)
         job = WorkerJob(grader, len(samples), row, deadline, context, client, loop.create_future(), depth)
-        lane = self._lane(grader, depth)
-        lane.put(job)
-        self._hire(lane)
+        plugin_queue = self._plugin_queue(grader, depth)
+        plugin_queue.put(job)
+        self._hire(plugin_queue)
         if deadline is not None:
             timer = loop.call_at(deadline, job.fail_with, deadline_passed())
             job.done.add_done_callback(lambda _: timer.cancel())
@@ -174,53 +176,61 @@ class WorkerPool:
     async def aclose(self) -> None:
         """Kill every worker; what is unfinished is cancelled, and nothing new is begun."""
         self._closed = True
-        tasks = [task for lane in self._lanes.values() for task in (*lane.workers, *lane.leaving)]
+        tasks = [
+            task
+            for plugin_queue in self._plugin_queues.values()
+            for task in (*plugin_queue.workers, *plugin_queue.leaving)
+        ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for lane in self._lanes.values():
-            await asyncio.gather(*(process.kill() for process in lane.spares))
-            for job in lane.waiting:
+        for plugin_queue in self._plugin_queues.values():
+            await asyncio.gather(*(process.kill() for process in plugin_queue.spares))
+            for job in plugin_queue.waiting:
                 job.done.cancel()
-        self._lanes.clear()
+        self._plugin_queues.clear()
 
-    def _lane(self, grader: Grader, depth: int) -> PluginQueue:
+    def _plugin_queue(self, grader: Grader, depth: int) -> PluginQueue:
         self._refuse_when_closed()
         key = grader.type.reference, depth
-        if key not in self._lanes:
-            self._lanes[key] = PluginQueue(isolates=grader.type.isolation == "grading")
-        return self._lanes[key]
+        if key not in self._plugin_queues:
+            self._plugin_queues[key] = PluginQueue(isolates=grader.type.isolation == "grading")
+        return self._plugin_queues[key]
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise RuntimeError("the evaluator is closed; grade inside its `async with`")
 
-    def _hire(self, lane: PluginQueue) -> None:
+    def _hire(self, plugin_queue: PluginQueue) -> None:
         """Add a worker where gradings wait and nobody is free."""
-        if lane.waiting and not lane.idle and len(lane.workers) < self._settings.plugin_workers:
-            self._employ(lane)
+        if (
+            plugin_queue.waiting
+            and not plugin_queue.idle
+            and len(plugin_queue.workers) < self._settings.plugin_workers
+        ):
+            self._employ(plugin_queue)
 
-    def _employ(self, lane: PluginQueue) -> None:
+    def _employ(self, plugin_queue: PluginQueue) -> None:
         self._refuse_when_closed()
-        task = asyncio.create_task(self._work(lane))
-        lane.workers.add(task)
-        task.add_done_callback(lane.forget)
+        task = asyncio.create_task(self._work(plugin_queue))
+        plugin_queue.workers.add(task)
+        task.add_done_callback(plugin_queue.forget)
 
-    async def _work(self, lane: PluginQueue) -> None:
-        """Take gradings of a lane, until there have been none for a long time."""
-        slot = Slot(lane, self._starter, self._registry, self._settings)
+    async def _work(self, plugin_queue: PluginQueue) -> None:
+        """Take gradings of a queue, until there have been none for a long time."""
+        slot = Slot(plugin_queue, self._starter, self._registry, self._settings)
         try:
-            while await self._something_to_do(lane, slot):
-                jobs = lane.take(self._settings.plugin_workers)
+            while await self._something_to_do(plugin_queue, slot):
+                jobs = plugin_queue.take(self._settings.plugin_workers)
                 if jobs:
-                    self._hire(lane)
-                    await self._grade_in(slot, lane, jobs)
+                    self._hire(plugin_queue)
+                    await self._grade_in(slot, plugin_queue, jobs)
         finally:
-            lane.leave()
+            plugin_queue.leave()
             await slot.close()
 
     @staticmethod
-    async def _grade_in(slot: Slot, lane: PluginQueue, jobs: list[WorkerJob]) -> None:
+    async def _grade_in(slot: Slot, plugin_queue: PluginQueue, jobs: list[WorkerJob]) -> None:
         """Grade, and repeat what is to be repeated; what no worker starts for is ungraded."""
         try:
             await slot.grade(jobs)
@@ -230,32 +240,32 @@ class WorkerPool:
                 logger.warning("no worker for %s can be started: %s", jobs[0].grader.type.name, error)
             else:
                 logger.exception("a worker for %s was given up", jobs[0].grader.type.name)
-            _refuse([*jobs, *lane.take_all_like(jobs[0])], error)
+            _refuse([*jobs, *plugin_queue.take_all_like(jobs[0])], error)
 
     @staticmethod
-    async def _something_to_do(lane: PluginQueue, slot: Slot) -> bool:
+    async def _something_to_do(plugin_queue: PluginQueue, slot: Slot) -> bool:
         """Wait for work; False after a long time without any."""
-        if await _work_within(lane, CHECK_SECONDS):
+        if await _work_within(plugin_queue, CHECK_SECONDS):
             return True
         await slot.check(idle=True)
-        if await _work_within(lane, IDLE_SECONDS):
+        if await _work_within(plugin_queue, IDLE_SECONDS):
             return True
-        await lane.close_spares()
+        await plugin_queue.close_spares()
         return False
 
 
-async def _work_within(lane: PluginQueue, seconds: float) -> bool:
-    """Whether something waits in a lane within so many seconds."""
-    lane.idle += 1
+async def _work_within(plugin_queue: PluginQueue, seconds: float) -> bool:
+    """Whether something waits in a queue within so many seconds."""
+    plugin_queue.idle += 1
     try:
         async with asyncio.timeout(seconds):
-            while not lane.waiting:
-                lane.wake.clear()
-                await lane.wake.wait()
+            while not plugin_queue.waiting:
+                plugin_queue.wake.clear()
+                await plugin_queue.wake.wait()
     except TimeoutError:
         return False
     finally:
-        lane.idle -= 1
+        plugin_queue.idle -= 1
     return True
 
 

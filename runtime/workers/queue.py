@@ -43,7 +43,7 @@ class WorkerJob:
         done: Where its results are awaited.
         depth: How many workers wait for it.
         attempts: How often a worker died with it.
-        calls: How often it has asked the world.
+        calls: How often it has called its context.
         goes_first: Whether it is the first grading of its process.
     """
 

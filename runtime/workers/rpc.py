@@ -1,4 +1,4 @@
-"""What a grader in a worker may ask of the world: a closed set of calls, and nothing else.
+"""The calls that a grader in a worker may make of its context: a closed set.
 
 The worker's side is `RemoteContext`, the evaluator's `answer_call`. Both sides send plain data; what comes from a worker is
 read as if it were a stranger's, since a plugin may have made it.

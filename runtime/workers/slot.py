@@ -1,9 +1,9 @@
 """A slot: one worker process at a time, and the gradings that it is given.
 
 A session gets several gradings in one message and answers them one by one, so the first that is unanswered is the one
-that runs: when it exceeds its time or kills its process, it alone pays. The others go back to the head of the lane.
+that runs: when it exceeds its time or kills its process, it alone pays. The others go back to the head of the queue.
 
-A plugin may execute what it grades. So a session is one client's with one grader, it is replaced after `lane.ROWS` gradings,
+A plugin may execute what it grades. So a session is one client's with one grader, it is replaced after `queue.ROWS` gradings,
 and what fails after other gradings of the same process is graded once more as the first of a new one: it may have failed
 because of them.
 """
@@ -34,14 +34,21 @@ STARTS = 3
 
 
 class Slot:
-    """One process at a time of a lane's type."""
+    """One process at a time of a queue's type."""
 
-    def __init__(self, lane: PluginQueue, starter: Spawner, registry: Registry, settings: Settings) -> None:
-        self._lane, self._starter, self._registry, self._settings = lane, starter, registry, settings
+    def __init__(
+        self, plugin_queue: PluginQueue, starter: Spawner, registry: Registry, settings: Settings
+    ) -> None:
+        self._plugin_queue, self._starter, self._registry, self._settings = (
+            plugin_queue,
+            starter,
+            registry,
+            settings,
+        )
         self._process: WorkerProcess | None = None
 
     async def grade(self, jobs: list[WorkerJob]) -> None:
-        """Grade jobs of one client and grader; those that the process cannot take any more go back to the lane.
+        """Grade jobs of one client and grader; those that the process cannot take any more go back to the queue.
 
         Raises:
             ConfigurationError: When the type needs what the operator does not allow.
@@ -51,17 +58,17 @@ class Slot:
         try:
             process, session = await self._session_for(jobs[0])
         except asyncio.CancelledError:
-            self._lane.put_back(jobs)
+            self._plugin_queue.put_back(jobs)
             raise
-        room = max(1, self._lane.room(process, session))
-        self._lane.put_back(jobs[room:])
+        room = max(1, self._plugin_queue.room(process, session))
+        self._plugin_queue.put_back(jobs[room:])
         is_well = False
         try:
             is_well = await self._grade_batch(session, jobs[:room])
         finally:
             if not is_well:
                 await self._kill()
-        if is_well and self._lane.room(process, session) <= 0:
+        if is_well and self._plugin_queue.room(process, session) <= 0:
             await self._end_session()
 
     async def check(self, *, idle: bool) -> None:
@@ -73,7 +80,7 @@ class Slot:
         forkable = self._process is not None and self._process.is_forkable
         if idle and not forkable:
             return
-        checks = self._lane.checks
+        checks = self._plugin_queue.checks
         while found := checks.all_of_one() if idle else checks.due(forkable=forkable):
             await self._check(found)
 
@@ -87,17 +94,17 @@ class Slot:
         """A session that may do a grading, in a process that is started where none is there."""
         process = self._process
         if process is not None and process.session is not None:
-            if self._lane.continues(process, process.session, job):
+            if self._plugin_queue.continues(process, process.session, job):
                 return process, process.session
             if process.is_forkable or job.is_of(process.session.client, process.session.grader):
                 await self._end_session()
         if self._process is not None and not self._process.suits(job.grader):
-            self._lane.keep(self._process)
+            self._plugin_queue.keep(self._process)
             self._process = None
         for _ in range(STARTS):
             process = self._process
             if process is None:
-                process = self._lane.spare(job) or await self._started(job)
+                process = self._plugin_queue.spare(job) or await self._started(job)
                 self._process = process
             try:
                 return process, process.session or await process.begin(job.client, job.grader)
@@ -110,7 +117,7 @@ class Slot:
 
     async def _started(self, job: WorkerJob) -> WorkerProcess:
         process = await self._starter.start(job.grader)
-        self._lane.note_start(process, job.grader)
+        self._plugin_queue.note_start(process, job.grader)
         return process
 
     async def _end_session(self) -> None:
@@ -141,7 +148,7 @@ class Slot:
                 _blame(job, death)
             return False
         finally:
-            self._lane.put_back(rest)
+            self._plugin_queue.put_back(rest)
         return True
 
     async def _first_of(
@@ -171,14 +178,14 @@ class Slot:
         results = _results(job, number, message, session.received_bytes)
         note_printed(message, job.context)
         rest.popleft()
-        self._lane.seconds += 0.2 * (loop.time() - started - self._lane.seconds)
+        self._plugin_queue.seconds += 0.2 * (loop.time() - started - self._plugin_queue.seconds)
         is_well = not any(_out_of_memory(result) for result in results)
         if not is_first and self._is_doubtful(job, results):
             job.goes_first = True
-            self._lane.put_back([job])
+            self._plugin_queue.put_back([job])
             return is_well
-        if job.is_repeatable and not self._lane.is_isolated(job.client, job.grader):
-            self._lane.checks.note(job, results)
+        if job.is_repeatable and not self._plugin_queue.is_isolated(job.client, job.grader):
+            self._plugin_queue.checks.note(job, results)
         job.finish(results)
         return is_well
 
@@ -221,7 +228,7 @@ class Slot:
                 number = session.grade(job.row)
                 message = await _receive_by(session, job, until)
                 if "done" not in message:
-                    return  # it asks the world now
+                    return  # it calls its context now
                 again = _results(job, number, message, session.received_bytes)
                 if differ(results, again):
                     self._isolate(job, results, again)
@@ -235,7 +242,7 @@ class Slot:
         await self._end_session()
 
     def _isolate(self, job: WorkerJob, results: list[GraderResult], again: list[GraderResult]) -> None:
-        self._lane.isolate(job.client, job.grader)
+        self._plugin_queue.isolate(job.client, job.grader)
         logger.warning(
             "grader %s (type %s) gave the same sample %s and, in a new process, %s: from now on each of its gradings has a "
             "process of its own; either a sample changed how others are graded, or the grader does not repeat its rewards",

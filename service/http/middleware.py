@@ -105,13 +105,13 @@ class AccessControl:
         body_limits: Mapping[str, int],
         body_timeout_s: float,
         keyring: Keyring,
-        intake: GracefulShutdown,
+        graceful_shutdown: GracefulShutdown,
         same_origin: SameOrigin,
     ) -> None:
         self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
         self._same_origin = same_origin
         self._arrivals = BodyTimeout(body_timeout_s)
-        self._keyring, self._intake, self._limits = keyring, intake, Limits()
+        self._keyring, self._shutdown, self._limits = keyring, graceful_shutdown, Limits()
         self._held_back = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,7 +140,7 @@ class AccessControl:
         except ClientDisconnect:
             pass  # nobody is there to be answered
         except asyncio.CancelledError:
-            if started or not self._intake.cuts_off():
+            if started or not self._shutdown.cuts_off():
                 raise
             await ending().response()(scope, receive, send_with_id)
         except Exception:
@@ -161,14 +161,14 @@ class AccessControl:
         limit = scope["state"]["body_limit"] = self._body_limits.get(path, self._body_limit)
         if path in OPEN_PATHS:
             if path == READY_PATH:
-                self._intake.check()
+                self._shutdown.check()
             await self._app(scope, receive, send)
             return
-        self._intake.enter(task)  # before the key is looked up: the process must not end in between
+        self._shutdown.enter(task)  # before the key is looked up: the process must not end in between
         try:
             await self._let_in(scope, headers, self._arrivals.bounded(receive, limit, task), send)
         finally:
-            self._intake.leave(task)
+            self._shutdown.leave(task)
 
     async def _hold_back(self) -> None:
         """Let a client wait for a refusal: one that asks again at once would keep the others waiting with refusals alone."""

@@ -84,10 +84,12 @@ async def grade(
     config: dict[str, Any],
     sample: Sample | str = "x",
     item: dict[str, Any] | None = None,
-    **world: Any,
+    **grading_context: Any,
 ) -> GraderResult:
     parsed = Sample.load(sample)
-    return await FakeContext(**world).grade(REGISTRY.load(config), parsed, {} if item is None else item)
+    return await FakeContext(**grading_context).grade(
+        REGISTRY.load(config), parsed, {} if item is None else item
+    )
 
 
 @pytest.mark.parametrize("kind", ["breaks", "says"])
@@ -409,7 +411,7 @@ def call(*, message: Mapping[str, Any], **_: Any) -> Any:
     return {"ok": True} if "load" in message else {"number": message["number"], "value": 1}
 
 
-def world() -> FakeContext:
+def grading_context() -> FakeContext:
     return FakeContext(
         judge=FakeJudge(any_answer),
         embedder=FakeEmbedder(lambda text: [float(len(text) % 7) + 1, 1.0]),
@@ -448,7 +450,7 @@ def test_no_sample_leaves_a_grading_ungraded(
     sample = Sample(text, output_tools=tools)
 
     def graded(**more: Any) -> GraderResult:
-        return asyncio.run(world().grade(REGISTRY.load({**config, **more}), sample, I))
+        return asyncio.run(grading_context().grade(REGISTRY.load({**config, **more}), sample, I))
 
     result = graded()
     if (
@@ -470,7 +472,7 @@ async def test_each_known_text_is_graded_by_each_grader(config: dict[str, Any]) 
     loaded = REGISTRY.load(config)
     for text in HOSTILE:
         for tools in TOOLS[:2]:
-            result = await world().grade(loaded, Sample(text, output_tools=tools), I)
+            result = await grading_context().grade(loaded, Sample(text, output_tools=tools), I)
             assert result.graded, (text, result.failure)
 
 

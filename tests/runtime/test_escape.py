@@ -52,7 +52,7 @@ class Lever:
     config: dict[str, Any]
     sample: str = "x"
     item: dict[str, Any] = field(default_factory=dict)
-    world: dict[str, Any] | None = field(default_factory=dict)
+    grading_context: dict[str, Any] | None = field(default_factory=dict)
 
 
 LOWEST, BY_GRADER, BY_INFRASTRUCTURE = "lowest", "ungraded (grader)", "ungraded (infrastructure)"
@@ -143,7 +143,7 @@ LEVERS = [
         *(BY_INFRASTRUCTURE, BY_INFRASTRUCTURE),
         COSINE,
         item={"x": "y"},
-        world={"embedder": FakeEmbedder(down)},
+        grading_context={"embedder": FakeEmbedder(down)},
     ),
     Lever(
         "`numeric_check`",
@@ -158,7 +158,7 @@ LEVERS = [
         *(LOWEST, GIVEN),
         CODE,
         "def f(x): exit()",
-        world={"sandbox": FakeSandbox([CodeFailure("it ended", reason=FailureType.EXIT)] * 9)},
+        grading_context={"sandbox": FakeSandbox([CodeFailure("it ended", reason=FailureType.EXIT)] * 9)},
     ),
     Lever(
         "`code_tests`",
@@ -172,14 +172,14 @@ LEVERS = [
         "the source raises, hangs, uses too much or returns no number",
         *(BY_GRADER, GIVEN),
         PYTHON,
-        world={"sandbox": FakeSandbox([failing(FailureKind.PYTHON_GRADER_RUNTIME, "grader")] * 2)},
+        grading_context={"sandbox": FakeSandbox([failing(FailureKind.PYTHON_GRADER_RUNTIME, "grader")] * 2)},
     ),
     Lever(
         "`python`, `code_tests`",
         "the sandbox is not there",
         *(BY_INFRASTRUCTURE, BY_INFRASTRUCTURE),
         PYTHON,
-        world={"sandbox": FakeSandbox([failing()] * 2)},
+        grading_context={"sandbox": FakeSandbox([failing()] * 2)},
     ),
     Lever(
         "`endpoint`",
@@ -187,21 +187,21 @@ LEVERS = [
         *(BY_GRADER, GIVEN),
         ENDPOINT,
         "x" * 1_000_000,
-        world={"http": FakeHttp([])},
+        grading_context={"http": FakeHttp([])},
     ),
     Lever(
         "`endpoint`",
         "the endpoint is down, refuses, or answers no score",
         *(BY_INFRASTRUCTURE, BY_INFRASTRUCTURE),
         ENDPOINT,
-        world={"http": FakeHttp([HttpReply(422, {"error": "no"}), HttpReply(200, {"score": None})])},
+        grading_context={"http": FakeHttp([HttpReply(422, {"error": "no"}), HttpReply(200, {"score": None})])},
     ),
     Lever(
         JUDGED,
         "the judge is down, refuses, is cut off, or gives no verdict",
         *(BY_INFRASTRUCTURE, BY_INFRASTRUCTURE),
         SCORE,
-        world={"judge": FakeJudge([failing(FailureKind.MODEL_GRADER_REFUSAL), {"result": "high"}])},
+        grading_context={"judge": FakeJudge([failing(FailureKind.MODEL_GRADER_REFUSAL), {"result": "high"}])},
     ),
     Lever(
         "`multi`",
@@ -221,7 +221,7 @@ LEVERS = [
         "a part that is ungraded by infrastructure",
         *(BY_INFRASTRUCTURE, f"{GIVEN}, as in Foundry"),
         multi(SCORE),
-        world={"judge": FakeJudge([failing()] * 2)},
+        grading_context={"judge": FakeJudge([failing()] * 2)},
     ),
     Lever(
         "plugins",
@@ -235,7 +235,7 @@ LEVERS = [
         *(BY_GRADER, GIVEN),
         HOSTILE,
         "raise",
-        world=None,
+        grading_context=None,
     ),
 ]  # fmt: skip
 ALWAYS = f"| every type | a deadline, a cancelled request or a spent budget | {BY_INFRASTRUCTURE} | {BY_INFRASTRUCTURE} |"
@@ -268,10 +268,10 @@ async def test_a_sample_gets_what_the_table_says(lever: Lever, impatient: Evalua
     found = []
     for more in ({}, {"invalid_grade": STAND_IN, "pass_threshold": STAND_IN}):
         config = {**lever.config, **more}
-        if lever.world is None:
+        if lever.grading_context is None:
             result = await impatient.grade(config, lever.sample, lever.item)
         else:
-            context = FakeContext(**lever.world)
+            context = FakeContext(**lever.grading_context)
             result = await context.grade(REGISTRY.load(config), Sample(lever.sample), lever.item)
         found.append(got(result))
     words = {"the formula with the part's lowest": LOWEST, f"{GIVEN}, as in Foundry": GIVEN}

@@ -223,7 +223,7 @@ async def test_a_text_beyond_the_cap_is_graded_in_a_worker_with_the_same_number(
     assert (
         result.reward == 0.6
     )  # rapidfuzz scales a perfect partial match of a text over 8 times as long by 0.6
-    assert len(evaluator._pool._lanes) == 1
+    assert len(evaluator._pool._plugin_queues) == 1
     short = await evaluator.grade(SIMILAR, "fuzzy wuzzy had no hair", {"answer": "fuzzy wuzzy was a bear"})
     assert short.reward == pytest.approx(0.7555555555555555, abs=1e-12)
 
@@ -241,13 +241,13 @@ async def test_a_jsonpath_over_a_long_sample_runs_in_a_worker_and_over_a_short_o
 ) -> None:
     config = {**EXACT, "input": "{{sample.output_json[*].x}}", "reference": "{{item.answer}}"}
     assert (await evaluator.grade(config, '[{"x": 1}, {"x": 2}]', {"answer": "[1,2]"})).reward == 1.0
-    assert not evaluator._pool._lanes
+    assert not evaluator._pool._plugin_queues
     long = "[" + ", ".join('{"x": 1}' for _ in range(500)) + "]"
     gradings = await evaluator.grade_many(
         config, [long] * 3, [{"answer": "[" + ",".join("1" * 500) + "]"}] * 3
     )
     assert gradings.rewards.tolist() == [1.0] * 3
-    assert len(evaluator._pool._lanes) == 1
+    assert len(evaluator._pool._plugin_queues) == 1
     config["input"] = "{{item.own[*]}}"
     own = await evaluator.grade(config, "a", {"answer": "[]", "own": {1}})
     assert own.reward == 1.0  # a set cannot be sent to a worker; there is nothing in it that a path finds
@@ -351,7 +351,7 @@ async def test_a_sample_that_is_too_long_for_the_event_loop_goes_to_a_worker(eva
     long = "[" + "1," * 60_000 + "1]"
     config = {**EXACT, "input": "{{sample.output_json[60000]}}", "reference": "1"}
     assert (await evaluator.grade(config, long, {})).reward == 1.0
-    assert len(evaluator._pool._lanes) == 1
+    assert len(evaluator._pool._plugin_queues) == 1
 
 
 async def test_samples_of_one_prompt_are_graded_side_by_side(evaluator: Evaluator) -> None:

@@ -32,11 +32,11 @@ class Comparer:
 
     def __init__(self, start: Start, plan: Plan) -> None:
         self._budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
-        self._seat = ProcessSlot(start, self._budget)
+        self._process_slot = ProcessSlot(start, self._budget)
 
     async def leave(self) -> None:
         """End its process."""
-        await self._seat.leave()
+        await self._process_slot.leave()
 
     async def value(
         self, accepted: list[Any], actual: Any, tolerance: float, unordered: Unordered, rule: Rule = "default"
@@ -85,7 +85,7 @@ class Comparer:
     async def _ask(self, message: dict[str, Any]) -> tuple[bool, str]:
         self._budget.begin()
         try:
-            reply = await self._seat.ask(message)
+            reply = await self._process_slot.ask(message)
         except CodeFailure as error:
             if error.failure.caused_by == "infrastructure":
                 raise

@@ -27,14 +27,14 @@ class SubjectSide:
     def __init__(self, start: Start, plan: Plan, comparer: Comparer) -> None:
         self._start, self._plan, self._comparer = start, plan, comparer
         self.budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
-        self._seat = ProcessSlot(start, self.budget)
+        self._process_slot = ProcessSlot(start, self.budget)
         self._number = 0
         self._source: str | None = None
         self._unloadable: Failed | None = None
 
     async def leave(self) -> None:
         """End its process."""
-        await self._seat.leave()
+        await self._process_slot.leave()
 
     async def run_program(self, test: ProgramTest) -> None:
         """Run the code as a program, with a test's input.
@@ -44,13 +44,13 @@ class SubjectSide:
         """
         source = await self._code()
         self.budget.begin()
-        seat = ProcessSlot(self._start, self.budget)
+        process_slot = ProcessSlot(self._start, self.budget)
         try:
-            ended = await seat.finish({"program": source, "stdin": test.input})
+            ended = await process_slot.finish({"program": source, "stdin": test.input})
         except CodeFailure as error:
             raise self._died(error) from error
         finally:
-            await seat.leave()
+            await process_slot.leave()
         if ended.status:
             last = (ended.stderr.strip().splitlines() or [""])[-1]
             crash = exception_name(last.partition(":")[0])
@@ -111,12 +111,12 @@ class SubjectSide:
         """
         if self._unloadable is not None:
             raise self._unloadable
-        if self._seat.taken:
+        if self._process_slot.taken:
             return
         source = await self._code()
         self.budget.begin()
         try:
-            reply = await self._seat.ask({"load": source})
+            reply = await self._process_slot.ask({"load": source})
         except CodeFailure as error:
             failure = self._died(error)
             self._unloadable = failure if isinstance(failure, Failed) else None
@@ -135,12 +135,12 @@ class SubjectSide:
 
     async def _chosen(self, codes: Sequence[str]) -> str:
         """The first text that is a program and does something, else the first that compiles, else the first."""
-        seat = ProcessSlot(self._start, TimeBudget(self._plan.timeout_s, self._plan.timeout_s))
+        process_slot = ProcessSlot(self._start, TimeBudget(self._plan.timeout_s, self._plan.timeout_s))
         compiling: list[str] = []
         try:
             for code in codes:
                 try:
-                    found = await seat.ask({"candidate": code, "prelude": self._plan.prelude})
+                    found = await process_slot.ask({"candidate": code, "prelude": self._plan.prelude})
                 except CodeFailure as error:
                     if error.failure.caused_by == "infrastructure":
                         raise
@@ -149,13 +149,13 @@ class SubjectSide:
                     return code
                 compiling += [code] if found["compiles"] else []
         finally:
-            await seat.leave()
+            await process_slot.leave()
         return [*compiling, *codes][0]
 
     async def _ask(self, message: dict[str, Any]) -> dict[Any, Any]:
         self._number += 1
         try:
-            reply = await self._seat.ask({"number": self._number, **message})
+            reply = await self._process_slot.ask({"number": self._number, **message})
         except CodeFailure as error:
             raise self._died(error) from error
         if type(reply) is not dict or type(reply.get("number")) is not int or reply["number"] != self._number:
@@ -163,7 +163,7 @@ class SubjectSide:
         return reply
 
     async def _lied(self) -> Failed:
-        await self._seat.leave()
+        await self._process_slot.leave()
         return died(FailureType.PROTOCOL)
 
     def _died(self, error: CodeFailure) -> Exception:

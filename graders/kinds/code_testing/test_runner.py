@@ -20,13 +20,13 @@ class TestRunnerSide:
     def __init__(self, start: Start, plan: Plan, subject: SubjectSide) -> None:
         self._plan, self._subject = plan, subject
         self._budget = TimeBudget(plan.timeout_s, plan.total_timeout_s)
-        self._seat = ProcessSlot(start, self._budget)
+        self._process_slot = ProcessSlot(start, self._budget)
         self._loaded: SourceTests | None = None
         self._used = self._used_to_load = False
 
     async def leave(self) -> None:
         """End its process."""
-        await self._seat.leave()
+        await self._process_slot.leave()
 
     async def run(self, test: SourceTests) -> list[CodeTestOutcome]:
         """Run test source: one outcome, or one for each case in it.
@@ -41,7 +41,7 @@ class TestRunnerSide:
         while not outcomes or len(outcomes) < len(cases):
             try:
                 await self._subject.load()
-                if not (self._seat.taken and self._loaded is test):
+                if not (self._process_slot.taken and self._loaded is test):
                     cases = await self._load(test)
                 self._used = self._used_to_load
                 await self._converse(test, {"run": len(outcomes)})
@@ -89,7 +89,7 @@ class TestRunnerSide:
             try:
                 did = await self._subject.do(question if isinstance(question, Unread) else Unread(b""))
             except (Failed, GradingError):
-                await self._seat.leave()  # it waits for an answer
+                await self._process_slot.leave()  # it waits for an answer
                 raise
             self._used = self._used or reply.get("uses") is not False
             reply = await self._ask(test, {"number": reply["call"], "body": did})
@@ -103,7 +103,7 @@ class TestRunnerSide:
 
     async def _ask(self, test: SourceTests, message: object) -> dict[str, Any]:
         try:
-            reply = await self._seat.ask(message)
+            reply = await self._process_slot.ask(message)
         except CodeFailure as error:
             if error.failure.caused_by == "infrastructure":
                 raise

@@ -72,7 +72,7 @@ class TimeSlice:
     """How long a grading may keep others waiting.
 
     Attributes:
-        seconds: After which it may be overtaken.
+        seconds: After which it may be preempted.
         is_over: Whether it is, once they have passed; asked again after as many more.
     """
 
@@ -113,7 +113,7 @@ async def ask(
         job: What it does.
         rows: Sample and item of each, encoded.
         begin: Whether it has still to be told the job.
-        turn: When it may be overtaken; None for never.
+        turn: When it may be preempted; None for never.
         give: Takes each answer as soon as it is there.
 
     Returns:

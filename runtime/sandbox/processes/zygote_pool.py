@@ -42,18 +42,18 @@ class ZygotePool:
             self._cgroups = Cgroups.here()
         except OSError:
             self._cgroups = None  # `graders doctor` says why
-        self._breeds: OrderedDict[ZygoteSpec, ZygoteGroup] = OrderedDict()
+        self._zygote_groups: OrderedDict[ZygoteSpec, ZygoteGroup] = OrderedDict()
         self._room = Slots(processes)
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @asynccontextmanager
-    async def room(self, client: str = "", *, overtaken: int = 0) -> AsyncGenerator[bool]:
+    async def room(self, client: str = "", *, preempted: int = 0) -> AsyncGenerator[bool]:
         """Wait until a processor is free for one more grading; the processes inside a grading need no more room.
 
         Args:
             client: Who asks; each is served in turn.
-            overtaken: How often the grading was overtaken, before.
+            preempted: How often the grading was preempted, before.
 
         Yields:
             Whether it is a place of its own, which somebody else gets when it is left.
@@ -61,16 +61,16 @@ class ZygotePool:
         if _has_room.get():
             yield False
             return
-        async with self._room.place(client, overtaken=overtaken):
+        async with self._room.place(client, preempted=preempted):
             token = _has_room.set(True)
             try:
                 yield True
             finally:
                 _has_room.reset(token)
 
-    def is_wanted(self, overtaken: int) -> bool:
-        """Whether somebody waits for room who has been overtaken no more often than a grading."""
-        return self._room.is_wanted(overtaken)
+    def is_wanted(self, preempted: int) -> bool:
+        """Whether somebody waits for room who has been preempted no more often than a grading."""
+        return self._room.is_wanted(preempted)
 
     async def session(self, shape: ZygoteSpec) -> Session:
         """A locked process that nobody has used.
@@ -80,26 +80,28 @@ class ZygotePool:
         """
         if self._closed:
             raise RuntimeError("the evaluator is closed; grade inside its `async with`")
-        if shape not in self._breeds:
+        if shape not in self._zygote_groups:
             self._make_place()
-            self._breeds[shape] = ZygoteGroup(shape, self._processes, self._output_bytes, self._make_group)
-        self._breeds.move_to_end(shape)
+            self._zygote_groups[shape] = ZygoteGroup(
+                shape, self._processes, self._output_bytes, self._make_group
+            )
+        self._zygote_groups.move_to_end(shape)
         self._tidy_later()
-        return await self._breeds[shape].take()
+        return await self._zygote_groups[shape].take()
 
     async def aclose(self) -> None:
         """End every zygote and every session."""
         self._closed = True
         if self._tidying is not None:
             self._tidying.cancel()
-        for shape in list(self._breeds):
+        for shape in list(self._zygote_groups):
             self._let_go(shape)
         await asyncio.gather(*self._closing)
 
     def _make_place(self) -> None:
         """When there are zygotes of many shapes, end the oldest that nobody uses."""
-        for shape in [shape for shape, breed in self._breeds.items() if breed.idle]:
-            if len(self._breeds) >= KEPT_SHAPES:
+        for shape in [shape for shape, group in self._zygote_groups.items() if group.idle]:
+            if len(self._zygote_groups) >= KEPT_SHAPES:
                 self._let_go(shape)
 
     def _tidy_later(self) -> None:
@@ -110,17 +112,17 @@ class ZygotePool:
         """End the zygotes that nobody has asked for for long; one, of the shape that was asked for last, stays."""
         self._tidying = None
         until = asyncio.get_running_loop().time() - self._idle_seconds
-        old = [shape for shape, breed in self._breeds.items() if breed.idle and breed.used <= until]
+        old = [shape for shape, group in self._zygote_groups.items() if group.idle and group.used <= until]
         for shape in old:
-            if shape == next(reversed(self._breeds)):
-                self._close(self._breeds[shape].shrink())
+            if shape == next(reversed(self._zygote_groups)):
+                self._close(self._zygote_groups[shape].shrink())
             else:
                 self._let_go(shape)
-        if len(self._breeds) > 1 or not old:
+        if len(self._zygote_groups) > 1 or not old:
             self._tidy_later()
 
     def _let_go(self, shape: ZygoteSpec) -> None:
-        self._close(self._breeds.pop(shape).aclose())
+        self._close(self._zygote_groups.pop(shape).aclose())
 
     def _close(self, closing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(closing)

@@ -20,7 +20,7 @@ from runtime.judge.answers import AnswerShape
 from runtime.judge.bounds import ANSWER_TOKENS, most_tokens
 from runtime.judge.budget_account import Price
 from runtime.judge.client import Judges
-from runtime.judge.shared_limits import meeting_at
+from runtime.judge.shared_limits import shared_limits_at
 from runtime.judge.wire import Question
 from runtime.net import retries
 from tests.conftest import ROOT
@@ -120,18 +120,18 @@ async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(
             await asyncio.gather(
                 *(one_history((one, other), client, chance) for client in clients[start : start + 8])
             )
-    meeting = meeting_at(str(tmp_path / "judges.sqlite"))
+    limits = shared_limits_at(str(tmp_path / "judges.sqlite"))
     messages = [{"role": "user", "content": f"{clients[-1]} asks 15"}]
     question = Question(
         "judge", messages, AnswerShape(SCHEMA), "verdict", {"max_completion_tokens": 100}, "chat"
     )
     reservation, over = sum(most_tokens(question)), 0
     for client in clients:
-        account = await meeting.account(f"key {client} {datetime.now(UTC).date()}")
+        account = await limits.account(f"key {client} {datetime.now(UTC).date()}")
         assert (account.held, account.aside) == (0, Price()), "nothing stays aside"
         assert model.spent.get(client, 0) <= account.spent.tokens <= LIMIT + reservation, client
         over += account.spent.tokens >= LIMIT
-    await meeting.aclose()
+    await limits.aclose()
     assert over > HISTORIES / 10, "many of them come to the end of their budget"
 
 
@@ -174,9 +174,9 @@ async def test_processes_that_are_killed_leave_what_they_have_set_aside(tmp_path
         running[1].kill()
         await running[1].wait()
     assert 0 < spent < LIMIT + 1_500
-    meeting = meeting_at(str(tmp_path / "judges.sqlite"))
-    account = await meeting.account(f"key c {datetime.now(UTC).date()}")
-    await meeting.aclose()
+    limits = shared_limits_at(str(tmp_path / "judges.sqlite"))
+    account = await limits.account(f"key c {datetime.now(UTC).date()}")
+    await limits.aclose()
     assert spent <= account.spent.tokens + account.aside.tokens < LIMIT + 1_500
 
 
@@ -248,9 +248,9 @@ async def test_what_may_have_been_answered_is_paid(
     async with judging(Script(reply), tmp_path, model=model, **limited(tokens=10**6)) as judges:
         with suppress(GradingError):
             await ask(judges)
-    meeting = meeting_at(str(tmp_path / "judges.sqlite"))
-    account = await meeting.account(f"key  {datetime.now(UTC).date()}")
-    await meeting.aclose()
+    limits = shared_limits_at(str(tmp_path / "judges.sqlite"))
+    account = await limits.account(f"key  {datetime.now(UTC).date()}")
+    await limits.aclose()
     assert account.spent.tokens // 1_000 == expected
 
 

@@ -9,7 +9,7 @@ from runtime import Settings
 from runtime.sandbox.local_sandbox import LocalSandbox
 from tests.processes import descendants
 from tests.runtime.sandbox.isolation import ISOLATES, descriptors, mounts
-from tests.runtime.sandbox.test_box import EVERY, failed, graded
+from tests.runtime.sandbox.test_local_sandbox import EVERY, failed, graded
 
 pytestmark = ISOLATES
 SMALL = Settings(

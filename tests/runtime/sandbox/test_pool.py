@@ -64,7 +64,7 @@ async def test_there_are_never_zygotes_of_too_many_shapes(pool: ZygotePool) -> N
         shape = ZygoteSpec(SHAPE.python, layers=SHAPE.layers, memory_mb=256 + extra, disk_mb=16)
         (await pool.session(shape)).release()
         await asyncio.sleep(0.01)
-    assert len(pool._breeds) <= KEPT_SHAPES
+    assert len(pool._zygote_groups) <= KEPT_SHAPES
 
 
 async def test_a_zygote_is_ready_before_the_first_grading() -> None:

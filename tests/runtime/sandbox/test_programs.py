@@ -45,7 +45,7 @@ async def test_programs_are_kept_up_to_a_total_size_and_nothing_else_keeps_them(
             assert answers == [CONSTANTS / 64, CONSTANTS / 64 + 1 / 1024]
         sizes = [program.size for program in programs()[before:]]
         assert min(sizes) > CONSTANTS * 4096
-        most = settings.cache_bytes("programs") + settings.cache_bytes("crews") + max(sizes)
+        most = settings.cache_bytes("programs") + settings.cache_bytes("worker_groups") + max(sizes)
         assert sum(sizes) <= most < 36 * min(sizes)
         # and those that are kept are not compiled again
         assert await box.grade(source(35), rows[:1]) == [CONSTANTS / 64]

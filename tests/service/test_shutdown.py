@@ -161,19 +161,19 @@ def this_task() -> "asyncio.Task[object]":
 
 
 async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
-    intake, release = GracefulShutdown(), asyncio.Event()
+    graceful_shutdown, release = GracefulShutdown(), asyncio.Event()
 
     async def request() -> str:
-        intake.enter(this_task())
+        graceful_shutdown.enter(this_task())
         await release.wait()
-        intake.leave(this_task())
+        graceful_shutdown.leave(this_task())
         return "done"
 
     running = [asyncio.create_task(request()) for _ in range(2)]
     await asyncio.sleep(0)
-    draining = asyncio.create_task(intake.drain(PATIENCE_S))
+    draining = asyncio.create_task(graceful_shutdown.drain(PATIENCE_S))
     await asyncio.sleep(0)
-    for entering in (intake.check, lambda: intake.enter(this_task())):
+    for entering in (graceful_shutdown.check, lambda: graceful_shutdown.enter(this_task())):
         with pytest.raises(Refusal) as caught:
             entering()
         assert (caught.value.status, caught.value.code) == (503, "draining")
@@ -184,7 +184,7 @@ async def test_what_runs_is_waited_for_and_nothing_else_gets_in() -> None:
 
 
 async def test_an_idle_process_has_nothing_to_wait_for() -> None:
-    intake = GracefulShutdown()
-    intake.enter(this_task())
-    intake.leave(this_task())
-    await asyncio.wait_for(intake.drain(PATIENCE_S), PATIENCE_S / 2)
+    graceful_shutdown = GracefulShutdown()
+    graceful_shutdown.enter(this_task())
+    graceful_shutdown.leave(this_task())
+    await asyncio.wait_for(graceful_shutdown.drain(PATIENCE_S), PATIENCE_S / 2)

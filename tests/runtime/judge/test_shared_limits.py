@@ -12,7 +12,7 @@ import pytest
 from graders import ConfigurationError, GradingError
 from runtime.judge.budget_account import Account, Price
 from runtime.judge.rate_limit import Rate
-from runtime.judge.shared_limits import TOLERANCE_S, SharedLimits, meeting_at
+from runtime.judge.shared_limits import TOLERANCE_S, SharedLimits, shared_limits_at
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -27,7 +27,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def both(store: str) -> AsyncIterator[tuple[SharedLimits, SharedLimits]]:
     """Two processes that meet, as far as the store can tell."""
-    one, other = meeting_at(store), meeting_at(store)
+    one, other = shared_limits_at(store), shared_limits_at(store)
     yield one, other
     await one.aclose()
     await other.aclose()
@@ -69,9 +69,9 @@ async def test_spending_is_counted_together(both: tuple[SharedLimits, SharedLimi
     one, other = both
     assert gone(await one.account("day")) == (Price(), Price(), 0)
 
-    async def spend(meeting: SharedLimits) -> None:
-        assert await meeting.take("day", Price(4, 0.3), LIMIT, 60.0)
-        await meeting.settle("day", Price(4, 0.3), Price(3, 0.25), 60.0)
+    async def spend(limits: SharedLimits) -> None:
+        assert await limits.take("day", Price(4, 0.3), LIMIT, 60.0)
+        await limits.settle("day", Price(4, 0.3), Price(3, 0.25), 60.0)
 
     await asyncio.gather(*(spend(one if n % 2 else other) for n in range(20)))
     assert gone(await one.account("day")) == (Price(60, 5.0), Price(), 0)
@@ -106,10 +106,10 @@ async def test_there_is_no_news_of_those_who_have_died(both: tuple[SharedLimits,
 
 
 async def test_it_is_there_after_a_restart(store: str) -> None:
-    first = meeting_at(store)
+    first = shared_limits_at(store)
     await first.take("day", Price(5, 1.0), LIMIT, 60.0)
     await first.aclose()
-    second = meeting_at(store)
+    second = shared_limits_at(store)
     assert gone(await second.account("day")) == (Price(), Price(5, 1.0), 1)
     await second.aclose()
 
@@ -130,17 +130,17 @@ async def test_a_statement_that_is_cut_off_does_not_spoil_the_next(
 async def test_a_store_that_is_not_there_is_a_failed_measurement(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for store in (str(tmp_path / "file" / "below"), "postgresql://nobody@127.0.0.1:9/none"):
-        meeting = meeting_at(store)
+        limits = shared_limits_at(store)
         with pytest.raises(GradingError, match="judge_store") as caught:
-            await meeting.reserve("a", 1.0)
+            await limits.reserve("a", 1.0)
         assert caught.value.failure.caused_by == "infrastructure"
         assert caught.value.failure.details["type"] == "judge_store_unavailable"
-        await meeting.aclose()
+        await limits.aclose()
 
 
 def test_a_store_of_another_kind_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="not with redis://"):
-        meeting_at("redis://localhost")
+        shared_limits_at("redis://localhost")
 
 
 def test_the_driver_of_postgresql_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,19 +153,19 @@ def test_the_driver_of_postgresql_is_an_extra(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigurationError, match=r"pip install .*\[postgres\]"):
-        meeting_at("postgresql://localhost")
+        shared_limits_at("postgresql://localhost")
 
 
 async def test_a_caller_that_leaves_the_queue_takes_no_place(tmp_path: Path) -> None:
-    meeting = meeting_at(str(tmp_path / "judges.sqlite"))
-    rate = Rate(meeting, "r", per_minute=60.0)
+    limits = shared_limits_at(str(tmp_path / "judges.sqlite"))
+    rate = Rate(limits, "r", per_minute=60.0)
     await rate.wait(1)
     waiting = [asyncio.create_task(rate.wait(1)) for _ in range(50)]
     await asyncio.sleep(0.05)
     for task in waiting[1:]:
         task.cancel()
     await asyncio.gather(*waiting[1:], return_exceptions=True)
-    assert 1 <= await meeting.reserve("r", 1.0) <= 2, "one has passed, one waits, and all others are gone"
+    assert 1 <= await limits.reserve("r", 1.0) <= 2, "one has passed, one waits, and all others are gone"
     waiting[0].cancel()
     await rate.correct(5, 5)
-    await meeting.aclose()
+    await limits.aclose()

@@ -43,11 +43,11 @@ class Order:
         self._leave: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def come(self, *names: str, client: str = "one", overtaken: int = 0) -> None:
+    async def come(self, *names: str, client: str = "one", preempted: int = 0) -> None:
         """Let some ask for a place each."""
         for name in names:
             leave = self._leave[name] = asyncio.Event()
-            self.tasks[name] = asyncio.create_task(self._stay(name, client, overtaken, leave))
+            self.tasks[name] = asyncio.create_task(self._stay(name, client, preempted, leave))
             await self._settle()
 
     async def leave(self, name: str) -> None:
@@ -60,8 +60,8 @@ class Order:
         self.tasks[name].cancel()
         await self._settle()
 
-    async def _stay(self, name: str, client: str, overtaken: int, leave: asyncio.Event) -> None:
-        async with self.room.place(client, overtaken=overtaken):
+    async def _stay(self, name: str, client: str, preempted: int, leave: asyncio.Event) -> None:
+        async with self.room.place(client, preempted=preempted):
             self.served.append(name)
             await leave.wait()
 
@@ -112,12 +112,12 @@ async def test_a_caller_that_gives_up_takes_no_place_and_leaves_none_empty() -> 
 async def test_an_overtaken_caller_is_served_when_nobody_waits_who_was_overtaken_less_often() -> None:
     order = Order(1)
     await order.come("a")
-    await order.come("twice", overtaken=2)
-    await order.come("once", overtaken=1)
+    await order.come("twice", preempted=2)
+    await order.come("once", preempted=1)
     await order.come("b")
     assert order.room.is_wanted(0)
     await order.leave("a")
-    assert [order.room.is_wanted(overtaken) for overtaken in range(4)] == [False, True, True, True]
+    assert [order.room.is_wanted(preempted) for preempted in range(4)] == [False, True, True, True]
     await order.leave("b")
     await order.leave("once")
     assert order.served == ["a", "b", "once", "twice"]
@@ -126,7 +126,7 @@ async def test_an_overtaken_caller_is_served_when_nobody_waits_who_was_overtaken
 async def test_a_client_that_is_overtaken_waits_behind_its_own_and_not_behind_all_of_a_flood() -> None:
     order = Order(1)
     await order.come("flood 1", "flood 2", "flood 3", client="flood")
-    await order.come("quiet again", client="quiet", overtaken=1)
+    await order.come("quiet again", client="quiet", preempted=1)
     await order.leave("flood 1")
     await order.leave("flood 2")
     assert order.served == ["flood 1", "flood 2", "quiet again"]
@@ -135,8 +135,8 @@ async def test_a_client_that_is_overtaken_waits_behind_its_own_and_not_behind_al
 async def test_who_has_waited_for_long_gets_half_of_the_places() -> None:
     order = Order(2, stale_seconds=-1.0)
     await order.come("a", "b")
-    await order.come("late 1", overtaken=3)
-    await order.come("late 2", overtaken=1)
+    await order.come("late 1", preempted=3)
+    await order.come("late 2", preempted=1)
     await order.come("c", "d")
     await order.leave("a")
     await order.leave("b")

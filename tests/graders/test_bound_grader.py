@@ -101,7 +101,7 @@ def test_the_signature_covers_graders_inside() -> None:
 
 
 SIGN_A_SET = """
-from tests.graders.test_bound import load
+from tests.graders.test_bound_grader import load
 print(load(type="scale", words=["a", "b", "c", "d", "e", "f"], nested={"b": [1, 2], "a": []}).info.signature)
 """
 
