@@ -21,7 +21,8 @@ from service.http import descriptors, openapi, protocol
 from service.http.compression import Compression
 from service.http.connections import Connections
 from service.http.fast_routes import FastRoutes, Handler
-from service.http.middleware import PREFIXES, AccessControl, AccessLog
+from service.http.middleware import AccessControl, AccessLog
+from service.http.paths import PREFIXES
 from service.http.same_origin import SameOrigin
 from service.http.shutdown import GracefulShutdown
 from service.lifespan import Process, opened

@@ -1,5 +1,6 @@
 """Errors of the HTTP API, in the published shape `{"error": {"message", "type", "param", "code"}}`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,24 @@ class ApiError(Exception):
         param = None if self.param is None else encodable(self.param)
         body = {"message": encodable(self.message), "type": kind, "param": param, "code": self.code}
         return JSONResponse({"error": body}, self.status, _HEADERS.get(self.status))
+
+
+class Refusal(ApiError):
+    """A request that may be sent again later.
+
+    Attributes:
+        after_s: Seconds to wait before.
+    """
+
+    def __init__(self, status: int, message: str, *, code: str, after_s: float) -> None:
+        super().__init__(status, message, code=code)
+        self.after_s = max(1, math.ceil(after_s))
+
+    def response(self) -> JSONResponse:
+        """The error as a response, with `Retry-After`."""
+        response = super().response()
+        response.headers["retry-after"] = str(self.after_s)
+        return response
 
 
 def invalid_grader(error: ConfigurationError) -> ApiError:

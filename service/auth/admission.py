@@ -12,7 +12,7 @@ from typing import Self
 from graders import Grader
 from runtime import Settings
 from runtime.evaluation.cost_class import COSTS, Cost, cost_of
-from service.http.shutdown import Refusal
+from service.errors import Refusal
 
 WINDOW_S = 10.0
 """Seconds over which it is counted how many gradings end."""

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from runtime.concurrency.single_flight import SingleFlight
-from service.errors import ApiError
-from service.http.shutdown import Refusal
+from service.errors import ApiError, Refusal
 from service.store.failures import StorageFailed
 from service.store.keys import SCOPES, Keys
 from service.store.tables import ApiKey

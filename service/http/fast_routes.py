@@ -13,8 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graders import PluginError
-from service.errors import ApiError, told
-from service.http.shutdown import Refusal
+from service.errors import ApiError, Refusal, told
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -14,9 +14,9 @@ from typing import cast
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.telemetry.outcomes import OTHER
 from service.auth.keys import ANYONE, Caller, Keyring, Limits
 from service.errors import ApiError
+from service.http.paths import OPEN_PATHS, READY_PATH, route_of
 from service.http.same_origin import SameOrigin
 from service.http.shutdown import GracefulShutdown, Task, ending
 from service.pages import access
@@ -35,11 +35,6 @@ HELD_BACK_S = (0.5, 1.0)
 not come back in the same moment."""
 HELD_BACK = 10_000
 """So many wait for it at most; what comes beyond is refused at once."""
-PREFIXES = ("/v1", "/openai/v1")
-"""Where the published API answers."""
-READY_PATH = "/readyz"
-OPEN_PATHS = frozenset({"/healthz", READY_PATH})
-"""Paths that a load balancer may ask without a key, and as often as it likes."""
 
 
 class AccessLog:
@@ -288,18 +283,6 @@ class BodyTimeout:
         self._looking = False
         if self._since:
             self._look_later(loop)
-
-
-def route_of(scope: Scope) -> str:
-    """The route that a request took, as it is written, never the address itself."""
-    path = getattr(scope.get("route"), "path", None)
-    if not isinstance(path, str):
-        return OTHER
-    # routes that answer under several prefixes do not know them
-    for prefix in PREFIXES:
-        if scope["path"].startswith(f"{prefix}/") and not path.startswith(f"{prefix}/"):
-            return prefix + path
-    return path
 
 
 def _given_key(headers: Mapping[bytes, bytes]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.http.middleware import OPEN_PATHS, READY_PATH
+from service.http.paths import OPEN_PATHS, READY_PATH
 
 DESCRIPTION = (
     "Graders for reinforcement fine-tuning, files and evals, as the official client asks for them, and routes of our own. "

@@ -4,8 +4,8 @@ import http
 from enum import Enum
 from random import getrandbits
 
-from service.errors import ApiError
-from service.http.shutdown import AGAIN_S, Refusal
+from service.errors import ApiError, Refusal
+from service.http.shutdown import AGAIN_S
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -15,9 +15,8 @@ from graders.usage import all_models
 from runtime.data.json_process import TooMuch
 from runtime.data.json_reader import ReadFailed
 from runtime.data.json_text import NotJson, named_path, unreadable_parts
-from service.errors import ApiError
+from service.errors import ApiError, Refusal
 from service.http.responses import plain, written
-from service.http.shutdown import Refusal
 from service.state import state_of
 
 Body = TypeVar("Body", bound=BaseModel)

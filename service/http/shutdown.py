@@ -6,7 +6,6 @@ retry, and `/readyz` reports that this process takes no requests.
 """
 
 import asyncio
-import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,32 +13,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeAlias
 
-from fastapi.responses import JSONResponse
-
-from service.errors import ApiError
+from service.errors import Refusal
 
 Task: TypeAlias = "asyncio.Task[Any]"
 
 AGAIN_S = 2
 """Seconds after which a refused client reaches another process, or this one after a restart."""
-
-
-class Refusal(ApiError):
-    """A request that may be sent again later.
-
-    Attributes:
-        after_s: Seconds to wait before.
-    """
-
-    def __init__(self, status: int, message: str, *, code: str, after_s: float) -> None:
-        super().__init__(status, message, code=code)
-        self.after_s = max(1, math.ceil(after_s))
-
-    def response(self) -> JSONResponse:
-        """The error as a response, with `Retry-After`."""
-        response = super().response()
-        response.headers["retry-after"] = str(self.after_s)
-        return response
 
 
 def ending() -> Refusal:

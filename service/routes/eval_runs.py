@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from service.errors import ApiError, in_use
+from service.errors import ApiError, Refusal, in_use
 from service.evals import criteria, sources
 from service.evals.responses import (
     ItemList,
@@ -21,7 +21,6 @@ from service.evals.schemas import CreateRun, Regrade
 from service.http.openapi import declared
 from service.http.requests import json_with_rows, refuse_unreadable
 from service.http.routing import REPEATABLE, Client, Route, json_object
-from service.http.shutdown import Refusal
 from service.routes.evals import FoundEval, unknown
 from service.routes.paging import OneOf, Paging
 from service.state import Running, State

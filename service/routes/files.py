@@ -13,8 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from runtime import Settings
 from service.errors import ApiError, in_use, invalid_query
-from service.http.middleware import PREFIXES
 from service.http.openapi import declared
+from service.http.paths import PREFIXES
 from service.http.responses import Answer, ListAnswer
 from service.http.routing import Route
 from service.routes.paging import Number, OneOf, Paging

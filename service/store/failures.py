@@ -11,7 +11,7 @@ from typing import Literal
 
 from sqlalchemy import exc
 
-from service.http.shutdown import Refusal
+from service.errors import Refusal
 
 Part = Literal["database", "files"]
 """What is stored to: the database, or the directory of uploaded files."""

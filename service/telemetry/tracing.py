@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graders.installation import install_command
 from runtime.telemetry.outcomes import OTHER
 from runtime.telemetry.tracing import Attributes, Kind, Span
-from service.http.middleware import OPEN_PATHS, route_of
+from service.http.paths import OPEN_PATHS, route_of
 from service.telemetry.metrics import METHODS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from graders import Registry
 from runtime import Settings
 from runtime.evaluation.cost_class import Cost
 from service.auth.admission import Admission
-from service.http.shutdown import Refusal
+from service.errors import Refusal
 from tests.judge_server import JudgeServer, delayed, verdict
 from tests.service.test_grade_api import BATCH, JUDGED, LINES, judged_by
 

@@ -22,9 +22,8 @@ from runtime import Settings
 from service.app import create_app
 from service.auth.keys import FRESH_S, Caller, Keyring, Limits, needed
 from service.cli import keys as command
-from service.errors import ApiError
+from service.errors import ApiError, Refusal
 from service.http.middleware import HELD_BACK_S
-from service.http.shutdown import Refusal
 from service.store import Store
 from service.store.keys import SCOPES, Keys
 from service.store.tables import ApiKey

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from service.http.shutdown import GracefulShutdown, Refusal
+from service.errors import Refusal
+from service.http.shutdown import GracefulShutdown
 from tests.service.raw_http import answers, connect, rest
 from tests.service.serving import CHECK, PATIENCE_S, RUN, Served, serving
 

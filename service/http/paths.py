@@ -1,0 +1,23 @@
+"""The paths of the API: its prefixes, those that need no key, and the route that a request took."""
+
+from starlette.types import Scope
+
+from runtime.telemetry.outcomes import OTHER
+
+PREFIXES = ("/v1", "/openai/v1")
+"""Where the published API answers."""
+READY_PATH = "/readyz"
+OPEN_PATHS = frozenset({"/healthz", READY_PATH})
+"""Paths that a load balancer may ask without a key, and as often as it likes."""
+
+
+def route_of(scope: Scope) -> str:
+    """The route that a request took, as it is written, never the address itself."""
+    path = getattr(scope.get("route"), "path", None)
+    if not isinstance(path, str):
+        return OTHER
+    # routes that answer under several prefixes do not know them
+    for prefix in PREFIXES:
+        if scope["path"].startswith(f"{prefix}/") and not path.startswith(f"{prefix}/"):
+            return prefix + path
+    return path
