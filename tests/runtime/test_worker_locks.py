@@ -371,7 +371,7 @@ async def test_a_plugin_that_reads_a_file_at_import_is_told_how_to_get_it(settin
 REFUSING = """
     import asyncio, logging, sys
     from pathlib import Path
-    from runtime.sandbox.inside import namespaces
+    from runtime.sandbox.inside.layers import namespaces
 
     namespaces.enter({"user"}, 65_534)
     Path("/proc/sys/user/max_user_namespaces").write_text("0")  # in this namespace, and those below it
@@ -429,7 +429,7 @@ def test_of_a_source_tree_only_what_can_be_imported_is_shown(tmp_path: Path) -> 
         "    find_spec = staticmethod(lambda name, *_: Finder.specs.get(name))\n"
     )
     code = (
-        f"import sys; sys.path[:0] = [{str(ROOT / 'runtime/sandbox')!r}]; from inside import root\n"
+        f"import sys; sys.path[:0] = [{str(ROOT / 'runtime/sandbox')!r}]; from inside.layers import root\n"
         f"sys.path[0] = {str(tmp_path)!r}; from finder import Finder; sys.meta_path.append(Finder)\n"
         f"sys.path[0] = {str(tmp_path / 'tree')!r}\n"
         "print(*root.sources(['package', 'json', 'nothing', '__main__', 'single']), sep='\\n')"
