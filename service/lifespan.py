@@ -44,7 +44,7 @@ class Process:
         metrics: Counts gradings and requests.
         queues: Admits gradings.
         keyring: Checks API keys.
-        intake: Counts the requests that are being answered.
+        graceful_shutdown: Counts the requests that are being answered.
         tracing: Writes spans.
         connections: Limits connections.
     """
