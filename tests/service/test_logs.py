@@ -209,7 +209,9 @@ def test_text_can_be_asked_for() -> None:
 
     served = ended({"GRADERS_LOG_FORMAT": "text"}, use)
     (line,) = (line for line in served.lines if "x_request_id=mine-1" in line)
-    assert re.match(r"\S+Z INFO    service\.http\.middleware: request method=GET route=/readyz status=200 ", line)
+    assert re.match(
+        r"\S+Z INFO    service\.http\.middleware: request method=GET route=/readyz status=200 ", line
+    )
 
 
 @pytest.mark.slow
