@@ -13,8 +13,8 @@ from rich.text import Text
 
 from graders import CausedBy
 from graders.usage import summed
+from runtime.statistics import intervals
 from runtime.telemetry.outcomes import Got
-from service.cli import intervals
 
 BINS = 10
 ANYTHING = (-math.inf, math.inf)

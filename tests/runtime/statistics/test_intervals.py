@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cli import intervals
+from runtime.statistics import intervals
 from service.cli.summary import summarize
 
 ANYTHING = (-math.inf, math.inf)

@@ -1,0 +1,1 @@
+"""What two graded files, or two graders, have in common and where they differ."""

@@ -1,0 +1,1 @@
+"""Samples drawn from a model for the rows of a dataset."""

@@ -1,0 +1,1 @@
+"""Statistics of rewards: intervals, pass@k, paired comparisons."""
