@@ -94,7 +94,7 @@ class _Split:
         return int(self.count(part, GRADINGS) - self.count(part, GRADED))
 
     def failures(self, part: str) -> dict[CausedBy, dict[Got, int]]:
-        """BatchResult that failed, by who made them fail and what their samples got."""
+        """Gradings that failed, by who made them fail and what their samples got."""
         return {
             cause: {got: int(self.count(part, f"{FAILED}{cause}/{got}")) for got in get_args(Got)}
             for cause in get_args(CausedBy)
