@@ -252,7 +252,7 @@ _ACTS = {
     """,
     "pretend to be another worker": """
         for to in sockets():
-            raw({"ready": True, "executes": None, "unforkable": None}, to)
+            raw({"ready": True, "unlisted": None, "unforkable": None}, to)
         child.main = child.serve = None
     """,
 }
