@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from graders import FailureKind, FailureType, GraderType
 from runtime.sandbox.inside.harmless import ATTRIBUTES, DUNDER_NAMES, MODULES
@@ -63,19 +63,18 @@ PLUGIN_ATTRIBUTES = ATTRIBUTES.union(FailureKind.__members__, FailureType.__memb
 _DUNDER_NAMES = DUNDER_NAMES | {"__file__"}
 
 
-def shares_worker(grader_type: GraderType[..., Any]) -> tuple[bool, str]:
-    """Whether gradings of a plugin's type share a process, and why.
+def isolation_of(grader_type: GraderType[..., Any]) -> tuple[Literal["grading", "worker"], str]:
+    """What the gradings of a plugin's type have: each a process of its own, or a worker together; and why.
 
     Args:
         grader_type: The type; its module is imported.
-
-    Returns:
-        Whether they do, and the reason: `declared`, or what its modules use.
     """
     if grader_type.isolation is not None:
-        return grader_type.isolation == "worker", "declared"
+        return grader_type.isolation, "its author declares it"
     found = why_not_shared(grader_type.reference.partition(":")[0])
-    return (True, "it uses only what is known to be harmless") if found is None else (False, found)
+    if found is None:
+        return "worker", "its source uses only what is known to be harmless"
+    return "grading", f"its source uses what is not known to be harmless: {found}"
 
 
 def why_not_shared(module: str) -> str | None:

@@ -16,7 +16,7 @@ from runtime.workers.plugin_sharing import (
     PLUGIN_ATTRIBUTES,
     PLUGIN_MODULES,
     SOURCE_BYTES,
-    shares_worker,
+    isolation_of,
     why_not_shared,
 )
 
@@ -196,11 +196,13 @@ def test_a_module_without_a_source_shares_no_process() -> None:
     assert why_not_shared("absent_package.plugin") == "absent_package.plugin has no source"
 
 
-def test_a_type_says_whether_its_gradings_share_a_process_and_why() -> None:
-    assert shares_worker(countdown)[0]
-    assert shares_worker(keyword) == (True, "declared")
-    is_shared, why = shares_worker(loads)
-    assert (is_shared, why) == (False, "loading.py line 7: import ctypes")
+def test_the_isolation_of_a_type_has_its_reason() -> None:
+    assert isolation_of(countdown) == ("worker", "its source uses only what is known to be harmless")
+    assert isolation_of(keyword) == ("worker", "its author declares it")
+    assert isolation_of(loads) == (
+        "grading",
+        "its source uses what is not known to be harmless: loading.py line 7: import ctypes",
+    )
 
 
 def test_the_lists_name_nothing_that_executes_text() -> None:
