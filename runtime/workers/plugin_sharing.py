@@ -90,7 +90,7 @@ def why_not_shared(module: str) -> str | None:
         package = _Package(module)
         listed = package.listed()
         for path, tree in package.trees.values():
-            found = unlisted(tree, listed)
+            found = unlisted(tree, listed) or (_late_annotation(tree) if package.has_pydantic else None)
             if found is not None:
                 return f"{path.name} {found}"
     except _Unreadable as error:
@@ -130,6 +130,11 @@ class _Package:
         return Listed(
             {**PLUGIN_MODULES, **self._names}, PLUGIN_ATTRIBUTES | defined, _DUNDER_NAMES, has_async=True
         )
+
+    @property
+    def has_pydantic(self) -> bool:
+        """Whether any of its modules imports pydantic, which evaluates annotations that are texts."""
+        return any("pydantic" in _imported(tree) for _, tree in self.trees.values())
 
     def _read(self, name: str, *, must_be_there: bool) -> list[str]:
         """Read one module, if there is one of this name; gives what it may import, and the package that it lies in."""
@@ -174,6 +179,22 @@ def _imported(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _late_annotation(tree: ast.Module) -> str | None:
+    """Where pydantic could evaluate as an annotation a text that came after the import; None where it cannot."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            inner = next((each for each in ast.walk(node) if isinstance(each, ast.ClassDef)), None)
+            if inner is not None:
+                return (
+                    f"line {inner.lineno}: a class in a function, with pydantic, which evaluates annotations"
+                )
+        # the name of an import, behind a dot, or by itself
+        name = getattr(node, "name", None) or getattr(node, "attr", None) or getattr(node, "id", None)
+        if name in {"AnyStr", "Generic", "TypeVar"}:
+            return f"line {getattr(node, 'lineno', 1)}: a generic class, with pydantic, which evaluates annotations"
+    return None
 
 
 def _exported(tree: ast.Module, is_module: Callable[[str], bool]) -> frozenset[str]:
