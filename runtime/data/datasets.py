@@ -144,7 +144,7 @@ def parse_rows(lines: Iterable[bytes]) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
         text = line.removeprefix(BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if text:
-            yield from _rows(number, text)
+            yield from rows_of_line(number, text)
 
 
 def numbered(rows: Iterable[Row]) -> Iterator[tuple[int, Row]]:
@@ -173,7 +173,13 @@ def file_digest(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _rows(number: int, text: bytes) -> Iterator[Row]:
+def rows_of_line(number: int, text: bytes) -> Iterator[Row]:
+    """The row in one line of a file, or its samples one by one.
+
+    Args:
+        number: Of the line, from 1.
+        text: The line without white space at its ends.
+    """
     key = hashlib.blake2b(text, digest_size=12).hexdigest()
     place = f"line {number}"
     read = _object(text, place)
