@@ -169,8 +169,11 @@ def file_digest(path: Path) -> str:
     Raises:
         UnreadableFile: When it cannot be read.
     """
-    with opened(path) as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise UnreadableFile(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def rows_of_line(number: int, text: bytes) -> Iterator[Row]:
