@@ -17,6 +17,8 @@ from runtime.data.graded.reading import GradedFile, GradedSample, digest_of
 
 Kind = Literal["sft", "dpo", "rft"]
 _SLACK = 1e-9
+_MOST = 50
+"""Best and worst samples of one prompt of which pairs are made."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ def _is_good(candidate: _Candidate, min_reward: float | None) -> bool:
 
 def _pairs(best_first: Sequence[_Candidate], wanted: Wanted) -> list[tuple[int, ...]]:
     """The pairs with the largest gaps; of equal gaps, those whose answers are in fewer pairs."""
+    if len(best_first) > 2 * _MOST:
+        best_first = [*best_first[:_MOST], *best_first[-_MOST:]]
     found: list[tuple[int, ...]] = []
     used: Counter[int] = Counter()
     pairs = [

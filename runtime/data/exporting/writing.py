@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -95,14 +96,14 @@ def export(file: GradedFile, wanted: Wanted, form: Form, output: Path, *, replac
         return found
     with ExitStack() as stack:
         provenance = None if beside is None else stack.enter_context(writing(beside, replace=replace))
-        pairs = _with_provenance([first], rows, file, wanted, form, provenance)
+        written = _Provenance(file, wanted, form, provenance).of(chain([first], rows))
         if output.suffix == ".parquet":
-            _write_parquet(output, pairs, replace=replace)
+            _write_parquet(output, written, replace=replace)
         else:
             target = stack.enter_context(writing(output, replace=replace))
             if host.has_bom if form.bom is None else form.bom:
                 target.write(BYTE_ORDER_MARK)
-            for row in pairs:
+            for row in written:
                 target.write(_line(row))
     return found
 
@@ -168,48 +169,47 @@ def _built(
     return row, prompt_digest(prompt)
 
 
-def _with_provenance(
-    first: list[_Row],
-    rows: Iterator[_Row],
-    file: GradedFile,
-    wanted: Wanted,
-    form: Form,
-    target: BinaryIO | None,
-) -> Iterator[dict[str, Any]]:
-    number = 0
-    for source in (first, rows):
-        for row, prompt, samples in source:
-            number += 1
-            if target is not None:
-                target.write(_line(_provenance(number, prompt, samples, file, wanted, form)))
+@dataclass
+class _Provenance:
+    """Where rows come from; written to a file, where there is one."""
+
+    file: GradedFile
+    wanted: Wanted
+    form: Form
+    target: BinaryIO | None
+    number: int = 0
+
+    def of(self, rows: Iterable[_Row]) -> Iterator[dict[str, Any]]:
+        """The rows, each after its provenance is written."""
+        for row, prompt, samples in rows:
+            self.number += 1
+            if self.target is not None:
+                self.target.write(_line(self._entry(prompt, samples)))
             yield row
 
-
-def _provenance(
-    number: int, prompt: str, samples: tuple[GradedSample, ...], file: GradedFile, wanted: Wanted, form: Form
-) -> Mapping[str, Any]:
-    return {
-        "line": number,
-        "to": wanted.kind,
-        "format": form.host,
-        "prompt": prompt,
-        "graded": str(file.path),
-        "samples": [
-            {
-                "role": role,
-                "line": sample.line,
-                "row_line": sample.row_line,
-                "draw": sample.draw,
-                "key": sample.key,
-                "reward": sample.reward,
-                "passed": sample.passed,
-                "signature": sample.signature,
-                "model": sample.model,
-                "source": sample.row.get("source"),
-            }
-            for role, sample in zip(_ROLES[wanted.kind], samples, strict=True)
-        ],
-    }
+    def _entry(self, prompt: str, samples: tuple[GradedSample, ...]) -> Mapping[str, Any]:
+        return {
+            "line": self.number,
+            "to": self.wanted.kind,
+            "format": self.form.host,
+            "prompt": prompt,
+            "graded": str(self.file.path),
+            "samples": [
+                {
+                    "role": role,
+                    "line": sample.line,
+                    "row_line": sample.row_line,
+                    "draw": sample.draw,
+                    "key": sample.key,
+                    "reward": sample.reward,
+                    "passed": sample.passed,
+                    "signature": sample.signature,
+                    "model": sample.model,
+                    "source": sample.row.get("source"),
+                }
+                for role, sample in zip(_ROLES[self.wanted.kind], samples, strict=True)
+            ],
+        }
 
 
 def _line(data: Mapping[str, Any]) -> bytes:
