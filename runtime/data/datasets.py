@@ -131,8 +131,8 @@ def parse_rows(lines: Iterable[bytes]) -> Iterator[Row]:
 def _row(number: int, text: bytes) -> Row:
     key = hashlib.blake2b(text, digest_size=12).hexdigest()
     place = f"line {number}"
-    if (too_much := _too_much(text)) is not None:
-        return Row(number, {}, None, key, unreadable("", too_much, place=place))
+    if (reason := too_much(text)) is not None:
+        return Row(number, {}, None, key, unreadable("", reason, place=place))
     try:
         data, has_unreadable = read_text(text)
     except NotJson as error:
@@ -156,7 +156,7 @@ def _row(number: int, text: bytes) -> Row:
     return Row(number, item, sample, key)
 
 
-def _too_much(text: bytes) -> str | None:
+def too_much(text: bytes) -> str | None:
     """What of a line would keep others waiting while it is read; None for nothing."""
     if len(text) <= INLINE_BYTES:
         return None
