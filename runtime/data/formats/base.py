@@ -1,6 +1,8 @@
 """What the checks ask of a row format: does a row look like it, what is wrong with the row, and which part is what."""
 
+import json
 import re
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -165,8 +167,22 @@ def text_of(content: object) -> str:
         content = [content]
     if not isinstance(content, list):
         return ""
-    texts = (
-        part.get("text") or part.get("refusal") or "" if isinstance(part, Mapping) else part
-        for part in content
-    )
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return "\n".join(filter(None, map(_text_of_part, content)))
+
+
+def _text_of_part(part: object) -> str:
+    """The text of a part; of an image or a file, its kind and a checksum, so that two of them differ."""
+    if not isinstance(part, Mapping):
+        return part if isinstance(part, str) else ""
+    text = part.get("text") or part.get("refusal")
+    if isinstance(text, str):
+        return text
+    other = {
+        name: value
+        for name, value in part.items()
+        if name not in {"text", "type", "role"} and value is not None
+    }
+    if not other:
+        return ""
+    checksum = zlib.crc32(json.dumps(other, sort_keys=True, default=str).encode("utf-8", "replace"))
+    return f"[{next(iter(other))!s:.40} {checksum:08x}]"

@@ -30,7 +30,7 @@ class RftChat(Format):
         if not is_conversation(messages):
             return 0
         others = [name for name in row if name not in OWN]
-        return 1 + 2 * (messages[-1].get("role") == "user") + 2 * bool(others)
+        return 1 + 2 * bool(messages[-1].get("role") == "user") + 2 * bool(others)
 
     def faults(self, row: Row) -> Iterator[Fault]:
         """Wrong messages, and rows without anything to grade by."""
