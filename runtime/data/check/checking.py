@@ -120,7 +120,8 @@ def check_data(
         paths = [("train", path), *([] if valid is None else [("valid", valid)])]
         opened = [(role, where, stack.enter_context(record_file(where))) for role, where in paths]
         for role, where, file in opened:
-            one = _OneFile(file, role, host, row_format or (None if not files else _named(files[0].format)))
+            same = None if not files else _named(files[0].format)
+            one = _OneFile(file, role, host, row_format or same, is_given=row_format is not None)
             if valid is not None and overlap is None:
                 overlap = Overlap(one.views, by)
             extra: list[Check] = (
@@ -139,7 +140,9 @@ def _named(name: str) -> Format:
 class _OneFile:
     """One file on its way through all checks."""
 
-    def __init__(self, file: RecordFile, role: str, host: str | None, row_format: Format | None) -> None:
+    def __init__(
+        self, file: RecordFile, role: str, host: str | None, row_format: Format | None, *, is_given: bool
+    ) -> None:
         self._file, self._role, self._host = file, role, host
         self._records = iter(file)
         self._examples: list[Record] = []
@@ -151,6 +154,7 @@ class _OneFile:
                 break
         rows = [record.value for record in self._examples if isinstance(record.value, dict)]
         self.format = row_format or recognised(rows, host)
+        self.is_given = is_given
         self.views = [self.format.view(row) for row in rows]
 
     def checks(self, grader: Grader | None, by: Sequence[str]) -> list[Check]:
@@ -198,8 +202,10 @@ class _OneFile:
 
     def _of_row(self, record: Record, checks: Iterable[Check]) -> Iterator[Finding]:
         other = format_of(record.value)
-        likeness = self.format.likeness(record.value)
-        if not likeness and other.likeness(record.value) and other is not self.format:
+        is_other = (
+            not self.is_given and not self.format.likeness(record.value) and other.likeness(record.value) > 0
+        )
+        if is_other and not (other.family and other.family == self.format.family):
             message = f"the row looks like {other.title}; the file is {self.format.title}"
             yield Finding("other-format", "error", message, "keep one format a file", record.number)
         else:

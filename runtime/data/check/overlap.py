@@ -9,6 +9,9 @@ from runtime.data.findings import Finding
 from runtime.data.formats import View
 from runtime.data.near_duplicates import NearDuplicates
 
+FEWEST_GROUPS = 10
+"""Different values of a field in the training file, below which it is a label rather than a group."""
+
 
 class Overlap:
     """Both files of a check.
@@ -90,12 +93,11 @@ class _Valid(Check):
         for name, groups in zip(both.by, both.groups, strict=True):
             value = value_at(row, name)
             line = None if value is None else groups.get(_group(value))
-            if line is not None:
+            if line is not None and len(groups) >= FEWEST_GROUPS:
                 self._counts["group"] += 1
                 message = f"its {name} is that of row {line} of the training file"
-                yield Finding(
-                    "group-overlap", "warning", message, f"split with --by {name}", row.number, name, (line,)
-                )
+                hint = f"where {name} names a group, such as a document or a user, split with --by {name}"
+                yield Finding("group-overlap", "warning", message, hint, row.number, name, (line,))
 
     def findings(self) -> Iterator[Finding]:
         """Rows that are nearly the same as one of the training file."""
