@@ -12,7 +12,7 @@ from graders.template import Template
 Message = dict[str, Any]
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _INSTRUCTIONS = ("system", "developer")
-_FIELDS = ("messages", "prompt", "contents", "input")
+_FIELDS = ("messages", "prompt", "contents", "input", "question", "problem", "query", "instruction")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _KEPT = ("name", "tool_call_id", "refusal")
 NO_PROMPT = (
@@ -127,21 +127,26 @@ def arguments_of(call: Mapping[str, Any]) -> dict[str, Any]:
 
 def _first_messages(places: Sequence[Mapping[str, Any]]) -> list[Message]:
     for place in places:
-        for name in _FIELDS if place is places[-1] or "input" not in place else _FIELDS[:-1]:
+        for name in _FIELDS:
             value = place.get(name)
-            if not value or (name == "input" and not isinstance(value, (str, list))):
+            if not value or (name in _FIELDS[3:] and not _could_be_asked(name, value)):
                 continue
             if name == "contents":
                 messages = _of_contents(place)
             else:
-                messages = (
-                    [{"role": "user", "content": value}] if isinstance(value, str) else _messages(value)
-                )
+                messages = [{"role": "user", "content": value}] if isinstance(value, str) else _messages(value)
             while messages and messages[-1]["role"] == "assistant":
                 messages.pop()
             if messages:
                 return messages
     raise NoConversation(NO_PROMPT)
+
+
+def _could_be_asked(name: str, value: object) -> bool:
+    """Whether a column that may hold anything holds a prompt."""
+    if isinstance(value, str):
+        return True
+    return name == "input" and isinstance(value, list) and all(map(_is_chat_message, value))
 
 
 def _messages(value: object) -> list[Message]:

@@ -211,8 +211,8 @@ def rows_of_line(number: int, text: bytes) -> Iterator[Row]:
 
 def _object(text: bytes, place: str) -> tuple[dict[str, Any], bool] | GradingError:
     """The JSON object in a line, and whether a part of it cannot be held; or why it cannot be read."""
-    if (too_much := _too_much(text)) is not None:
-        return unreadable("", too_much, place=place)
+    if (reason := too_much(text)) is not None:
+        return unreadable("", reason, place=place)
     try:
         data, has_unreadable = read_text(text)
     except NotJson as error:
@@ -254,7 +254,7 @@ def _with_sample(row: Row, place: str) -> Row:
     return replace(row, failure=read) if isinstance(read, GradingError) else replace(row, sample=read)
 
 
-def _too_much(text: bytes) -> str | None:
+def too_much(text: bytes) -> str | None:
     """What of a line would keep others waiting while it is read; None for nothing."""
     if len(text) <= INLINE_BYTES:
         return None
