@@ -134,7 +134,9 @@ def _first_messages(places: Sequence[Mapping[str, Any]]) -> list[Message]:
             if name == "contents":
                 messages = _of_contents(place)
             else:
-                messages = [{"role": "user", "content": value}] if isinstance(value, str) else _messages(value)
+                messages = (
+                    [{"role": "user", "content": value}] if isinstance(value, str) else _messages(value)
+                )
             while messages and messages[-1]["role"] == "assistant":
                 messages.pop()
             if messages:
