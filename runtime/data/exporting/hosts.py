@@ -20,6 +20,7 @@ from runtime.data.conversation import (
 )
 
 Line = dict[str, Any]
+_ASKED = {"messages", "prompt", "contents", "systemInstruction", "tools", "parallel_tool_calls"}
 REFERENCE_FIELDS = ("reference_answer", "reference", "ground_truth", "answer", "target", "solution")
 """Fields of an item that are taken for its reference, where `--reference` names none: the first that is there."""
 
@@ -47,8 +48,8 @@ class RftRow:
     def columns(self, *reserved: str) -> Line:
         """The fields of the item, without those whose names the format needs for itself."""
         taken = {name for name in reserved if name in self.item}
-        # a prompt that stands in the item is the one that is exported
-        self.lost.update(f"item.{name}" for name in taken - {"messages", "prompt", "contents", "tools"})
+        # what the model is asked is exported, whatever it is called in the item
+        self.lost.update(f"item.{name}" for name in taken - _ASKED)
         return {name: value for name, value in self.item.items() if name not in reserved}
 
     def referred(self) -> tuple[str, Any]:
@@ -107,8 +108,8 @@ def _chat_dpo(prompt: Prompt, better: Sequence[Message], worse: Sequence[Message
 
 def _chat_rft(row: RftRow) -> Line:
     _ends_with_user(row.prompt)
-    columns = row.columns("messages", "tools", "parallel_tool_calls")
-    return {"messages": row.prompt.messages, **_offered(row.prompt), **columns}
+    offered = _offered(row.prompt)
+    return {"messages": row.prompt.messages, **offered, **row.columns("messages", *offered)}
 
 
 def _trl_dpo(prompt: Prompt, better: Sequence[Message], worse: Sequence[Message]) -> Line:
@@ -213,9 +214,7 @@ def _google_dpo(prompt: Prompt, better: Sequence[Message], worse: Sequence[Messa
 
 
 def _google_rft(row: RftRow) -> Line:
-    columns = row.columns(
-        "messages", "prompt", "contents", "systemInstruction", "tools", "parallel_tool_calls"
-    )
+    columns = row.columns("messages", "prompt", "contents", "systemInstruction", "tools")
     references: dict[str, str] = {}
     for name, value in columns.items():
         if not isinstance(value, str):
