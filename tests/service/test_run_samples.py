@@ -87,7 +87,7 @@ def test_with_rows_writes_item_and_sample_beside_each_result(tmp_path: Path) -> 
 @pytest.mark.parametrize("before", [{}, {"with_rows": True}])
 @pytest.mark.parametrize("after", [{}, {"with_rows": True}])
 def test_results_with_and_without_rows_are_taken_up_by_each_other(
-    tmp_path: Path, before: dict[str, bool], after: dict[str, bool]
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     run(tmp_path, "undisturbed.jsonl", **after)
     run(tmp_path, limit=2, **before)
