@@ -4,8 +4,34 @@ import random
 from typing import Any
 
 Row = dict[str, Any]
-_PLACES = ("Lima", "Oslo", "Quito", "Hanoi", "Accra", "Perth", "Turin", "Kyoto", "Natal", "Sofia", "Dakar", "Delhi")
-_THINGS = ("lamps", "bricks", "maps", "drums", "kites", "boats", "pears", "clocks", "ropes", "tents", "bells", "jars")
+_PLACES = (
+    "Lima",
+    "Oslo",
+    "Quito",
+    "Hanoi",
+    "Accra",
+    "Perth",
+    "Turin",
+    "Kyoto",
+    "Natal",
+    "Sofia",
+    "Dakar",
+    "Delhi",
+)
+_THINGS = (
+    "lamps",
+    "bricks",
+    "maps",
+    "drums",
+    "kites",
+    "boats",
+    "pears",
+    "clocks",
+    "ropes",
+    "tents",
+    "bells",
+    "jars",
+)
 _DEEDS = ("carries", "paints", "mends", "sells", "stores", "weighs", "packs", "counts", "cleans", "lends")
 _WHO = ("baker", "diver", "farmer", "pilot", "tailor", "miner", "singer", "dentist", "gardener", "printer")
 
@@ -30,7 +56,10 @@ def asked(number: int) -> list[Row]:
 
 
 def said(number: int) -> Row:
-    return {"role": "assistant", "content": f"After some thought I come to {question(number)[1]}, step {number}."}
+    return {
+        "role": "assistant",
+        "content": f"After some thought I come to {question(number)[1]}, step {number}.",
+    }
 
 
 def sft(number: int) -> Row:
@@ -48,13 +77,18 @@ def sft_parts(number: int) -> Row:
 
 def sft_weights(number: int) -> Row:
     first, second = said(number + 500), said(number)
-    return {"messages": [*asked(number), {**first, "weight": 0}, *asked(number + 300), {**second, "weight": 1}]}
+    return {
+        "messages": [*asked(number), {**first, "weight": 0}, *asked(number + 300), {**second, "weight": 1}]
+    }
 
 
 TOOLS = [
     {
         "type": "function",
-        "function": {"name": "multiply", "parameters": {"type": "object", "properties": {"a": {"type": "number"}}}},
+        "function": {
+            "name": "multiply",
+            "parameters": {"type": "object", "properties": {"a": {"type": "number"}}},
+        },
     }
 ]
 
@@ -78,8 +112,15 @@ def sft_prompt_completion(number: int) -> Row:
 
 
 def dpo(number: int) -> Row:
-    worse = {"role": "assistant", "content": f"No idea about {number}, and it is much too hard for me to work out."}
-    return {"input": {"messages": asked(number)}, "preferred_output": [said(number)], "non_preferred_output": [worse]}
+    worse = {
+        "role": "assistant",
+        "content": f"No idea about {number}, and it is much too hard for me to work out.",
+    }
+    return {
+        "input": {"messages": asked(number)},
+        "preferred_output": [said(number)],
+        "non_preferred_output": [worse],
+    }
 
 
 def dpo_trl(number: int) -> Row:
@@ -92,7 +133,11 @@ def dpo_trl(number: int) -> Row:
 
 def dpo_trl_messages(number: int) -> Row:
     row = dpo(number)
-    return {"prompt": asked(number), "chosen": row["preferred_output"], "rejected": row["non_preferred_output"]}
+    return {
+        "prompt": asked(number),
+        "chosen": row["preferred_output"],
+        "rejected": row["non_preferred_output"],
+    }
 
 
 def rft(number: int) -> Row:
@@ -105,7 +150,11 @@ def rft_developer(number: int) -> Row:
 
 
 def bedrock(number: int) -> Row:
-    return {"messages": asked(number), "reference_answer": {"final": question(number)[1]}, "id": f"row-{number}"}
+    return {
+        "messages": asked(number),
+        "reference_answer": {"final": question(number)[1]},
+        "id": f"row-{number}",
+    }
 
 
 def verl(number: int) -> Row:
