@@ -54,7 +54,7 @@ class Languages(Check):
             identifier = _identifier()
         except ImportError:
             message = "languages were not looked at: an extra is missing"
-            yield Finding("not-checked", "warning", message, install_command("data"))
+            yield Finding("not-checked", "warning", message, install_command("data"), field="languages")
             return
         guessed = [(number, *identifier.classify(text)) for number, text in texts]
         self._counts.update(language for _, language, _ in guessed)

@@ -31,7 +31,9 @@ class ChatLogs(Format):
         is_request = is_conversation(asked) or (isinstance(asked, str) and isinstance(answered, (dict, list)))
         if not is_request or "datasource_item" in row:
             return 0
-        return 1 if answered is None else 6
+        return (
+            (0 if "type" in row else 1) if answered is None else 6
+        )  # a grader's JSON has a type, and no answer
 
     def faults(self, row: Row) -> Iterator[Fault]:
         """Requests and responses that cannot be read, and answers that were cut."""

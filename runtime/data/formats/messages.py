@@ -179,9 +179,7 @@ class Conversation:
     def answer(self) -> str | None:
         """The last message of the assistant; None where the conversation ends otherwise."""
         messages = self._proper()
-        return (
-            shown(messages[-1]) if messages and role_of(messages[-1]) in {"assistant", "model"} else None
-        )
+        return shown(messages[-1]) if messages and role_of(messages[-1]) in {"assistant", "model"} else None
 
     def _proper(self) -> list[Mapping[str, Any]]:
         messages = self.messages if isinstance(self.messages, list) else []
