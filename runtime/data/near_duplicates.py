@@ -65,7 +65,7 @@ class NearDuplicates:
 
         self._new = MinHash
         self._permutations: Any = MinHash(HASHES, scheme="affine32").permutations
-        self._words: dict[str, int] = {}
+        self._words = _WordHashes()
         self._signatures = bytearray()
         self._has_one = array("b")
         self._common = np.empty(0, np.uint32)
@@ -127,21 +127,23 @@ class NearDuplicates:
     def _runs(self, text: str) -> NDArray[np.uint32]:
         """The different runs of three words, as hashes; of fewer words, the words."""
         words = _WORD.findall(text[:_LONGEST].casefold())
-        known = self._words
-        if len(known) > _CACHED:
-            known.clear()
-        hashes = np.empty(len(words) + _RUN - 1, np.uint64)
-        hashes[len(words) :] = 1
-        for place, word in enumerate(words):
-            value = known.get(word)
-            if value is None:
-                value = known[word] = zlib.crc32(word.encode("utf-8", "replace"))
-            hashes[place] = value
+        if len(self._words) > _CACHED:
+            self._words.clear()
+        hashes = np.ones(len(words) + _RUN - 1, np.uint64)
+        hashes[: len(words)] = np.fromiter(map(self._words.__getitem__, words), np.uint64, len(words))
         if not words:
             return np.empty(0, np.uint32)
         count = max(1, len(words) - _RUN + 1)
         mixed = sum(hashes[step : step + count] * _FACTORS[step] for step in range(_RUN))
         return np.unique((np.asarray(mixed) >> np.uint64(32)).astype(np.uint32))
+
+
+class _WordHashes(dict[str, int]):
+    """The hash of each word that was met."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = found = zlib.crc32(word.encode("utf-8", "replace"))
+        return found
 
 
 def _mixed(columns: NDArray[np.uint32]) -> NDArray[np.uint64]:

@@ -127,7 +127,9 @@ def _about(file: CheckedFile) -> Iterator[str]:
     size = f"{file.size / 1e6:,.1f} MB" if file.size >= 100_000 else f"{file.size / 1e3:,.1f} kB"
     unread = f", {file.unreadable:,} of them unreadable" if file.unreadable else ""
     yield from textwrap.wrap(
-        f"{file.name}: {file.rows:,} rows{unread}, {size}; {file.title}", WIDTH, subsequent_indent="  "
+        f"{file.name}: {counted(file.rows, 'row')}{unread}, {size}; {file.title}",
+        WIDTH,
+        subsequent_indent="  ",
     )
     for line in facts(file.figures):
         yield from textwrap.wrap(

@@ -7,6 +7,7 @@ from graders import ConfigurationError
 from graders.lint.findings import lines_named
 from runtime.data.splitting import Split, split_data
 from service.cli import terminal
+from service.cli.validate import counted
 
 LEFT_OUT = 1
 """Exit code: some lines are in neither file."""
@@ -83,12 +84,12 @@ def _plain(made: Split, train: Path, valid: Path, seed: int) -> dict[str, object
 def _lines(made: Split, train: Path, valid: Path) -> list[str]:
     total = made.train + made.valid
     lines = [
-        f"{train}: {made.train:,} rows",
-        f"{valid}: {made.valid:,} rows ({made.valid / total:.1%})",
-        f"{made.groups:,} groups that stay together; the largest has {made.largest:,} rows",
+        f"{train}: {counted(made.train, 'row')}",
+        f"{valid}: {counted(made.valid, 'row')} ({made.valid / total:.1%})",
+        f"{counted(made.groups, 'group')} that stay together; the largest has {counted(made.largest, 'row')}",
     ]
     return lines + [
-        f"{count:,} rows have no {name!r}; each stands for itself"
+        f"{counted(count, 'row')} without {name!r}: each stands for itself"
         for name, count in made.missing.items()
         if count
     ]

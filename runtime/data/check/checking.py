@@ -20,7 +20,7 @@ from runtime.data.check.repeats import Contradictions, Duplicates, NearDuplicate
 from runtime.data.check.systems import SystemPrompts
 from runtime.data.check.values import Values
 from runtime.data.datasets import STDIN
-from runtime.data.findings import Finding, Findings
+from runtime.data.findings import Finding, Findings, masked_data
 from runtime.data.formats import FORMATS, Fault, Format, format_of, recognised
 from runtime.data.formats.base import named
 from runtime.data.formats.hosts import TITLES, file_faults, limit_faults
@@ -179,7 +179,7 @@ class _OneFile:
         figures: dict[str, Any] = {}
         for check in checks:
             findings.add(name, check.findings())
-            figures |= check.figures()
+            figures |= masked_data(check.figures())
         return CheckedFile(
             name,
             self._role,

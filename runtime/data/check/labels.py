@@ -8,7 +8,6 @@ from typing import Any
 from runtime.data.check.base import FEWEST, Check, CheckedRow, canonical, digest, percent
 from runtime.data.findings import Finding
 from runtime.data.formats.base import brief
-from runtime.data.personal_data import masked
 
 MOST_VALUES = 20_000
 """Different values of a field that are counted; when there are more, those that came first go on being counted."""
@@ -48,7 +47,7 @@ class _Shares:
 
     def to_dict(self) -> dict[str, Any]:
         values = [
-            {"value": masked(text), "rows": count, "share": round(count / self.rows, 4)}
+            {"value": text, "rows": count, "share": round(count / self.rows, 4)}
             for text, count in self._counts.most_common(SHOWN)
         ]
         return {"rows": self.rows, "different": self.different, "is_cut": self.is_cut, "values": values}
@@ -106,7 +105,7 @@ class Labels(Check):
         for name, shares in self._fields.items():
             if shares.rows:
                 text, share = shares.most_common()
-                constant[name] = {"value": masked(text), "score": round(share, 4)}
+                constant[name] = {"value": text, "score": round(share, 4)}
         return {
             "references": {name: each.to_dict() for name, each in self._fields.items()},
             "constant": constant,

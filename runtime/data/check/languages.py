@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from graders.installation import install_command
@@ -50,12 +51,11 @@ class Languages(Check):
         if not texts:
             return
         try:
-            from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415  # an optional extra
+            identifier = _identifier()
         except ImportError:
             message = "languages were not looked at: an extra is missing"
-            yield Finding("not-checked", "warning", message, install_command("data"))
+            yield Finding("not-checked", "warning", message, install_command("data"), field="languages")
             return
-        identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         guessed = [(number, *identifier.classify(text)) for number, text in texts]
         self._counts.update(language for _, language, _ in guessed)
         main, count = self._counts.most_common(1)[0]
@@ -73,3 +73,11 @@ class Languages(Check):
         return {
             "languages": {"looked_at": sum(self._counts.values()), "rows": dict(self._counts.most_common(20))}
         }
+
+
+@cache
+def _identifier() -> Any:
+    """The model, which takes half a second to load."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415  # an optional extra
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

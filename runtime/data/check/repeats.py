@@ -79,7 +79,7 @@ class NearDuplicateRows(Check):
         """Each row that is nearly the same as an earlier one."""
         if self._near is None:
             message = "near duplicates were not looked for: an extra is missing"
-            yield Finding("not-checked", "warning", message, install_command("data"))
+            yield Finding("not-checked", "warning", message, install_command("data"), field="near_duplicates")
             return
         for pair in self._near.pairs():
             self._count += 1

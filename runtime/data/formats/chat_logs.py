@@ -29,7 +29,11 @@ class ChatLogs(Format):
         """A request beside a response."""
         asked, answered = _request(row), _response(row)
         is_request = is_conversation(asked) or (isinstance(asked, str) and isinstance(answered, (dict, list)))
-        return 6 if is_request and answered is not None and "datasource_item" not in row else 0
+        if not is_request or "datasource_item" in row:
+            return 0
+        return (
+            (0 if "type" in row else 1) if answered is None else 6
+        )  # a grader's JSON has a type, and no answer
 
     def faults(self, row: Row) -> Iterator[Fault]:
         """Requests and responses that cannot be read, and answers that were cut."""

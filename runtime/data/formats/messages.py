@@ -89,7 +89,7 @@ class Conversation:
         if role is None and "from" in message:
             hint = "rows with 'from' and 'value' (ShareGPT) need 'role' and 'content'"
             return Fault("wrong-role", f"{path}.role", f"{path} has no role", hint)
-        if role in ROLES:
+        if isinstance(role, str) and role in ROLES:
             return Fault(
                 "wrong-role",
                 f"{path}.role",
@@ -97,14 +97,14 @@ class Conversation:
                 "move or remove it",
             )
         near = get_close_matches(str(role).lower(), self.roles, n=1, cutoff=0.5) if role is not None else []
-        if role in {"human", "bot", "gpt", "model", "ai", "chatbot"}:
+        if isinstance(role, str) and role in {"human", "bot", "gpt", "model", "ai", "chatbot"}:
             near = ["user"] if role == "human" else ["assistant"]
         hint = f"did you mean {near[0]!r}?" if near else f"use one of {roles}"
         what = "has no role" if role is None else f"has the role {brief(role)}"
         return Fault("wrong-role", f"{path}.role", f"{path} {what}; expected {roles}", hint)
 
     def _of_order(self, messages: list[Mapping[str, Any]]) -> Iterator[Fault]:
-        roles = [message.get("role") for message in messages]
+        roles = [role_of(message) for message in messages]
         begun = [number for number, role in enumerate(roles) if role not in INSTRUCTIONS]
         first = begun[0] if begun else len(roles)
         for number, role in enumerate(roles):
@@ -166,26 +166,30 @@ class Conversation:
         if self.last == "assistant" and messages and messages[-1].get("role") == "assistant":
             messages = messages[:-1]
         return "\n".join(
-            filter(None, (shown(each) for each in messages if each.get("role") not in INSTRUCTIONS))
+            filter(None, (shown(each) for each in messages if role_of(each) not in INSTRUCTIONS))
         )
 
     @property
     def system(self) -> str | None:
         """The text of the instructions; None where there are none."""
-        texts = [text_of(each.get("content")) for each in self._proper() if each.get("role") in INSTRUCTIONS]
+        texts = [text_of(each.get("content")) for each in self._proper() if role_of(each) in INSTRUCTIONS]
         return "\n".join(texts) if texts else None
 
     @property
     def answer(self) -> str | None:
         """The last message of the assistant; None where the conversation ends otherwise."""
         messages = self._proper()
-        return (
-            shown(messages[-1]) if messages and messages[-1].get("role") in {"assistant", "model"} else None
-        )
+        return shown(messages[-1]) if messages and role_of(messages[-1]) in {"assistant", "model"} else None
 
     def _proper(self) -> list[Mapping[str, Any]]:
         messages = self.messages if isinstance(self.messages, list) else []
         return [message for message in messages[:MOST] if isinstance(message, Mapping)]
+
+
+def role_of(message: Mapping[str, Any]) -> str | None:
+    """The role of a message; None where it has none, or one that is no text."""
+    role = message.get("role")
+    return role if isinstance(role, str) else None
 
 
 def shown(message: Mapping[str, Any]) -> str:
