@@ -62,7 +62,7 @@ def run(
         bool, typer.Option("--fresh", help="Grade again what an earlier run has graded.")
     ] = False,
     max_ungraded: Annotated[
-        str, typer.Option(help="How many rows may be ungraded: a number, or a share such as 1%.")
+        str, typer.Option(help="How many samples may be ungraded: a number, or a share such as 1%.")
     ] = "0",
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
@@ -70,6 +70,9 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Grade only so many rows, from the first on.")
     ] = None,
+    with_rows: Annotated[
+        bool, typer.Option("--with-rows", help="Write item and sample of its row into each result.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -81,14 +84,15 @@ def run(
     allowed = ungraded_limit(max_ungraded)
     settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
     console = terminal.console(stderr=True)
-    graded = grade_file(grader, data, output, settings=settings, fresh=fresh, console=console, limit=limit)
+    options = {"fresh": fresh, "limit": limit, "with_rows": with_rows}
+    graded = grade_file(grader, data, output, settings=settings, console=console, **options)
     summary = summarize(graded.records, bounds=graded.bounds, taken_over=graded.taken_over)
     aside = output is not None and is_standard_output(output)
     if as_json:
         terminal.out_json(summary, stderr=aside)
     else:
         show(summary, terminal.console(stderr=aside))
-    if not allowed(summary["ungraded"], summary["rows"]):
+    if not allowed(summary["ungraded"], summary["samples"]):
         raise typer.Exit(1)
 
 
