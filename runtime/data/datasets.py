@@ -16,6 +16,7 @@ from graders import ConfigurationError, GradingError, Item, Sample
 from runtime.data.json_text import LONG_NUMBER, NotJson, named_path, read_text, unreadable_parts
 from runtime.data.json_weight import INLINE_BYTES, weigh
 from runtime.data.rows import (
+    item_of_output_item,
     item_or_failure,
     not_an_object,
     sample_or_failure,
@@ -223,9 +224,7 @@ def _readable_item(
         if (failure := unreadable_inside(alone, place=place)) is not None:
             return failure
     if "item" not in data and "datasource_item" in data and ("sample" in data or samples is not None):
-        item = item_or_failure(data["datasource_item"], place=place)
-        inner = item.get("item") if isinstance(item, Mapping) and len(item) == 1 else None
-        return inner if isinstance(inner, Mapping) else item
+        return item_or_failure(item_of_output_item(data["datasource_item"]), place=place)
     is_without = "sample" in data or samples is not None
     return item_or_failure(data.get("item", {} if is_without else data), place=place)
 

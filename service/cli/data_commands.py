@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli import import_commands
 from service.cli.common_options import Json
 
 app = typer.Typer(
@@ -108,3 +109,6 @@ def split_data(
     )
     if code:
         raise typer.Exit(code)
+
+
+import_commands.register(app)

@@ -1,0 +1,54 @@
+"""`graders data import`: exports of other systems as rows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from runtime.data.importing.read import ImportReport, import_files
+from runtime.data.output_files import is_standard_output
+from service.cli import terminal
+
+_LISTED = 1_000
+"""Parts that could not be read that stand in the JSON for programs."""
+
+
+def import_exports(
+    exports: Sequence[Path], output: Path, *, source: str | None, force: bool, as_json: bool
+) -> int:
+    """Write the rows of exports into a file, and list what could not be read; gives the exit code.
+
+    Raises:
+        ConfigurationError: When a file cannot be read or written.
+    """
+    listed: list[str] = []
+
+    def reject(line: str) -> None:
+        if not as_json:
+            terminal.err(f"not imported: {line}\n")
+        elif len(listed) < _LISTED:
+            listed.append(line)
+
+    report = import_files(exports, output, source=source, force=force, reject=reject)
+    aside = is_standard_output(output)
+    if as_json:
+        shown: dict[str, Any] = {"output": str(output), **report.to_dict(), "not_imported": listed}
+        terminal.out_json(shown, stderr=aside)
+    else:
+        (terminal.err if aside else terminal.out)("".join(f"{line}\n" for line in _lines(report, output)))
+    return 1 if report.rejected else 0
+
+
+def _lines(report: ImportReport, output: Path) -> Sequence[str]:
+    kinds = ", ".join(f"{count:,} from {name}" for name, count in report.by_source.items())
+    lines = [f"{report.rows:,} rows in {output}{f': {kinds}' if kinds else ''}"]
+    if report.rows:
+        lines.append(f"{report.with_sample:,} have an answer, {report.rows - report.with_sample:,} have none")
+    if report.ungraded:
+        lines.append(f"{report.ungraded:,} have the cause in its place: the model did not answer")
+    lines += [f"{count:,} recorded scores of {name}" for name, count in report.recorded.items()]
+    lines += [f"note: {note}" for note in report.notes]
+    if report.rejected:
+        lines.append(
+            f"{report.rejected:,} parts of the exports could not be read; each is listed with its place"
+        )
+    return lines

@@ -1,0 +1,39 @@
+"""The commands `graders data import` and `graders data convert`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.common_options import Json
+
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help="Where the rows go; '-' prints them.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+
+
+def import_data(
+    exports: Annotated[
+        list[Path], typer.Argument(metavar="EXPORT…", help="JSONL, JSON or parquet.", show_default=False)
+    ],
+    output: Output,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Read everything as this: evals, chat, responses, otel, promptfoo, trl, …"
+        ),
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Turn exports of other systems into rows {item, sample, recorded, source}. Exits with 1 when a part cannot be read."""
+    from service.cli.data_import import import_exports  # noqa: PLC0415
+
+    if code := import_exports(exports, output, source=source, force=force, as_json=as_json):
+        raise typer.Exit(code)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `graders data`."""
+    app.command("import")(import_data)
