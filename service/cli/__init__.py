@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli import data_commands, image_commands, key_commands, terminal
+from service.cli import data_commands, image_commands, key_commands, sample_commands, terminal
 from service.cli.common_options import Config, Json, read_settings
 from service.cli.ending import run_to_the_end
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(data_commands.app, name="data")
 app.add_typer(image_commands.app, name="images")
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(sample_commands.app)
 
 GraderArgument = Annotated[
     Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)

@@ -12,6 +12,7 @@ from service.cli.common_options import Json
 app = typer.Typer(
     help="Data for training: check it, split it, turn it into other formats.", no_args_is_help=True
 )
+app.add_typer(import_commands.app)
 
 DataFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="JSONL, a JSON list or parquet.", show_default=False)
@@ -109,6 +110,3 @@ def split_data(
     )
     if code:
         raise typer.Exit(code)
-
-
-import_commands.register(app)

@@ -7,12 +7,15 @@ import typer
 
 from service.cli.common_options import Json
 
+app = typer.Typer()
+
 Output = Annotated[
     Path, typer.Option("-o", "--output", help="Where the rows go; '-' prints them.", show_default=False)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 
 
+@app.command("import")
 def import_data(
     exports: Annotated[
         list[Path], typer.Argument(metavar="EXPORT…", help="JSONL, JSON or parquet.", show_default=False)
@@ -32,8 +35,3 @@ def import_data(
 
     if code := import_exports(exports, output, source=source, force=force, as_json=as_json):
         raise typer.Exit(code)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to `graders data`."""
-    app.command("import")(import_data)

@@ -111,8 +111,8 @@ def _said(attributes: Object) -> tuple[list[Object], list[Object]]:
     """The prompt and the answers, as messages."""
     inputs = from_json(attributes.get("gen_ai.input.messages", attributes.get("gen_ai.prompt")))
     outputs = from_json(attributes.get("gen_ai.output.messages", attributes.get("gen_ai.completion")))
-    prompt = [_message(message, "user") for message in _listed(inputs)]
-    answers = [_message(message, "assistant") for message in _listed(outputs)]
+    prompt: list[Object] = [_message(message, "user") for message in _listed(inputs)]
+    answers: list[Object] = [_message(message, "assistant") for message in _listed(outputs)]
     system = from_json(attributes.get("gen_ai.system_instructions"))
     if system:
         parts = _message(
