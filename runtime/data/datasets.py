@@ -223,9 +223,10 @@ def _readable_item(
         alone = data if samples is None else {name: part for name, part in data.items() if name != "samples"}
         if (failure := unreadable_inside(alone, place=place)) is not None:
             return failure
-    if "item" not in data and "datasource_item" in data and ("sample" in data or samples is not None):
-        return item_or_failure(item_of_output_item(data["datasource_item"]), place=place)
     is_without = "sample" in data or samples is not None
+    stored = data.get("datasource_item")
+    if "item" not in data and (isinstance(stored, Mapping) or (is_without and "datasource_item" in data)):
+        return item_or_failure(item_of_output_item(stored), place=place)
     return item_or_failure(data.get("item", {} if is_without else data), place=place)
 
 

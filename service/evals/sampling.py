@@ -29,6 +29,7 @@ from graders.contract import brief
 from graders.kinds.messages import Messages, PublishedObject, SamplingParams, render
 from graders.options import carry, validated
 from graders.paths import compile_path
+from runtime.data.rows import item_of_output_item
 from runtime.sampling.completions import Sampled, ask_for_sample
 from runtime.sampling.prompts import is_over_items, plain, sendable
 from runtime.settings.judges import Api
@@ -41,11 +42,24 @@ _Modalities: TypeAlias = Annotated[list[Literal["text", "audio"]], Field(min_len
 _NO_SAMPLE = Sample("")
 
 
+def content_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a request; an output item, as the API shows it, is the row that it is of, with its sample."""
+    if "item" in row or "datasource_item" not in row:
+        return row
+    sample = {"sample": row["sample"]} if "sample" in row else {}
+    return {"item": item_of_output_item(row["datasource_item"]), **sample}
+
+
 class FileRow(PublishedObject):
     """One row of a source; its sample, if it has one, is not looked at, since a new one is asked for."""
 
     item: dict[str, Any]
     sample: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_output_item(cls, value: Any) -> Any:
+        return content_row(value) if isinstance(value, dict) else value
 
 
 class FileContent(PublishedObject):
