@@ -141,7 +141,10 @@ def _read_response(value: Object) -> Iterator[Part]:
 
 
 def _read_conversation(value: Object) -> Iterator[Part]:
-    messages = value["messages"]
+    messages: Any = value.get("messages")
+    if not is_messages(messages):
+        yield NotImported("messages: expected a list of objects with a role")
+        return
     if messages[-1]["role"] != "assistant":
         yield Imported(value)
         return

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterator
 
-from runtime.data.importing.rows import Imported, Object, Part, SourceSystem, mapping, objects, score, scores
+from runtime.data.importing.rows import (
+    Imported,
+    NotImported,
+    Object,
+    Part,
+    SourceSystem,
+    mapping,
+    objects,
+    score,
+    scores,
+)
 
 
 def _recognises(value: Object) -> bool:
@@ -12,6 +22,9 @@ def _recognises(value: Object) -> bool:
 
 
 def _read(value: Object) -> Iterator[Part]:
+    if not isinstance(value.get("item"), dict):
+        yield NotImported("item: expected the dataset row, an object")
+        return
     recorded = scores(value.get("recorded"))
     if (reward := score(value.get("reward"))) is not None:
         recorded.setdefault("reward", reward)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders import Sample
+from graders.pattern import encodable
 from graders.samples.sample import FIELDS
 from graders.template import Template
 from graders.testing.strategies import json_values, samples
@@ -48,8 +49,15 @@ def mutated() -> st.SearchStrategy[Any]:
     )
 
 
+def as_json(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except ValueError:  # an integer of too many digits
+        return "1" * 5_000
+
+
 def _replaced(value: Any, place: int, other: Any) -> Any:
-    copy = json.loads(json.dumps(value))
+    copy = json.loads(as_json(value))
     places: list[tuple[Any, Any]] = []
 
     def walk(inner: Any) -> None:
@@ -72,7 +80,7 @@ def test_importing_any_json_ends_in_rows_that_can_be_read_or_in_reasons(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, output = Path(folder, "e.jsonl"), Path(folder, "rows.jsonl")
-        path.write_text("".join(f"{json.dumps(value)}\n" for value in values))
+        path.write_text("".join(f"{as_json(value)}\n" for value in values))
         rejected: list[str] = []
         report = import_files([path], output, source=source, reject=rejected.append)
         read = list(read_rows(output))
@@ -96,7 +104,7 @@ def test_importing_any_bytes_ends_in_reasons(content: bytes) -> None:
             assert not output.exists()
 
 
-@given(samples(max_length=200))
+@given(samples(max_length=200).filter(lambda sample: sample.model != ""))
 def test_no_template_tells_an_imported_sample_from_the_one_that_a_run_of_an_eval_has(sample: Sample) -> None:
     stored: Any = sample.to_stored()
     row = OutputItem(
@@ -111,7 +119,7 @@ def test_no_template_tells_an_imported_sample_from_the_one_that_a_run_of_an_eval
     assert read.sample is not None
     assert read.item == {"a": 1}
     for template in TEMPLATES:
-        assert _rendered(template, read.sample) == _rendered(template, sample)
+        assert _rendered(template, read.sample) == encodable(_rendered(template, sample))
 
 
 def _rendered(template: Template, sample: Sample) -> str:

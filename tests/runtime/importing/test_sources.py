@@ -379,7 +379,7 @@ UNREADABLE: list[tuple[str, str]] = [
     ('{"contents": 3}', "line 2: contents"),
     ('{"name": "chat", "spanId": "s", "attributes": {"gen_ai.operation.name": "chat"}}', "line 2: the span 'chat' has no"),
     ('{"vars": {}, "response": {}}', "line 2: there is no answer"),
-    ('{"a": ' + "[" * 300 + "]" * 300 + "}", "line 2: a: "),
+    ('{"a": ' + "[" * 300 + "]" * 300 + "}", "line 2: a.0.0"),
     ('{"object": "list", "data": [{"datasource_item": {}, "sample": "a"}, 3]}', "line 2, data.1: expected an object"),
 ]  # fmt: skip
 
