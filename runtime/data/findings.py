@@ -1,6 +1,6 @@
 """What a check of training data finds, and a collection of it that stays small whatever the data are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -119,6 +119,15 @@ class Findings:
     def warnings(self) -> int:
         """How many warnings there are."""
         return self._counts["warning"]
+
+
+def masked_data(value: Any) -> Any:
+    """Plain data in whose texts and keys personal data are masked."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {masked(name): masked_data(inner) for name, inner in value.items()}
+    return [masked_data(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _shown(found: Finding) -> Finding:

@@ -109,6 +109,16 @@ class RecordFile:
             return _read_parquet(self._file, self._name)
         return _read_list(self._file) if self.kind == "json" else _read_lines(self._file)
 
+    def parquet(self) -> Any:
+        """The file as `pyarrow.parquet.ParquetFile`, from its beginning.
+
+        Raises:
+            UnreadableFile: When it is damaged.
+            ConfigurationError: When pyarrow is missing.
+        """
+        self._file.seek(0)
+        return _open_parquet(self._file, self._name)
+
     def _is_lines_of_lists(self) -> bool:
         """Whether the first line is a list of its own, and more lines follow: that is JSONL, with rows of a wrong type."""
         self._file.seek(0)
@@ -264,28 +274,39 @@ class _Tokens:
 
 
 def _read_parquet(file: BinaryIO, name: str) -> Iterator[Record]:
-    try:
-        import pyarrow as pa  # noqa: PLC0415  # an optional extra
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError:
-        raise ConfigurationError(f"{name}: parquet needs an extra: {install_command('data')}") from None
     number = 0
-    try:
-        table = parquet.ParquetFile(file)
-        sizes = [
-            table.metadata.row_group(index).total_byte_size for index in range(table.metadata.num_row_groups)
-        ]
-        if max(sizes, default=0) > MAX_ROW_GROUP:
-            raise UnreadableFile(
-                f"cannot read {name}: a row group is larger than {MAX_ROW_GROUP >> 30} GB; write smaller ones"
-            )
-        for batch in table.iter_batches(batch_size=_BATCH):
+    with _damaged(name):
+        for batch in _open_parquet(file, name).iter_batches(batch_size=_BATCH):
             for row in batch.to_pylist():
                 number += 1
                 yield _plain_record(number, row)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, UnreadableFile):
-            raise
+
+
+def _open_parquet(file: BinaryIO, name: str) -> Any:
+    try:
+        from pyarrow import parquet  # noqa: PLC0415  # an optional extra
+    except ImportError:
+        raise ConfigurationError(f"{name}: parquet needs an extra: {install_command('data')}") from None
+    with _damaged(name):
+        found = parquet.ParquetFile(file)
+        groups = range(found.metadata.num_row_groups)
+        if (
+            max((found.metadata.row_group(index).total_byte_size for index in groups), default=0)
+            > MAX_ROW_GROUP
+        ):
+            hint = f"a row group is larger than {MAX_ROW_GROUP >> 30} GB; write smaller ones"
+            raise UnreadableFile(f"cannot read {name}: {hint}")
+    return found
+
+
+@contextmanager
+def _damaged(name: str) -> Iterator[None]:
+    """Turn what pyarrow says of a file that it cannot read into one error."""
+    try:
+        yield
+    except UnreadableFile:
+        raise
+    except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's own errors are some of these
         reason = str(error).partition("\n")[0][:200]
         raise UnreadableFile(f"cannot read {name}: damaged parquet: {reason}") from None
 
@@ -302,7 +323,9 @@ def _plain(value: object) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
-        if not math.isfinite(value):
+        if math.isnan(value):
+            return None  # pandas writes it for what is missing
+        if math.isinf(value):
             raise ValueError(f"the number {value} is not JSON")
         return value
     if isinstance(value, dict):
