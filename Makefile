@@ -9,6 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # from the root, whose tools/ makes some of the pages; the variable silences an advertisement of the theme's
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
+# a module is one process's, which shares its servers and sandboxes, and the longest one begins first (tests/order.py)
+IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder -m 'not slow'
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-slow coverage check docs bench bench-sandbox format clean
 
@@ -36,17 +39,17 @@ serve: $(RUNS) ## serve graders on 127.0.0.1:8000
 
 test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but the slow ones; all of graders/ must be covered
 	$(BIN)/coverage erase
-	$(BIN)/coverage run --source=graders -m pytest -n auto -m 'not slow' tests/graders tests/metrics
+	$(BIN)/coverage run --source=graders -m pytest $(IN_PARALLEL) tests/graders tests/metrics
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='graders/*' --fail-under=100
-	$(BIN)/python -m pytest -n auto -m 'not slow' --ignore tests/graders --ignore tests/metrics
+	$(BIN)/python -m pytest $(IN_PARALLEL) --ignore tests/graders --ignore tests/metrics
 
 test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the slow tests
 	$(BIN)/python -m pytest -m slow
 
 coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everything the tests cover
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto -m 'not slow'
+	$(BIN)/coverage run -m pytest $(IN_PARALLEL)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -255,7 +255,7 @@ class HttpClient(Protocol):
 
 
 class Context(Protocol):
-    """The world, as one grading sees it."""
+    """What one grading may ask for."""
 
     @property
     def judge(self) -> Judge:

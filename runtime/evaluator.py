@@ -2,21 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from weakref import WeakSet
 
 from graders import (
     ConfigurationError,
-    Embedder,
     Grader,
     GraderResult,
     GradingError,
-    HttpClient,
     Item,
-    Judge,
     Registry,
     Sample,
-    Sandbox,
 )
 from graders.samples.plain_data import rows as as_rows
 from runtime.data.rows import item_or_failure, readable, readable_rows, sample_or_failure
@@ -37,23 +33,16 @@ from runtime.evaluation.context import (
 from runtime.evaluation.execute import deadline_passed, execute, failed_group
 from runtime.evaluation.grader_cache import GraderCache
 from runtime.evaluation.row_batches import goes_in_rows, grade_in_rows, stream_in_rows
-from runtime.sandbox.local_sandbox import LocalSandbox
+from runtime.evaluation.services import GradingServices
 from runtime.settings.settings import Settings
 from runtime.telemetry.tracing import Trace, Tracer, batch, grading, tell, tell_counts
 from runtime.workers.pool import WorkerPool
 
-if TYPE_CHECKING:
-    from runtime.embeddings import Embeddings
-    from runtime.judge.client import Judges
-    from runtime.judge.statistics import ModelStatistics
-    from runtime.net.http_client import GuardedHttp
-    from runtime.schemas.json_schema import SchemaChecker
-
 REMEMBERED = 8192
-"""BatchResult of a stream that are remembered, in order to do identical ones once."""
+"""Results of a stream that are remembered, in order to do identical ones once."""
 
 
-class Evaluator:
+class Evaluator(GradingServices):
     """Grades samples; use it as `async with Evaluator() as evaluator`.
 
     A failed grading is a result, never an exception: only a grader that cannot be used at all raises, before anything was
@@ -80,17 +69,11 @@ class Evaluator:
             settings: Defaults to the environment's.
             tracer: Takes a span of each grading; None traces nothing.
         """
-        self.tracer = tracer
+        super().__init__(settings or Settings.of_environment(), tracer)
         self.registry = Registry.installed() if registry is None else registry
-        self.settings = settings or Settings.of_environment()
-        self.sandbox = LocalSandbox(self.settings)
-        self._judges: Judges | None = None
-        self._embedder: Embeddings | None = None
-        self._http: GuardedHttp | None = None
         self._pool = WorkerPool(self.registry, self.settings)
         self._compiled = GraderCache(self.registry, self.settings.cache_bytes("graders"))
         self._prepared: WeakSet[Grader] = WeakSet()
-        self._schemas: SchemaChecker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
@@ -100,63 +83,9 @@ class Evaluator:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop the worker processes and the sandbox, and take leave of the judges."""
+        """Stop the worker processes and the sandbox, and close connections to judges."""
         await self._pool.aclose()
-        await self.sandbox.aclose()
-        for service in (self._embedder, self._http, self._judges, self._schemas):
-            if service is not None:
-                await service.aclose()
-
-    @property
-    def judges(self) -> "Judges":
-        """The models that grade."""
-        if self._judges is None:
-            from runtime.judge.client import Judges  # noqa: PLC0415  # its client takes long to import, and many need none
-
-            self._judges = Judges(self.settings, tracer=self.tracer)
-        return self._judges
-
-    @property
-    def judge_statistics(self) -> "Mapping[str, ModelStatistics]":
-        """What each model that grades did, by the name that graders use; nothing where none was asked."""
-        return {} if self._judges is None else self._judges.statistics
-
-    def judge(self, *, vote: int, client: str) -> Judge:
-        """The models that grade, as one vote and one client see them."""
-        return self.judges.seen_by(vote=vote, client=client)
-
-    def sandbox_of(self, client: str) -> Sandbox:
-        """Where foreign code runs, as one client uses it."""
-        return self.sandbox.seen_by(client)
-
-    @property
-    def schemas(self) -> "SchemaChecker":
-        """What checks values against JSON schemas of strangers."""
-        if self._schemas is None:
-            from runtime.schemas.json_schema import SchemaChecker  # noqa: PLC0415  # the same
-
-            self._schemas = SchemaChecker()
-        return self._schemas
-
-    @property
-    def embedder(self) -> Embedder:
-        """The models that embed."""
-        if self._embedder is None:
-            from runtime.embeddings import Embeddings  # noqa: PLC0415  # the same
-
-            self._embedder = Embeddings(self.judges.embedder_of, default=self.settings.embedding_model)
-        return self._embedder
-
-    @property
-    def http(self) -> HttpClient:
-        """The network, as far as graders may use it."""
-        if self._http is None:
-            from runtime.net.http_client import GuardedHttp  # noqa: PLC0415  # the same
-
-            self._http = GuardedHttp(
-                self.settings.endpoint_hosts, tracer=self.tracer, traced=self.settings.trace_hosts
-            )
-        return self._http
+        await super().aclose()
 
     def load(self, config: Grader | Mapping[str, Any]) -> Grader:
         """A grader out of its JSON, compiled once for equal JSON.

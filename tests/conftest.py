@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from runtime import Evaluator, Settings, SyncEvaluator
 from tests import postgresql as postgresql_server
 from tests import small_model as small_model_server
+from tests.order import place
 
 # a busy machine makes one example slow, which is no fault of the code; and what CI says of a commit stays what it said:
 # new examples are looked for on the machines of those who write the code
@@ -27,8 +28,15 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed, nobody asks
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes for `-n auto`: more than processors, for many tests wait for processes that they have started."""
+    return -(-3 * len(os.sched_getaffinity(0)) // 2)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give slow tests, and properties that are to try more examples, a longer time limit than the usual one."""
+    """Put the longest modules first, and give slow tests, and properties that are to try more examples, a longer time limit."""
+    items.sort(key=lambda item: place(item.nodeid.partition("::")[0]))
     usual = float(config.getini("timeout")) * max(1.0, EXAMPLES_A_PROPERTY / USUAL_EXAMPLES)
     for item in items:
         if item.get_closest_marker("timeout") is None:
@@ -63,18 +71,25 @@ def quick(own_verdicts: None) -> Settings:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def evaluator(quick: Settings) -> AsyncIterator[Evaluator]:
-    """A fresh evaluator."""
+    """An evaluator that the tests of a module share, with the workers that it has started."""
+    async with Evaluator(settings=quick) as shared:
+        yield shared
+
+
+@pytest.fixture
+async def fresh_evaluator(quick: Settings) -> AsyncIterator[Evaluator]:
+    """An evaluator of a test's own, without workers: for what counts or kills them."""
     async with Evaluator(settings=quick) as fresh:
         yield fresh
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sync_evaluator(quick: Settings) -> Iterator[SyncEvaluator]:
-    """A fresh evaluator without async."""
-    with SyncEvaluator(settings=quick) as fresh:
-        yield fresh
+    """An evaluator without async that the tests of a module share."""
+    with SyncEvaluator(settings=quick) as shared:
+        yield shared
 
 
 @pytest.fixture(scope="session")

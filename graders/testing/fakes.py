@@ -7,7 +7,7 @@
     assert result.reward == 0.5 and judge.calls[0]["model"] == "gpt-…"
 
 Each fake answers from a sequence, one answer a call, or by a function of the call's arguments, and records its calls. An
-answer that is an exception is raised. What a context was not given is not there, as in a world without it.
+answer that is an exception is raised. What a context was not given is not there, as in a context without it.
 """
 
 import hashlib

@@ -145,7 +145,7 @@ def parse_rows(lines: Iterable[bytes]) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
         text = line.removeprefix(BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if text:
-            yield from _rows(number, text)
+            yield from rows_of_line(number, text)
 
 
 def numbered(rows: Iterable[Row]) -> Iterator[tuple[int, Row]]:
@@ -170,11 +170,20 @@ def file_digest(path: Path) -> str:
     Raises:
         UnreadableFile: When it cannot be read.
     """
-    with opened(path) as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise UnreadableFile(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _rows(number: int, text: bytes) -> Iterator[Row]:
+def rows_of_line(number: int, text: bytes) -> Iterator[Row]:
+    """The row in one line of a file, or its samples one by one.
+
+    Args:
+        number: Of the line, from 1.
+        text: The line without white space at its ends.
+    """
     key = hashlib.blake2b(text, digest_size=12).hexdigest()
     place = f"line {number}"
     read = _object(text, place)

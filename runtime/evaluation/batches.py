@@ -32,7 +32,7 @@ FIRST_CHUNK = 16
 CHUNK_SECONDS = 0.01
 """What so many rows are to take: a `multi` may have 500 parts."""
 BEGUN_AT_ONCE = 16
-"""BatchResult that are begun before those that run get their turn, so that what they send is not kept waiting."""
+"""Gradings that are begun before those that run get their turn, so that what they send is not kept waiting."""
 
 
 async def grade_in_bulk(
@@ -219,7 +219,7 @@ def _failed(grader: Grader, failure: GradingError) -> Results:
 
 
 class _RunningGradings:
-    """BatchResult under way, and the rows that wait for each; what is finished is found without a look at all of them."""
+    """Gradings under way, and the rows that wait for each; what is finished is found without a look at all of them."""
 
     def __init__(self) -> None:
         self._rows: dict[Results, list[Positions]] = {}
@@ -257,7 +257,7 @@ class _RunningGradings:
 
 
 class _SeenGradings:
-    """BatchResult by the digest of what they grade."""
+    """Gradings by the digest of what they grade."""
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit

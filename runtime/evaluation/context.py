@@ -61,7 +61,7 @@ class EmptyContext:
 
 
 class Runner(Protocol):
-    """What a world grades with."""
+    """What a context grades with."""
 
     def sandbox_of(self, client: str) -> Sandbox:
         """Where foreign code runs, as one client uses it."""
@@ -113,7 +113,7 @@ class GradingContext(EmptyContext):
         vote: int = 0,
         trace: Trace | None = None,
     ) -> None:
-        """A world.
+        """The context of one grading.
 
         Args:
             runner: What it grades with.
@@ -161,13 +161,13 @@ class GradingContext(EmptyContext):
         return http if self.trace is None else ObservedHttp(http, self.trace)
 
     def deeper(self) -> Self:
-        """The world of the graders that a grader in a worker asks for."""
+        """The context of the graders that a grader in a worker asks for."""
         same = copy(self)
         same.depth += 1
         return same
 
     def voting(self, number: int, count: int) -> Self:
-        """The world of one of several votes, none of which is taken for another, also where votes are inside votes."""
+        """The context of one of several votes, none of which is taken for another, also where votes are inside votes."""
         same = copy(self)
         same.vote = self.vote * count + number
         return same
@@ -176,11 +176,11 @@ class GradingContext(EmptyContext):
         """Hear what each vote gave its samples; only who watches gradings cares."""
 
     def within(self, span: Span) -> Self:
-        """The world of what a grading does that has a span of its own."""
+        """The context of what a grading does that has a span of its own."""
         return self._traced(None if self.trace is None else Trace(self.trace.tracer, span))
 
     def untraced(self) -> Self:
-        """The same world, in which nothing has a span."""
+        """The same context, in which nothing has a span."""
         return self._traced(None)
 
     def _traced(self, trace: Trace | None) -> Self:

@@ -229,7 +229,7 @@ class RecordingContext(GradingContext):
         client: str,
         trace: Trace | None,
     ) -> None:
-        """A world; see `GradingContext`.
+        """The context of one grading; see `GradingContext`.
 
         Args:
             runner: What it grades with.
@@ -267,7 +267,7 @@ class RecordingContext(GradingContext):
         return ObservedHttp(super().http, self.watched.log)
 
     def voting(self, number: int, count: int) -> Self:
-        """The world of one of several votes, each of which is watched by itself."""
+        """The context of one of several votes, each of which is watched by itself."""
         return super().voting(number, count).watching(self.watched.vote(number))
 
     def voted(self, votes: Sequence[Sequence[GraderResult]]) -> None:
@@ -294,7 +294,7 @@ class RecordingContext(GradingContext):
         return result
 
     def watching(self, watched: Watched) -> Self:
-        """The same world for another grading."""
+        """The same context for another grading."""
         same = copy(self)
         same.watched = watched
         return same

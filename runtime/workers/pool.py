@@ -115,7 +115,7 @@ class WorkerPool:
             samples: One sample, or those of a group.
             item: Their item.
             deadline: On the event loop's clock.
-            context: The world, which the grader in the worker asks; one that is watched is told what the grader prints.
+            context: What the grader in the worker asks; one that records is also given what the grader prints.
             client: Who asks; each is served in turn.
             depth: How many workers wait for this grading: each depth has queues of its own, or a grader inside a grader
                 could wait for ever for the worker that waits for it.

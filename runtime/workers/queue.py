@@ -38,7 +38,7 @@ class WorkerJob:
         size: Number of samples.
         row: The samples and their item, encoded.
         deadline: When it must be done, on the event loop's clock; None for no deadline but the worker's own.
-        context: The world, which the grader in the worker asks.
+        context: What the grader in the worker asks.
         client: Who asks: a digest of an API key; empty where there are no keys.
         done: Where its results are awaited.
         depth: How many workers wait for it.

@@ -47,7 +47,7 @@ class CallingGrader:
 
     Attributes:
         grader: The grader in the worker.
-        context: The world that it asks.
+        context: What it asks.
         depth: How many graders in workers have one another graded, this one included.
     """
 
@@ -74,7 +74,7 @@ class _Texts(BaseModel):
 
 
 class RemoteContext(EmptyContext):
-    """The world as a plugin in a worker sees it: everything is asked of the evaluator.
+    """The context of a plugin in a worker: everything is asked of the evaluator.
 
     It has no network (a plugin that needs one says so, and has its own) and no sandbox (it is in one).
     """

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli import data_commands, image_commands, key_commands, sample_commands, terminal
+from service.cli import (
+    data_commands,
+    graded_commands,
+    image_commands,
+    key_commands,
+    sample_commands,
+    terminal,
+)
 from service.cli.common_options import Config, Json, read_settings
 from service.cli.ending import run_to_the_end
 
@@ -18,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_commands.app, name="data")
+graded_commands.add_to(app, data_commands.app)
 app.add_typer(image_commands.app, name="images")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(sample_commands.app)
@@ -85,8 +93,10 @@ def run(
     allowed = ungraded_limit(max_ungraded)
     settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
     console = terminal.console(stderr=True)
-    options = {"fresh": fresh, "limit": limit, "with_rows": with_rows}
-    graded = grade_file(grader, data, output, settings=settings, console=console, **options)
+    files = grader, data, output
+    graded = grade_file(
+        *files, settings=settings, fresh=fresh, console=console, limit=limit, with_rows=with_rows
+    )
     summary = summarize(graded.records, bounds=graded.bounds, taken_over=graded.taken_over)
     aside = output is not None and is_standard_output(output)
     if as_json:

@@ -16,7 +16,8 @@ from service.routes.paging import Number, Paging
 from service.state import Running, State
 from service.store.graders import Stored
 from service.store.sums import NO_STEP, Series
-from service.telemetry.grader_statistics import SPLITS, shown_statistics
+from service.telemetry.grader_statistics import SPLITS
+from service.telemetry.shown_statistics import shown_statistics
 
 MOST_STEP = 2**63 - 1
 VersionNumber = Annotated[int | None, Number(1, MOST_VERSION), Query()]

@@ -2,7 +2,7 @@
 level 2, in the slow ones.
 
 A corpus run is one process that prints a line for each attack; the first test that wants a run makes it, and the other tests,
-in whatever worker of pytest they are, read its lines.
+in whatever worker of pytest they are, read its lines. A test covers the attacks of one group and names those that fail.
 """
 
 import fcntl
@@ -27,6 +27,11 @@ IS_ROOT = os.geteuid() == 0
 HERE = [attack for attack in ALL if applies(attack)]
 NAMESPACES = isolates() and has_namespaces()
 SHOWN = [attack for attack in HERE if attack.control is None and attack.stopped_by]
+
+
+def _groups(attacks: list[Attack]) -> list[str]:
+    return list(dict.fromkeys(attack.group for attack in attacks))
+
 
 pytestmark = [
     pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others"),
@@ -111,10 +116,6 @@ def _carried_out(run: Run, shared: Path) -> bool:
     return True
 
 
-def _names(attacks: list[Attack]) -> list[str]:
-    return [attack.name for attack in attacks]
-
-
 @pytest.mark.parametrize(
     ("ordinary", "level"),
     [
@@ -124,28 +125,40 @@ def _names(attacks: list[Attack]) -> list[str]:
         pytest.param(True, 2, id="ordinary-2", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("attack", HERE, ids=_names(HERE))
-def test_fails(attack: Attack, ordinary: bool, level: int, line: Line) -> None:
+@pytest.mark.parametrize("group", _groups(HERE))
+def test_every_attack_of_a_group_fails(group: str, ordinary: bool, level: int, line: Line) -> None:
     _skip_what_cannot_be(ordinary, level)
-    attempt = line(attack, Run(ordinary, level))
-    if level in attack.leaks_at:
-        return  # documented, and harmless: whether it leaks depends on the host
-    if attempt["came"] == "inconclusive":
-        pytest.skip(f"{attempt['evidence']}: this machine is too busy")
-    assert attempt["came"] == "stopped", attempt["evidence"]
+    # what leaks at a level is documented, and harmless: whether it leaks depends on the host
+    attacks = [attack for attack in HERE if attack.group == group and level not in attack.leaks_at]
+    attempts = [line(attack, Run(ordinary, level)) for attack in attacks]
+    assert _evidence(attempts, lambda came: came == "through") == {}
+    if unclear := _evidence(attempts, lambda came: came != "stopped"):
+        pytest.skip(f"this machine is too busy: {unclear}")
 
 
 @pytest.mark.parametrize(
     "ordinary",
     [pytest.param(False, id="own"), pytest.param(True, id="ordinary", marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("attack", SHOWN, ids=_names(SHOWN))
-def test_succeeds_without_the_layers_that_stop_it(attack: Attack, ordinary: bool, line: Line) -> None:
+@pytest.mark.parametrize("group", _groups(SHOWN))
+def test_every_attack_of_a_group_succeeds_without_the_layers_that_stop_it(
+    group: str, ordinary: bool, line: Line
+) -> None:
     _skip_what_cannot_be(ordinary, level=3)
-    if attack.as_root and (ordinary or not IS_ROOT):
-        pytest.skip("the kernel refuses it to ordinary users anyway")
-    attempt = line(attack, Run(ordinary, level=3, controls=True))
-    assert attempt["came"] == "through", attempt["evidence"]
+    # those marked `as_root` the kernel refuses to ordinary users anyway
+    by_root = IS_ROOT and not ordinary
+    attacks = [attack for attack in SHOWN if attack.group == group and (by_root or not attack.as_root)]
+    attempts = [line(attack, Run(ordinary, level=3, controls=True)) for attack in attacks]
+    assert _evidence(attempts, lambda came: came != "through") == {}
+
+
+def _evidence(attempts: list[dict[str, Any]], failed: Callable[[str], bool]) -> dict[str, str]:
+    """What came of the attempts that failed, by the name of the attack."""
+    return {
+        attempt["attack"]: f"{attempt['came']}: {attempt['evidence']}"
+        for attempt in attempts
+        if failed(attempt["came"])
+    }
 
 
 def _skip_what_cannot_be(ordinary: bool, level: int) -> None:

@@ -77,7 +77,7 @@ async def test_every_stub_has_reward_0(stub: str, evaluator: Evaluator) -> None:
     assert _others(TASKS, results, 0.0) == {}
 
 
-@pytest.mark.parametrize("tasks", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tasks", [1, pytest.param(20, marks=pytest.mark.slow)])
 async def test_no_forgery_earns_anything(tasks: int, evaluator: Evaluator) -> None:
     grader = {**GRADER, "timeout_s": 1.0, "memory_mb": 512}
     rows = [(task, forgery) for forgery in FORGERIES for task in FORGED[:tasks]]

@@ -446,7 +446,7 @@ def test_every_built_in_type_is_attacked() -> None:
 def test_no_sample_leaves_a_grading_ungraded(
     config: dict[str, Any], text: str, tools: list[dict[str, Any]]
 ) -> None:
-    """With a sound grader, item and world, whatever the model writes is graded: its failures are its own."""
+    """With a sound grader, item and context, whatever the model writes is graded: its failures are its own."""
     sample = Sample(text, output_tools=tools)
 
     def graded(**more: Any) -> GraderResult:

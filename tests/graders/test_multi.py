@@ -44,7 +44,7 @@ ONE: dict[str, Any] = {"type": "given", "reward": 1.0}
 HALF: dict[str, Any] = {"type": "given", "reward": 0.5}
 MODEL: dict[str, Any] = {"type": "failing", "caused_by": "model"}
 GRADER: dict[str, Any] = {"type": "failing", "caused_by": "grader"}
-WORLD: dict[str, Any] = {"type": "failing", "caused_by": "world", "message": "the judge is down"}
+INFRASTRUCTURE: dict[str, Any] = {"type": "failing", "caused_by": "world", "message": "the judge is down"}
 
 
 def multi(graders: Mapping[str, Any], formula: str, **more: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ async def test_a_part_that_the_model_failed_counts_with_its_lowest_reward() -> N
     assert result.explanation == "b: it broke"
 
 
-@pytest.mark.parametrize(("part", "caused_by"), [(GRADER, "grader"), (WORLD, "infrastructure")])
+@pytest.mark.parametrize(("part", "caused_by"), [(GRADER, "grader"), (INFRASTRUCTURE, "infrastructure")])
 async def test_one_ungraded_part_leaves_the_whole_ungraded(part: dict[str, Any], caused_by: str) -> None:
     result = await grade(multi({"a": ONE, "b": MODEL, "c": part}, "a + b + c"))
     assert (result.reward, result.passed) == (None, None)
@@ -110,10 +110,10 @@ async def test_one_ungraded_part_leaves_the_whole_ungraded(part: dict[str, Any],
 
 
 async def test_a_part_that_the_formula_does_not_use_counts_all_the_same() -> None:
-    assert (await grade(multi({"a": ONE, "b": WORLD}, "a"))).reward is None
+    assert (await grade(multi({"a": ONE, "b": INFRASTRUCTURE}, "a"))).reward is None
 
 
-@pytest.mark.parametrize("part", [MODEL, GRADER, WORLD])
+@pytest.mark.parametrize("part", [MODEL, GRADER, INFRASTRUCTURE])
 async def test_an_invalid_grade_stands_for_any_failure_and_is_marked(part: dict[str, Any]) -> None:
     result = await grade(multi({"a": ONE, "b": part}, "a + b", invalid_grade=-1))
     assert (result.reward, result.substituted) == (-1.0, True)
@@ -147,7 +147,7 @@ async def test_a_formula_that_the_models_failure_breaks_is_ungraded() -> None:
 
 
 async def test_a_part_whose_failure_was_substituted_is_graded() -> None:
-    inner = {"type": "best_of", "graders": {"m": multi({"a": WORLD}, "a", invalid_grade=0.25)}}
+    inner = {"type": "best_of", "graders": {"m": multi({"a": INFRASTRUCTURE}, "a", invalid_grade=0.25)}}
     assert (await grade(multi({"x": inner}, "x"))).reward == 0.25
 
 

@@ -72,7 +72,7 @@ class Prefix:
 
 @grader("ranked")
 class Ranked:
-    """Rank a group after asking the world."""
+    """Rank a group after asking its context."""
 
     async def __call__(self, samples: list[Sample], item: Item, context: Context) -> list[float]:
         return [float(n) for n, _ in enumerate(samples)]

@@ -1,4 +1,4 @@
-"""The public fakes stand in for the world: scripted, recorded, and no more forgiving than the real one."""
+"""The public fakes stand in for the context: scripted, recorded, and no more forgiving than the real one."""
 
 import inspect
 from collections.abc import Mapping, Sequence

@@ -42,7 +42,7 @@ class Lever:
         config: A grader.
         sample: A sample that pulls the lever.
         item: Its item.
-        world: What the grader asks; None for a grading by the evaluator.
+        grading_context: What the grader asks; None for a grading by the evaluator.
     """
 
     types: str

@@ -217,14 +217,18 @@ async def test_a_batch_that_is_late_is_ungraded_as_a_whole_or_in_part(evaluator:
         assert (failure.kind, failure.caused_by) == ("unresponsive_reward_error", "infrastructure")
 
 
-async def test_a_text_beyond_the_cap_is_graded_in_a_worker_with_the_same_number(evaluator: Evaluator) -> None:
+async def test_a_text_beyond_the_cap_is_graded_in_a_worker_with_the_same_number(
+    fresh_evaluator: Evaluator,
+) -> None:
     text = "the quick brown fox " * 100
-    result = await evaluator.grade(SIMILAR, text, {"answer": "the quick brown fox"})
+    result = await fresh_evaluator.grade(SIMILAR, text, {"answer": "the quick brown fox"})
     assert (
         result.reward == 0.6
     )  # rapidfuzz scales a perfect partial match of a text over 8 times as long by 0.6
-    assert len(evaluator._pool._plugin_queues) == 1
-    short = await evaluator.grade(SIMILAR, "fuzzy wuzzy had no hair", {"answer": "fuzzy wuzzy was a bear"})
+    assert len(fresh_evaluator._pool._plugin_queues) == 1
+    short = await fresh_evaluator.grade(
+        SIMILAR, "fuzzy wuzzy had no hair", {"answer": "fuzzy wuzzy was a bear"}
+    )
     assert short.reward == pytest.approx(0.7555555555555555, abs=1e-12)
 
 
@@ -237,19 +241,19 @@ async def test_a_text_that_would_stall_is_ungraded_at_the_deadline(evaluator: Ev
 
 
 async def test_a_jsonpath_over_a_long_sample_runs_in_a_worker_and_over_a_short_one_here(
-    evaluator: Evaluator,
+    fresh_evaluator: Evaluator,
 ) -> None:
     config = {**EXACT, "input": "{{sample.output_json[*].x}}", "reference": "{{item.answer}}"}
-    assert (await evaluator.grade(config, '[{"x": 1}, {"x": 2}]', {"answer": "[1,2]"})).reward == 1.0
-    assert not evaluator._pool._plugin_queues
+    assert (await fresh_evaluator.grade(config, '[{"x": 1}, {"x": 2}]', {"answer": "[1,2]"})).reward == 1.0
+    assert not fresh_evaluator._pool._plugin_queues
     long = "[" + ", ".join('{"x": 1}' for _ in range(500)) + "]"
-    gradings = await evaluator.grade_many(
+    gradings = await fresh_evaluator.grade_many(
         config, [long] * 3, [{"answer": "[" + ",".join("1" * 500) + "]"}] * 3
     )
     assert gradings.rewards.tolist() == [1.0] * 3
-    assert len(evaluator._pool._plugin_queues) == 1
+    assert len(fresh_evaluator._pool._plugin_queues) == 1
     config["input"] = "{{item.own[*]}}"
-    own = await evaluator.grade(config, "a", {"answer": "[]", "own": {1}})
+    own = await fresh_evaluator.grade(config, "a", {"answer": "[]", "own": {1}})
     assert own.reward == 1.0  # a set cannot be sent to a worker; there is nothing in it that a path finds
 
 
@@ -347,11 +351,13 @@ async def test_a_long_grader_is_compiled_beside_the_event_loop(evaluator: Evalua
     assert turns > 10
 
 
-async def test_a_sample_that_is_too_long_for_the_event_loop_goes_to_a_worker(evaluator: Evaluator) -> None:
+async def test_a_sample_that_is_too_long_for_the_event_loop_goes_to_a_worker(
+    fresh_evaluator: Evaluator,
+) -> None:
     long = "[" + "1," * 60_000 + "1]"
     config = {**EXACT, "input": "{{sample.output_json[60000]}}", "reference": "1"}
-    assert (await evaluator.grade(config, long, {})).reward == 1.0
-    assert len(evaluator._pool._plugin_queues) == 1
+    assert (await fresh_evaluator.grade(config, long, {})).reward == 1.0
+    assert len(fresh_evaluator._pool._plugin_queues) == 1
 
 
 async def test_samples_of_one_prompt_are_graded_side_by_side(evaluator: Evaluator) -> None:

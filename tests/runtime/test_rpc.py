@@ -1,4 +1,4 @@
-"""What a plugin asks of the world from its worker, and what it cannot."""
+"""What a plugin asks for from its worker, and what it cannot."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from hostile_graders.reaching import reach_files
 from graders import ConfigurationError, PluginError, Registry
 from graders.registry import Entry
 from runtime import Evaluator, Settings
-from runtime.workers.queue import SPARES
-from tests.processes import children, descendants, remaining
 
 HOSTILE = {"type": "hostile"}
 SERVER, RUNTIME = "python_grader_server_error", "python_grader_runtime_error"
@@ -42,7 +39,7 @@ async def test_a_misdeed_among_1000_gradings_costs_exactly_its_own(
 ) -> None:
     samples = [f"good {n}" for n in range(1000)]
     samples[500] = misdeed
-    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 1000)
+    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * len(samples))
     assert [n for n, reward in enumerate(gradings.rewards) if reward != 1.0] == [500]
     failure = gradings[500].failure
     kind, detail, message = MISDEEDS[misdeed]
@@ -58,7 +55,7 @@ async def test_the_misdeeds_together_leave_the_other_gradings_right_and_in_order
 ) -> None:
     bad = {100: "exit", 300: "allocate", 500: "raise", 700: "return nan", 900: "segfault"}
     samples = [bad.get(n, f"good {n}") for n in range(1000)]
-    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 1000)
+    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * len(samples))
     assert [n for n, reward in enumerate(gradings.rewards) if reward != 1.0] == sorted(bad)
 
 
@@ -119,35 +116,6 @@ async def test_a_grading_whose_worker_died_of_something_else_is_done_again(
     async with Evaluator(Registry.installed().including(reach_files), settings) as evaluator:
         result = await evaluator.grade({"type": "reach_files"}, f"exit_once {tmp_path}/flag")
     assert (result.reward, result.explanation) == (1.0, "again")
-
-
-async def test_a_worker_killed_from_outside_changes_no_reward(evaluator: Evaluator) -> None:
-    slow = {"type": "slow", "seconds": 0.02}
-    await evaluator.prepare(slow)
-    grading = asyncio.create_task(evaluator.grade_many(slow, [f"{n}" for n in range(50)], [{}] * 50))
-    await asyncio.sleep(0.3)
-    os.kill(max(descendants(os.getpid())), signal.SIGKILL)
-    assert (await grading).rewards.tolist() == [1.0] * 50
-
-
-async def test_gradings_run_in_other_processes_and_at_most_two_at_once(evaluator: Evaluator) -> None:
-    others = children(os.getpid())
-    gradings = await evaluator.grade_many({"type": "process_id"}, [f"{n}" for n in range(500)], [{}] * 500)
-    assert os.getpid() not in gradings.rewards.tolist()
-    assert 1 <= len(children(os.getpid()) - others) <= 2
-
-
-async def test_no_worker_outlives_its_evaluator(quick: Settings) -> None:
-    async with Evaluator(settings=quick) as evaluator:
-        await evaluator.grade({"type": "process_id"}, "")
-        await evaluator.prepare(HOSTILE)
-        spinning = asyncio.create_task(evaluator.grade(HOSTILE, "spin"))
-        await asyncio.sleep(0.5)
-        workers = descendants(os.getpid())
-    with pytest.raises((asyncio.CancelledError, RuntimeError)):
-        await spinning
-    assert len(workers) >= 2
-    assert remaining(workers) == set()
 
 
 async def test_an_evaluator_that_is_closed_starts_no_worker(quick: Settings) -> None:
@@ -260,30 +228,6 @@ async def test_a_lone_score_is_never_spread_over_a_group(evaluator: Evaluator) -
     results = await evaluator.grade_group({"type": "longest", "lone": True}, ["a", "bb"])
     assert [result.reward for result in results] == [None, None]
     assert "one score for each of the 2 samples" in (results[0].explanation or "")
-
-
-async def test_many_graders_of_a_function_share_two_workers_and_none_is_mixed_up(
-    evaluator: Evaluator,
-) -> None:
-    others = children(os.getpid())
-    graders = [evaluator.load({"type": "keyword", "words": [f"{n}."]}) for n in range(200)]
-    for shift, reward in [(0, 1.0), (1, 0.0)]:
-        results = await asyncio.gather(
-            *(evaluator.grade(grader, f"{n + shift}.") for n, grader in enumerate(graders))
-        )
-        assert {result.reward for result in results} == {reward}
-    assert len(children(os.getpid()) - others) <= 2
-
-
-async def test_graders_of_a_class_have_workers_of_their_own_of_which_few_are_kept(
-    evaluator: Evaluator,
-) -> None:
-    others = children(os.getpid())
-    graders = [evaluator.load({"type": "starts_with", "prefix": f"{n}."}) for n in range(12)]
-    for shift, reward in [(0, 1.0), (1, 0.0)]:
-        results = [await evaluator.grade(grader, f"{n + shift}.") for n, grader in enumerate(graders)]
-        assert {result.reward for result in results} == {reward}
-    assert len(children(os.getpid()) - others) <= SPARES + 2 + 1  # one may be about to end
 
 
 async def test_a_plugin_that_no_longer_starts_leaves_what_waits_ungraded_with_the_cause(

@@ -15,6 +15,14 @@ from runtime import Settings
 from service.app import create_app
 from service.http.protocol import HttpProtocol
 from service.store import Store
+from tests.service import commands
+
+
+@pytest.fixture(scope="session", autouse=True)
+def command_parent() -> Iterator[None]:
+    """Ends what commands were forked from."""
+    yield
+    commands.close()
 
 
 @contextlib.contextmanager

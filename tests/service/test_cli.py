@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import EXAMPLES
+from tests.service import commands
 from tests.service.full_disk import small_disk
 
 EXACT = {
@@ -27,16 +28,7 @@ def graders(
     *arguments: object, cwd: Path | None = None, stdin: bytes | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command; its environment has the coverage variables only."""
-    done = subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        timeout=120,
-        env=environment(),
-        check=False,
-    )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return commands.run(*arguments, env=environment(), cwd=cwd, stdin=stdin)
 
 
 def command(*arguments: object) -> list[str]:

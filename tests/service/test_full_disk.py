@@ -5,7 +5,6 @@ import os
 import re
 import resource
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,9 +14,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.service import commands
 from tests.service.evals.conftest import CUSTOM, EQUAL
 from tests.service.full_disk import SmallDisk, small_disk
-from tests.service.serving import CHECK, PROGRAM, RUN, Served, serving
+from tests.service.serving import CHECK, RUN, Served, serving
 
 PATIENCE_S = 60.0
 FULL = {"storage_full"}
@@ -203,10 +203,10 @@ def test_a_directory_of_files_that_is_gone_is_unavailable_until_it_is_back(tmp_p
 
 def test_what_writes_keys_says_in_a_line_that_the_disk_is_full(disk: SmallDisk) -> None:
     environment = {**os.environ, "GRADERS_DATABASE": str(disk.path / "service.sqlite")}
-    command = [str(PROGRAM), "keys", "create", "name", "--scope", "grade"]
-    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+    command = ("keys", "create", "name", "--scope", "grade")
+    assert commands.run(*command, env=environment).returncode == 0
     disk.fill()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = commands.run(*command, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error: .*\n", done.stderr)
     assert "ENOSPC" in done.stderr

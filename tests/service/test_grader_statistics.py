@@ -18,7 +18,8 @@ from service.store import GraderSums, NamedGraders, Store
 from service.store.failures import StorageFailed
 from service.store.graders import GraderVersion
 from service.store.sums import NO_STEP, Figure, Series
-from service.telemetry.grader_statistics import Statistics, shown_statistics
+from service.telemetry.grader_statistics import Statistics
+from service.telemetry.shown_statistics import shown_statistics
 from tests.judge_server import JudgeServer, verdict
 from tests.service.serving import PATIENCE_S, serving
 

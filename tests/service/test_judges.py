@@ -21,6 +21,7 @@ from openai import OpenAI
 from runtime import Settings
 from tests.conftest import EXAMPLES
 from tests.judge_server import Connection, JudgeServer, Raw, Reply, Request, chat, delayed, status, verdict
+from tests.service import commands
 from tests.small_model import NAME, SmallModel, small_model
 
 GRADERS = str(Path(sys.executable).with_name("graders"))
@@ -297,17 +298,8 @@ def test_the_doctor_asks_the_judges(tmp_path: Path) -> None:
             f'[judges."o3"]\nbase_url = "{server.url}"\n'
             '[judges."gone"]\nbase_url = "http://127.0.0.1:9/v1"\n[judges."keyless"]\n'
         )
-        found = subprocess.run(
-            [GRADERS, "doctor", "--json"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        shown = subprocess.run(
-            [GRADERS, "doctor"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-        )
+        found = commands.run("doctor", "--json", env=os.environ, cwd=tmp_path)
+        shown = commands.run("doctor", env=os.environ, cwd=tmp_path)
     judges = {judge["name"]: judge for judge in json.loads(found.stdout)["judges"]}
     assert found.returncode == 1
     assert judges["gpt-[45]*"]["how"] == "it has 1 models"
@@ -333,7 +325,7 @@ def test_validate_says_which_judge_has_no_server(config: str, warned: bool, tmp_
     inner = json.loads((EXAMPLES / "data/countdown_score_model.json").read_text())
     grader = {"type": "multi", "graders": {"a": inner}, "calculate_output": "a"}
     (tmp_path / "grader.json").write_text(json.dumps(grader))
-    command = [GRADERS, "validate", "grader.json", "--json"]
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    found = commands.run("validate", "grader.json", "--json", env=os.environ, cwd=tmp_path)
+    assert found.returncode == 0
     findings = json.loads(found.stdout)["findings"]
     assert [finding["path"] for finding in findings] == ["graders.a.model"] * warned

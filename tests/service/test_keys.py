@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -27,6 +26,7 @@ from service.http.middleware import HELD_BACK_S
 from service.store import Store
 from service.store.keys import SCOPES, Keys
 from service.store.tables import ApiKey
+from tests.service import commands
 from tests.service.serving import CHECK, PATIENCE_S, RUN, serving
 
 BODY: dict[str, Any] = {"grader": CHECK, "model_sample": "a"}
@@ -374,15 +374,8 @@ def test_a_request_counts_as_running_until_it_is_answered(settings: Settings) ->
         assert http.get("/v1/files", headers=bearer(key)).status_code == 200
 
 
-def graders(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("graders")), "keys", *arguments],
-        env={"GRADERS_DATABASE": settings.database},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+def graders(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return commands.run("keys", *arguments, env={"GRADERS_DATABASE": settings.database})
 
 
 def test_the_command_prints_a_key_once_lists_and_revokes(settings: Settings) -> None:
@@ -430,7 +423,7 @@ def test_a_public_address_is_served_with_a_key_of_the_store_which_every_process_
     assert not [line for line in served.lines if "no API keys" in line]
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_who_serves_without_keys_is_told_so_in_one_line(settings: Settings, workers: str) -> None:
     variables = {"GRADERS_DATABASE": settings.database, "GRADERS_FILES_DIR": str(settings.files_dir)}
     with (

@@ -161,7 +161,7 @@ def test_each_request_is_a_line_and_the_servers_own_words_are_lines_too() -> Non
     assert ready["x_request_id"].startswith("req_")
 
 
-@pytest.mark.parametrize("level", ["info", "debug"])
+@pytest.mark.parametrize("level", [pytest.param("info", marks=pytest.mark.slow), "debug"])
 def test_no_secret_is_in_any_line(level: str, tmp_path: Path) -> None:
     """Headers, an endpoint's headers, a judge's key, samples, items and templates; each with and without success."""
     rubric = [{"role": "user", "content": PRIVATE + " {{sample.output_text}} {{item.a}}"}]

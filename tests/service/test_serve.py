@@ -10,22 +10,16 @@ import pytest
 
 from graders import ConfigurationError
 from service.cli.listening import check_port
-from tests.service.serving import PATIENCE_S, PROGRAM, serving
+from tests.service import commands
+from tests.service.serving import serving
 
 LONG = "0123456789abcdef"
 
 
 def refused(tmp_path: Path, keys: list[str], *options: str) -> "subprocess.CompletedProcess[str]":
     """What becomes of a service with these keys that should not start."""
-    return subprocess.run(
-        [str(PROGRAM), "serve", "--port", "0", *options],
-        env={**os.environ, "GRADERS_API_KEYS": json.dumps(keys), "GRADERS_DATABASE": str(tmp_path / "s.sqlite")},
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )  # fmt: skip
+    own = {"GRADERS_API_KEYS": json.dumps(keys), "GRADERS_DATABASE": str(tmp_path / "s.sqlite")}
+    return commands.run("serve", "--port", "0", *options, env={**os.environ, **own}, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def until(served: Served, status: int) -> httpx2.Response:
     raise AssertionError(f"the service never answered {status}")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_on_sigterm_running_requests_finish_and_new_ones_are_sent_elsewhere(
     variables: dict[str, str], workers: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Graders that ask the world from their locked worker."""
+"""Graders that ask their context from their locked worker."""
 
 from graders import Context, GraderResult, Item, Sample, grader
 

@@ -62,6 +62,6 @@ async def tally(sample: Sample, item: Item, context: Context, *, path: str, seco
 
 @grader("asks")
 async def asks(sample: Sample, item: Item, context: Context) -> float:
-    """Ask the world for the service that the sample names."""
+    """Ask the context for the service that the sample names."""
     getattr(context, sample.output_text)
     return 1.0

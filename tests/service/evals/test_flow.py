@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,22 +14,12 @@ from openai import AsyncOpenAI, OpenAI
 from runtime import Settings
 from tests.conftest import EXAMPLES
 from tests.runtime.sandbox.isolation import ISOLATES
-from tests.service.conftest import served
 from tests.service.evals.conftest import CUSTOM, EQUAL, ended, rows
 
 COUNTDOWN = EXAMPLES / "data" / "countdown_answers.jsonl"
 SOURCE = "def grade(sample, item):\n    return 5.0 if str(sample['output_json']['result']) == item['target'] else 1.0\n"
 PYTHON = {"type": "python", "name": "stated", "source": SOURCE, "pass_threshold": 5}
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-
-
-@pytest.fixture(scope="module")
-def url(quick: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service that the tests here share."""
-    home = tmp_path_factory.mktemp("flow")
-    own = quick.model_copy(update={"database": str(home / "service.sqlite"), "files_dir": home / "files"})
-    with served(own) as address:
-        yield address
 
 
 def made(client: OpenAI, *criteria: Any, **changes: Any) -> Any:

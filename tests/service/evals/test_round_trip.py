@@ -1,7 +1,6 @@
 """What a run shows as a sample can be given back and grades the same; rows need a sample only where it is read."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -13,11 +12,9 @@ from openai import OpenAI
 from graders import GradingError, Sample
 from graders.samples.sample import FIELDS
 from graders.template import Template
-from runtime import Settings
 from runtime.data.rows import sample_or_failure
 from service.evals.responses import ItemObject
 from service.store.evals import OutputItem
-from tests.service.conftest import served
 from tests.service.evals.conftest import CUSTOM, EQUAL, ended
 
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -32,15 +29,6 @@ ITEMS: list[dict[str, Any]] = [
     {"datasource_item": {"answer": "a"}, "sample": {"output_text": "a"}, "results": []}
 ]
 FIELD_TEMPLATES = [Template(f"{{{{sample.{name}}}}}") for name in FIELDS]
-
-
-@pytest.fixture(scope="module")
-def url(quick: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service that the tests here share."""
-    home = tmp_path_factory.mktemp("round_trip")
-    own = quick.model_copy(update={"database": str(home / "service.sqlite"), "files_dir": home / "files"})
-    with served(own) as address:
-        yield address
 
 
 def content(*found: dict[str, Any]) -> Any:

@@ -78,6 +78,9 @@ def source(count: int) -> Any:
     return {"type": "jsonl", "source": {"type": "file_content", "content": content}}
 
 
+ROWS = 12
+RUNS = 4
+"""The long runs of a client, and the rows of each."""
 KEYS = ("a" * 20, "b" * 20, "c" * 20)
 
 
@@ -110,9 +113,9 @@ def test_a_short_run_does_not_wait_for_the_long_ones_of_other_keys(
         criteria: Any = [tally.criterion]
         held = first.evals.create(data_source_config=NUMBERED, testing_criteria=criteria)
         begun = [
-            (client, client.evals.runs.create(held.id, data_source=source(50)).id)
+            (client, client.evals.runs.create(held.id, data_source=source(ROWS)).id)
             for client in (first, *others)[:hogs]
-            for _ in range(10)
+            for _ in range(RUNS)
         ]
         assert tally.held.wait(PATIENCE_S)
         short = others[-1]
@@ -123,6 +126,6 @@ def test_a_short_run_does_not_wait_for_the_long_ones_of_other_keys(
         tally.go.set()
         for client, run_id in begun:
             done = ended(client, held.id, run_id)
-            assert (done.status, done.result_counts.passed) == ("completed", 50)
+            assert (done.status, done.result_counts.passed) == ("completed", ROWS)
     # no row was graded again because its run gave way
-    assert tally.asked == Counter(dict.fromkeys(range(50), 10 * hogs))
+    assert tally.asked == Counter(dict.fromkeys(range(ROWS), RUNS * hogs))

@@ -1,0 +1,59 @@
+"""The order of the test modules: what takes longest begins first, so that all processes of pytest end together.
+
+`make test` gives each module to one process of pytest (`--dist loadfile`), in this order.
+"""
+
+SECONDS = {
+    "tests/attacks/test_attacks.py": 155,
+    "tests/attacks/test_forging.py": 75,
+    "tests/runtime/sandbox/test_code_testing.py": 75,
+    "tests/runtime/test_executed_samples.py": 45,
+    "tests/runtime/test_workers.py": 40,
+    "tests/runtime/sandbox/test_images.py": 35,
+    "tests/attacks/test_human_eval.py": 30,
+    "tests/runtime/test_row_batches.py": 30,
+    "tests/runtime/sandbox/test_local_sandbox.py": 30,
+    "tests/runtime/test_escape.py": 30,
+    "tests/runtime/judge/test_misbehaving.py": 30,
+    "tests/runtime/sandbox/test_shortage.py": 25,
+    "tests/runtime/sandbox/test_batch.py": 20,
+    "tests/runtime/sandbox/test_clock.py": 20,
+    "tests/runtime/sandbox/test_fair_share.py": 20,
+    "tests/runtime/test_worker_processes.py": 20,
+    "tests/runtime/judge/test_spending.py": 15,
+    "tests/runtime/sandbox/test_codec.py": 15,
+    "tests/service/evals/test_interrupted.py": 45,
+    "tests/service/test_judges.py": 45,
+    "tests/service/test_chaos.py": 27,
+    "tests/service/test_full_disk.py": 25,
+    "tests/examples/test_evals_countdown.py": 25,
+    "tests/examples/test_examples.py": 25,
+    "tests/service/test_keys.py": 25,
+    "tests/service/test_openapi.py": 25,
+    "tests/service/evals/test_what_runs_read.py": 20,
+    "tests/service/test_cli.py": 20,
+    "tests/service/test_victims.py": 16,
+    "tests/service/test_metrics.py": 16,
+    "tests/test_package.py": 16,
+    "tests/service/test_logs.py": 15,
+    "tests/service/test_grader_statistics.py": 15,
+    "tests/service/test_malformed.py": 15,
+    "tests/test_small_model.py": 14,
+    "tests/service/test_shutdown.py": 12,
+    "tests/service/test_stopping.py": 12,
+    "tests/service/test_tracing.py": 12,
+    "tests/graders/test_assertions.py": 60,
+    "tests/graders/test_pytest_plugin.py": 60,
+    "tests/graders/kinds/numeric/test_scanner.py": 20,
+    "tests/graders/kinds/numeric/test_extraction.py": 18,
+    "tests/metrics/test_meteor.py": 18,
+}
+"""The modules of `make test` that take longer than others, and about how many seconds on a processor of their own."""
+
+FIRST = ("tests/attacks/", "tests/runtime/")
+"""Tests that count the descriptors, the mounts and the children of their process go before those that keep services there."""
+
+
+def place(module: str) -> tuple[bool, int]:
+    """Where a module stands in the order, by its path from the root."""
+    return not module.startswith(FIRST), -SECONDS.get(module, 1)
