@@ -1,9 +1,10 @@
-"""`graders data import`: exports of other systems as rows."""
+"""`graders data import` and `graders data convert`: exports of other systems as rows, rows in another format."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from runtime.data.converting import Conversion, convert_file
 from runtime.data.importing.read import ImportReport, import_files
 from runtime.data.output_files import is_standard_output
 from service.cli import terminal
@@ -51,4 +52,55 @@ def _lines(report: ImportReport, output: Path) -> Sequence[str]:
         lines.append(
             f"{report.rejected:,} parts of the exports could not be read; each is listed with its place"
         )
+    return lines
+
+
+def convert(
+    file: Path,
+    output: Path,
+    host: str,
+    *,
+    reference: str | None,
+    data_source: str | None,
+    allow_loss: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Write a file in another format unless something would be lost, which is listed; gives the exit code.
+
+    Raises:
+        ConfigurationError: When a file cannot be read or written, or there is no such format.
+    """
+    report = convert_file(
+        file,
+        output,
+        host,
+        reference=reference,
+        data_source=data_source,
+        allow_loss=allow_loss,
+        force=force,
+    )
+    aside = is_standard_output(output)
+    if as_json:
+        terminal.out_json({"output": str(output), **report.to_dict()}, stderr=aside)
+    else:
+        (terminal.err if aside else terminal.out)(
+            "".join(f"{line}\n" for line in _outcome(report, file, output))
+        )
+    return 0 if report.written else 1
+
+
+def _outcome(report: Conversion, file: Path, output: Path) -> Sequence[str]:
+    lines = [f"{file}: line {line}: cannot be converted: {reason}" for line, reason in report.refused]
+    lines += [
+        f"lost: {name} in {count:,} rows, first in line {report.first[name]}"
+        for name, count in report.losses.items()
+    ]
+    lines += [f"note: {name} in {count:,} rows; graders name it so" for name, count in report.notes.items()]
+    if report.written:
+        lines.append(f"{report.rows:,} rows in {output}")
+    elif report.loses:
+        lines.append("nothing was written; --allow-loss writes what the format can hold")
+    else:
+        lines.append(f"nothing was written: {file} has no rows")
     return lines

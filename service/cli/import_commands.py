@@ -35,3 +35,39 @@ def import_data(
 
     if code := import_exports(exports, output, source=source, force=force, as_json=as_json):
         raise typer.Exit(code)
+
+
+@app.command("convert")
+def convert_data(
+    file: Annotated[Path, typer.Argument(help="JSONL, a JSON list or parquet.", show_default=False)],
+    host: Annotated[
+        str, typer.Option("--to", help="openai, foundry, trl, google, bedrock or verl.", show_default=False)
+    ],
+    output: Output,
+    reference: Annotated[
+        str | None, typer.Option(help="The field with the reference, where the format has one place for it.")
+    ] = None,
+    data_source: Annotated[
+        str | None, typer.Option(help="What verl is to call the data; the file's name.")
+    ] = None,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Write all the same what the format can hold.")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Turn rows of one trainer's format into another's. Exits with 1, and writes nothing, when something would be lost."""
+    from service.cli.data_import import convert  # noqa: PLC0415
+
+    code = convert(
+        file,
+        output,
+        host,
+        reference=reference,
+        data_source=data_source,
+        allow_loss=allow_loss,
+        force=force,
+        as_json=as_json,
+    )
+    if code:
+        raise typer.Exit(code)
