@@ -21,7 +21,7 @@ def decide(question: str, seed: int) -> str:
 class Handler(BaseHTTPRequestHandler):
     """Answers chat completions."""
 
-    def do_POST(self) -> None:  # noqa: N802  # the name that http.server calls
+    def do_POST(self) -> None:  # the name that http.server calls
         """Answer one request."""
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         text = decide(asked["messages"][-1]["content"], asked.get("seed", 0))
