@@ -64,8 +64,7 @@ docs: $(INSTALLED) ## make the documentation, into site/
 	@$(MKDOCS)
 	@echo 'open site/index.html'
 
-bench: $(INSTALLED) ## speed, as ratios to other libraries measured in the same run
-	$(PIP) --editable '.[dev,bench]'
+bench: $(INSTALLED) .cache/peers ## speed, as ratios to other libraries measured in the same run
 	@$(BIN)/python -m benchmarks.bench
 	@$(BIN)/python -m benchmarks.inline_limits
 	@$(BIN)/python -m benchmarks.judges
@@ -86,6 +85,10 @@ format: $(INSTALLED) ## format the code
 # what tries every operation of the OpenAPI document; it cannot live in the same environment as the service
 .cache/schemathesis: tools/fetch_schemathesis.sh tools/schemathesis.txt
 	@PYTHON=$(PYTHON) sh tools/fetch_schemathesis.sh
+
+# the projects that we are measured beside; what they pin conflicts with what we test with
+.cache/peers: tools/fetch_peers.sh tools/peers.txt
+	@PYTHON=$(PYTHON) sh tools/fetch_peers.sh
 
 clean: ## remove what these commands made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist site

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import random
 import secrets
 from collections import deque
@@ -28,7 +29,9 @@ Give: TypeAlias = Callable[[int, Answer], None]
 JobKey: TypeAlias = tuple[str, float, int | None]
 
 BATCH = 64
-"""Gradings that a process gets at once."""
+"""Gradings that a process gets at once; one that works for a single batch gets more when more are waiting."""
+LARGEST_BATCH = 256
+"""Gradings that a process which works for one batch gets at most: starting it takes as long as some 50 of them."""
 ONE_ANSWER = 192 << 10
 """Bytes of one row's answer: an exception's message and traceback, each character escaped."""
 MAX_ANSWERS = 1 << 20
@@ -268,7 +271,7 @@ class WorkerGroup:
         try:
             while await self._something_to_do():
                 async with self._room():
-                    taken = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                    taken = [self._waiting.popleft() for _ in range(min(self._share(), len(self._waiting)))]
                     self._hire()
                     try:
                         if session is None:
@@ -284,6 +287,12 @@ class WorkerGroup:
         finally:
             if session is not None:
                 session.release()
+
+    def _share(self) -> int:
+        """Rows that a process gets: a fair share of what waits, unless it lasts; a hundredth of its rows is repeated, one a batch."""
+        if self._lasting:
+            return BATCH
+        return max(BATCH, min(LARGEST_BATCH, math.ceil(len(self._waiting) / self._size)))
 
     async def _begin(self) -> Session:
         session = await self._start(self._job)

@@ -1,6 +1,7 @@
 """Whatever stands in a file, a check says something about it and goes on; nothing personal is shown whole."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,8 @@ def test_a_check_never_fails_on_rows(rows: list[Any], host: str | None, tmp_path
 def test_a_check_never_fails_on_bytes(text: bytes, tmp_path_factory: Any) -> None:
     file = Path(tmp_path_factory.mktemp("bytes")) / "rows.jsonl"
     file.write_bytes(text)
-    try:
+    with suppress(ConfigurationError):
         report = check_data(file)
-    except ConfigurationError as error:
-        assert str(error)
-    else:
         assert report.findings.errors or report.files[0].rows or not text.strip()
 
 

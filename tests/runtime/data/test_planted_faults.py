@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pyarrow import Table, parquet
 
 from graders import Registry
 from runtime.data.check import CheckReport, check_data
@@ -520,13 +521,10 @@ def test_rows_that_a_grader_cannot_grade_are_errors(tmp_path: Path) -> None:
 
 
 def test_the_same_rules_hold_for_a_list_and_for_parquet(tmp_path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
     rows = [sound.verl(number) for number in range(ROWS)]
     rows[AT - 1]["reward_model"]["ground_truth"] = ""
     (tmp_path / "rows.json").write_text(json.dumps(rows, indent=1))
-    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    parquet.write_table(Table.from_pylist(rows), tmp_path / "rows.parquet")
     for name in ("rows.json", "rows.parquet"):
         report = check_data(tmp_path / name, host="verl")
         assert report.files[0].unit == "row"

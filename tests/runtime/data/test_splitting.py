@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import Table, parquet
 
 from graders import ConfigurationError
 from runtime.data.splitting import Split, split_data
@@ -60,8 +61,7 @@ def test_a_split_is_a_partition_that_keeps_groups_together(
     by = ["group"] if any(row.get("group") is not None for row in objects) else []
     try:
         train, valid, made = split(folder, rows, seed=seed, amount=amount, by=by)
-    except ConfigurationError as error:
-        assert str(error)
+    except ConfigurationError:  # there are too few groups
         assert not (folder / "train.jsonl").exists()
         return
     assert lines(train) + lines(valid) == lines(objects)
@@ -125,8 +125,6 @@ def test_lines_are_copied_as_they_are_written(tmp_path: Path) -> None:
 
 
 def test_a_list_becomes_lines_and_parquet_stays_parquet(tmp_path: Path) -> None:
-    from pyarrow import Table, parquet
-
     rows = [sound.verl(number) for number in range(30)]
     (tmp_path / "rows.json").write_text(json.dumps(rows, indent=2))
     split_data(tmp_path / "rows.json", tmp_path / "t", tmp_path / "v", amount=0.2)
