@@ -129,7 +129,7 @@ def explain(
     row: Annotated[
         str,
         typer.Argument(
-            help="A row {item, sample}: a JSON file, a line such as data.jsonl:17, or '-'.",
+            help="A row {item, sample}: a JSON file, a line such as data.jsonl:17, one sample of a line such as data.jsonl:17:2, or '-'.",
             show_default=False,
         ),
     ],
