@@ -4,9 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml.error import YAMLError
+
+from graders import ConfigurationError
+from runtime.cases.plain_yaml import read_yaml
 from runtime.data.converting import Conversion, convert_file
-from runtime.data.importing.read import ImportReport, import_files
+from runtime.data.datasets import read_whole
+from runtime.data.importing.promptfoo_config import is_config
+from runtime.data.importing.read import ImportReport, import_files, import_promptfoo_config
 from runtime.data.output_files import is_standard_output
+from runtime.data.records import record_file
 from service.cli import terminal
 
 _LISTED = 1_000
@@ -14,7 +21,13 @@ _LISTED = 1_000
 
 
 def import_exports(
-    exports: Sequence[Path], output: Path, *, source: str | None, force: bool, as_json: bool
+    exports: Sequence[Path],
+    output: Path,
+    *,
+    source: str | None,
+    grader: Path | None,
+    force: bool,
+    as_json: bool,
 ) -> int:
     """Write the rows of exports into a file, and list what could not be read; gives the exit code.
 
@@ -29,7 +42,11 @@ def import_exports(
         elif len(listed) < _LISTED:
             listed.append(line)
 
-    report = import_files(exports, output, source=source, force=force, reject=reject)
+    config = _config(exports[0]) if len(exports) == 1 and source in (None, "promptfoo") else None
+    if config is not None:
+        report = import_promptfoo_config(config, exports[0], output, grader, force=force)
+    else:
+        report = import_files(exports, output, source=source, force=force, reject=reject)
     aside = is_standard_output(output)
     if as_json:
         shown: dict[str, Any] = {"output": str(output), **report.to_dict(), "not_imported": listed}
@@ -37,6 +54,23 @@ def import_exports(
     else:
         (terminal.err if aside else terminal.out)("".join(f"{line}\n" for line in _lines(report, output)))
     return 1 if report.rejected else 0
+
+
+def _config(path: Path) -> Any:
+    """What stands in a file that is a configuration of promptfoo; None for any other file."""
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            value, _ = read_yaml(read_whole(path).decode("utf-8-sig", "replace"))
+        except YAMLError as error:
+            raise ConfigurationError(f"{path}: not YAML: {error}") from None
+        if not is_config(value):
+            raise ConfigurationError(f"{path}: YAML, and no configuration of promptfoo: it has no 'tests'")
+        return value
+    if path.suffix != ".json":
+        return None
+    with record_file(path) as file:
+        first = next(iter(file), None)
+    return first.value if first is not None and is_config(first.value) else None
 
 
 def _lines(report: ImportReport, output: Path) -> Sequence[str]:

@@ -27,13 +27,16 @@ def import_data(
             "--from", help="Read everything as this: evals, chat, responses, otel, promptfoo, trl, …"
         ),
     ] = None,
+    grader: Annotated[
+        Path | None, typer.Option("--grader-out", help="Where the assertions of a promptfoo config go.")
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Turn exports of other systems into rows {item, sample, recorded, source}. Exits with 1 when a part cannot be read."""
     from service.cli.data_import import import_exports  # noqa: PLC0415
 
-    if code := import_exports(exports, output, source=source, force=force, as_json=as_json):
+    if code := import_exports(exports, output, source=source, grader=grader, force=force, as_json=as_json):
         raise typer.Exit(code)
 
 

@@ -14,11 +14,12 @@ from runtime.data.importing.google import GOOGLE
 from runtime.data.importing.logs import CONVERSATIONS, LOGS, RESPONSES
 from runtime.data.importing.own_rows import OWN_ROWS
 from runtime.data.importing.promptfoo import PROMPTFOO
+from runtime.data.importing.promptfoo_config import import_config
 from runtime.data.importing.rows import Imported, NotImported, Part, SourceSystem, checked
 from runtime.data.importing.spans import SPANS
 from runtime.data.importing.trl import TRL
 from runtime.data.importing.verl import VERL
-from runtime.data.output_files import same_file, writing
+from runtime.data.output_files import same_file, write_file, writing
 from runtime.data.printable import printable_json
 from runtime.data.records import Record, record_file
 
@@ -136,6 +137,35 @@ def import_files(
                 continue
             report.count(name, part)
             file.write(printable_json(row_of(place, part), separators=(",", ":")).encode() + b"\n")
+    return report
+
+
+def import_promptfoo_config(
+    config: Mapping[str, Any], path: Path, output: Path, grader: Path | None, *, force: bool = False
+) -> ImportReport:
+    """Write the tests of a configuration of promptfoo as rows, and its assertions as a grader.
+
+    Args:
+        config: What stands in the file.
+        path: The file, for the rows' source.
+        output: Where the rows go.
+        grader: Where the grader goes; None to leave it out.
+        force: Write over files that are there.
+
+    Raises:
+        ConfigurationError: When a file cannot be written.
+    """
+    found = import_config(config)
+    report = ImportReport(notes=[f"no counterpart: {each}" for each in found.left_out])
+    if found.grader is not None and grader is None:
+        report.notes.append("its assertions can be written as a grader: --grader-out FILE")
+    with writing(output, replace=force) as file:
+        for number, row in enumerate(found.rows, 1):
+            report.count("promptfoo", row)
+            line = printable_json(row_of(Place(str(path), "row", number), row), separators=(",", ":"))
+            file.write(line.encode() + b"\n")
+    if found.grader is not None and grader is not None:
+        write_file(grader, printable_json(found.grader, indent=2).encode() + b"\n", replace=force)
     return report
 
 
