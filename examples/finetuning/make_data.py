@@ -12,7 +12,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scripted_model import MODEL, server
+from scripted_model import (  # type: ignore[import-not-found]  # it stands beside this script
+    MODEL,
+    server,
+)
 
 HERE = Path(__file__).parent
 GRADERS = Path(sys.executable).with_name("graders")

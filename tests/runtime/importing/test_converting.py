@@ -128,7 +128,7 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size
 
 @st.composite
 def training_rows(draw: st.DrawFn) -> dict[str, Any]:
-    asked = [
+    asked: list[Any] = [
         *(
             [{"role": draw(st.sampled_from(["system", "developer"])), "content": draw(TEXTS)}]
             * draw(st.integers(0, 1))
@@ -136,7 +136,7 @@ def training_rows(draw: st.DrawFn) -> dict[str, Any]:
         {"role": "user", "content": draw(TEXTS)},
     ]
     if draw(st.booleans()):
-        said = {"role": "assistant", "content": draw(TEXTS), "tool_calls": [CALL]}
+        said: Any = {"role": "assistant", "content": draw(TEXTS), "tool_calls": [CALL]}
         asked += [said, RESULT, {"role": "user", "content": draw(TEXTS)}]
     answers = [{"role": "assistant", "content": draw(TEXTS)} for _ in range(2)]
     columns = draw(st.dictionaries(st.sampled_from(["answer", "nums", "id", "level"]), VALUES, max_size=3))
