@@ -220,8 +220,8 @@ def _best_first(completions: object) -> list[Mapping[str, Any]]:
     found = [_object(each) for each in _listed(completions)]
     if len(found) != 2:
         raise NoConversation("completions: expected two, of which one is preferred")
-    values = [each.get("score") for each in found]
-    if not all(isinstance(value, (int, float)) for value in values) or values[0] == values[1]:
+    values = [float(value) for each in found if isinstance(value := each.get("score"), (int, float))]
+    if len(values) != len(found) or values[0] == values[1]:
         raise NoConversation("completions: expected two that differ in their score")
     return found if values[0] > values[1] else found[::-1]
 
