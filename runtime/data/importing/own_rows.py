@@ -15,10 +15,12 @@ from runtime.data.importing.rows import (
 )
 
 
+_BESIDE_ITEM = frozenset({"item", "id", "messages", "prompt", "contents", "tools", "source", "recorded"})
+
+
 def _recognises(value: Object) -> bool:
-    return isinstance(value.get("item"), dict) and (
-        "sample" in value or isinstance(value.get("samples"), list)
-    )
+    is_answered = "sample" in value or isinstance(value.get("samples"), list)
+    return isinstance(value.get("item"), dict) and (is_answered or value.keys() <= _BESIDE_ITEM)
 
 
 def _read(value: Object) -> Iterator[Part]:
@@ -29,7 +31,13 @@ def _read(value: Object) -> Iterator[Part]:
     if (reward := score(value.get("reward"))) is not None:
         recorded.setdefault("reward", reward)
     messages = objects(value.get("messages")) or None
-    source = {**mapping(value.get("source")), **({"id": value["id"]} if value.get("id") is not None else {})}
+    # what is recorded beside scores, such as the name of the judge
+    beside = {name: each for name, each in mapping(value.get("recorded")).items() if name not in recorded}
+    source = {
+        **beside,
+        **mapping(value.get("source")),
+        **({"id": value["id"]} if value.get("id") is not None else {}),
+    }
     samples = value.get("samples")
     if value.get("sample") is not None or not isinstance(samples, list):
         yield Imported(value["item"], value.get("sample"), recorded, messages, source)

@@ -301,6 +301,16 @@ def test_calls_of_tools_and_reasoning_come_from_spans(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_of_ours_need_no_answer_and_lose_nothing_that_is_recorded(tmp_path: Path) -> None:
+    recorded = {"score": 4.0, "judge": "j"}
+    plain, judged = rows_of(
+        tmp_path / "export", {"item": {"a": 1}}, {"item": {"a": 1}, "sample": "4", "recorded": recorded}
+    )
+    assert (plain["item"], "sample" in plain) == ({"a": 1}, False)
+    assert judged["recorded"] == {"score": 4.0}
+    assert judged["source"]["judge"] == "j"
+
+
 def test_spans_of_other_work_are_no_rows(tmp_path: Path) -> None:
     others: Sequence[Any] = [
         {"name": "GET /", "spanId": "s", "attributes": {"http.method": "GET"}},
