@@ -170,12 +170,21 @@ def record_file(path: Path) -> Iterator[RecordFile]:
         UnreadableFile: When it cannot be read.
     """
     with opened(path) as file:
-        if file.seekable():
+        if _can_seek(file):
             yield RecordFile(file, str(path))
             return
         with tempfile.TemporaryFile() as copy:
             shutil.copyfileobj(file, copy, _CHUNK)
             yield RecordFile(copy, str(path))
+
+
+def _can_seek(file: BinaryIO) -> bool:
+    """Whether a file can be read again; found by trying, for Python remembers what a descriptor once was."""
+    try:
+        file.seek(0)
+    except OSError:
+        return False
+    return True
 
 
 def page_rows(value: object) -> list[Any] | None:
