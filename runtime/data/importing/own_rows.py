@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 
+from runtime.data.importing.google import google_prompt
 from runtime.data.importing.rows import (
     Imported,
     NotImported,
     Object,
     Part,
     SourceSystem,
+    as_messages,
     mapping,
     objects,
     score,
     scores,
 )
-
 
 _BESIDE_ITEM = frozenset({"item", "id", "messages", "prompt", "contents", "tools", "source", "recorded"})
 
@@ -30,7 +31,9 @@ def _read(value: Object) -> Iterator[Part]:
     recorded = scores(value.get("recorded"))
     if (reward := score(value.get("reward"))) is not None:
         recorded.setdefault("reward", reward)
-    messages = objects(value.get("messages")) or None
+    messages = (
+        objects(value.get("messages")) or as_messages(value.get("prompt")) or google_prompt(value) or None
+    )
     # what is recorded beside scores, such as the name of the judge
     beside = {name: each for name, each in mapping(value.get("recorded")).items() if name not in recorded}
     source = {
