@@ -16,6 +16,7 @@ from graders import ConfigurationError, GradingError, Item, Sample
 from runtime.data.json_text import LONG_NUMBER, NotJson, named_path, read_text, unreadable_parts
 from runtime.data.json_weight import INLINE_BYTES, weigh
 from runtime.data.rows import (
+    item_of_output_item,
     item_or_failure,
     not_an_object,
     sample_or_failure,
@@ -231,11 +232,10 @@ def _readable_item(
         alone = data if samples is None else {name: part for name, part in data.items() if name != "samples"}
         if (failure := unreadable_inside(alone, place=place)) is not None:
             return failure
-    if "item" not in data and "datasource_item" in data and ("sample" in data or samples is not None):
-        item = item_or_failure(data["datasource_item"], place=place)
-        inner = item.get("item") if isinstance(item, Mapping) and len(item) == 1 else None
-        return inner if isinstance(inner, Mapping) else item
     is_without = "sample" in data or samples is not None
+    stored = data.get("datasource_item")
+    if "item" not in data and (isinstance(stored, Mapping) or (is_without and "datasource_item" in data)):
+        return item_or_failure(item_of_output_item(stored), place=place)
     return item_or_failure(data.get("item", {} if is_without else data), place=place)
 
 

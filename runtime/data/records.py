@@ -71,6 +71,7 @@ class RecordFile:
         unit: What the number of a record counts: `line` or `row`.
         has_mark: Whether it begins with a byte order mark.
         size: Bytes.
+        header: What an exported page says beside its rows; empty for other files.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -83,6 +84,7 @@ class RecordFile:
             if head.startswith(magic):
                 raise UnreadableFile(f"cannot read {name}: {reason}")
         self.kind: Kind = "jsonl"
+        self.header: dict[str, Any] = {}
         self._page: list[Any] | None = None
         first = head.removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
         if head.startswith(b"PAR1"):
@@ -136,13 +138,19 @@ class RecordFile:
         rest = any(line.strip() for line in bounded_lines(self._file))
         try:
             if not rest:
-                return page_rows(read_text(first)[0])
+                return self._page_of(read_text(first)[0])
             if self.size > MAX_PAGE or (value := self._read_object(first)) is None:
                 return None
         except NotJson:
             return None
-        rows = page_rows(value)
+        rows = self._page_of(value)
         return [value] if rows is None else rows
+
+    def _page_of(self, value: Any) -> list[Any] | None:
+        rows = page_rows(value)
+        if rows is not None:
+            self.header = {name: inner for name, inner in value.items() if inner is not rows}
+        return rows
 
     def _read_object(self, first: bytes) -> Any:
         """The object that a file is, where its first line alone is not one."""
@@ -162,12 +170,21 @@ def record_file(path: Path) -> Iterator[RecordFile]:
         UnreadableFile: When it cannot be read.
     """
     with opened(path) as file:
-        if file.seekable():
+        if _can_seek(file):
             yield RecordFile(file, str(path))
             return
         with tempfile.TemporaryFile() as copy:
             shutil.copyfileobj(file, copy, _CHUNK)
             yield RecordFile(copy, str(path))
+
+
+def _can_seek(file: BinaryIO) -> bool:
+    """Whether a file can be read again; found by trying, for Python remembers what a descriptor once was."""
+    try:
+        file.seek(0)
+    except OSError:
+        return False
+    return True
 
 
 def page_rows(value: object) -> list[Any] | None:

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli import data_commands, graded_commands, image_commands, key_commands, terminal
+from service.cli import (
+    data_commands,
+    graded_commands,
+    image_commands,
+    key_commands,
+    sample_commands,
+    terminal,
+)
 from service.cli.common_options import Config, Json, read_settings
 from service.cli.ending import run_to_the_end
 
@@ -21,6 +28,7 @@ app.add_typer(data_commands.app, name="data")
 graded_commands.add_to(app, data_commands.app)
 app.add_typer(image_commands.app, name="images")
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(sample_commands.app)
 
 GraderArgument = Annotated[
     Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)
@@ -121,7 +129,7 @@ def explain(
     row: Annotated[
         str,
         typer.Argument(
-            help="A row {item, sample}: a JSON file, a line such as data.jsonl:17, or '-'.",
+            help="A row {item, sample}: a JSON file, a line such as data.jsonl:17, one sample of a line such as data.jsonl:17:2, or '-'.",
             show_default=False,
         ),
     ],

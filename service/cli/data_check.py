@@ -82,10 +82,13 @@ def _show(report: CheckReport) -> None:
     for group in report.findings:
         first = group.first
         style = "red" if first.level == "error" else "yellow"
-        head = Text(f"{first.level:<7} ", style)
-        head.append(first.code, "bold")
-        head.append(f"{names[group.file]}: {_where(group, units[group.file])}")
-        console.print(head)
+        head = f"{first.level:<7} {first.code}{names[group.file]}: {_where(group, units[group.file])}"
+        start, *others = textwrap.wrap(head, WIDTH, subsequent_indent=_INDENT, break_on_hyphens=False)
+        shown = Text(start)
+        shown.stylize(style, 0, len(first.level))
+        console.print(shown)
+        for line in others:
+            console.print(line)
         for line in _wrapped(first.message):
             console.print(line)
         for line in _wrapped(first.hint):

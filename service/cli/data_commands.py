@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from service.cli import import_commands
 from service.cli.common_options import Json
 
 app = typer.Typer(
     help="Data for training: check it, split it, turn it into other formats.", no_args_is_help=True
 )
+app.add_typer(import_commands.app)
 
 DataFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="JSONL, a JSON list or parquet.", show_default=False)

@@ -165,8 +165,8 @@ def stored_sample(row: Row) -> Sample | GradingError:
     return row.sample
 
 
-def ungraded_limit(text: str) -> Callable[[int, int], bool]:
-    """Read `--max-ungraded`: a function of ungraded rows and all rows, true when they are within it.
+def ungraded_limit(text: str, option: str = "--max-ungraded") -> Callable[[int, int], bool]:
+    """Read `--max-ungraded`, or another such option: a function of ungraded rows and all rows, true when they are within it.
 
     Raises:
         ConfigurationError: When it is neither a number nor a share.
@@ -177,7 +177,7 @@ def ungraded_limit(text: str) -> Callable[[int, int], bool]:
     except ValueError:
         limit = -1.0
     if not 0 <= limit < float("inf"):
-        raise ConfigurationError(f"--max-ungraded is a number of rows or a share such as 1%, not {text!r}")
+        raise ConfigurationError(f"{option} is a number of rows or a share such as 1%, not {text!r}")
     if number == text.strip():
         return lambda ungraded, rows: ungraded <= limit
     return lambda ungraded, rows: ungraded <= limit / 100 * rows

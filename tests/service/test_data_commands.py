@@ -58,6 +58,14 @@ def test_a_sound_file_exits_with_0_and_a_bad_one_with_1(folder: Path) -> None:
     assert "\u202e" not in bad.stdout
 
 
+def test_lines_stay_within_80_columns_with_long_names(folder: Path) -> None:
+    long = folder / ("a-rather-long-name-of-a-training-file-of-many-words-" * 2)
+    long.write_bytes((folder / "bad.jsonl").read_bytes())
+    done = graders("data", "check", long, "--valid", folder / "bad.jsonl")
+    assert done.returncode == 1
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
 def test_json_has_every_finding_and_figure(folder: Path) -> None:
     done = graders("data", "check", "bad.jsonl", "--json", "--by", "answer", cwd=folder)
     found = json.loads(done.stdout)

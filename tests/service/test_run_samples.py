@@ -17,6 +17,7 @@ from rich.console import Console
 from graders import ConfigurationError
 from runtime import Settings
 from runtime.data.datasets import limited, parse_rows
+from service.cli.explain import read_row
 from service.cli.run import RunOutcome, grade_file
 from service.cli.summary import summarize
 
@@ -170,3 +171,17 @@ def test_rows_that_are_read_once_cannot_be_written_beside_results(tmp_path: Path
     os.mkfifo(tmp_path / "rows")
     with pytest.raises(ConfigurationError, match="--with-rows reads the data a second time"):
         run(tmp_path, rows=tmp_path / "rows", with_rows=True)
+
+
+def test_one_of_several_samples_is_explained_by_its_number(tmp_path: Path) -> None:
+    data = write(tmp_path / "rows.jsonl", ROWS)
+    assert read_row(f"{data}:1:2").stored == ROWS[0]["samples"][2]
+    assert read_row(f"{data}:2").stored == "b"
+    for place, message in (
+        ("1", "has 3 samples; name one, such as .*rows.jsonl:1:0"),
+        ("1:3", "has the samples 0 to 2, so there is no sample 3"),
+        ("2:0", "has one sample and no list of them, so there is no sample 0"),
+        ("9:0", "has 3 lines"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            read_row(f"{data}:{place}")
