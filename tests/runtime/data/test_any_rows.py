@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from graders import ConfigurationError
@@ -56,7 +56,11 @@ def damaged(draw: st.DrawFn) -> Any:
         place = inner
 
 
+LAST_IS_NONE = {"messages": [*SOUND[4](1)["messages"][:3], None]}
+
+
 @given(row=ROWS | damaged())
+@example(row=LAST_IS_NONE)
 def test_every_format_reads_every_row(row: dict[str, Any]) -> None:
     format_of(row)
     for each in FORMATS:
