@@ -18,7 +18,7 @@ from graders.installation import install_command
 from runtime.data.check.base import CheckedRow, canonical, digest, normal, prompt_digest, without_identity
 from runtime.data.check.labels import value_at
 from runtime.data.datasets import BYTE_ORDER_MARK
-from runtime.data.formats import Format, View, recognised
+from runtime.data.formats import Format, View, format_of, recognised
 from runtime.data.near_duplicates import LEARNED_FROM, NearDuplicates
 from runtime.data.output_files import same_file, writing, writing_by_name
 from runtime.data.records import Record, RecordFile, record_file
@@ -144,7 +144,8 @@ class _Groups:
     def _add(self, record: Record, form: Format, by: Sequence[str]) -> None:
         position = len(self._parents)
         self._parents.append(position)
-        view = form.view(record.value)
+        # a row of another format is still asked something
+        view = (form if form.likeness(record.value) else format_of(record.value)).view(record.value)
         content = digest(without_identity(record.value))
         self.contents.append(content)
         self._same("row", content, position)

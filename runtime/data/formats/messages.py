@@ -186,9 +186,9 @@ class Conversation:
         return [message for message in messages[:MOST] if isinstance(message, Mapping)]
 
 
-def role_of(message: Mapping[str, Any]) -> str | None:
-    """The role of a message; None where it has none, or one that is no text."""
-    role = message.get("role")
+def role_of(message: object) -> str | None:
+    """The role of a message; None where it has none, or one that is no text, or where it is no message."""
+    role = message.get("role") if isinstance(message, Mapping) else None
     return role if isinstance(role, str) else None
 
 

@@ -9,7 +9,7 @@ messages are not supported; the current one shows a developer message.
 from collections.abc import Iterator
 
 from runtime.data.formats.base import Fault, Format, Row, View, references_of
-from runtime.data.formats.messages import Conversation, is_conversation
+from runtime.data.formats.messages import Conversation, is_conversation, role_of
 
 OWN = ("messages", "tools", "parallel_tool_calls")
 
@@ -30,7 +30,7 @@ class RftChat(Format):
         if not is_conversation(messages):
             return 0
         others = [name for name in row if name not in OWN]
-        return 1 + 2 * bool(messages[-1].get("role") == "user") + 2 * bool(others)
+        return 1 + 2 * (role_of(messages[-1]) == "user") + 2 * bool(others)
 
     def faults(self, row: Row) -> Iterator[Fault]:
         """Wrong messages, and rows without anything to grade by."""

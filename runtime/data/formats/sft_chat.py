@@ -10,7 +10,7 @@ rows (`SFTTrainer`, conversational format).
 from collections.abc import Iterator
 
 from runtime.data.formats.base import Fault, Format, Row, View
-from runtime.data.formats.messages import Conversation, is_conversation
+from runtime.data.formats.messages import Conversation, is_conversation, role_of
 
 
 class SftChat(Format):
@@ -29,7 +29,7 @@ class SftChat(Format):
         if not is_conversation(messages):
             return 0
         others = [name for name in row if name not in self.fields]
-        return (4 if messages[-1].get("role") == "assistant" else 1) - bool(others)
+        return (4 if role_of(messages[-1]) == "assistant" else 1) - bool(others)
 
     def faults(self, row: Row) -> Iterator[Fault]:
         """Wrong fields, wrong messages, and rows that teach nothing."""

@@ -49,7 +49,7 @@ SMALL = st.builds(
 
 
 @given(
-    rows=st.lists(SMALL | JSON, min_size=1, max_size=25),
+    rows=st.lists(SMALL | JSON, min_size=2, max_size=25),
     seed=st.integers(0, 3),
     amount=st.sampled_from([0.1, 0.5, 1, 4]),
 )
