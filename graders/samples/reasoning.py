@@ -40,7 +40,8 @@ MAX_MARKS = 1_000
 _BARE_CHANNELS = ("analysis", "assistantfinal")
 """How the channels of the Harmony format begin in a text from which special tokens were removed."""
 _CHANNELS_ON_LINES = re.compile(
-    r"\s*(?:assistant[ \t]*\n\s*)?analysis[ \t]*\n(?P<thought>.*?)\n[ \t]*assistant[ \t]*\n\s*final[ \t]*\n", re.DOTALL
+    r"\s*(?:assistant[ \t]*\n\s*)?analysis[ \t]*\n(?P<thought>.*?)\n[ \t]*assistant[ \t]*\n\s*final[ \t]*\n",
+    re.DOTALL,
 )
 """The same, where each of the words stands on a line of its own."""
 _REST_IS_BLANK = re.compile(r"[ \t]*(?:\n|`{3}|~{3})")
@@ -144,7 +145,9 @@ class _MarkReader:
         self._position = 0
         self._thoughts: list[str] = []
         self._answer: list[str] = []
-        self._has_thought = self._has_sure_thought = self._has_channels = self._has_final = self._is_endless = False
+        self._has_thought = self._has_sure_thought = self._has_channels = self._has_final = (
+            self._is_endless
+        ) = False
 
     @property
     def has_found(self) -> bool:
@@ -242,7 +245,9 @@ class _MarkReader:
         run = self._code.around(begin, start, end)
         if run is not None:
             return not (may_end and self._code.begins_anew(run, end, is_thought=is_thought))
-        return is_quoted(self._text, start, end) and not (may_end and quotation_opens(self._text, begin, start, end))
+        return is_quoted(self._text, start, end) and not (
+            may_end and quotation_opens(self._text, begin, start, end)
+        )
 
     def _is_inside_block(self, mark: Mark) -> bool:
         while self._fence is not None and self._fence.start < mark.start:

@@ -87,7 +87,9 @@ def _mark(found: re.Match[str]) -> Mark:
         return Mark(start, end, "close" if closes else "open", _PAIR_OF.get(token, token))
     if found["edge"] or found["word_edge"]:
         begins = (found["edge"] or found["word_edge"]).lower() in _BEGINS
-        return Mark(start, end, "open" if begins else "close", f"edge {_named(found['edged'] or found['word'])}")
+        return Mark(
+            start, end, "open" if begins else "close", f"edge {_named(found['edged'] or found['word'])}"
+        )
     closes = bool(found["close"] or found["bracket_close"] or found["bar_close"] or found["kimi_close"])
     name, weak = _named(found[group]), group == "weak"
     if group == "bracket":
