@@ -26,9 +26,9 @@ from graders.kinds.numeric.scanner import Number
 from graders.kinds.numeric.short_answers import short_answer
 from graders.plugin import grader
 from graders.samples.reasoning import Thoughts
-from graders.samples.thought_marks import may_have_thoughts
 from graders.samples.sample import Sample
 from graders.samples.sample_column import SampleColumn
+from graders.samples.thought_marks import may_have_thoughts
 from graders.samples.thoughts import graded_text
 from graders.template import Template
 
