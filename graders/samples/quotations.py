@@ -19,6 +19,8 @@ _OPENS_BEHIND = frozenset("([{*_\"'=:>|$")
 """What stands in front of a mark that opens, beside white space."""
 _INFO = re.compile(r"[^`\n]*(?=\n|\Z)")
 _CLOSING_FENCE = re.compile(r"^[ \t>]{0,80}`{3,}[ \t]*(?:<[^\n]*)?$", re.MULTILINE)
+MAX_RUNS = 200
+"""Runs of backticks of an answer that are looked at."""
 WINDOW = 500
 """Characters of a line that are looked at on either side."""
 
@@ -129,13 +131,28 @@ class InlineCode:
             is_thought: Whether the tag is known to stand in a thought; otherwise it may as well stand in an answer.
         """
         start, behind = self._starts[run], self._ends[run]
-        if self._is_fence(run):
+        if self._is_fence(run) or self._is_inside(run, end):
             return True
-        clear = opens("" if start == end else self._text[start - 1], self._text, behind)
         is_even = self._left[run] % 2 == 0
+        if start == end:  # right behind the tag, which then most likely is all of the code
+            # two or more are written with a space behind them: `` a ` b ``
+            return is_even and (behind - start > 1 or opens("", self._text, behind) is not False)
+        clear = opens(self._text[start - 1], self._text, behind)
         if is_thought:
             return is_even if clear is None else clear
         return is_even and clear is not False
+
+    def _is_inside(self, run: int, begin: int) -> bool:
+        """Whether a run stands in other inline code of the text from `begin` on."""
+        index = bisect_left(self._starts, begin)
+        for _ in range(MAX_RUNS):
+            if index >= run:
+                break
+            partner = self._partners[index]
+            if partner is not None and partner > run:
+                return True
+            index = index + 1 if partner is None else partner + 1
+        return False
 
     def _is_fence(self, run: int) -> bool:
         """Whether a run begins a code block, wherever it stands on its line."""

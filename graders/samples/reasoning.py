@@ -195,7 +195,7 @@ class _MarkReader:
 
     def _close(self, mark: Mark) -> None:
         if self._inside is None:  # the thought began with the prompt, or before a tag that it quotes
-            if mark.weak and self._has_sure_thought:
+            if mark.weak and (self._has_sure_thought or self._has_channels):
                 return
             self._thoughts += [*self._answer, self._text[self._position : mark.start]]
             self._answer.clear()
