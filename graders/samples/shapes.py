@@ -56,6 +56,8 @@ _BESIDE_TEXT = frozenset(
     }
 )  # fmt: skip
 """Fields of a message that never hold its text. A message with no others said nothing: servers leave out empty content."""
+_ABOUT_CHOICE = frozenset({"index", "finish_reason", "logprobs", "stop_reason", "token_ids"})
+"""Fields of a choice that never hold its text."""
 MAX_INTEGER = 10**300
 MAX_LEVELS = 50
 """Levels of parts inside parts."""
@@ -147,6 +149,11 @@ def read_choice(choices: Any, path: Path, said: Said) -> None:
         said.texts.append(text)
 
 
+def has_choice(choices: Any) -> bool:
+    """Whether the choices of a stored sample say anything beside the text of the sample."""
+    return bool(choices) and not (isinstance(choices[0], Mapping) and _ABOUT_CHOICE.issuperset(choices[0]))
+
+
 def read_message(message: Mapping[str, Any], path: Path, said: Said) -> None:
     """Read a message of the assistant, as chat completions and the published output items have it.
 
@@ -160,19 +167,26 @@ def read_message(message: Mapping[str, Any], path: Path, said: Said) -> None:
         said.thoughts += _thoughts(message[found], (*path, found))
     elif message.get("reasoning_details"):
         said.thoughts += _thoughts(message["reasoning_details"], (*path, "reasoning_details"))
-    place = _text_field(message)
-    if place is not None:
-        read_content(message[place], (*path, place), said)
-    elif "content" not in message and (not message or not _BESIDE_TEXT.issuperset(message)):
+    if _text_fields(message):
+        _read_text_fields(message, path, said)
+    elif not message or not _BESIDE_TEXT.issuperset(message):
         raise _unknown(path, f"a message has its text in 'content'; got {_names(message)}")
     if message.get("parts"):
         said.passed_over.append(_unknown((*path, "parts"), "a message has its text in 'content'"))
 
 
-def _text_field(part: Mapping[str, Any]) -> str | None:
-    """Which field of a message or of a part has its text; one that is empty only where no other has any."""
-    found = [name for name in _TEXT_FIELDS if name in part]
-    return next((name for name in found if part[name] not in (None, "", [], {})), found[0] if found else None)
+def _text_fields(part: Mapping[str, Any]) -> list[str]:
+    """The fields of a message or of a part that may hold its text; those that are empty come last."""
+    return sorted((name for name in _TEXT_FIELDS if name in part), key=lambda name: not part[name])
+
+
+def _read_text_fields(part: Mapping[str, Any], path: Path, said: Said) -> None:
+    """Read the first field that has a text."""
+    first = len(said.texts)
+    for name in _text_fields(part):
+        read_content(part[name], (*path, name), said)
+        if any(said.texts[first:]):
+            break
 
 
 def read_output(output: Any, path: Path) -> Said:
@@ -261,20 +275,18 @@ def _read_part(part: Mapping[str, Any], path: Path, said: Said) -> None:
     elif kind is not None and _is_passed_over(part, kind):
         _pass_over(part, kind, path, said)
     else:
-        found = _text_field(part)
-        if found is None:
+        if not _text_fields(part):
             what = "a part" if kind is None else f"a part of type {brief(kind)}"
             raise _unknown(path, f"{what} has no 'text'; got {_names(part)}")
-        if part[found] is None:
-            said.nulls.append(_null((*path, found)))
-        read_content(part[found], (*path, found), said)
+        said.nulls += [_null((*path, name)) for name in _text_fields(part) if part[name] is None]
+        _read_text_fields(part, path, said)
 
 
 def _is_passed_over(part: Mapping[str, Any], kind: str) -> bool:
     """Whether a part is of a type that holds no text of the model."""
     if kind in _WITHOUT_TEXT or kind.endswith(_OF_TOOLS):
         return True
-    return kind.endswith((*_CALLS, *_RESULTS)) and _text_field(part) is None
+    return kind.endswith((*_CALLS, *_RESULTS)) and not _text_fields(part)
 
 
 def _pass_over(part: Mapping[str, Any], kind: str, path: Path, said: Said) -> None:
@@ -283,7 +295,7 @@ def _pass_over(part: Mapping[str, Any], kind: str, path: Path, said: Said) -> No
         said.audio = said.audio or part
     if kind in ("refusal", "server_tool_use") or kind.endswith(_CALLS):
         said.has_acted = True
-    elif _text_field(part) is not None or kind.endswith(_RESULTS):
+    elif _text_fields(part) or kind.endswith(_RESULTS):
         said.passed_over.append(
             _unknown(path, f"a part of type {brief(kind)} is not the model's answer; got {_names(part)}")
         )
