@@ -19,6 +19,7 @@ from graders.samples.plain_data import plain
 from graders.samples.reasoning import Split, split
 from graders.samples.shapes import (
     Said,
+    has_choice,
     is_models,
     is_output,
     read_choice,
@@ -289,7 +290,7 @@ class Sample:
                 raise ConfigurationError(
                     f"a stored sample's {name!r} is a list, not {type(data[name]).__name__}"
                 )
-        if data.get("choices") and not data.get("output_tools") and said.has_nothing:
+        if has_choice(data.get("choices")) and not data.get("output_tools") and said.has_nothing:
             read_choice(data["choices"], ("choices",), said)
         if not any(data.get(name) for name in ("output_tools", "output_audio", "reasoning_content")):
             said.check()

@@ -58,6 +58,8 @@ def assistant(**fields: Any) -> dict[str, Any]:
         [{"role": "ai", "content": "Oslo"}],
         [{"type": "human", "content": "Capital?"}, {"type": "ai", "content": "Oslo"}],
         [assistant(content=None, text="Oslo")],
+        [assistant(content=[{"text": ""}], value="Oslo")],
+        [assistant(content=[{"text": [], "content": [None], "value": "Oslo"}])],
         [assistant(content=[{"type": "text", "text": None, "content": "Oslo"}])],
         [assistant(content=[{"type": "file", "text": "1"}, {"type": "text", "text": "Oslo"}])],
     ],

@@ -261,10 +261,9 @@ def _same_number(expected: float, actual: float, tolerance: float) -> bool:
     try:
         if math.isnan(expected) or math.isnan(actual):
             return math.isnan(expected) and math.isnan(actual)
-        if isinstance(expected, float) and isinstance(actual, float):
-            return math.isclose(expected, actual, rel_tol=tolerance, abs_tol=tolerance)
         # of a whole number no relative part: 1,000,000,007.5 is not 1,000,000,007
-        return expected == actual or abs(expected - actual) <= tolerance
+        relative = 0.0 if int in (type(expected), type(actual)) else tolerance
+        return math.isclose(expected, actual, rel_tol=relative, abs_tol=tolerance)
     except OverflowError:  # an integer too large for a float
         return expected == actual
 
