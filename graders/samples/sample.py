@@ -272,11 +272,9 @@ class Sample:
                 f"Responses object; got {', '.join(map(repr, data)) or 'an empty object'}"
             )
         text = data["output_text"]
-        said = Said(texts=["" if text is None else text])
+        said = Said(["" if text is None else text])
         if text is None:
-            said.nulls.append(
-                ConfigurationError("output_text: expected a text, got null; there is no sample")
-            )
+            said.nulls.append(ConfigurationError("output_text: expected a text, got null"))
         return cls._of(said, data)
 
     @classmethod

@@ -119,6 +119,11 @@ CODE = "```python\nprint(7)\n```"
         ("<think>a ``` b</think>``` 17\n</think>42", "a ``` b</think>``` 17", "42"),
         ("<think>the ` key</think>The ` key is `42", "the ` key", "The ` key is `42"),
         ("<think>a ` (</think>-` 17</think>42", "a ` (</think>-` 17", "42"),
+        ('<think>he says "42"</think>"42"', 'he says "42"', '"42"'),
+        ("<think>`</think>`` a ` b ``", "`", "`` a ` b ``"),
+        ("<think>`</think>`` `a`", "`", "`` `a`"),
+        ("<think>`</think>``x`` `a`", "`", "``x`` `a`"),
+        (f"<think>`</think>{'`` x ' * 500}`a`", "`", f"{'`` x ' * 500}`a`"),
         # the prompt opened the thought, which leaves code or quotations open
         ("try `a</think>The answer is `42`.", "try `a", "The answer is `42`."),
         (f"I try\n```python\nprint(8)\n```</think>{CODE}", "I try\n```python\nprint(8)\n```", CODE),
