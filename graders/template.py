@@ -16,6 +16,7 @@ from graders.contract import CausedBy, FailureKind, FailureType, Item
 from graders.errors import GradingError, TemplateError
 from graders.options import option_schema
 from graders.paths import Lookup, Step, compile_path
+from graders.samples.plain_data import json_problem
 from graders.samples.sample import Sample
 from graders.samples.sample_column import SampleColumn
 
@@ -63,7 +64,8 @@ class Template:
             else:
                 path = compile_path(piece[0])
                 references.append(Reference(piece[0], path.namespace, path.steps, path.is_plain))
-                parts.append(_Variable(path.look_up, "model" if path.namespace == "sample" else "grader"))
+                writer: CausedBy = "model" if path.namespace == "sample" else "grader"
+                parts.append(_Variable(path.look_up, writer, piece[0]))
         self.references = tuple(references)
         self._parts = tuple(parts)
         first = parts[0].look_up if len(parts) == 1 and isinstance(parts[0], _Variable) else None
@@ -167,22 +169,25 @@ class _Variable(NamedTuple):
     Attributes:
         look_up: Finds its value.
         writer: Who wrote the value: `model` for the sample's, `grader` for the item's.
+        path: The text of the reference.
     """
 
     look_up: Lookup
     writer: CausedBy
+    path: str
 
     def text(self, sample: Sample, item: Item) -> str:
         """Its value as it stands in a rendered text."""
-        return as_text(self.look_up(sample, item), self.writer)
+        return as_text(self.look_up(sample, item), self.writer, self.path)
 
 
-def as_text(value: Any, writer: CausedBy = "grader") -> str:
+def as_text(value: Any, writer: CausedBy = "grader", path: str = "") -> str:
     """What a value becomes in a rendered text: a string itself, anything else compact JSON.
 
     Args:
         value: Plain data.
         writer: Who wrote it, and causes the failure when it is not JSON.
+        path: What the error calls it.
 
     Raises:
         GradingError: Of kind `invalid_variable_error`, when it is not JSON: an infinite number, a foreign object.
@@ -192,8 +197,9 @@ def as_text(value: Any, writer: CausedBy = "grader") -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
+        why = json_problem(value, (path,) if path else ()) or error
         raise GradingError(
-            f"a template's value is not JSON: {error}", kind=FailureKind.INVALID_VARIABLE, caused_by=writer
+            f"a template's value is not JSON: {why}", kind=FailureKind.INVALID_VARIABLE, caused_by=writer
         ) from error
 
 

@@ -25,9 +25,10 @@ from graders.kinds.numeric.forms import NumberError, Percent
 from graders.kinds.numeric.scanner import Number
 from graders.kinds.numeric.short_answers import short_answer
 from graders.plugin import grader
-from graders.samples.reasoning import Thoughts, may_have_thoughts
+from graders.samples.reasoning import Thoughts
 from graders.samples.sample import Sample
 from graders.samples.sample_column import SampleColumn
+from graders.samples.thought_marks import may_have_thoughts
 from graders.samples.thoughts import graded_text
 from graders.template import Template
 

@@ -20,10 +20,14 @@ from graders.errors import ConfigurationError
 Path = tuple[str | int, ...]
 
 _ATOMS = frozenset({str, int, float, bool, NoneType})
-_AS_THEY_ARE = frozenset({bytes, bytearray, set, frozenset, complex})
-"""Not JSON, but a Python grader can be given them."""
-_LISTS = frozenset({list, tuple})
+_AS_THEY_ARE = frozenset({bytes, bytearray, complex})
+"""Not JSON, but a Python grader can be given them, and sets."""
+_LISTS = frozenset({list, tuple, set, frozenset})
 _PLAIN = _ATOMS | _AS_THEY_ARE | _LISTS | {dict}
+MAX_DIGITS = 4_300
+"""Digits of a whole number: more of them take a time that grows with their square, and Python does not read them."""
+_LONGEST: int = 10**MAX_DIGITS
+MAX_SHOWN_STEPS = 10
 MAX_LEVELS = 300
 """Levels of maps and lists; JSON has fewer here."""
 
@@ -70,7 +74,7 @@ def _made(value: Any, path: Path) -> Any:
         return value
     if kind is dict:
         return _dict(value, path)
-    if kind is list or kind is tuple:
+    if kind in _LISTS:
         return _list(value, path)
     return value if kind in _AS_THEY_ARE else _converted(value, path)
 
@@ -122,6 +126,47 @@ def rows(values: Any, what: str) -> Any:
         ) from None
 
 
+def too_many_digits(value: Any) -> str | None:
+    """What is wrong with a whole number that Python does not read; None for anything else."""
+    if not isinstance(value, int) or abs(value) < _LONGEST:
+        return None
+    return f"expected a whole number of at most {MAX_DIGITS:,} digits; write longer ones as text"
+
+
+def not_json(value: Any) -> str | None:
+    """What keeps a value that holds no others from being JSON; None when nothing does."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"expected a finite number, got {value}"
+    if value is None or isinstance(value, (str, int, float)):
+        return too_many_digits(value)
+    return f"expected a text, a number, true, false, null, a list or a map, got {type(value).__name__}"
+
+
+def json_problem(value: Any, path: Path = (), wrong: Callable[[Any], str | None] = not_json) -> str | None:
+    """What keeps plain data from being JSON, with its path; None when nothing does.
+
+    Not JSON are numbers that are not finite, whole numbers of more than 4,300 digits, and what only Python has: sets, bytes
+    and complex numbers.
+
+    Args:
+        value: Plain data.
+        path: Where it stands, for the answer.
+        wrong: What is wrong with a value that holds no others.
+    """
+    levels = [(value, path)]
+    while levels:
+        value, path = levels.pop()
+        if len(path) > MAX_LEVELS:
+            return _at(path[:MAX_SHOWN_STEPS], "it is nested too deep")
+        if isinstance(value, Mapping):
+            levels += reversed([(inner, (*path, str(key))) for key, inner in value.items()])
+        elif isinstance(value, (list, tuple)):
+            levels += reversed([(inner, (*path, index)) for index, inner in enumerate(value)])
+        elif (problem := wrong(value)) is not None:
+            return _at(path, problem)
+    return None
+
+
 def _dict(value: dict[Any, Any], path: Path) -> dict[Any, Any]:
     made = {_key(key, path): _made(inner, (*path, str(key))) for key, inner in value.items()}
     is_same = all(map(_is_same, made, value)) and all(map(_is_same, made.values(), value.values()))
@@ -137,7 +182,12 @@ def _key(key: Any, path: Path) -> Any:
 
 def _list(value: Any, path: Path) -> Any:
     made = [_made(inner, (*path, index)) for index, inner in enumerate(value)]
-    return value if all(map(_is_same, made, value)) else type(value)(made)
+    if all(map(_is_same, made, value)):
+        return value
+    try:
+        return type(value)(made)
+    except TypeError:  # a set, of what became maps
+        raise _refused(value, path, "a set has texts and numbers") from None
 
 
 def _is_same(one: object, other: object) -> bool:
@@ -238,12 +288,15 @@ def _without_zeros(moment: str) -> str:
 
 
 def _refused(value: object, path: Path, expected: str = "") -> ConfigurationError:
-    where = ".".join(map(str, path))
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     wanted = expected or "expected a text, a number, true, false, null, a list or a map"
-    message = f"{wanted}, got {name}; convert it, or leave it out of the row"
-    return ConfigurationError(f"{where}: {message}" if where else message)
+    return ConfigurationError(_at(path, f"{wanted}, got {name}; convert it, or leave it out of the row"))
+
+
+def _at(path: Path, message: str) -> str:
+    where = ".".join(map(str, path))
+    return f"{where}: {message}" if where else message
 
 
 MAX_EXPONENT = 300

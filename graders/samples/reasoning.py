@@ -16,50 +16,35 @@ A text without any of these is its own answer, character for character. The time
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias
+
+from graders.samples.quotations import InlineCode, is_quoted, quotation_opens
+from graders.samples.thought_marks import Mark, find_marks
 
 Thoughts: TypeAlias = Literal["skip", "keep"]
 """Whether a grader type looks at the answer only (`skip`), or at the whole text that the model wrote (`keep`)."""
 
-_TAGS = {
-    "think": "think", "thinking": "think", "seed:think": "seed:think", "thought": "thought", "thoughts": "thought",
-    "reasoning": "reasoning", "reflection": "reflection", "scratchpad": "scratchpad",
-}  # fmt: skip
-"""Names of XML-like tags; a thought ends with a tag whose name has the same value."""
-_TOKENS = {
-    "[THINK]": "[/THINK]",  # Magistral
-    "<|begin_of_thought|>": "<|end_of_thought|>",  # Sky-T1, OpenThinker
-    "<|START_THINKING|>": "<|END_THINKING|>",  # Command A
-    "◁think▷": "◁/think▷",  # Kimi
-    "<|think|>": "<|/think|>",
-    "<|thinking|>": "<|/thinking|>",
-    "<|channel>thought": "<channel|>",  # Gemma
-}
-"""Opening and closing tokens of models that do not use such tags."""
-_CLOSING = {close: opening for opening, close in _TOKENS.items()}
 _ENDS = (
     "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>",
     "<|end_of_turn|>", "<end_of_turn>", "<turn|>", "<eos>", "<｜end▁of▁sentence｜>", "<|end▁of▁sentence|>",
-    "<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>", "[EOS]", "</s>",
+    "<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>", "[EOS]", "[END FINAL RESPONSE]", "</s>",
 )  # fmt: skip
 """Tokens that end a turn, or a text."""
 _BOM = "\ufeff"
-
-_MARK = re.compile(
-    r"<(?P<close>/?)[ \t]{0,8}(?P<tag>(?i:" + "|".join(_TAGS) + r"))(?:[ \t][^<>\n]{0,80})?(?<!/)>"
-    r"|(?P<token>" + "|".join(map(re.escape, [*_TOKENS, *_CLOSING])) + ")"
-    r"|<\|channel\|>[ \t]{0,8}(?P<channel>analysis|commentary|final)\b"
-    r"(?:[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,50})?<\|message\|>)?"
-    r"|(?P<end><\|(?:end|return|call|start)\|>)"
-)
 _ROLE = re.compile(r"<\|(?:end|return|call|message)\|>|<\|start\|>[^<\n]{0,100}")
-_FENCE = re.compile(r"(?:^[ \t>]{0,80}|(?<=[>\]▷])[ \t]{0,8})(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
+_FENCE = re.compile(r"(?:^[ \t>]{0,80}|(?<=[>\]▷＞])[ \t]{0,8})(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
+_FENCE_BEHIND_MARK = re.compile(r"[ \t]{0,8}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 MAX_MARKS = 1_000
 """Tags and tokens of a text; one with more has no answer. Models repeat a tag without end where their training goes wrong."""
-_TICKS = re.compile(r"`+|\n")
-_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 _BARE_CHANNELS = ("analysis", "assistantfinal")
 """How the channels of the Harmony format begin in a text from which special tokens were removed."""
+_CHANNELS_ON_LINES = re.compile(
+    r"\s*(?:assistant[ \t]*\n\s*)?analysis[ \t]*\n(?P<thought>.*?)\n[ \t]*assistant[ \t]*\n\s*final[ \t]*\n",
+    re.DOTALL,
+)
+"""The same, where each of the words stands on a line of its own."""
+_REST_IS_BLANK = re.compile(r"[ \t]*(?:\n|`{3}|~{3})")
 
 
 class Split(NamedTuple):
@@ -74,25 +59,30 @@ class Split(NamedTuple):
     answer: str | None
 
 
-def may_have_thoughts(text: str) -> bool:
-    """Whether a text has a character that begins a tag or a token: most have not, and this is a hundred times faster."""
-    return "<" in text or "[" in text or "◁" in text
-
-
 def split(text: str) -> Split:
     """Split a text into its reasoning and its answer."""
-    if may_have_thoughts(text) and _MARK.search(text) is not None:
-        reader = _MarkReader(text)
+    marks = list(islice(find_marks(text), MAX_MARKS + 1))
+    if marks:
+        reader = _MarkReader(text, marks)
         thoughts, parts = reader.read()
         if reader.has_found:
             answer = None if parts is None else _outlined(_ended(_joined(parts).removeprefix(_BOM)))
             return Split("\n\n".join(filter(None, map(str.strip, thoughts))), answer)
+    return _split_bare_channels(text) or Split("", _ended(text.removeprefix(_BOM)))
+
+
+def _split_bare_channels(text: str) -> Split | None:
+    """The channels of a text that has only their names."""
     begin, final = _BARE_CHANNELS
-    if begin in text and (bare := text.lstrip().removeprefix("assistant")).startswith(begin):
-        thought, found, answer = bare.partition(final)
-        if found:
-            return Split(thought.removeprefix(begin).strip(), _outlined(_ended(answer)))
-    return Split("", _ended(text.removeprefix(_BOM)))
+    if begin not in text:
+        return None
+    if lines := _CHANNELS_ON_LINES.match(text):
+        return Split(lines["thought"].strip(), _outlined(_ended(text[lines.end() :])))
+    bare = text.lstrip().removeprefix("assistant")
+    thought, found, answer = bare.partition(final)
+    if not (found and bare.startswith(begin)):
+        return None
+    return Split(thought.removeprefix(begin).strip(), _outlined(_ended(answer)))
 
 
 def answers(text: str, *, most: int) -> Iterator[str]:
@@ -109,9 +99,9 @@ def answers(text: str, *, most: int) -> Iterator[str]:
     found = split(text).answer
     if found is not None:
         yield found.strip()
-        closing = (mark for mark in _MARK.finditer(text) if mark["close"] or mark["token"] in _CLOSING)
-        for _, mark in zip(range(most), closing, strict=False):
-            yield _ended(text[mark.end() :]).strip()
+        closing = (mark for mark in find_marks(text) if mark.kind == "close")
+        for mark in islice(closing, most):
+            yield _ended(text[mark.end :]).strip()
 
 
 class _Fence(NamedTuple):
@@ -121,8 +111,15 @@ class _Fence(NamedTuple):
     marks: str
     info: str
 
-    def closes(self, opening: "_Fence") -> bool:
-        return self.marks.startswith(opening.marks) and not self.info.strip()
+    @classmethod
+    def of(cls, found: re.Match[str]) -> "_Fence":
+        return cls(found.start(1), found[1], found[2])
+
+    def closes(self, opening: "_Fence", before: int | None = None) -> bool:
+        """Whether it ends a block; a tag that begins at `before` ends its line."""
+        first = self.start + len(self.marks)
+        info = self.info if before is None else self.info[: max(0, before - first)]
+        return self.marks.startswith(opening.marks) and not info.strip()
 
     @property
     def opens(self) -> bool:
@@ -130,20 +127,27 @@ class _Fence(NamedTuple):
 
 
 class _MarkReader:
-    """Reads a text from its beginning to its end, from mark to mark."""
+    """Reads a text from its beginning to its end, from mark to mark.
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._fences = (_Fence(found.start(1), found[1], found[2]) for found in _FENCE.finditer(text))
-        self._spans = _inline_code(text)
-        self._fence, self._span = next(self._fences, None), next(self._spans, None)
+    What stands in a thought has no influence on how the text behind it is read: fences, inline code and quotations begin
+    anew with each part of the text.
+    """
+
+    def __init__(self, text: str, marks: list[Mark]) -> None:
+        self._text, self._marks = text, marks
+        self._last_closing = {mark.name: mark.start for mark in marks if mark.kind == "close"}
+        self._fences = map(_Fence.of, _FENCE.finditer(text))
+        self._fence = next(self._fences, None)
+        self._code = InlineCode(text)
         self._block: _Fence | None = None
         self._opened_in_block: dict[str, int] = {}
         self._inside: str | None = None  # the name of the thought, or of the channel, that the text is in
         self._position = 0
         self._thoughts: list[str] = []
         self._answer: list[str] = []
-        self._has_thought = self._has_channels = self._has_final = self._is_endless = False
+        self._has_thought = self._has_sure_thought = self._has_channels = self._has_final = (
+            self._is_endless
+        ) = False
 
     @property
     def has_found(self) -> bool:
@@ -152,10 +156,10 @@ class _MarkReader:
 
     def read(self) -> tuple[list[str], list[str] | None]:
         """The thoughts, and the parts of the answer; None when there is no answer."""
-        for count, mark in enumerate(_MARK.finditer(self._text)):
-            if count == MAX_MARKS:
-                self._is_endless = True
-                return [self._text], None
+        if len(self._marks) > MAX_MARKS:
+            self._is_endless = True
+            return [self._text], None
+        for mark in self._marks:
             if not self._is_text(mark):
                 self._take(mark)
         is_open = self._inside is not None
@@ -165,47 +169,65 @@ class _MarkReader:
             return thoughts, self._answer if self._has_final else None
         return self._thoughts, None if is_open else self._answer
 
-    def _take(self, mark: re.Match[str]) -> None:
-        if mark["channel"]:
+    def _take(self, mark: Mark) -> None:
+        if mark.kind == "channel":
             self._enter_channel(mark)
-        elif mark["end"]:
+        elif mark.kind == "end":
             self._end_message(mark)
-        else:
-            name, closes = _tag_of(mark)
-            if closes:
-                self._close(name, mark)
-            elif self._inside is None:
-                self._enter(name, mark)
-                self._has_thought = True
+        elif mark.kind == "close":
+            self._close(mark)
+        elif self._inside is None and self._begins_thought(mark):
+            self._enter(mark.name, mark)
+            self._has_thought, self._has_sure_thought = True, self._has_sure_thought or not mark.weak
 
-    def _close(self, name: str, mark: re.Match[str]) -> None:
+    def _begins_thought(self, mark: Mark) -> bool:
+        """Whether an opening tag begins a thought: one that may be something else does at the beginning, or where it is closed."""
+        if not mark.weak:
+            return True
+        if self._has_sure_thought or self._has_channels:
+            return False
+        if self._last_closing.get(mark.name, -1) > mark.start:
+            return True
+        is_first = not self._text[: mark.start].strip(f" \t\r\n{_BOM}")
+        found = self._text[mark.start : mark.end]
+        is_heading = found.startswith("[") and found not in (found.lower(), found.upper())
+        return is_first and not is_heading and bool(self._text[mark.end :].strip())
+
+    def _close(self, mark: Mark) -> None:
         if self._inside is None:  # the thought began with the prompt, or before a tag that it quotes
-            self._thoughts += [*self._answer, self._text[self._position : mark.start()]]
+            if mark.weak and (self._has_sure_thought or self._has_channels):
+                return
+            self._thoughts += [*self._answer, self._text[self._position : mark.start]]
             self._answer.clear()
-            self._position = mark.end()
-        elif self._inside != name:
+            self._position = mark.end
+        elif self._inside != mark.name:
             return
         self._enter(None, mark)
-        self._has_thought = True
+        self._has_thought, self._has_sure_thought = True, self._has_sure_thought or not mark.weak
 
-    def _enter_channel(self, mark: re.Match[str]) -> None:
-        self._leave(mark.start())
+    def _enter_channel(self, mark: Mark) -> None:
+        self._leave(mark.start)
         if not self._has_channels:
             self._thoughts += self._answer
             self._answer.clear()
-        is_final = mark["channel"] == "final"
+        is_final = mark.name == "final"
         self._has_channels, self._has_final = True, self._has_final or is_final
         self._enter(None if is_final else "a channel", mark)
 
-    def _end_message(self, mark: re.Match[str]) -> None:
+    def _end_message(self, mark: Mark) -> None:
         if self._has_channels and self._inside is None:
             self._enter("a channel", mark)
 
-    def _enter(self, name: str | None, mark: re.Match[str]) -> None:
+    def _enter(self, name: str | None, mark: Mark) -> None:
         """Begin a thought, or with None the answer, behind a mark."""
-        self._leave(mark.start())
-        self._inside, self._position = name, mark.end()
+        self._leave(mark.start)
+        self._inside, self._position = name, mark.end
         self._block = None
+        if name is None and (found := _FENCE_BEHIND_MARK.match(self._text, mark.end)):
+            self._block = fence if (fence := _Fence.of(found)).opens else None
+            self._opened_in_block = {}
+            while self._fence is not None and self._fence.start <= fence.start:
+                self._fence = next(self._fences, None)
 
     def _leave(self, end: int) -> None:
         """Keep the text from the last mark up to here."""
@@ -213,89 +235,60 @@ class _MarkReader:
         (self._answer if self._inside is None else self._thoughts).append(part)
         self._position = max(end, self._position)
 
-    def _is_text(self, mark: re.Match[str]) -> bool:
+    def _is_text(self, mark: Mark) -> bool:
         """Whether a mark is code or a quotation."""
-        start, end = mark.span()
         if self._is_inside_block(mark):
             return True
-        while self._span is not None and self._span[1] < end:
-            self._span = next(self._spans, None)
-        if self._span is not None and self._span[0] <= start:
-            return True
-        before, after = self._text[start - 1 : start], self._text[end : end + 1]
-        return bool(before) and _QUOTES.get(before) == after
+        begin, start, end = self._position, mark.start, mark.end
+        is_thought = self._inside is not None
+        may_end = mark.kind in ("close", "channel") and (is_thought or not self.has_found)
+        run = self._code.around(begin, start, end)
+        if run is not None:
+            return not (may_end and self._code.begins_anew(run, end, is_thought=is_thought))
+        return is_quoted(self._text, start, end) and not (
+            may_end and quotation_opens(self._text, begin, start, end)
+        )
 
-    def _is_inside_block(self, mark: re.Match[str]) -> bool:
-        start = mark.start()
-        while self._fence is not None and self._fence.start < start:
+    def _is_inside_block(self, mark: Mark) -> bool:
+        while self._fence is not None and self._fence.start < mark.start:
             fence, self._fence = self._fence, next(self._fences, None)
             if self._inside is not None or fence.start < self._position:
                 continue
             if self._block is None:
                 self._block, self._opened_in_block = fence if fence.opens else None, {}
-            elif fence.closes(self._block):
+            elif fence.closes(self._block, mark.start):
                 self._block = None
         if self._inside is not None or self._block is None:
             return False
         return not self._ends_prompted_thought(mark, self._block)
 
-    def _ends_prompted_thought(self, mark: re.Match[str], block: _Fence) -> bool:
+    def _ends_prompted_thought(self, mark: Mark, block: _Fence) -> bool:
         """Whether a closing tag after an opening fence ends a thought that has left the fence open.
 
-        It does when it stands first on its line, the block has no opening tag for it, there was no thought before, and the
-        next fence is not the end of the block.
+        It does when it stands first or last on its line, the block has no opening tag for it, there was no thought before,
+        and the next fence is not the end of the block.
         """
-        if mark["channel"] or mark["end"]:
-            return bool(mark["channel"]) and not self._has_channels
-        name, closes = _tag_of(mark)
-        if not closes:
-            self._opened_in_block[name] = self._opened_in_block.get(name, 0) + 1
+        if mark.kind in ("channel", "end"):
+            return mark.kind == "channel" and not self._has_channels
+        if mark.kind == "open":
+            self._opened_in_block[mark.name] = self._opened_in_block.get(mark.name, 0) + 1
             return False
-        if self._opened_in_block.get(name, 0):
-            self._opened_in_block[name] -= 1
+        if self._opened_in_block.get(mark.name, 0):
+            self._opened_in_block[mark.name] -= 1
             return False
-        line = self._text.rfind("\n", max(block.start, mark.start() - 80), mark.start())
-        if self._has_thought or line < 0 or self._text[line : mark.start()].strip():
+        if self._has_thought or not self._is_at_edge(mark, block.start):
             return False
-        return self._fence is None or not self._fence.closes(block)
+        behind = _FENCE_BEHIND_MARK.match(self._text, mark.end)
+        following = self._fence if behind is None else _Fence.of(behind)
+        return following is None or not following.closes(block)
 
-
-def _tag_of(mark: re.Match[str]) -> tuple[str, bool]:
-    """The name of the thought that a mark begins or ends, and whether it ends it."""
-    if mark["tag"]:
-        return _TAGS[mark["tag"].lower()], bool(mark["close"])
-    token = mark["token"]
-    return _CLOSING.get(token, token), token in _CLOSING
-
-
-def _inline_code(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each piece of inline code; it begins and ends on one line, with equally many backticks."""
-    line: list[tuple[int, int]] = []
-    for found in _TICKS.finditer(text):
-        if found[0] != "\n":
-            line.append(found.span())
-            continue
-        yield from _pairs(line)
-        line = []
-    yield from _pairs(line)
-
-
-def _pairs(runs: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Pairs of runs of backticks that are equally long, from the first on."""
-    following: dict[int, int] = {}
-    partners: list[int | None] = [None] * len(runs)
-    for index in range(len(runs) - 1, -1, -1):
-        length = runs[index][1] - runs[index][0]
-        partners[index] = following.get(length)
-        following[length] = index
-    index = 0
-    while index < len(runs):
-        partner = partners[index]
-        if partner is None:
-            index += 1
-        else:
-            yield runs[index][0], runs[partner][1]
-            index = partner + 1
+    def _is_at_edge(self, mark: Mark, begin: int) -> bool:
+        """Whether a mark stands first or last on its line, or directly before a fence."""
+        line = self._text.rfind("\n", max(begin, mark.start - 80), mark.start)
+        if line < 0:
+            return False
+        is_first = not self._text[line : mark.start].strip()
+        return is_first or _REST_IS_BLANK.match(self._text, mark.end) is not None
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -17,7 +17,16 @@ from graders.contract import FailureKind, FailureType, brief
 from graders.errors import ConfigurationError, GradingError
 from graders.samples.plain_data import plain
 from graders.samples.reasoning import Split, split
-from graders.samples.shapes import Said, is_output, read_message, read_output, text_or_none
+from graders.samples.shapes import (
+    Said,
+    has_choice,
+    is_models,
+    is_output,
+    read_choice,
+    read_message,
+    read_output,
+    text_or_none,
+)
 
 PUBLISHED_FIELDS = (
     "output_text",
@@ -249,7 +258,7 @@ class Sample:
 
     @classmethod
     def _from_object(cls, data: Mapping[str, Any]) -> "Sample":
-        if data.get("output") is not None:
+        if data.get("output") is not None and (data["output"] or not data.get("choices")):
             return cls.from_response(data)
         if data.get("output_text") is None and isinstance(data.get("choices"), list):
             return cls.from_chat_completion(data)
@@ -262,7 +271,10 @@ class Sample:
                 "a sample that is a JSON object has 'output_text', or 'choices' as a chat completion, or 'output' as a "
                 f"Responses object; got {', '.join(map(repr, data)) or 'an empty object'}"
             )
-        said = Said(texts=["" if data["output_text"] is None else data["output_text"]])
+        text = data["output_text"]
+        said = Said(["" if text is None else text])
+        if text is None:
+            said.nulls.append(ConfigurationError("output_text: expected a text, got null"))
         return cls._of(said, data)
 
     @classmethod
@@ -276,6 +288,10 @@ class Sample:
                 raise ConfigurationError(
                     f"a stored sample's {name!r} is a list, not {type(data[name]).__name__}"
                 )
+        if has_choice(data.get("choices")) and not data.get("output_tools") and said.has_nothing:
+            read_choice(data["choices"], ("choices",), said)
+        if not any(data.get(name) for name in ("output_tools", "output_audio", "reasoning_content")):
+            said.check()
         texts = said.texts
         summary, reasoning = data.get("output_reasoning_summary"), text_or_none(data, "reasoning_content")
         sample = cls(
@@ -302,16 +318,9 @@ class Sample:
             ConfigurationError: When there is no choice with a message, or its content is of an unknown shape.
         """
         data = _plain(completion, "a chat completion")
-        choices = data.get("choices")
-        if not (isinstance(choices, list) and choices and isinstance(choices[0], Mapping)):
-            raise ConfigurationError("a chat completion has a list 'choices' with at least one choice")
-        message, said = choices[0].get("message"), Said()
-        if isinstance(message, Mapping):
-            read_message(message, ("choices", 0, "message"), said)
-        elif isinstance(text := choices[0].get("text"), str):  # of the older completions
-            said.texts.append(text)
-        else:
-            raise ConfigurationError("choices[0] of a chat completion has a 'message'")
+        said, choices = Said(), data.get("choices")
+        read_choice(choices, ("choices",), said)
+        said.check()
         return cls(
             said.text,
             output_tools=said.calls,
@@ -335,15 +344,10 @@ class Sample:
         output = data.get("output")
         if not isinstance(output, (list, str, Mapping)):
             raise ConfigurationError("a Responses object has a list 'output' of objects")
-        if (
-            not output
-            and not data.get("output_text")
-            and (data.get("error") or data.get("status") in _NOT_DONE)
-        ):
-            why = data.get("error") or data.get("status")
-            raise ConfigurationError(
-                f"error: there is no sample, since the model did not answer: {brief(why)}"
-            )
+        is_silent = not output and not data.get("output_text")
+        if is_silent and (data.get("error") or data.get("status") in _NOT_DONE):
+            why = brief(data.get("error") or data.get("status"))
+            raise ConfigurationError(f"error: there is no sample, since the model did not answer: {why}")
         said = read_output(output, ("output",))
         if data.get("output_text"):
             said.texts = [data["output_text"]]
@@ -364,9 +368,7 @@ class Sample:
         read = [_plain(message, "a message") for message in messages]
         if is_output(read):
             return cls._of(read_output(read, ()), {})
-        last = next(
-            (place for place in reversed(range(len(read))) if read[place].get("role") == "assistant"), None
-        )
+        last = next((place for place in reversed(range(len(read))) if is_models(read[place])), None)
         if last is None:
             roles = ", ".join(brief(message.get("role")) for message in read[-5:]) or "no message"
             raise ConfigurationError(

@@ -34,8 +34,16 @@ _WITHOUT_TEXT = frozenset(
     }
 )  # fmt: skip
 """Types of parts that hold something other than text."""
-_CALLS_AND_RESULTS = ("_call", "_calls", "_output", "_result", "_approval_response")
-"""How the types of other parts without text of the model end: calls of tools, and what they gave."""
+_CALLS = ("_call", "_calls", "_approval_response")
+"""How the types of parts end with which the model calls a tool, beside `server_tool_use`."""
+_RESULTS = ("_output", "_result")
+"""How the types of parts end that hold what a tool gave; one with a text of an unknown type is the model's."""
+_OF_TOOLS = ("_call_output", "tool_result", "tool_output")
+"""How the types of those end that are known to hold what a tool gave, text or not."""
+_MODEL_ROLES = frozenset({"assistant", "model", "ai", "bot", "chatbot", "gpt", "llm"})
+_OTHER_ROLES = frozenset(
+    {"user", "human", "system", "developer", "tool", "function", "ipython", "environment", "observation"}
+)
 _TEXT_FIELDS = ("text", "content", "value")
 """Where a part has its text, the most usual first."""
 _THOUGHT_FIELDS = ("thinking", "text", "reasoning", "content", "summary")
@@ -48,6 +56,8 @@ _BESIDE_TEXT = frozenset(
     }
 )  # fmt: skip
 """Fields of a message that never hold its text. A message with no others said nothing: servers leave out empty content."""
+_ABOUT_CHOICE = frozenset({"index", "finish_reason", "logprobs", "stop_reason", "token_ids"})
+"""Fields of a choice that never hold its text."""
 MAX_INTEGER = 10**300
 MAX_LEVELS = 50
 """Levels of parts inside parts."""
@@ -63,6 +73,9 @@ class Said:
         summaries: Summaries of its reasoning.
         calls: Calls of tools, in the shape of a chat completion.
         audio: Audio, as the source holds it.
+        has_acted: Whether it called a tool of the server, which is not among `calls`, or refused to answer.
+        passed_over: Why something is not the model's answer, with its path, for each part that could hold text.
+        nulls: The same for each null in place of a text.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -70,6 +83,25 @@ class Said:
     summaries: list[str] = field(default_factory=list)
     calls: list[Mapping[str, Any]] = field(default_factory=list)
     audio: Any = None
+    has_acted: bool = False
+    passed_over: list[ConfigurationError] = field(default_factory=list)
+    nulls: list[ConfigurationError] = field(default_factory=list)
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether there is neither a text nor a call of a tool."""
+        return not (any(self.texts) or self.calls or self.has_acted)
+
+    def check(self) -> None:
+        """See that an empty text is what the model said, and not something that was passed over.
+
+        Raises:
+            ConfigurationError: When there is no text and no call of a tool, but something that could hold text, or a null
+                in place of a text where the model did not even think.
+        """
+        found = [*self.passed_over, *([] if self.thoughts else self.nulls)]
+        if found and self.has_nothing:
+            raise found[0]
 
     @property
     def text(self) -> str:
@@ -87,6 +119,41 @@ class Said:
         return "\n\n".join(filter(None, self.thoughts)) or None
 
 
+def is_models(message: Mapping[str, Any]) -> bool:
+    """Whether a message has a role of the model: `assistant`, `model`, `ai` and the like, in any case."""
+    return _role(message) in _MODEL_ROLES
+
+
+def _role(message: Mapping[str, Any]) -> str | None:
+    """The role of a message, in lower case; LangChain has it in the type. None if it has none."""
+    role, kind = message.get("role"), message.get("type")
+    if role is None and isinstance(kind, str) and kind.lower() in _MODEL_ROLES | _OTHER_ROLES:
+        role = kind
+    return role.strip().lower() if isinstance(role, str) else None if role is None else brief(role)
+
+
+def read_choice(choices: Any, path: Path, said: Said) -> None:
+    """Read the first choice of a chat completion, or of the older completions.
+
+    Raises:
+        ConfigurationError: When there is no choice with a message, or something in it is of an unknown shape.
+    """
+    if not (isinstance(choices, list) and choices and isinstance(choices[0], Mapping)):
+        raise ConfigurationError("a chat completion has a list 'choices' with at least one choice")
+    message, text = choices[0].get("message"), choices[0].get("text")
+    if isinstance(message, Mapping):
+        read_message(message, (*path, 0, "message"), said)
+    elif not isinstance(text, str):
+        raise ConfigurationError("choices[0] of a chat completion has a 'message'")
+    if isinstance(text, str) and said.has_nothing:
+        said.texts.append(text)
+
+
+def has_choice(choices: Any) -> bool:
+    """Whether the choices of a stored sample say anything beside the text of the sample."""
+    return bool(choices) and not (isinstance(choices[0], Mapping) and _ABOUT_CHOICE.issuperset(choices[0]))
+
+
 def read_message(message: Mapping[str, Any], path: Path, said: Said) -> None:
     """Read a message of the assistant, as chat completions and the published output items have it.
 
@@ -100,12 +167,26 @@ def read_message(message: Mapping[str, Any], path: Path, said: Said) -> None:
         said.thoughts += _thoughts(message[found], (*path, found))
     elif message.get("reasoning_details"):
         said.thoughts += _thoughts(message["reasoning_details"], (*path, "reasoning_details"))
-    if "content" in message:
-        read_content(message["content"], (*path, "content"), said)
-    elif isinstance(message.get("text"), str):
-        said.texts.append(message["text"])
+    if _text_fields(message):
+        _read_text_fields(message, path, said)
     elif not message or not _BESIDE_TEXT.issuperset(message):
         raise _unknown(path, f"a message has its text in 'content'; got {_names(message)}")
+    if message.get("parts"):
+        said.passed_over.append(_unknown((*path, "parts"), "a message has its text in 'content'"))
+
+
+def _text_fields(part: Mapping[str, Any]) -> list[str]:
+    """The fields of a message or of a part that may hold its text; those that are empty come last."""
+    return sorted((name for name in _TEXT_FIELDS if name in part), key=lambda name: not part[name])
+
+
+def _read_text_fields(part: Mapping[str, Any], path: Path, said: Said) -> None:
+    """Read the first field that has a text."""
+    first = len(said.texts)
+    for name in _text_fields(part):
+        read_content(part[name], (*path, name), said)
+        if any(said.texts[first:]):
+            break
 
 
 def read_output(output: Any, path: Path) -> Said:
@@ -130,7 +211,7 @@ def read_output(output: Any, path: Path) -> Said:
 def is_output(parts: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a list is the `output` of a Responses object: some part has a type of its own, and nobody else says anything."""
     kinds = [part.get("type") for part in parts]
-    others = any(part.get("role") not in (None, "assistant") for part in parts)
+    others = any(_role(part) is not None and not is_models(part) for part in parts)
     return not others and any(kind in ("reasoning", "function_call") for kind in kinds)
 
 
@@ -144,9 +225,14 @@ def _read_output_part(part: Mapping[str, Any], path: Path, said: Said) -> None:
     elif kind == "function_call":
         function = {"name": part.get("name"), "arguments": part.get("arguments")}
         said.calls.append({"id": part.get("call_id"), "type": "function", "function": function})
-    elif "role" in part or kind in (None, "message"):
-        if part.get("role") in (None, "assistant"):  # what others said is not the model's
-            read_message(part, path, said)
+    elif (role := _role(part)) is not None and role not in _MODEL_ROLES:
+        said.passed_over.append(
+            _unknown(
+                path, f"a message of the role {brief(role)} is not the model's answer; expected 'assistant'"
+            )
+        )
+    elif role is not None or kind in (None, "message"):
+        read_message(part, path, said)
     else:
         _read_part(part, path, said)
 
@@ -167,6 +253,8 @@ def read_content(content: Any, path: Path, said: Said) -> None:
         said.texts.append(number)
     elif isinstance(content, (list, tuple)):
         for index, part in enumerate(content):
+            if part is None:
+                said.nulls.append(_null((*path, index)))
             read_content(part, (*path, index), said)
     elif isinstance(content, Mapping):
         _read_part(content, path, said)
@@ -184,14 +272,33 @@ def _read_part(part: Mapping[str, Any], path: Path, said: Said) -> None:
     elif kind == "tool_use":
         function = {"name": part.get("name"), "arguments": part.get("input")}
         said.calls.append({"id": part.get("id"), "type": "function", "function": function})
-    elif kind is not None and (kind in _WITHOUT_TEXT or kind.endswith(_CALLS_AND_RESULTS)):
-        said.audio = said.audio or (part if kind == "output_audio" else None)
+    elif kind is not None and _is_passed_over(part, kind):
+        _pass_over(part, kind, path, said)
     else:
-        found = next((name for name in _TEXT_FIELDS if name in part), None)
-        if found is None:
+        if not _text_fields(part):
             what = "a part" if kind is None else f"a part of type {brief(kind)}"
             raise _unknown(path, f"{what} has no 'text'; got {_names(part)}")
-        read_content(part[found], (*path, found), said)
+        said.nulls += [_null((*path, name)) for name in _text_fields(part) if part[name] is None]
+        _read_text_fields(part, path, said)
+
+
+def _is_passed_over(part: Mapping[str, Any], kind: str) -> bool:
+    """Whether a part is of a type that holds no text of the model."""
+    if kind in _WITHOUT_TEXT or kind.endswith(_OF_TOOLS):
+        return True
+    return kind.endswith((*_CALLS, *_RESULTS)) and not _text_fields(part)
+
+
+def _pass_over(part: Mapping[str, Any], kind: str, path: Path, said: Said) -> None:
+    """Take note of a part that holds no text of the model, of a type that has none."""
+    if kind == "output_audio":
+        said.audio = said.audio or part
+    if kind in ("refusal", "server_tool_use") or kind.endswith(_CALLS):
+        said.has_acted = True
+    elif _text_fields(part) or kind.endswith(_RESULTS):
+        said.passed_over.append(
+            _unknown(path, f"a part of type {brief(kind)} is not the model's answer; got {_names(part)}")
+        )
 
 
 def _number(content: Any) -> str | None:
@@ -227,6 +334,10 @@ def _calls_of(message: Mapping[str, Any], path: Path) -> Sequence[Mapping[str, A
 def _unknown(path: Iterable[str | int], message: str) -> ConfigurationError:
     where = ".".join(map(str, path))
     return ConfigurationError(f"{where}: {message}" if where else message)
+
+
+def _null(path: Path) -> ConfigurationError:
+    return _unknown(path, "expected a text, got null")
 
 
 def _names(value: Mapping[Any, Any]) -> str:

@@ -16,12 +16,11 @@ from typing import Any
 import re2
 from pydantic_core import from_json
 
+from graders.samples.plain_data import MAX_DIGITS
 from runtime.data.json_weight import QUICK_BYTES, collector_paused
 
 MAX_DEPTH = 200
 """Levels of lists and objects inside one another."""
-MAX_DIGITS = 4_300
-"""Digits of an integer: more of them take a time that grows with their square."""
 _MAYBE_INFINITE = re2.compile(rb"\d[eE]\+?0*[1-9]\d\d|\d{200}")
 """Whether some number may be too large for a float. RE2, since it looks at every byte of every body."""
 LONG_NUMBER = re2.compile(rb"\d{200}")

@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import math
+import re
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,9 @@ from pydantic_core import to_json
 
 from graders import ConfigurationError, FailureKind, FailureType, GradingError, Sandbox
 from graders.context import Given, Isolation
+from graders.samples.plain_data import MAX_DIGITS, json_problem, too_many_digits
 from runtime.concurrency.bounded_cache import ENTRY_BYTES, BoundedCache
+from runtime.data.rows import unreadable
 from runtime.processes.shortage import infrastructure_failure, is_shortage
 from runtime.sandbox.host import Host
 from runtime.sandbox.images.images import Image, Images
@@ -52,6 +55,8 @@ FORK = "fork"
 KEPT_CREWS = 32
 KEPT_PACES = 1024
 """Kinds of gradings whose usual time is remembered: some 200 bytes each."""
+_MANY_DIGITS = re.compile(rb"\d{%d}" % (MAX_DIGITS + 1))
+"""What an integer that Python does not read has; a text can have it too."""
 
 
 class LocalSandbox:
@@ -367,10 +372,22 @@ def _digest_of(names: tuple[str, ...]) -> str:
 
 def _encoded(row: tuple[Any, Any]) -> bytes | GradingError:
     try:
-        return to_json(row)
+        encoded = to_json(row)
     except (ValueError, RecursionError):
-        pass
-    try:
-        return json.dumps(row).encode()  # a lone surrogate, which JSON can carry and UTF-8 cannot
-    except (TypeError, ValueError, RecursionError) as error:
-        return GradingError(f"the row cannot be sent to the sandbox: it is not plain data: {error}")
+        try:
+            encoded = json.dumps(row).encode()  # a lone surrogate, which JSON can carry and UTF-8 cannot
+        except (TypeError, ValueError, RecursionError) as error:
+            return _unsendable(json_problem(_named(row)) or str(error))
+    if len(encoded) > MAX_DIGITS and _MANY_DIGITS.search(encoded):
+        problem = json_problem(_named(row), wrong=too_many_digits)
+        return encoded if problem is None else _unsendable(problem)
+    return encoded
+
+
+def _named(row: tuple[Any, Any]) -> dict[str, Any]:
+    return dict(zip(("sample", "item"), row, strict=True))
+
+
+def _unsendable(problem: str) -> GradingError:
+    where, _, message = problem.rpartition(": ")
+    return unreadable(where, f"it cannot be sent to the sandbox: {message}")

@@ -18,8 +18,9 @@
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Api: TypeAlias = Literal["chat", "responses"]
 Structure: TypeAlias = Literal["schema", "json", "text"]
@@ -63,6 +64,21 @@ class JudgeModel(BaseModel):
     """Money for a million tokens of the prompt that the server had cached; None for `prompt_price`."""
     completion_price: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Money for a million tokens of the answer."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        """See that requests can be sent there; the value is not repeated, since it may hold a password."""
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_url = False
+        if not is_url or not value.isprintable() or " " in value:
+            raise ValueError("expected the URL of a server, such as http://127.0.0.1:8080/v1")
+        return value
 
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
         """Money for one answer."""

@@ -45,6 +45,19 @@ def _write_no_more() -> None:
     os.close(nowhere)
 
 
+def _show_as_finding(message: str) -> None:
+    """Print wrong usage as `graders validate --json` prints what it finds."""
+    found = {
+        "level": "error",
+        "path": "",
+        "message": message,
+        "hint": "mend the command",
+        "rows": [],
+        "where": "command",
+    }
+    terminal.out_json({"errors": 1, "warnings": 0, "findings": [found]})
+
+
 def _failed(error: Exception) -> int:
     """Say what has failed; gives the exit code."""
     from graders import GraderError  # noqa: PLC0415  # 0.3 s that `--help` need not wait for
@@ -56,6 +69,8 @@ def _failed(error: Exception) -> int:
     if wrong_usage is not None:
         context = getattr(error, "ctx", None)
         if message := wrong_usage():
+            if "--json" in sys.argv and getattr(context, "info_name", None) == "validate":
+                _show_as_finding(message)
             terminal.err(f"{context.get_usage()}\n" if context is not None else "")
             terminal.errors(message)
     elif isinstance(error, GraderError):

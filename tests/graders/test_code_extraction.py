@@ -58,6 +58,27 @@ SEVEN = {
     "a version": f"{F}python 3.11\n{CODE}{F}",
     "attributes": f"{F}{{.python .numberLines}}\n{CODE}{F}",
     "a file": f"{F}python:main.py\n{CODE}{F}",
+    # code on the line of the fence
+    "a call behind the language": f"{F}python print(7)\n{F}",
+    "a call behind the language and a tab": f"{F}python\tprint(7)\n{F}",
+    "a call behind the fence": f"{F} print(7)\n{F}",
+    # special tokens around it
+    "the tokens of Llama": "<|python_tag|>print(7)<|eom_id|>",
+    "the header of Llama": "<|start_header_id|>assistant<|end_header_id|>\n\nprint(7)<|eot_id|>",
+    "the header of ChatML": "<|im_start|>assistant\nprint(7)<|im_end|>",
+    # what the code prints
+    "its output behind it": f"{F}\n{CODE}{F}\nOutput:\n{F}\n8\n{F}",
+    "its output behind code on the line of the fence": f"{F}python print(7)\n{F}\nOutput:\n{F}\n8\n{F}",
+    "its output in bold": f"{F}\n{CODE}{F}\n**Expected output**:\n\n{F}\nx = 8\n{F}",
+    "its output with an underlined label": f"{F}\n{CODE}{F}\n__Output__\n{F}\nx = 8\n{F}",
+    "its output as Python": f"{F}python\n{CODE}{F}\nThis prints:\n{F}python\n8\n{F}",
+    "its output without a word": f"{F}\n{CODE}{F}\n{F}\n8\n{F}",
+    "its output behind words on the fence's line": f"{F}\n{CODE}{F}\nOutput: {F}\n8\n{F}",
+    "the result of running it": f"{F}\n{CODE}{F}\nResult of running it (on 3.11):\n{F}\n(8, 'a')\n{F}",
+    "a session behind it": f"{F}\n{CODE}{F}\nUsage:\n{F}\n>>> f(2)\n8\n{F}",
+    "a shell behind it": f"{F}\n{CODE}{F}\n{F}\n$ python a.py\n8\n{F}",
+    "code behind a word for output": f"{F}\nx\n{F}\nThe following program prints the result:\n{F}\n{CODE}{F}",
+    "code behind a label of output": f"{F}\nx = 8\n{F}\nFinal result:\n{F}\n{CODE}{F}",
     "a title": f"{F}py title='a.py'\n{CODE}{F}",
     "the language below the fence": f"{F}\npython\n{CODE}{F}",
     "blocks of other languages": f"{F}json\n[1]\n{F}\n{F}python\n{CODE}{F}\n{F}output\n7\n{F}\n{F}bash\nls\n{F}",
@@ -287,6 +308,16 @@ def documents(draw: st.DrawFn, depth: int = 2) -> list[str]:
                 "",
             ]
     return lines
+
+
+def test_a_block_that_follows_a_word_for_output_is_code_when_there_is_no_other() -> None:
+    assert code_in(f"Result:\n{F}\nx = 7\n{F}") == "x = 7\n"
+
+
+def test_a_long_line_above_a_block_is_read_in_no_time() -> None:
+    # reading "a_a_a_…" as words in every way would take years
+    assert code_in(f"{'a_' * 90}\n{F}\n{CODE}{F}") == CODE
+    assert code_in(f"{'a ' * 90}\r{F}\r{CODE}{F}") == CODE
 
 
 @given(documents(), st.sampled_from(["\n", "\r\n"]))

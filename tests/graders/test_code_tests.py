@@ -610,6 +610,9 @@ async def test_the_whole_answer_can_be_the_code() -> None:
 
 EQUAL = [
     (3, 3.0),
+    (3, 2.9999999999999996),
+    (1000000007, 1000000007.0),
+    (1e9 + 7, 1e9 + 7.5),
     (0.3, 0.1 + 0.2),
     ([1, [2]], (1, (2,))),
     ({"1": "a", "false": 2, "null": 3, "1.5": 4}, {1: "a", False: 2, None: 3, 1.5: 4}),
@@ -622,6 +625,11 @@ EQUAL = [
     (None, None),
 ]
 UNEQUAL = [
+    (1000000007, 1000000007.5),
+    (1000000007.5, 1000000007),
+    (1000000007.0, 1000000008),
+    ([10**12], [10**12 + 0.5]),
+    (1, math.inf),
     (1, True),
     (True, 1),
     (False, None),
@@ -710,6 +718,11 @@ def test_numbers_within_the_tolerance_are_paired_in_any_order(found: list[float]
     moved = [number + random.uniform(-1e-3, 1e-3) for number in found]
     random.shuffle(moved)
     assert same_value(found, moved, 1e-2, unordered=True)
+
+
+def test_whole_numbers_and_floats_in_one_list_are_paired_each_by_its_rule() -> None:
+    assert same_value([10**9, 10.0**9 + 0.25], [10.0**9 + 0.5, 10.0**9], 1e-9, unordered=True)
+    assert not same_value([10**9, 10.0**9 + 0.25], [10.0**9 + 0.5, 10.0**9 + 0.75], 1e-9, unordered=True)
 
 
 def test_a_comparison_stops_at_its_steps() -> None:

@@ -19,7 +19,7 @@ from hypothesis import given
 from openai.types.chat import ChatCompletionMessage
 
 from graders import ConfigurationError, Sample
-from graders.samples.plain_data import item, plain, rows
+from graders.samples.plain_data import item, json_problem, plain, rows
 from tests.strategies import json_values
 
 
@@ -141,6 +141,66 @@ def test_json_stays_the_same_object(value: Any) -> None:
 )
 def test_what_a_python_grader_can_be_given_stays(value: object) -> None:
     assert plain(value) is value
+
+
+def test_elements_of_sets_become_plain_data() -> None:
+    assert plain({"a": {np.int64(1), "b"}}) == {"a": {1, "b"}}
+    (number,) = plain({np.int64(1)})
+    assert type(number) is int
+    assert plain(frozenset({Decimal("1.5")})) == frozenset({1.5})
+
+
+class Frozen(dict[str, int]):
+    """A map that a set can hold."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return 1
+
+
+def test_a_set_of_maps_is_refused_with_its_path() -> None:
+    with pytest.raises(ConfigurationError, match=r"^a: a set has texts and numbers"):
+        plain({"a": {Frozen(b=1)}})
+
+
+@given(json_values())
+def test_what_python_writes_as_json_has_no_problem(value: Any) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        assert json_problem(value) is not None
+    else:
+        assert json_problem(value) is None
+
+
+@pytest.mark.parametrize(
+    ("odd", "got"),
+    [
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        ({1}, "set"),
+        (frozenset(), "frozenset"),
+        (b"", "bytes"),
+        (1j, "complex"),
+    ],
+)
+@pytest.mark.parametrize(("wrap", "path"), [("list", "a.1.b"), ("map", "a.b")])
+def test_what_is_not_json_is_named_with_its_path(odd: Any, got: str, wrap: str, path: str) -> None:
+    value = {"a": [1, {"b": odd}]} if wrap == "list" else {"c": None, "a": {"b": odd, "c": odd}}
+    found = json_problem(value)
+    assert found is not None
+    assert found.startswith(f"{path}: expected ")
+    assert found.endswith(f"got {got}")
+
+
+def test_whole_numbers_and_levels_have_limits() -> None:
+    assert json_problem(10**4300 - 1) is None
+    assert (
+        json_problem(-(10**4300))
+        == "expected a whole number of at most 4,300 digits; write longer ones as text"
+    )
+    endless: list[Any] = []
+    endless.append(endless)
+    assert str(json_problem(endless)).endswith("it is nested too deep")
 
 
 def test_an_item_may_be_a_row_of_a_frame() -> None:

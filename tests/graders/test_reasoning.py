@@ -36,6 +36,31 @@ CODE = "```python\nprint(7)\n```"
         ("<|think|>17<|/think|>42", "17", "42"),
         ("<|thinking|>17<|/thinking|>42", "17", "42"),
         ("<|channel>thought\n17<channel|>42", "17", "42"),
+        ("<unused94>thought\n17<unused95>42", "17", "42"),
+        ("<longcat_think>17</longcat_think>42", "17", "42"),
+        ("<antThinking>17</antThinking>42", "17", "42"),
+        ("<inner_thoughts>17</inner_thoughts>42", "17", "42"),
+        ("<start_working_out>17<end_working_out><SOLUTION>42</SOLUTION>", "17", "<SOLUTION>42</SOLUTION>"),
+        ("<|think_start|>17<|think_end|>42", "17", "42"),
+        ("<|begin_think|>17<|end_think|>42", "17", "42"),
+        ("<analysis>17</analysis>42", "17", "42"),
+        ("<thought_process>17</thought_process>42", "17", "42"),
+        ("<cot>17</cot>42", "17", "42"),
+        ("<reason>17</reason>42", "17", "42"),
+        ("So: <reason>17</reason>42", "17", "So: 42"),
+        ("[THINKING]17[/THINKING]42", "17", "42"),
+        ("[think]17[/think]42", "17", "42"),
+        ("<think\n>17</think\n>42", "17", "42"),
+        ("＜think＞17＜/think＞42", "17", "42"),
+        ("＜think＞17＜／think＞42", "17", "42"),
+        ("17[BEGIN FINAL RESPONSE]\n42\n[END FINAL RESPONSE]", "17", "42"),
+        ("<analysis>17", "17", None),
+        ("[think]17", "17", None),
+        ("<|think_start|>17", "17", None),
+        # names that an answer has as well
+        ("<think>17</think><analysis>42</analysis>", "17", "<analysis>42</analysis>"),
+        ("<think>17</think>see </analysis>42", "17", "see </analysis>42"),
+        ("<|channel|>final<|message|><reason>a</reason>42", "", "<reason>a</reason>42"),
         # the prompt opened the thought
         ("17\n</think>\n42", "17", "42"),
         ("17[/THINK]42", "17", "42"),
@@ -71,6 +96,8 @@ CODE = "```python\nprint(7)\n```"
         ("<|channel|>analysis<|message|>```\n17<|end|><|channel|>final<|message|>42", "```\n17", "42"),
         ("analysisWe have 17assistantfinal42", "We have 17", "42"),
         ("assistantanalysis\nWe have 17\nassistantfinal\n42", "We have 17", "42"),
+        ("analysis\n17\nassistant\nfinal\n42", "17", "42"),
+        ("assistant\nanalysis\n17\nassistant\n\nfinal\n42", "17", "42"),
         # what ends a turn
         ("<think>17</think>42<|im_end|>\n", "17", "42"),
         ("42<|im_end|><|endoftext|>", "", "42"),
@@ -85,6 +112,23 @@ CODE = "```python\nprint(7)\n```"
         ("<think>I write `</think>` and 17", "I write `</think>` and 17", None),
         ('<think>I write "</think>" and 17</think>42', 'I write "</think>" and 17', "42"),
         ("<think>17</think>\n\n    return 42", "17", "    return 42"),
+        ("<think>I write `a </think> b` and 17</think>42", "I write `a </think> b` and 17", "42"),
+        ("<think>I write `</think>`s and 17</think>`42`", "I write `</think>`s and 17", "`42`"),
+        ('<think>I write "</think>"-tags, 17</think>42', 'I write "</think>"-tags, 17', "42"),
+        ('<think>"a" “</think>” 17</think>42', '"a" “</think>” 17', "42"),
+        ("<think>a ``` b</think>``` 17\n</think>42", "a ``` b</think>``` 17", "42"),
+        ("<think>the ` key</think>The ` key is `42", "the ` key", "The ` key is `42"),
+        ("<think>a ` (</think>-` 17</think>42", "a ` (</think>-` 17", "42"),
+        ('<think>he says "42"</think>"42"', 'he says "42"', '"42"'),
+        ("<think>`</think>`` a ` b ``", "`", "`` a ` b ``"),
+        ("<think>`</think>`` `a`", "`", "`` `a`"),
+        ("<think>`</think>``x`` `a`", "`", "``x`` `a`"),
+        (f"<think>`</think>{'`` x ' * 500}`a`", "`", f"{'`` x ' * 500}`a`"),
+        # the prompt opened the thought, which leaves code or quotations open
+        ("try `a</think>The answer is `42`.", "try `a", "The answer is `42`."),
+        (f"I try\n```python\nprint(8)\n```</think>{CODE}", "I try\n```python\nprint(8)\n```", CODE),
+        (f"I try\n```python\nprint(8)</think>\n{CODE}", "I try\n```python\nprint(8)", CODE),
+        (f"I try\n```python\nprint(8)</think>{CODE}", "I try\n```python\nprint(8)", CODE),
     ],
 )  # fmt: skip
 def test_the_reasoning_and_the_answer(text: str, reasoning: str, answer: str | None) -> None:
@@ -116,6 +160,14 @@ def test_the_reasoning_and_the_answer(text: str, reasoning: str, answer: str | N
         "analysis of variance",
         "<s>old</s>",
         "[think]",
+        "[Thinking] a [Answer] 42",
+        "I [think] so",
+        "the `</think>`ends it",
+        "use `</think>` and `x`",
+        "```</think>``` is the tag",
+        "a <reason>b",
+        "<no_think>42</no_think>",
+        "analysis\nof variance\nassistant\n42",
         "``` a `` <b>",
     ],
 )
@@ -139,17 +191,47 @@ def test_any_text_can_be_split_and_nothing_is_made_up(text: str) -> None:
     assert len(found.reasoning) + len(found.answer or "") <= 2 * len(text)
 
 
+FORMS = [
+    ("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"), ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<start_working_out>", "<end_working_out>"), ("<longcat_think>", "</longcat_think>"), ("<analysis>", "</analysis>"),
+    ("＜think＞", "＜/think＞"), ("<|channel>thought", "<channel|>"), ("<|channel|>analysis<|message|>", f"<|end|>{FINAL}"),
+]  # fmt: skip
+ANSWERS = [
+    "42", "The answer is `42`.", "`42`", '"42"', "'42'", '"42" isn\'t `41`', "The `<think>` tag", "“42”", '"""doc"""', "`` a ` b ``",
+    "**`42`**", "The answer is `42", "(`42`)", CODE, "```\nprint(7)\n```", "```python\nprint(7)", f"So:\n{CODE}\nDone `x`.",
+    "~~~python\nprint(7)\n~~~", "```xml\n<think>\n```", '{"a": "42"}', '"The answer\nis 42"', "42\n",
+]  # fmt: skip
+"""Answers of which the first backtick or quotation mark opens something."""
+THOUGHT_PIECES = [
+    "`",
+    "``",
+    "```",
+    "```python\n",
+    "~~~",
+    '"',
+    "'",
+    "“",
+    "‘",
+    "\n",
+    " ",
+    "a",
+    "x = 1",
+    "don't",
+    "(",
+    "$",
+]
+
+
 @given(
-    thought=st.text("abc `\n<>17", max_size=20),
-    answer=st.text("abcdef 42\n", min_size=1, max_size=20).filter(str.strip),
-    tags=st.sampled_from([("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("", "</thinking>\n")]),
+    thought=st.lists(st.sampled_from(THOUGHT_PIECES), max_size=8).map("".join),
+    answer=st.sampled_from(ANSWERS),
+    form=st.sampled_from(FORMS),
 )
-def test_what_follows_the_thought_is_the_answer(thought: str, answer: str, tags: tuple[str, str]) -> None:
-    thought = thought.replace("`", "") + " "  # neither code nor a quotation around the tag
-    found = split(f"{tags[0]}{thought}{tags[1]}{answer}")
-    assert found.answer is not None
-    assert found.answer.strip() == answer.strip()
-    assert found.reasoning == thought.strip()
+def test_no_backtick_quotation_mark_or_fence_of_a_thought_changes_the_answer(
+    thought: str, answer: str, form: tuple[str, str]
+) -> None:
+    opening, closing = form
+    assert split(f"{opening}{thought}{closing}{answer}") == (thought.strip(), answer.strip())
 
 
 @pytest.mark.parametrize(

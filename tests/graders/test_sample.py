@@ -134,10 +134,12 @@ def test_a_stored_sample_cannot_bring_json_that_its_text_does_not_hold() -> None
     assert Sample.load({"output_text": "1", "output_json": {"forged": True}}).output_json == 1
 
 
-def test_a_stored_null_is_an_empty_answer() -> None:
-    sample = Sample.load({"output_text": None, "output_tools": None, "choices": None})
-    assert (sample.output_text, sample.output_tools) == ("", [])
+def test_a_stored_null_is_an_empty_answer_only_of_a_model_that_called_a_tool() -> None:
+    sample = Sample.load({"output_text": None, "output_tools": [CALL], "choices": None})
+    assert (sample.output_text, sample.output_tools) == ("", [CALL])
     assert sample.choices[0]["message"]["content"] == ""
+    with pytest.raises(ConfigurationError, match="output_text: expected a text, got null"):
+        Sample.load({"output_text": None, "output_tools": None, "choices": None})
 
 
 @given(

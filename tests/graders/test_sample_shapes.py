@@ -45,6 +45,23 @@ def assistant(**fields: Any) -> dict[str, Any]:
         [assistant(content=[{"type": "image_url", "image_url": {}}, {"type": "text", "text": "Oslo"}])],
         [{"type": "reasoning", "summary": []}, {"type": "message", **assistant(content="Oslo")}],
         [assistant(content=[{"type": "text", "text": None}, {"type": "text", "text": "Oslo"}, None])],
+        {"output": [{"role": "model", "content": "Oslo"}]},
+        {"output": [{"role": "Assistant", "content": "Oslo"}]},
+        {"output": [{"type": "final_result", "text": "Oslo"}]},
+        {"output": [{"type": "text_output", "content": "Oslo"}]},
+        {"output": [{"role": "tool", "content": "1"}, {"type": "ai", "content": "Oslo"}]},
+        {"output": [], "choices": [{"message": assistant(content="Oslo")}]},
+        {"output": [assistant(content="")], "choices": [{"message": assistant(content="Oslo")}]},
+        {"output_text": "", "choices": [{"message": {"content": "Oslo"}}]},
+        {"choices": [{"message": assistant(content=None), "text": "Oslo"}]},
+        [{"role": "user", "content": "Capital?"}, {"role": "model", "content": "Oslo"}],
+        [{"role": "ai", "content": "Oslo"}],
+        [{"type": "human", "content": "Capital?"}, {"type": "ai", "content": "Oslo"}],
+        [assistant(content=None, text="Oslo")],
+        [assistant(content=[{"text": ""}], value="Oslo")],
+        [assistant(content=[{"text": [], "content": [None], "value": "Oslo"}])],
+        [assistant(content=[{"type": "text", "text": None, "content": "Oslo"}])],
+        [assistant(content=[{"type": "file", "text": "1"}, {"type": "text", "text": "Oslo"}])],
     ],
     ids=repr,
 )  # fmt: skip
@@ -80,6 +97,18 @@ def test_a_number_is_the_text_that_json_has_for_it(content: object, text: str) -
         ({"output": [], "error": {"message": "no server"}}, "error: there is no sample, since the model did not answer"),
         ({"output": [], "status": "failed"}, "error: there is no sample"),
         ({"output_text": "a", "reasoning_content": 5}, "'reasoning_content' is a text, not int"),
+        ({"output": [{"role": "user", "content": "Oslo"}]}, "output.0: a message of the role 'user' is not the model's"),
+        ({"output": [{"role": "tool", "content": "Oslo"}]}, "output.0: a message of the role 'tool'"),
+        ({"output": [{"role": {}, "content": "Oslo"}]}, "output.0: a message of the role"),
+        ({"output": [{"type": "human", "content": "Oslo"}]}, "output.0: a message of the role 'human'"),
+        ({"output": [{"type": "final_result", "answer": "Oslo"}]}, "output.0: a part of type 'final_result' is not"),
+        ({"output": [{"type": "function_call_output", "output": "Oslo"}]}, "output.0: a part of type 'function_call_output'"),
+        ([assistant(content=[{"type": "document", "text": "Oslo"}])], "0.content.0: a part of type 'document'"),
+        ([assistant(content=None, parts=[{"text": "Oslo"}])], "0.parts: a message has its text in 'content'"),
+        ({"output_text": None}, "output_text: expected a text, got null"),
+        ({"output_text": "", "choices": [5]}, "a chat completion has a list 'choices'"),
+        ([assistant(content=[{"type": "text", "text": None}])], "0.content.0.text: expected a text, got null"),
+        ([assistant(content=[None])], "0.content.0: expected a text, got null"),
     ],
 )  # fmt: skip
 def test_an_unknown_shape_is_refused_with_its_path(source: object, where: str) -> None:
@@ -107,6 +136,15 @@ def test_parts_inside_parts_have_a_limit() -> None:
         assistant(content=[{"type": "refusal", "refusal": "I cannot"}]),
         assistant(content=[{"type": "output_audio", "data": "…"}]),
         assistant(content=None, reasoning_content="a thought that reached its limit"),
+        assistant(
+            content=[{"type": "text", "text": None}], reasoning_content="a thought that reached its limit"
+        ),
+        assistant(
+            content=[
+                {"type": "server_tool_use", "id": "s"},
+                {"type": "web_search_tool_result", "content": "1"},
+            ]
+        ),
     ],
     ids=repr,
 )
@@ -203,3 +241,53 @@ def test_no_content_makes_reading_fail_in_another_way(content: Any) -> None:
             continue
         assert isinstance(sample.output_text, str)
         assert isinstance(sample.reasoning_text, str)
+
+
+TEXT = st.sampled_from(["5", "5", "", None])
+KINDS = st.sampled_from(
+    ["text", "output_text", "final_result", "final_output", "text_output", "message", "document", "file", "image", "tool_result",
+     "function_call_output", "summary", None]
+)  # fmt: skip
+ROLES = st.sampled_from(["assistant", "model", "ai", "Assistant", "user", "tool", "system", "critic", None])
+FIELDS = st.dictionaries(st.sampled_from(["text", "content", "value", "answer"]), TEXT, max_size=2)
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> dict[str, Any]:
+    named = {"type": draw(KINDS), "role": draw(ROLES)}
+    return draw(FIELDS) | {name: value for name, value in named.items() if value is not None}
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> dict[str, Any]:
+    content = draw(TEXT | parts() | st.lists(parts() | TEXT, max_size=2))
+    role = draw(ROLES)
+    return draw(FIELDS) | {"content": content} | ({} if role is None else {"role": role})
+
+
+def sources() -> st.SearchStrategy[Any]:
+    output = st.lists(messages() | parts(), min_size=1, max_size=3)
+    choices = st.lists(
+        st.fixed_dictionaries({"message": messages()}, optional={"text": TEXT}), min_size=1, max_size=1
+    )
+    stored = st.fixed_dictionaries({}, optional={"output": output, "output_text": TEXT, "choices": choices})
+    return stored | st.lists(messages(), min_size=1, max_size=1) | TEXT
+
+
+def holds_text(source: Any) -> bool:
+    if isinstance(source, list):
+        return any(map(holds_text, source))
+    if isinstance(source, dict):
+        return any(
+            holds_text(value) for name, value in source.items() if name not in ("type", "role", "answer")
+        )
+    return bool(source)
+
+
+@given(sources())
+def test_a_source_with_a_text_is_never_read_as_an_empty_answer(source: Any) -> None:
+    try:
+        sample = Sample.load(source)
+    except ConfigurationError:
+        return
+    assert bool(sample.output_text) is holds_text(source)

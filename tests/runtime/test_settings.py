@@ -43,6 +43,18 @@ def test_keys_are_not_shown() -> None:
         ("GRADERS_PORT = 1", "unknown setting 'GRADERS_PORT'; did you mean 'port'"),
         ("[server]\nport = 1", "unknown setting 'server'; write its keys at the beginning of the file"),
         ("zzz = 1", "unknown setting 'zzz'$"),
+        (
+            "[judges.'*']\nbase_url = 'not a url'",
+            r"bad\.toml: judges\.\*\.base_url: expected the URL of a server, such as",
+        ),
+        (
+            "[judges.'*']\nbase_url = 'http://[::1'",
+            r"bad\.toml: judges\.\*\.base_url: expected the URL of a server",
+        ),
+        (
+            "[judges.'*']\nbase_url = '127.0.0.1:80/v1'",
+            r"bad\.toml: judges\.\*\.base_url: expected the URL of a server",
+        ),
         ("[judges.x]\nmodle = 'y'", r"bad\.toml: unknown setting 'judges\.x\.modle'; did you mean 'model'"),
         ("[judge_budgets.day]\nx = 1", r"unknown setting 'judge_budgets\.day\.x'; known are tokens, money"),
         (

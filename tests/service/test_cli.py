@@ -251,6 +251,8 @@ def test_validate_says_which_file_has_no_rows(content: str, tmp_path: Path) -> N
     ("arguments", "code", "where", "message"),
     [
         (["none.json"], 2, "none.json", "cannot read none.json"),
+        ([], 2, "command", "Missing argument 'grader'"),
+        (["good.json", "--none"], 2, "command", "No such option: --none"),
         (["good.json", "--data", "none.jsonl"], 2, "none.jsonl", "cannot read none.jsonl"),
         (["good.json", "--config", "none.toml"], 2, "settings", "there is no configuration file"),
         (["-", "--data", "-"], 2, "-", "the grader and the data cannot both come"),
@@ -270,7 +272,8 @@ def test_validate_prints_json_in_every_case(
     write(tmp_path / "twice.json", {"type": "python", "source": {"file": 3}})
     done = graders("validate", *arguments, "--json", cwd=tmp_path)
     report = json.loads(done.stdout)
-    assert (done.returncode, done.stderr, report["errors"]) == (code, "", 1)
+    is_usage = where == "command"
+    assert (done.returncode, bool(done.stderr), report["errors"]) == (code, is_usage, 1)
     (finding,) = report["findings"]
     assert finding["where"] == where
     assert finding["message"].startswith(message)

@@ -45,8 +45,8 @@ def same_value(
 
     Expected values come from JSON, so what JSON does not tell apart is equal: a list and a tuple, a dict's key 1 and the
     key "1". A set has no order, so it equals a list only where the order does not matter; a set that is expected equals
-    any collection of the same elements. Numbers are equal within the tolerance, relative or absolute, where one of them
-    is a float, and exactly otherwise; NaN is NaN. A bool is no number, a text is no number. Where the order does not
+    any collection of the same elements. Floats are equal within the tolerance, relative or absolute, a float and a whole
+    number within the tolerance, absolute, and two whole numbers exactly; NaN is NaN. A bool is no number, a text is no number. Where the order does not
     matter, elements that are exactly equal are paired first.
 
     Args:
@@ -181,7 +181,7 @@ class _Comparison:
         wanted, found = self._without_equals(list(expected), list(actual))
         if not wanted:
             return True
-        if all(map(_is_number, (*wanted, *found))):
+        if _are_alike(wanted) and _are_alike(found):
             # of numbers that can be paired within a tolerance at all, those of one rank can
             wanted, found = sorted(wanted), sorted(found)
             return all(_same_number(w, f, self._tolerance) for w, f in zip(wanted, found, strict=True))
@@ -246,6 +246,11 @@ def _check_hashes(keys: Iterable[Any]) -> None:
             raise TooManySteps
 
 
+def _are_alike(values: list[Any]) -> bool:
+    """Whether values are all whole numbers, or all floats."""
+    return _is_number(values[0]) and len(set(map(type, values))) == 1
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -256,7 +261,9 @@ def _same_number(expected: float, actual: float, tolerance: float) -> bool:
     try:
         if math.isnan(expected) or math.isnan(actual):
             return math.isnan(expected) and math.isnan(actual)
-        return math.isclose(expected, actual, rel_tol=tolerance, abs_tol=tolerance)
+        # of a whole number no relative part: 1,000,000,007.5 is not 1,000,000,007
+        relative = 0.0 if int in (type(expected), type(actual)) else tolerance
+        return math.isclose(expected, actual, rel_tol=relative, abs_tol=tolerance)
     except OverflowError:  # an integer too large for a float
         return expected == actual
 

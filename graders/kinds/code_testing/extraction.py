@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from textwrap import dedent
 
-from graders.kinds.code_testing.languages import is_markdown, is_python, without_first_word, without_language
+from graders.kinds.code_testing.code_blocks import code_of, likelihood
+from graders.kinds.code_testing.languages import is_markdown, without_first_word, without_language
 from graders.kinds.code_testing.markdown import Block, fenced_blocks
 from graders.kinds.code_testing.marks import Marks, relevant, spans
 
@@ -19,16 +20,17 @@ MOST = 12
 MAX_NESTED = 3
 """Levels of Markdown blocks that are looked into."""
 MAX_ENDS = 10
-"""Tags and special tokens that are taken off the end of a code."""
+"""Tags and special tokens that are taken off either end of a code."""
 _TAGS = "answer|code|final|final_answer|pre|program|python|script|solution"
 _TAGGED = re.compile(rf"<({_TAGS})\b[^<>\n]{{0,100}}>((?:(?!<\1\b).)*?)</\1>", re.DOTALL | re.IGNORECASE)
 _BRACKETED = re.compile(r"\[(PYTHON|CODE|ANSWER)\]((?:(?!\[\1\]).)*?)\[/\1\]", re.DOTALL | re.IGNORECASE)
-_OPENING_TAG = re.compile(rf"\s*<(?:{_TAGS})\b[^<>\n]{{0,100}}>", re.IGNORECASE)
+_OPENING = re.compile(
+    rf"\s*(?:<(?:{_TAGS})\b[^<>\n]{{0,100}}>|<[|｜](?:im_start|start_header_id|start)[|｜]>\w{{0,20}}|<[|｜][^<>\n]{{1,40}}[|｜]>|<s>)",
+    re.IGNORECASE,
+)
 _ENDING = re.compile(
     r"(?:<[|｜][^<>\n]{1,40}[|｜]>|</[A-Za-z][\w-]{0,40}>|<[a-z_]{1,20}>|\[/[A-Za-z]{1,20}\])$"
 )
-_BEGINS_CODE = re.compile(r"(?:(?:async[ ]+)?def|class|import|from)[ ]+\w|@\w")
-"""How code begins that stands on the line of its fence, behind the language."""
 _OTHER_LINE_END = re.compile("[\u2028\u2029\u0085]")
 _MORE_THAN_CODE = re.compile("[`<\\[\u2028\u2029\u0085]")
 """What is in a text without a fence that may be more than code."""
@@ -37,8 +39,8 @@ _MORE_THAN_CODE = re.compile("[`<\\[\u2028\u2029\u0085]")
 def possible_codes(text: str) -> list[str]:
     """What may be the code in an answer, most likely first; nothing when there is no code.
 
-    In each reading that is the last block of Python: one that says so, else one that says nothing, else any. Blocks in a
-    block of Markdown count as blocks of the answer. The readings are, in this order:
+    In each reading that is the last block of Python: one that says so, else one that says nothing, else any; what a program
+    prints comes last (`graders.kinds.code_testing.code_blocks`). Blocks in a block of Markdown count as blocks of the answer. The readings are, in this order:
 
     1. CommonMark's; the whole text where that has no block;
     2. what stands before the first fence, if the answer may begin inside a block;
@@ -81,11 +83,9 @@ def _unfenced(text: str) -> list[str]:
 
 def _chosen(blocks: Iterable[Block]) -> str:
     """The text of the last block of Python; of a blank one only when there is no other."""
-    found = list(_unfolded(blocks, 0))
-    found = [block for block in found if block.text.strip()] or found
-    best = max(reversed(found), key=lambda block: 2 * is_python(block.info) + (not block.info))
-    first = best.info.partition(" ")[2].lstrip()
-    return f"{first}\n{best.text}" if _BEGINS_CODE.match(first) else best.text
+    found = [(block, code_of(block)) for block in _unfolded(blocks, 0)]
+    found = [(block, code) for block, code in found if code.strip()] or found
+    return max(reversed(found), key=lambda each: likelihood(*each))[1]
 
 
 def _unfolded(blocks: Iterable[Block], depth: int) -> Iterator[Block]:
@@ -99,9 +99,12 @@ def _unfolded(blocks: Iterable[Block], depth: int) -> Iterator[Block]:
 
 
 def _without_ends(code: str) -> str:
-    """The code without an opening tag before it, and without closing tags and special tokens behind it."""
-    opening = _OPENING_TAG.match(code)
-    code = code[opening.end() :] if opening else code
+    """The code without opening tags and special tokens before it, and without closing ones behind it."""
+    for _ in range(MAX_ENDS):
+        opening = _OPENING.match(code)
+        if opening is None:
+            break
+        code = code[opening.end() :]
     for _ in range(MAX_ENDS):
         stripped = code.rstrip()
         ending = _ENDING.search(stripped, max(0, len(stripped) - 60))

@@ -27,11 +27,22 @@ class Block(NamedTuple):
         info: What stands behind the opening fence, stripped.
         text: The lines inside, with their line endings.
         closed: Whether a fence closes it; otherwise its container or the text ends.
+        label: The last line with text between the block and the one before it, or the end of it; empty if there is none.
     """
 
     info: str
     text: str
     closed: bool
+    label: str = ""
+
+
+MAX_LABEL = 200
+"""Characters of a label that are kept."""
+
+
+def label_of(text: str) -> str:
+    """The label of a block that follows a text."""
+    return text.rstrip()[-MAX_LABEL:].replace("\r", "\n").rpartition("\n")[2].strip()
 
 
 def lines_of(text: str) -> list[str]:
@@ -114,6 +125,7 @@ class _LineReader:
         self._opening: re.Match[str] | None = None
         self._indent = 0
         self._lines: list[str] = []
+        self._label = ""
 
     @property
     def looks_for_marks(self) -> bool:
@@ -124,6 +136,8 @@ class _LineReader:
         """Read lines that begin with no mark."""
         if self._opening is not None:
             self._lines.append(lines)
+        else:
+            self._label = label_of(lines) or self._label
 
     def line(self, line: str) -> None:
         """Read any line."""
@@ -142,8 +156,8 @@ class _LineReader:
         """End the present block, if there is one."""
         if self._opening is not None:
             info = self._opening["info"].strip(" \t")
-            self.blocks.append(Block(info, "".join(self._lines), closed))
-            self._opening, self._lines = None, []
+            self.blocks.append(Block(info, "".join(self._lines), closed, self._label))
+            self._opening, self._lines, self._label = None, [], ""
 
     def _enter(self, cursor: _Cursor) -> int:
         """Go over what continues the open containers, and say how many of them do."""
@@ -180,6 +194,7 @@ class _LineReader:
         indent = cursor.indent()
         found = _FENCE.match(cursor.rest().lstrip(" \t"))
         if found is None or (found["run"][0] == "`" and "`" in found["info"]):
+            self._label = label_of(cursor.rest()) or self._label
             return
         if indent > 3:
             self._containers.append(indent)

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from graders.kinds.code_testing.languages import is_python
-from graders.kinds.code_testing.markdown import Block, lines_of
+from graders.kinds.code_testing.markdown import MAX_LABEL, Block, label_of, lines_of
 
 MAX_MARKS = 1_000
 """Fences that are looked at."""
@@ -82,8 +82,9 @@ class Marks:
             if in_line is not None and "`" in found[0]:
                 place = in_line.end()
                 continue
+            label = label_of(self._text[max(place, found.start() - MAX_LABEL) : found.start()])
             block, place = self._block(found)
-            yield block
+            yield block._replace(label=label)
 
     def _block(self, opening: re.Match[str]) -> tuple[Block, int]:
         """The block that a fence opens, and where to go on behind it."""

@@ -97,7 +97,8 @@ def simple(value: Any) -> Any:
     """What JSON has for a value of `decimal`, `fractions` or numpy; None for one of another type.
 
     A number that is whole becomes an int, another a float (infinite where it is too large for one); an array becomes a list,
-    and a moment or duration of numpy its text.
+    and a moment or duration of numpy its text. A short float of numpy becomes the number that it is printed as, as in the
+    items of a dataset: `float32(0.1)` is 0.1.
 
     Raises:
         Exception: When it has no such value: a signalling NaN.
@@ -116,8 +117,11 @@ def simple(value: Any) -> Any:
         return str(value)
     if kinds & {"numpy.longdouble", "numpy.clongdouble"}:  # their `tolist` makes them what they were
         return complex(value) if "numpy.clongdouble" in kinds else float(value)
-    if getattr(getattr(value, "dtype", None), "kind", "") in {"m", "M"}:
+    kind, size = (getattr(getattr(value, "dtype", None), name, None) for name in ("kind", "itemsize"))
+    if kind in ("m", "M"):
         value = value.astype(str)
+    elif kind == "f" and size in (2, 4):
+        value = value.astype(str).astype(float)
     return value.tolist()
 
 

@@ -89,6 +89,10 @@ async def test_numbers_of_other_types_are_numbers(sandboxed: Evaluator) -> None:
             [{"call": [], "expected": [2, 3, 10**30]}],
         ),
         "float32": ("import numpy\ndef f(): return numpy.float32(0.5)", half),
+        "short floats": (
+            "import numpy as n\ndef f(): return [n.float32(0.1), n.float16(0.1), n.array([[0.1, 1]], dtype='f4'), n.array(0.1, 'f2')]",
+            [{"call": [], "expected": [0.1, 0.1, [[0.1, 1]], 0.1]}],
+        ),
         "longdouble": ("import numpy\ndef f(): return numpy.longdouble(0.5)", half),
         "array": (
             "import numpy\ndef f(): return {'a': numpy.eye(2)}",

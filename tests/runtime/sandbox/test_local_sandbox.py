@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from graders import ConfigurationError, FailureKind, GradingError, InvalidOptions
+from graders import ConfigurationError, FailureKind, FailureType, GradingError, InvalidOptions
 from graders.context import Isolation
 from runtime import Evaluator, Settings
 from runtime.sandbox.layers import Level
@@ -170,7 +170,7 @@ async def test_a_failure_in_the_library_shows_no_path_of_this_machine(sandbox: L
         ),
         ("def grade(sample, item, x=1):\n    return 1", "line 1: grade takes exactly two arguments"),
         ("async def grade(sample, item):\n    return 1", "line 1: grade is async"),
-        ("x = '\0'", "null bytes"),
+        ("x = 1\ny = '\0'", "line 2: it has a null character"),
         ("(" * 5000, "too many nested parentheses"),
         ("-" * 90_000 + "1", "nested too deeply"),
         ("\udcff", "surrogates not allowed|utf-8|invalid"),
@@ -385,7 +385,19 @@ async def test_two_graders_share_no_process(sandbox: LocalSandbox) -> None:
 async def test_a_row_that_cannot_travel_is_ungraded_alone(sandbox: LocalSandbox) -> None:
     answers = await graded(sandbox, "return 1", [{"a": object()}, {"a": "\ud800"}, {"a": 2}])
     assert isinstance(answers[0], GradingError)
-    assert "not plain data" in str(answers[0])
+    assert "item.a: it cannot be sent to the sandbox: expected a text, a number" in str(answers[0])
+    assert answers[1:] == [1.0, 1.0]
+
+
+async def test_a_row_with_a_number_that_python_does_not_read_is_ungraded_alone(sandbox: LocalSandbox) -> None:
+    items = [{"a": [{"b": 10**5000}]}, {"a": "9" * 5000, "b": {1}}, {"a": 10**4000}]
+    answers = await graded(sandbox, "return 1", items)
+    assert isinstance(answers[0], GradingError)
+    assert "item.a.0.b: it cannot be sent to the sandbox: expected a whole number of at most 4,300" in str(
+        answers[0]
+    )
+    assert answers[0].failure.caused_by == "infrastructure"
+    assert answers[0].failure.details["type"] == FailureType.UNREADABLE_ROW
     assert answers[1:] == [1.0, 1.0]
 
 

@@ -26,7 +26,7 @@ def serve(channel: Channel) -> None:
         code = marshal.dumps(compile(source, FILE, "exec", dont_inherit=True))
         found = {"imports": sorted(_imports(tree)), "unlisted": unlisted(tree)}
     except SyntaxError as error:
-        problem = f"line {error.lineno}: {error.msg}"
+        problem = _syntax_problem(source, error)
     except (ValueError, MemoryError, RecursionError) as error:
         problem = "nested too deeply" if isinstance(error, (MemoryError, RecursionError)) else str(error)
     if problem:
@@ -34,6 +34,13 @@ def serve(channel: Channel) -> None:
         return
     channel.send(json.dumps(found).encode())
     channel.send(code)
+
+
+def _syntax_problem(source: bytes, error: SyntaxError) -> str:
+    if b"\0" in source:  # Python does not say where
+        line = source.count(b"\n", 0, source.index(b"\0")) + 1
+        return f"line {line}: it has a null character; expected text"
+    return f"line {error.lineno}: {error.msg}"
 
 
 def _problem(tree: ast.Module) -> str | None:
