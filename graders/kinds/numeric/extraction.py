@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 
 from graders.kinds.numeric.calculations import results
 from graders.kinds.numeric.forms import NumberError, Percent
-from graders.kinds.numeric.notation import ALGEBRA, plain
+from graders.kinds.numeric.marks import ALGEBRA
+from graders.kinds.numeric.notation import plain
 from graders.kinds.numeric.places import Place, behind_marker, boxes
 from graders.kinds.numeric.scanner import (
     Number,

@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from typing import Final
 
-from graders.kinds.numeric.notation import ALGEBRA, DASH, GREEK, SPACES
+from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK, SPACES
 from graders.kinds.numeric.phrases import FUNCTIONS, TRANSPARENT_CALLS
 
 _WINDOW = 64

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from graders.kinds.numeric.notation import compile_bytes
+from graders.kinds.numeric.marks import compile_bytes
 
 _AT_START = (
     r"no(?:pe)?[ \t]*(?:[,.!;:\x85\xad-]|$)|no,? (?:wait|that|this|it|sorry|i)\b|wait\b|hold on\b|hang on\b|scratch that"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from graders.kinds.numeric.notation import ALGEBRA, DASH, GREEK
+from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK
 from graders.kinds.numeric.phrases import (
     AFTER,
     AFTER_UNIT,
