@@ -28,8 +28,15 @@ _ZEROS = (
 )
 # fmt: on
 _SUPERSCRIPTS = {chr(0x80 + value): mark for value, mark in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")}
-_VULGAR = "\x8f"
+_VULGAR, _VULGAR_END = "\x8f", "\x8e"
+_SCRIPTS = [
+    (chr(code), unicodedata.decomposition(chr(code)))
+    for code in (*range(0x02B0, 0x02E5), *range(0x1D2C, 0x1D6B), *range(0x1D9B, 0x1DC0), *range(0x2070, 0x20A0), 0x2C7C)
+]
+"""Raised and lowered letters and signs, with how Unicode defines them."""
 _CHARACTERS: dict[str, str] = {
+    **{letter: f"^{ALGEBRA}" for letter, defined in _SCRIPTS if defined.startswith("<super>")},
+    **{letter: f"_{ALGEBRA}" for letter, defined in _SCRIPTS if defined.startswith("<sub>")},
     **{chr(control): " " for control in range(0x80, 0xA0)},
     **{chr(letter): GREEK for letter in range(0x0370, 0x0400) if chr(letter).isalpha()},
     **{chr(zero + value): str(value) for zero in _ZEROS for value in range(10)},
@@ -40,7 +47,7 @@ _CHARACTERS: dict[str, str] = {
         "\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff\u202a\u202b\u202c\u202d\u202e", ""
     ),
     **dict.fromkeys("€₹₩₽₺₫₦₱₪₴฿₡₲₵₸₼₾₿", COIN),
-    **dict.fromkeys("π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘‰‱万萬亿億千百十兆만억천백", ALGEBRA),
+    **dict.fromkeys("π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘❎🚫👎⅟‰‱万萬亿億千百十兆만억천백", ALGEBRA),
     **dict.fromkeys("⁄∕／", "/"),
     **dict.fromkeys("⋅∙", "·"),
     **dict.fromkeys("✕✖⨯", "×"),
@@ -63,14 +70,19 @@ _CHARACTERS: dict[str, str] = {
     **dict.fromkeys("Ω\u2126", "ohm"),
     **{mark: stand_in for stand_in, mark in _SUPERSCRIPTS.items()},
     **{chr(0x2080 + value): f"_{value}" for value in range(10)},
+    **dict.fromkeys("…⋯‥", "..."),
+    **dict.fromkeys("〜∼", "~"),
+    **dict.fromkeys("′", "'"),
+    **dict.fromkeys("″", '"'),
     **{
-        mark: _VULGAR + unicodedata.normalize("NFKC", mark).replace("⁄", "/") for mark in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+        mark: _VULGAR + unicodedata.normalize("NFKC", mark).replace("⁄", "/") + _VULGAR_END for mark in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
     },
 }
 _TABLE = str.maketrans(_CHARACTERS)
 _RAISED = compile_bytes(r"[\x80-\x8b]+")
-_TWO_FRACTIONS = compile_bytes(r"(/[0-9]+)\x8f")
+_TWO_FRACTIONS = compile_bytes(r"\x8e([0-9.\x8f])")
 _MIXED = compile_bytes(r"([0-9])\x8f")
+_VULGAR_MARKS = (_VULGAR + _VULGAR_END).encode("latin-1")
 _RAISED_DIGITS = bytes.maketrans(bytes(range(0x80, 0x8C)), b"0123456789+-")
 
 
@@ -82,7 +94,7 @@ def plain(text: str) -> bytes:
         data = text.translate(_TABLE).encode("latin-1", "replace")
         data = _RAISED.sub(lambda match: b"^" + (match.group() or b"").translate(_RAISED_DIGITS), data)
         data = _TWO_FRACTIONS.sub(rb"\1\xac", data)
-        data = _MIXED.sub(rb"\1 ", data).replace(_VULGAR.encode("latin-1"), b"")
+        data = _MIXED.sub(rb"\1 ", data).translate(None, _VULGAR_MARKS)
     if b"\\" in data or b"{" in data:
         data = without_latex(data)
     return data
