@@ -55,7 +55,7 @@ def standing(text: str, start: int, end: int) -> Standing:
     found = _behind_sign(before, text[start]) if signed else _behind(before)
     if found is Standing.NAME:
         return found
-    found = _worse(found, _ahead(after, before))
+    found = _worse(found, _ahead(after, before, text[start]))
     if found is Standing.FREE and (
         is_in_expression(before, after) or is_in_range(before, text[start:end], after)
     ):
@@ -210,7 +210,7 @@ def _quotes_line(left: str) -> bool:
     return not above or above[0] == ">" or above[-1] in ":.!?*"
 
 
-def _ahead(after: str, before: str) -> Standing:
+def _ahead(after: str, before: str, first: str) -> Standing:
     if not after:
         return Standing.FREE
     if after[0].isalpha():
@@ -219,7 +219,8 @@ def _ahead(after: str, before: str) -> Standing:
         return Standing.EXPRESSION
     rest = after.lstrip(SPACES)
     if rest[:1] == "!" and rest[1:2] != "=" and _is_factorial(rest, before):
-        return Standing.EXPRESSION
+        is_price = first in "$£¥¤" and rest != after and rest[1:2] != "$"
+        return Standing.FREE if is_price else Standing.EXPRESSION  # $420 !
     if rest[:1].isalpha() and len(rest) < len(after):
         return Standing.EXPRESSION if _is_variable(rest) else Standing.FREE
     return _operator(after.lstrip(SPACES + ")]"), emphasised=before.endswith("*"))

@@ -27,6 +27,7 @@ from graders.kinds.numeric.phrases import (
     NUMBER_WORDS,
     PASSED_OVER,
     SIGN_TOO,
+    SMALLER_UNITS,
     SIGNS,
     THROUGH_BRACKET,
     Phrases,
@@ -38,16 +39,21 @@ _WORD = r"[A-Za-z]+(?:['-][A-Za-z]+)*"
 _NUMBER = r"[-+]?[.]?[0-9](?:[0-9.,/%]*[0-9%])?(?: / ?[0-9]+| ?/ [0-9]+)?"
 _BEFORE = re.compile(rf"{_TAG}|{_WORD}|{_NUMBER}|[^\sA-Za-z0-9*_\"'`$~#\[{{]")
 _AFTER = re.compile(rf"{_TAG}|{_WORD}|{_NUMBER}|\n|[^\sA-Za-z0-9*_\"'`$~)\]}}]")
+_ABBREVIATED = re.compile(r"\b(?:max|min|[0-9] ?r)\. ?[*_\"'`$(\[]*$", re.IGNORECASE)
+"""An abbreviation whose full stop does not part it from the number behind it."""
 _PLACES: Final = frozenset(
     {"decimal", "decimals", "significant", "sig", "dp", "places", "place", "digits", "figures"}
 )
 _OPERANDS: Final = frozenset(f"%)]{GREEK}{ALGEBRA}")
 
 _WRONG: Final = frozenset({"wrong", "incorrect", "false", "mistaken"})
+_MISTAKEN: Final = _WRONG | {"mistake", "error", "untrue"}
+_NOBODY: Final = frozenset({"nobody", "noone"})
+_NO_ONE: Final = frozenset({("no", "one"), ("none", "would"), ("few", "would")})
 _ANSWERS: Final = frozenset({"answer", "result", "value", "solution", "number", "guess", "attempt"})
 _MARKS_BEFORE: Final = " \t\n\r\xa0*_\"'`$~#[{"
 _MARKS_AFTER: Final = " \t\n\r\xa0*_\"'`$~)]}.,"
-_DOUBTS: Final = ("think", "believ", "doubt", "that", "wrong", "incorrect", "false")
+_DOUBTS: Final = ("think", "believ", "doubt", "that", "wrong", "incorrect", "false", "mistake", "error", "nobody", "no one", "none would", "few would", "noone")
 _DENIALS: Final = ("not", "n't", "never", "or")
 _TELLING_BEFORE: Final = frozenset({*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and"})
 _TELLING_AFTER: Final = frozenset({*AFTER, *FUNCTIONS, *COMPARATIVES, "or", "and", "negative"})
@@ -93,6 +99,8 @@ def words_around(text: str, start: int, end: int) -> Words:
     found = _behind(before) if before else NEUTRAL
     if found.reason or found.passed_over or not after:
         return found
+    if before[-1:] == [","] and _is_compound(before, after):
+        return _REFUSED
     ahead = _ahead(after)
     if ahead.reason:
         return ahead
@@ -101,6 +109,8 @@ def words_around(text: str, start: int, end: int) -> Words:
 
 def _is_neutral_left(left: str) -> bool:
     """Whether what stands before a number surely leaves it what it is: the common case, at a small part of the cost."""
+    if _ABBREVIATED.search(left):
+        return False
     left = left.rstrip(_MARKS_BEFORE)
     if not left or left[-1] in ".;!":
         return True
@@ -119,7 +129,7 @@ def _is_neutral_left(left: str) -> bool:
 
 
 def _is_neutral_right(right: str) -> bool:
-    """The same of what stands behind it: nothing, the end of a sentence, or one word."""
+    """The same of what stands behind it: nothing, the end of a clause, or one word."""
     right = right.strip(_MARKS_AFTER)
     if not right or right[0] in ".;!?":
         return True
@@ -167,6 +177,17 @@ def _behind(tokens: list[str]) -> Words:
             return _alternative_behind(tokens)
         tokens.pop()
     return NEUTRAL
+
+
+def _is_compound(before: list[str], after: list[str]) -> bool:
+    """`5 feet, 6 inches`: a part of one quantity."""
+    return (
+        len(before) > 2
+        and after[0] in SMALLER_UNITS
+        and before[-2].isalpha()
+        and (before[-2] in SMALLER_UNITS or ("#", before[-2]) in BEFORE.get(before[-2], ()))
+        and _matches("#", before[-3])
+    )
 
 
 def _is_denied(tokens: list[str]) -> bool:
@@ -232,7 +253,18 @@ def _is_doubted(tokens: list[str]) -> bool:
         return True
     if any(word in _WRONG and following in _ANSWERS for word, following in pairwise(tokens[-4:])):
         return True
+    clause = tokens[-_clause_length(tokens) :]
+    if not _NOBODY.isdisjoint(clause) or not _NO_ONE.isdisjoint(pairwise(clause)):
+        return True
+    if any(word in _MISTAKEN and following == "to" for word, following in pairwise(clause[-4:])):
+        return True
     return ("think" in tokens or "believe" in tokens) and any(map(_is_negation, tokens))
+
+
+def _clause_length(tokens: list[str]) -> int:
+    """How many words the last clause has, at least one."""
+    stop = next((index for index, token in enumerate(reversed(tokens)) if token in ".,;:!?"), len(tokens))
+    return max(stop, 1)
 
 
 def _matches(expected: str, word: str) -> bool:
@@ -253,6 +285,8 @@ def _alternative_behind(tokens: list[str]) -> Words:
     if joint not in ("or", "and"):
         return NEUTRAL
     earlier = tokens[:-1]
+    if earlier[-2:] == ["and", "/"]:
+        earlier = earlier[:-2]
     if earlier and earlier[-1] == ",":
         earlier = earlier[:-1][-1:]
     reach = 3 if joint == "or" else 1
@@ -330,7 +364,9 @@ def _is_operand(tokens: list[str]) -> bool:
 
 def _alternative_ahead(tokens: list[str]) -> Words:
     """`42 or more`, `42 or 43`, `42 and 43`."""
-    rest = [token for token in tokens[1:6] if token not in FILLERS and not token.endswith(("ly", ","))]
+    if tokens[:3] == ["and", "/", "or"]:
+        tokens = tokens[2:]
+    rest = [token for token in tokens[1:6] if token not in FILLERS and token != "so" and not token.endswith(("ly", ","))]
     if rest[1:2] == ["="] and tokens[0] == "or":
         rest = rest[2:]
     if not rest:
@@ -342,5 +378,9 @@ def _alternative_ahead(tokens: list[str]) -> Words:
     if tokens[0] == "and":
         return NEUTRAL
     following = tokens[tokens.index(rest[0]) + 1 :][:1]
+    if tokens[1] in ("something", "anything", "whatever", "someone") or (
+        rest[0] in ("other", "something", "different") and tokens[1] in ("another", "any", "some", "a", "other", "else")
+    ):
+        return _REFUSED
     more_precisely = bool(following) and following[0].endswith("ly")
     return _REFUSED if rest[0] in COMPARATIVES and not more_precisely else NEUTRAL
