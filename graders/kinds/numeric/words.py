@@ -47,6 +47,7 @@ _PLACES: Final = frozenset(
 _OPERANDS: Final = frozenset(f"%)]{GREEK}{ALGEBRA}")
 
 _WRONG: Final = frozenset({"wrong", "incorrect", "false", "mistaken"})
+_OPEN: Final = frozenset({"another", "other", "any", "some", "something", "anything", "whatever", "whichever"})
 _MISTAKEN: Final = _WRONG | {"mistake", "error", "untrue"}
 _NOBODY: Final = frozenset({"nobody", "noone"})
 _NO_ONE: Final = frozenset({("no", "one"), ("none", "would"), ("few", "would")})
@@ -369,6 +370,8 @@ def _alternative_ahead(tokens: list[str]) -> Words:
     rest = [token for token in tokens[1:6] if token not in FILLERS and token != "so" and not token.endswith(("ly", ","))]
     if rest[1:2] == ["="] and tokens[0] == "or":
         rest = rest[2:]
+    if tokens[0] == "or" and tokens[1:2] and tokens[1] in _OPEN and not any(_matches("#", word) for word in rest):
+        return _REFUSED
     if not rest:
         return NEUTRAL
     if _matches("#", rest[0]):
@@ -378,9 +381,5 @@ def _alternative_ahead(tokens: list[str]) -> Words:
     if tokens[0] == "and":
         return NEUTRAL
     following = tokens[tokens.index(rest[0]) + 1 :][:1]
-    if tokens[1] in ("something", "anything", "whatever", "someone") or (
-        rest[0] in ("other", "something", "different") and tokens[1] in ("another", "any", "some", "a", "other", "else")
-    ):
-        return _REFUSED
     more_precisely = bool(following) and following[0].endswith("ly")
     return _REFUSED if rest[0] in COMPARATIVES and not more_precisely else NEUTRAL
