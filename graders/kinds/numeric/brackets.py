@@ -7,9 +7,11 @@ from graders.kinds.numeric.marks import ALGEBRA, GREEK, SPACES
 from graders.kinds.numeric.phrases import FUNCTIONS, TRANSPARENT_CALLS
 
 _ITEM = rf"[ $]*(?:[-+]?[0-9][0-9./]*|[-+]? ?infinity|[a-z]|{GREEK}|{ALGEBRA}[0-9]?{ALGEBRA}?)[ $]*"
-_TUPLE_BEFORE = re.compile(rf"[(\[](?:{_ITEM}[,;])*[ $]*$")
-_TUPLE_AFTER = re.compile(rf"[ $]*(?:[,;]{_ITEM})*[)\]]")
+_TUPLE_BEFORE = re.compile(rf"[(\[<\]](?:{_ITEM}[,;])*[ $]*$")
+_TUPLE_AFTER = re.compile(rf"[ $]*(?:[,;]{_ITEM})*[)\]>\[]")
 _REPEATED = re.compile(r"[0-9]\.[0-9]*\($")
+_ROOT_INDEX = re.compile(r"(?:sqrt|root) ?\[[^\]\n]{0,16}\][ ({]*$")
+_PRIMES = re.compile(r"(?<=[A-Za-z])'+$")
 _CLOSING: Final = ")]|"
 _OPENING: Final = "([|"
 _NAMED: Final = FUNCTIONS | {"max", "min", "mod"}
@@ -22,7 +24,9 @@ def is_in_expression(before: str, after: str) -> bool:
         before: What stands before the number, in plain notation.
         after: What follows it.
     """
-    if ("(" in before or "[" in before) and (_is_tuple(before, after) or _is_argument(before)):
+    if _ROOT_INDEX.search(before[-32:]):
+        return True
+    if any(mark in before for mark in "([<]") and (_is_tuple(before, after) or _is_argument(before)):
         return True
     if before.endswith("|") and before[:-1].rstrip(SPACES) and _last_word(before[:-1].rstrip(SPACES)) in _NAMED:
         return True  # ln|5|
@@ -58,6 +62,7 @@ def _is_applied(left: str, bracket: str) -> bool:
     """Whether a function stands before an opening bracket."""
     if left[-1:] in (" ", "\xa0"):
         return _last_word(left.rstrip(SPACES)) in _NAMED
+    left = _PRIMES.sub("", left)
     name = _last_word(left).lower()
     return bracket == "(" and (left[-1:] == ALGEBRA or (bool(name) and name not in TRANSPARENT_CALLS))
 

@@ -56,6 +56,8 @@ _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"), b" "),
     (compile_bytes(r"\\(?:left|right)\b"), b""),
     (compile_bytes(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([\\a-zA-Z\s./^0-9]*)\}"), rb" \1 \\siunit{\2} "),
+    (compile_bytes(r"(^|[^0-9\s}])\\(?:mathrm|operatorname|mathbf|mathsf|mathit|text)\{([A-Za-z]+)\}\s*\("), rb"\1\2("),
+    (compile_bytes(r"\b(max|min|gcd|lcm|hcf)\s*\{([^{}]*)\}"), rb"\1(\2)"),
     (compile_bytes(r"\{\s*10\s*\}\s*\^"), b"10^"),
     (compile_bytes(r"\b([kMGm])\s*\}?\s*\\(?:Omega|ohm)\b"), rb"\1ohm "),
     (compile_bytes(r"\\(?:not\s*=|neq?\b)"), ALGEBRA.encode("latin-1")),
@@ -108,7 +110,8 @@ def _script(data: bytes, start: int, end: int, closed: dict[int, int]) -> tuple[
         return mark, end
     inside = data[end : after - 1]
     if _INTEGER.fullmatch(inside):
-        return mark + b"".join(inside.split()) + b" ", after
+        space = b"" if data[after : after + 1] in (b"_", b"^") else b" "
+        return mark + b"".join(inside.split()) + space, after
     return mark + SYMBOL, after
 
 

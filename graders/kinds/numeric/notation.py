@@ -37,7 +37,11 @@ _SCRIPTS = [
 _CHARACTERS: dict[str, str] = {
     **{letter: f"^{ALGEBRA}" for letter, defined in _SCRIPTS if defined.startswith("<super>")},
     **{letter: f"_{ALGEBRA}" for letter, defined in _SCRIPTS if defined.startswith("<sub>")},
+    **{chr(sign): ALGEBRA for sign in range(0x2200, 0x2300)},
     **{chr(control): " " for control in range(0x80, 0xA0)},
+    **dict.fromkeys("\u0304\u0305\u0307\u0332\u0335\u0336\u0337\u0338", ALGEBRA),
+    **dict.fromkeys("∴∵∎", " "),
+    **dict(zip("⟨⟩∣∗≔≜≝", "()|*===", strict=True)),
     **{chr(letter): GREEK for letter in range(0x0370, 0x0400) if chr(letter).isalpha()},
     **{chr(zero + value): str(value) for zero in _ZEROS for value in range(10)},
     **dict.fromkeys("−﹣－‐‑➖˗负負", "-"),

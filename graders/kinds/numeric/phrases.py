@@ -49,6 +49,8 @@ COMPARATIVES: Final = _words(
     "more less fewer greater higher lower larger smaller bigger longer shorter older younger above below over under "
     "beyond up upward upwards better worse later earlier heavier lighter"
 )
+ABBREVIATIONS: Final = _words("max min r rem ft yd lb lbs hr hrs mins")
+"""Words whose full stop does not part them from the number behind."""
 SMALLER_UNITS: Final = _words(
     "inches inch in minutes minute min mins seconds second secs sec s ounces ounce oz cents cent months month weeks week days day "
     "hours hour hrs hr h centimeters centimetres cm millimeters millimetres mm grams g meters metres m pence feet foot ft quarts pints"
@@ -85,14 +87,16 @@ _BEFORE = (
     "|bounded above by|bounded below by|adjacent to|prior to|compared to|relative to|used to|thought to|excludes|exclude|take away"
     "|false|wrong|incorrect|halve|factorial|halving|halves|doubling|tripling|trebling|squaring|cubing|negating|negate|invert|inverting"
     "|doubles|triples|squares|cubes|hex|hexadecimal|octal|binary|raised by|lowered by|multiplied with|shifted by|scaled by|reduced by #"
-    "|maximally|minimally|max .|min .|barring|save for|save|bar|anyone but|anybody but|anywhere but|* but not|aint|dont|doesnt|arent"
+    "|maximally|minimally|barring|save for|save|bar|anyone but|anybody but|anywhere but|* but not|aint|dont|doesnt|arent"
     "|wont|barely|practically|virtually|just about|well over|well under|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
     "|down|nobody|mistake is|mistakes are|mistake would be|mistake was|common error is|typical error is|frequent error is|usual error is"
     "|common error would be|trap is|misconception is|trap would be|trap answer is|tempting answer is|naive answer is|overestimate"
     "|underestimate|alternatively|# feet|# foot|# ft|# yards|# yard|# yd|# miles|# mile|# hours|# hour|# hrs|# hr|# h|# minutes"
     "|# minute|# min|# mins|# days|# day|# weeks|# week|# months|# month|# years|# year|# yrs|# pounds|# pound|# lb|# lbs|# stone"
     "|# gallons|# gallon|# quarts|# quart|# pints|# dollars|# dollar|# euros|# euro|# m|# km|# kg|# meters|# metres|# meter|# metre"
-    "|# kilometers|# kilometres|# kilograms|# degrees|# degree|# deg|# r|# r .|# rem|# dozen|# dozens"
+    "|# kilometers|# kilometres|# kilograms|# degrees|# degree|# deg|# r|# rem|# liters|# litres|# l|# c|# p|# is to|# maybe|# perhaps|# possibly|# otherwise|# , maybe|# , perhaps"
+    "|# , possibly|# , otherwise|# else|# , else|if not|# dozen and|# , remainder|# ( remainder|# tens|# tens and|# hundreds"
+    "|# hundreds and|# dozen|# dozens"
 )
 EXCEPTIONS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("#", "to"): ("round", "simplif", "reduc", "convert", "evaluat"),
@@ -128,7 +132,9 @@ _AFTER = (
     "|in the hole|overdrawn|underwater|is the upper limit|is an upper limit|is the lower limit|is a lower limit|is an overestimate"
     "|is an underestimate|is the ceiling|is the floor|is the cap|is the limit|is an upper estimate|is a lower estimate|alternatively"
     "|feet #|foot #|ft #|yards #|yard #|miles #|hours #|hour #|hrs #|hr #|h #|minutes #|minute #|min #|mins #|days #|weeks #|months #"
-    "|years #|pounds #|lb #|lbs #|stone #|gallons #|dollars #|euros #|m #|km #|kg #|meters #|metres #|degrees #|deg #|r #|rem #"
+    "|years #|pounds #|lb #|lbs #|stone #|gallons #|dollars #|euros #|m #|km #|kg #|meters #|metres #|degrees #|deg #|r #|rem #|kilometers #|kilometres #|kilograms #|liters #|litres #|l #|c #|p #|is to #"
+    "|ft . #|yd . #|lb . #|hr . #|hrs . #|min . #|rem . #|r . #|tens #|tens and #|hundreds #|hundreds and #"
+    "|repeating|recurring|repeated|and so on|ad infinitum|maybe #|perhaps #|possibly #|otherwise|else #|if not #"
 )
 _AFTER_UNIT = (
     "plus|minus|at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|minimum"
@@ -138,7 +144,7 @@ _AFTER_UNIT = (
 _ASIDE = (
     "at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|minimum|maximum|negative|but negative"
     "|squared|cubed|factorial|binary|hex|hexadecimal|octal|base|in binary|wrong|incorrect|not correct|not right"
-    "|minus #|plus #|less #|halved|doubled|false|untrue"
+    "|minus #|plus #|less #|halved|doubled|false|untrue|maybe #|perhaps #|possibly #|otherwise|else #|or else|remainder|remainder #|alternatively #"
 )
 
 

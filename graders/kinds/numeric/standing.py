@@ -127,7 +127,7 @@ def _is_called(before: str) -> bool:
     """`sin(5)`, `f(5)`, `2(5)`, `(2)(5)`, `cos^-1 (5)`, but not `print(5)` and `total (5)`."""
     if before[-1] != "(":
         return before[-1] == "!" and before[-2:-1] in ("", " ")  # !5
-    name = _last_word(before[:-1])
+    name = _last_word(before[:-1].rstrip("'"))
     if not name:
         return before[-2:-1] in (")", "]") or _POWER.search(before[-12:-1]) is not None
     return name.lower() not in TRANSPARENT_CALLS
@@ -219,8 +219,10 @@ def _ahead(after: str, before: str, first: str) -> Standing:
         return Standing.EXPRESSION
     rest = after.lstrip(SPACES)
     if rest[:1] == "!" and rest[1:2] != "=" and _is_factorial(rest, before):
-        is_price = first in "$£¥¤" and rest != after and rest[1:2] != "$"
-        return Standing.FREE if is_price else Standing.EXPRESSION  # $420 !
+        if rest == after:
+            return Standing.EXPRESSION
+        exclaims = rest[1:].lstrip(SPACES)[:1] == "?" or (first in "$£¥¤" and rest[1:2] != "$")
+        return Standing.FREE if exclaims else Standing.EXPRESSION  # $420 !
     if rest[:1].isalpha() and len(rest) < len(after):
         return Standing.EXPRESSION if _is_variable(rest) else Standing.FREE
     return _operator(after.lstrip(SPACES + ")]"), emphasised=before.endswith("*"))

@@ -23,6 +23,7 @@ _REJECTED = (
     r"|(?:(?:just|only|i'm|i am|i was) )*(?:kidding|joking)\b|jk\b|psych\b"
     r"|(?:edit|update|updated|corrected|erratum|errata|revised|revision|amended|amendment)\b[^\n:]{0,20}:"
     r"|or (?:something|anything|another|any other|some other|whatever)\b"
+    r"|or (?:maybe |perhaps |possibly |rather |is it |even )?[-$]?[0-9]"
     r"|(?:that|this|it|which|the (?:answer|value|result)) (?:\w+ )?fails?\b"
     r"|(?:this|that|it|which) (?:\w+ )?(?:contradicts|(?:is|gives|yields|leads to|would be) (?:a|an absurd) contradiction)\b"
 )

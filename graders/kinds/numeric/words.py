@@ -15,6 +15,7 @@ from typing import Final
 
 from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK
 from graders.kinds.numeric.phrases import (
+    ABBREVIATIONS,
     AFTER,
     AFTER_UNIT,
     ASIDE,
@@ -38,8 +39,8 @@ _TAG = r"<[/|!]?[A-Za-z|][^<>\n]{0,48}>"
 _WORD = r"[A-Za-z]+(?:['-][A-Za-z]+)*"
 _NUMBER = r"[-+]?[.]?[0-9](?:[0-9.,/%]*[0-9%])?(?: / ?[0-9]+| ?/ [0-9]+)?"
 _BEFORE = re.compile(rf"{_TAG}|{_WORD}|{_NUMBER}|[^\sA-Za-z0-9*_\"'`$~#\[{{]")
-_AFTER = re.compile(rf"{_TAG}|{_WORD}|{_NUMBER}|\n|[^\sA-Za-z0-9*_\"'`$~)\]}}]")
-_ABBREVIATED = re.compile(r"\b(?:max|min|[0-9] ?r)\. ?[*_\"'`$(\[]*$", re.IGNORECASE)
+_AFTER = re.compile(rf"{_TAG}|{_WORD}(?:[23]\b)?|{_NUMBER}|\n|[^\sA-Za-z0-9*_\"'`$~)\]}}]")
+_ABBREVIATED = re.compile(r"(?:\bmax|\bmin|[0-9] ?(?:r|rem|ft|yd|lbs?|hrs?|mins?))\. ?[*_\"'`$(\[]*$", re.IGNORECASE)
 """An abbreviation whose full stop does not part it from the number behind it."""
 _PLACES: Final = frozenset(
     {"decimal", "decimals", "significant", "sig", "dp", "places", "place", "digits", "figures"}
@@ -47,6 +48,7 @@ _PLACES: Final = frozenset(
 _OPERANDS: Final = frozenset(f"%)]{GREEK}{ALGEBRA}")
 
 _WRONG: Final = frozenset({"wrong", "incorrect", "false", "mistaken"})
+_JOINED: Final = frozenset({"and", ",", "&", "+"})
 _OPEN: Final = frozenset({"another", "other", "any", "some", "something", "anything", "whatever", "whichever"})
 _MISTAKEN: Final = _WRONG | {"mistake", "error", "untrue"}
 _NOBODY: Final = frozenset({"nobody", "noone"})
@@ -155,6 +157,8 @@ def _without_hyphen(after: str) -> str:
 def _behind(tokens: list[str]) -> Words:
     """What the words before a number make of it."""
     direct = True
+    if tokens[-1] == "." and len(tokens) > 1 and tokens[-2] in ABBREVIATIONS:
+        tokens = tokens[:-1]
     if tokens[-1] in _JOINTS and tokens[-2:-1] and tokens[-2] in SIGN_TOO:
         tokens, direct = tokens[:-1], False
     while tokens and tokens[-1] == "(":
@@ -282,13 +286,15 @@ def _alternative_behind(tokens: list[str]) -> Words:
     """`41 or 42`, `41 apples or 42`, `x = 41 or x = 42`, `41 and 42`."""
     if tokens[-1] == "=" and len(tokens) > 2:
         tokens = tokens[:-2]
+    if tokens[-2:] == ["or", ","]:
+        tokens = tokens[:-1]
     joint = tokens[-1]
-    if joint not in ("or", "and"):
+    if joint not in ("or", "and", "&"):
         return NEUTRAL
     earlier = tokens[:-1]
     if earlier[-2:] == ["and", "/"]:
         earlier = earlier[:-2]
-    if earlier and earlier[-1] == ",":
+    if earlier and earlier[-1] in ",(;.&":
         earlier = earlier[:-1][-1:]
     reach = 3 if joint == "or" else 1
     for token in reversed(earlier[-reach:]):
@@ -305,6 +311,8 @@ def _ahead(tokens: list[str]) -> Words:
         tokens = tokens[1:]
         if not tokens or tokens[0] not in ("or", "and", "squared", "minus", "plus"):
             return NEUTRAL
+    if tokens[0] == "&" and len(tokens) > 1:
+        tokens = ["and", *(token for token in tokens if token != "&")]
     if tokens[0] in ("or", "and"):
         return _REFUSED if _starts_phrase(tokens, AFTER) else _alternative_ahead(tokens)
     if tokens[0] in ",([":
@@ -328,6 +336,8 @@ def _behind_unit(tokens: list[str]) -> Words:
             return _REFUSED
         if rest[0] == "or":
             return _alternative_ahead(rest)
+        if rest[0] in _JOINED and len(rest) > 2 and rest[2] in SMALLER_UNITS and _matches("#", rest[1]):
+            return _REFUSED
         if rest[0] in ",([":
             return _aside(rest[1:])
     return NEUTRAL
