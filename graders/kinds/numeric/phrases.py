@@ -25,7 +25,8 @@ BEFORE_SIGN: Final = _words(
 ) | frozenset(':=,.;!?>"&(')
 """What may stand before `minus` and `plus` where they are signs; behind anything else they are operators."""
 SIGN_TOO: Final = frozenset(
-    {"false", "wrong", "incorrect", "not", "than", "least", "most", "except", "minus", "negative", "non"}
+    {"false", "wrong", "incorrect", "not", "than", "least", "most", "except", "minus", "negative", "non", "hex", "hexadecimal", "octal",
+        "binary", "mistake", "twice", "double", "half"}
 )
 """Words that change a number even when a colon or a closing bracket stands between."""
 THROUGH_BRACKET: Final = frozenset({*SIGN_TOO, "of", "by", "times", "to", "equal", "or"})
@@ -62,7 +63,7 @@ _OF = (
     "|abs|floor|ceiling|half|third|quarter|fourth|fifth|tenth|thirds|quarters|fourths|fifths|tenths|percent|percentage|fraction"
     "|%|multiple|multiples|factor|factors|divisor|divisors|power|powers|reciprocal|inverse|opposite|negative|negation|complement"
     "|double|twice|triple|quadruple|opposite sign|digit|digits|short|shy|upwards|upward|excess|minimum|maximum|bound|out|instead|successor|predecessor"
-    "|derivative|negatives|conjugate|north|south|loss|losses|deficit|drop|decrease|decline|reduction|shortfall|debt|mistake|fall"
+    "|derivative|negatives|conjugate|north|south|loss|losses|deficit|drop|decrease|decline|reduction|shortfall|debt|mistake|fall|dip|slump|exception|exclusive|max .|min ."
 )
 _BEFORE = (
     "not in fact|not|never|no longer|no means|no way|unlikely|unlikely to|neither|nor|cannot|isnt|isn't|wasnt|hardly|scarcely|not equal|unequal|not equal to|unequal to|or equal to"
@@ -89,7 +90,8 @@ _BEFORE = (
     "|doubles|triples|squares|cubes|hex|hexadecimal|octal|binary|raised by|lowered by|multiplied with|shifted by|scaled by|reduced by #"
     "|maximally|minimally|barring|save for|save|bar|anyone but|anybody but|anywhere but|* but not|aint|dont|doesnt|arent"
     "|wont|barely|practically|virtually|just about|well over|well under|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-    "|down|nobody|mistake is|mistakes are|mistake would be|mistake was|common error is|typical error is|frequent error is|usual error is"
+    "|down|squareroot|quartering|common mistake|typical mistake|base #|in hex ,|in binary ,|in octal ,|in hexadecimal ,|upper bound is|lower bound is"
+    "|upper limit is|lower limit is|excepting|sans|nigh|nigh on|getting on for|close on|not always|nobody|mistake is|mistakes are|mistake would be|mistake was|common error is|typical error is|frequent error is|usual error is"
     "|common error would be|trap is|misconception is|trap would be|trap answer is|tempting answer is|naive answer is|overestimate"
     "|underestimate|alternatively|# feet|# foot|# ft|# yards|# yard|# yd|# miles|# mile|# hours|# hour|# hrs|# hr|# h|# minutes"
     "|# minute|# min|# mins|# days|# day|# weeks|# week|# months|# month|# years|# year|# yrs|# pounds|# pound|# lb|# lbs|# stone"
@@ -131,6 +133,8 @@ _AFTER = (
     "|all squared|all cubed|all over|all divided|all times|raised by|lowered by|shifted by|scaled by|multiplied with|in debt|in the red"
     "|in the hole|overdrawn|underwater|is the upper limit|is an upper limit|is the lower limit|is a lower limit|is an overestimate"
     "|is an underestimate|is the ceiling|is the floor|is the cap|is the limit|is an upper estimate|is a lower estimate|alternatively"
+    "|when squared|once squared|when cubed|when doubled|when halved|would be an overestimate|would be an underestimate|overestimates"
+    "|underestimates|in arrears|under zero|etc|et al|among others|among other"
     "|feet #|foot #|ft #|yards #|yard #|miles #|hours #|hour #|hrs #|hr #|h #|minutes #|minute #|min #|mins #|days #|weeks #|months #"
     "|years #|pounds #|lb #|lbs #|stone #|gallons #|dollars #|euros #|m #|km #|kg #|meters #|metres #|degrees #|deg #|r #|rem #|kilometers #|kilometres #|kilograms #|liters #|litres #|l #|c #|p #|is to #"
     "|ft . #|yd . #|lb . #|hr . #|hrs . #|min . #|rem . #|r . #|tens #|tens and #|hundreds #|hundreds and #"
@@ -144,7 +148,7 @@ _AFTER_UNIT = (
 _ASIDE = (
     "at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|minimum|maximum|negative|but negative"
     "|squared|cubed|factorial|binary|hex|hexadecimal|octal|base|in binary|wrong|incorrect|not correct|not right"
-    "|minus #|plus #|less #|halved|doubled|false|untrue|maybe #|perhaps #|possibly #|otherwise|else #|or else|remainder|remainder #|alternatively #"
+    "|minus #|plus #|less #|halved|doubled|false|untrue|maybe #|perhaps #|possibly #|otherwise|else #|or else|all squared|all cubed|max|etc|et al|among others|among other|remainder|remainder #|alternatively #"
 )
 
 

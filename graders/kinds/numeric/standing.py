@@ -55,7 +55,7 @@ def standing(text: str, start: int, end: int) -> Standing:
     found = _behind_sign(before, text[start]) if signed else _behind(before)
     if found is Standing.NAME:
         return found
-    found = _worse(found, _ahead(after, before, text[start]))
+    found = _worse(found, _ahead(after, before, text[start:end]))
     if found is Standing.FREE and (
         is_in_expression(before, after) or is_in_range(before, text[start:end], after)
     ):
@@ -210,7 +210,7 @@ def _quotes_line(left: str) -> bool:
     return not above or above[0] == ">" or above[-1] in ":.!?*"
 
 
-def _ahead(after: str, before: str, first: str) -> Standing:
+def _ahead(after: str, before: str, written: str) -> Standing:
     if not after:
         return Standing.FREE
     if after[0].isalpha():
@@ -219,10 +219,7 @@ def _ahead(after: str, before: str, first: str) -> Standing:
         return Standing.EXPRESSION
     rest = after.lstrip(SPACES)
     if rest[:1] == "!" and rest[1:2] != "=" and _is_factorial(rest, before):
-        if rest == after:
-            return Standing.EXPRESSION
-        exclaims = rest[1:].lstrip(SPACES)[:1] == "?" or (first in "$£¥¤" and rest[1:2] != "$")
-        return Standing.FREE if exclaims else Standing.EXPRESSION  # $420 !
+        return Standing.FREE if rest != after and _exclaims(rest, written) else Standing.EXPRESSION
     if rest[:1].isalpha() and len(rest) < len(after):
         return Standing.EXPRESSION if _is_variable(rest) else Standing.FREE
     return _operator(after.lstrip(SPACES + ")]"), emphasised=before.endswith("*"))
@@ -246,6 +243,13 @@ def _is_factorial(after: str, before: str) -> bool:
         return True
     earlier = before.rstrip(SPACES + "$*`\"'_([")
     return not earlier[-1:].isalpha()
+
+
+def _exclaims(rest: str, written: str) -> bool:
+    """Whether `!` behind a space ends a sentence, as in `$420 !` and `1267 !`, and is no factorial, as in `5 !`."""
+    if rest[1:2] == "$":
+        return False
+    return len(written) > 2 and "/" not in written or rest[1:].lstrip(SPACES)[:1] == "?"
 
 
 def _letters(after: str) -> Standing:

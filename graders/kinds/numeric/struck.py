@@ -2,8 +2,11 @@
 
 import re
 
-_OPENED = re.compile(r"<(?:del|strike|s)(?: [^<>\n]*)?>", re.IGNORECASE)
-_CLOSED = re.compile(r"</(?:del|strike|s)>", re.IGNORECASE)
+_OPENED = re.compile(
+    r"<(?:del|strike|s)(?: [^<>\n]*)?>|\[(?:del|strike|s)\]", re.IGNORECASE
+)
+_CLOSED = re.compile(r"</(?:del|strike|s)>|\[/(?:del|strike|s)\]", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>\n]{0,40}>")
 _EMPHASIS = " *_`$(["
 
 
@@ -20,11 +23,13 @@ def is_struck(before: str, after: str) -> bool:
         line, ahead = before.rpartition("\n")[2], after.partition("\n")[0]
         if line.count("~~") % 2 and "~~" in ahead:
             return True
-    if "<" not in before or not _CLOSED.search(after):
+    if "line-through" in before and "</" in after and before.rfind("</") < before.rfind("line-through"):
+        return True
+    if not ("<" in before or "[" in before) or not _CLOSED.search(after):
         return False
     opened = list(_OPENED.finditer(before))
     if not opened or _CLOSED.search(before, opened[-1].end()):
         return False
     last = opened[-1]
     begins = not before[: last.start()].strip()
-    return last.group().lower() != "<s>" or not begins or not before[last.end() :].strip(_EMPHASIS)
+    return last.group().lower() != "<s>" or not begins or not _TAG.sub("", before[last.end() :]).strip(_EMPHASIS)

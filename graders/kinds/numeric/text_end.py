@@ -4,7 +4,7 @@ import re
 
 _END = re.compile(
     r"<\|(?:endoftext|end_of_text|im_end|eot_id|eom_id|eot|eos|end_of_turn|end_of_sentence|return)\|>|<\|end\|>(?!\s{0,8}<\|start\|>)"
-    r"|<(?:eos|eot|end_of_turn|end_of_utterance)>|</s>|<｜end▁of▁sentence｜>|<\uff5cend_of_sentence\uff5c>",
+    r"|<(?:eos|eot|end_of_turn|end_of_utterance)>|</s>|<｜end▁of▁sentence｜>",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<[|｜]?[^<>\n]{0,40}>")
@@ -21,7 +21,7 @@ def before_end(text: str) -> str:
     position = 0
     for match in _END.finditer(text):
         piece = text[position : match.start()]
-        if match.group() == "</s>" and "<s>" in piece:
+        if match.group().lower() == "</s>" and "<s>" in piece.lower():
             continue
         if any(map(str.isalnum, _TAG.sub("", piece))):
             return text if _PROMPT.search(piece) else text[: match.start()]

@@ -49,14 +49,26 @@ _OPERANDS: Final = frozenset(f"%)]{GREEK}{ALGEBRA}")
 
 _WRONG: Final = frozenset({"wrong", "incorrect", "false", "mistaken"})
 _JOINED: Final = frozenset({"and", ",", "&", "+"})
-_OPEN: Final = frozenset({"another", "other", "any", "some", "something", "anything", "whatever", "whichever"})
+_STATING: Final = frozenset(
+    {"say", "claim", "think", "answer", "write", "assume", "conclude", "believe", "state", "put", "call", "give", "suppose"}
+)
+_SUPPOSED: Final = frozenset(
+    {("tempted", "to"), ("tempting", "to"), ("refuse", "to"), ("deny", "that"), ("used", "to"), ("incorrectly", "get"),
+     ("not", "write"), ("not", "put"), ("wrongly", "get"), ("mistakenly", "get"), ("have", "said")}
+)  # fmt: skip
+_SUPPOSED_BY_OTHERS: Final = frozenset(
+    {("would", "say"), ("might", "say"), ("might", "think"), ("would", "think"), ("might", "guess"), ("may", "think")}
+)
+"""Two words of a clause that says what others would answer, or what is not answered."""
+_OWN: Final = frozenset({"i", "we"})
+_OPEN: Final = frozenset({"another", "other", "any", "some", "something", "anything", "whatever", "whichever", "others", "else", "none", "neither", "no", "similar", "different"})
 _MISTAKEN: Final = _WRONG | {"mistake", "error", "untrue"}
 _NOBODY: Final = frozenset({"nobody", "noone"})
 _NO_ONE: Final = frozenset({("no", "one"), ("none", "would"), ("few", "would")})
 _ANSWERS: Final = frozenset({"answer", "result", "value", "solution", "number", "guess", "attempt"})
 _MARKS_BEFORE: Final = " \t\n\r\xa0*_\"'`$~#[{"
 _MARKS_AFTER: Final = " \t\n\r\xa0*_\"'`$~)]}.,"
-_DOUBTS: Final = ("think", "believ", "doubt", "that", "wrong", "incorrect", "false", "mistake", "error", "nobody", "no one", "none would", "few would", "noone")
+_DOUBTS: Final = ("think", "believ", "doubt", "that", "wrong", "incorrect", "false", "mistake", "error", "would", "might", "tempt", "said", "refuse", "used to", "deny", "incorrectly", "mistakenly", "not", "nobody", "no one", "none would", "few would", "noone")
 _DENIALS: Final = ("not", "n't", "never", "or")
 _TELLING_BEFORE: Final = frozenset({*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and"})
 _TELLING_AFTER: Final = frozenset({*AFTER, *FUNCTIONS, *COMPARATIVES, "or", "and", "negative"})
@@ -261,7 +273,11 @@ def _is_doubted(tokens: list[str]) -> bool:
     clause = tokens[-_clause_length(tokens) :]
     if not _NOBODY.isdisjoint(clause) or not _NO_ONE.isdisjoint(pairwise(clause)):
         return True
-    if any(word in _MISTAKEN and following == "to" for word, following in pairwise(clause[-4:])):
+    for word, following, verb in zip(clause, clause[1:], clause[2:], strict=False):
+        if verb in _STATING and following == "to" and word in _MISTAKEN:
+            return True
+    pairs = set(pairwise(clause))
+    if not _SUPPOSED.isdisjoint(pairs) or (_OWN.isdisjoint(clause) and not _SUPPOSED_BY_OTHERS.isdisjoint(pairs)):
         return True
     return ("think" in tokens or "believe" in tokens) and any(map(_is_negation, tokens))
 
@@ -380,7 +396,7 @@ def _alternative_ahead(tokens: list[str]) -> Words:
     rest = [token for token in tokens[1:6] if token not in FILLERS and token != "so" and not token.endswith(("ly", ","))]
     if rest[1:2] == ["="] and tokens[0] == "or":
         rest = rest[2:]
-    if tokens[0] == "or" and tokens[1:2] and tokens[1] in _OPEN and not any(_matches("#", word) for word in rest):
+    if tokens[0] == "or" and tokens[1:2] and not _OPEN.isdisjoint(tokens[1:3]) and not any(_matches("#", word) for word in rest):
         return _REFUSED
     if not rest:
         return NEUTRAL
