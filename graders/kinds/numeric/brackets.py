@@ -28,7 +28,11 @@ def is_in_expression(before: str, after: str) -> bool:
         return True
     if any(mark in before for mark in "([<]") and (_is_tuple(before, after) or _is_argument(before)):
         return True
-    if before.endswith("|") and before[:-1].rstrip(SPACES) and _last_word(before[:-1].rstrip(SPACES)) in _NAMED:
+    if (
+        before.endswith("|")
+        and before[:-1].rstrip(SPACES)
+        and _last_word(before[:-1].rstrip(SPACES)) in _NAMED
+    ):
         return True  # ln|5|
     closed = after.lstrip(SPACES)
     return closed[:1] in tuple(_CLOSING) and _is_operand(before.rstrip(SPACES), closed.lstrip(_CLOSING))

@@ -212,7 +212,17 @@ def _agrees(answer: Number, other: Place, percent: Percent, *, strict: bool) -> 
 
 
 _PLACEHOLDERS: Final = frozenset(
-    {"", "answer", "your answer", "final answer", "the answer", "your final answer", "the final answer", "number", "result"}
+    {
+        "",
+        "answer",
+        "your answer",
+        "final answer",
+        "the answer",
+        "your final answer",
+        "the final answer",
+        "number",
+        "result",
+    }
 )
 """What stands in a box that only shows where the answer is to go."""
 

@@ -45,7 +45,9 @@ _COMMANDS: dict[bytes, bytes] = {
 }
 _COMMAND = compile_bytes(r"\\([A-Za-z]+|(?s:.))")
 _NUMBER = r"[-+]?\s*(?:[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]+)?|[-+]?\s*\.[0-9]+"
-_ARGUMENT = rf"(?:\{{\s*({_NUMBER})\s*\}}|\{{\s*\\(?:text|mathrm|mathbf)\s*\{{\s*({_NUMBER})\s*\}}\s*\}}|([0-9]))"
+_ARGUMENT = (
+    rf"(?:\{{\s*({_NUMBER})\s*\}}|\{{\s*\\(?:text|mathrm|mathbf)\s*\{{\s*({_NUMBER})\s*\}}\s*\}}|([0-9]))"
+)
 _FRACTION = compile_bytes(
     rf"(?:([0-9])\s*|(^|[\[({{=$:,>\n&]\s*)(-)\s*)?\\(?:[dtc]?frac|sfrac|nicefrac)\s*{_ARGUMENT}\s*{_ARGUMENT}"
 )
@@ -56,7 +58,12 @@ _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"), b" "),
     (compile_bytes(r"\\(?:left|right)\b"), b""),
     (compile_bytes(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([\\a-zA-Z\s./^0-9]*)\}"), rb" \1 \\siunit{\2} "),
-    (compile_bytes(r"(^|[^0-9\s}])\\(?:mathrm|operatorname|mathbf|mathsf|mathit|text)\{([A-Za-z]+)\}\s*\("), rb"\1\2("),
+    (
+        compile_bytes(
+            r"(^|[^0-9\s}])\\(?:mathrm|operatorname|mathbf|mathsf|mathit|text)\{([A-Za-z]+)\}\s*\("
+        ),
+        rb"\1\2(",
+    ),
     (compile_bytes(r"\b(max|min|gcd|lcm|hcf)\s*\{([^{}]*)\}"), rb"\1(\2)"),
     (compile_bytes(r"\{\s*10\s*\}\s*\^"), b"10^"),
     (compile_bytes(r"\b([kMGm])\s*\}?\s*\\(?:Omega|ohm)\b"), rb"\1ohm "),
@@ -118,7 +125,9 @@ def _script(data: bytes, start: int, end: int, closed: dict[int, int]) -> tuple[
 def _fraction(match: Match) -> bytes:
     r"""`\frac{3.5}{-7}` and its like as a fraction of integers, with one sign."""
     digit, lead, minus, *arguments = match.groups(b"")
-    top, bottom = (b"".join(b"".join(part).split()).replace(b",", b"") for part in (arguments[:3], arguments[3:]))
+    top, bottom = (
+        b"".join(b"".join(part).split()).replace(b",", b"") for part in (arguments[:3], arguments[3:])
+    )
     signs = (minus + top[:1] + bottom[:1]).count(b"-")
     unsigned, below = top.lstrip(b"+-"), bottom.lstrip(b"+-")
     if digit:

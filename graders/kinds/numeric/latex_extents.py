@@ -14,7 +14,9 @@ NOT_A_NUMBER: Final = f"{ALGEBRA}0{ALGEBRA} ".encode("latin-1")
 SYMBOL: Final = ALGEBRA.encode("latin-1")
 """What a command without digits becomes."""
 _ARGUMENTS: Final = {
-    **dict.fromkeys(b"sqrt surd overline underbrace overbrace dot ddot cancel bcancel xcancel sout st".split(), 1),
+    **dict.fromkeys(
+        b"sqrt surd overline underbrace overbrace dot ddot cancel bcancel xcancel sout st".split(), 1
+    ),
     **dict.fromkeys(
         b"frac dfrac tfrac cfrac sfrac nicefrac binom dbinom tbinom stackrel overset underset".split(), 2
     ),
@@ -34,7 +36,7 @@ _DIGIT = re.compile(rb"[0-9]")
 
 
 def closings(data: bytes) -> dict[int, int]:
-    """The position behind each bracket's partner, by the position of the bracket; `\\{` and `\\(` are not brackets."""
+    r"""The position behind each bracket's partner, by the position of the bracket; `\{` and `\(` are not brackets."""
     opened: dict[bytes, list[int]] = {b"{": [], b"(": [], b"[": []}
     found: dict[int, int] = {}
     for match in _BRACKET.finditer(data):
@@ -61,7 +63,9 @@ def extent(data: bytes, name: bytes, end: int, closed: dict[int, int]) -> tuple[
     position, arguments, digits = end, 0, False
     for _ in range(_MAX_PARTS):
         script = _is_script(data, position)
-        after = _part(data, position, closed, bare=arguments < wanted, operator=operator, first=position == end)
+        after = _part(
+            data, position, closed, bare=arguments < wanted, operator=operator, first=position == end
+        )
         if after == position:
             break
         digits = digits or ((operator or not script) and _DIGIT.search(data, position, after) is not None)
@@ -92,7 +96,9 @@ def _part(
         return closed.get(start, position)
     if mark in (b"_", b"^"):
         start = _skip(data, start + 1)
-        return closed.get(start, position) if data[start : start + 1] == b"{" else _token(data, start, position)
+        return (
+            closed.get(start, position) if data[start : start + 1] == b"{" else _token(data, start, position)
+        )
     if operator and mark == b"|":
         bar = data.find(b"|", start + 1, start + 100)
         return bar + 1 if bar > 0 else position

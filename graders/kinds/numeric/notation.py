@@ -31,7 +31,13 @@ _SUPERSCRIPTS = {chr(0x80 + value): mark for value, mark in enumerate("⁰¹²³
 _VULGAR, _VULGAR_END = "\x8f", "\x8e"
 _SCRIPTS = [
     (chr(code), unicodedata.decomposition(chr(code)))
-    for code in (*range(0x02B0, 0x02E5), *range(0x1D2C, 0x1D6B), *range(0x1D9B, 0x1DC0), *range(0x2070, 0x20A0), 0x2C7C)
+    for code in (
+        *range(0x02B0, 0x02E5),
+        *range(0x1D2C, 0x1D6B),
+        *range(0x1D9B, 0x1DC0),
+        *range(0x2070, 0x20A0),
+        0x2C7C,
+    )
 ]
 """Raised and lowered letters and signs, with how Unicode defines them."""
 _CHARACTERS: dict[str, str] = {
@@ -51,7 +57,9 @@ _CHARACTERS: dict[str, str] = {
         "\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff\u202a\u202b\u202c\u202d\u202e", ""
     ),
     **dict.fromkeys("€₹₩₽₺₫₦₱₪₴฿₡₲₵₸₼₾₿", COIN),
-    **dict.fromkeys("π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘❎🚫👎⛔🙅🛑⅟‰‱万萬亿億千百十兆만억천백", ALGEBRA),
+    **dict.fromkeys(
+        "π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘❎🚫👎⛔🙅🛑⅟‰‱万萬亿億千百十兆만억천백", ALGEBRA
+    ),
     **dict.fromkeys("⁄∕／", "/"),
     **dict.fromkeys("⋅∙", "·"),
     **dict.fromkeys("✕✖⨯", "×"),
@@ -79,7 +87,8 @@ _CHARACTERS: dict[str, str] = {
     **dict.fromkeys("′", "'"),
     **dict.fromkeys("″", '"'),
     **{
-        mark: _VULGAR + unicodedata.normalize("NFKC", mark).replace("⁄", "/") + _VULGAR_END for mark in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+        mark: _VULGAR + unicodedata.normalize("NFKC", mark).replace("⁄", "/") + _VULGAR_END
+        for mark in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
     },
 }
 _TABLE = str.maketrans(_CHARACTERS)

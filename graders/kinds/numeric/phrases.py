@@ -25,8 +25,27 @@ BEFORE_SIGN: Final = _words(
 ) | frozenset(':=,.;!?>"&(')
 """What may stand before `minus` and `plus` where they are signs; behind anything else they are operators."""
 SIGN_TOO: Final = frozenset(
-    {"false", "wrong", "incorrect", "not", "than", "least", "most", "except", "minus", "negative", "non", "hex", "hexadecimal", "octal",
-        "binary", "mistake", "twice", "double", "half"}
+    {
+        "false",
+        "wrong",
+        "incorrect",
+        "not",
+        "than",
+        "least",
+        "most",
+        "except",
+        "minus",
+        "negative",
+        "non",
+        "hex",
+        "hexadecimal",
+        "octal",
+        "binary",
+        "mistake",
+        "twice",
+        "double",
+        "half",
+    }
 )
 """Words that change a number even when a colon or a closing bracket stands between."""
 THROUGH_BRACKET: Final = frozenset({*SIGN_TOO, "of", "by", "times", "to", "equal", "or"})
@@ -57,6 +76,12 @@ SMALLER_UNITS: Final = _words(
     "hours hour hrs hr h centimeters centimetres cm millimeters millimetres mm grams g meters metres m pence feet foot ft quarts pints"
 )
 """Units that follow a larger one in a quantity of several: `5 feet, 6 inches`."""
+LARGER_UNITS: Final = _words(
+    "feet foot ft yards yard yd miles mile hours hour hrs hr h minutes minute min mins days day weeks week months month years year "
+    "yrs pounds pound lb lbs stone gallons gallon quarts quart pints dollars dollar euros euro m km kg meters metres meter metre "
+    "kilometers kilometres kilograms liters litres l degrees degree deg"
+)
+"""Units that a smaller one may follow: `5 feet 6 inches`, `5 hours 30`."""
 _ROOTS = "square root|cube root|root|square roots|roots"
 _OF = (
     f"{_ROOTS}|sqrt|cbrt|square|cube|sin|sine|cos|cosine|tan|tangent|log|logarithm|ln|exp|exponential|factorial|absolute value"
@@ -88,15 +113,12 @@ _BEFORE = (
     "|bounded above by|bounded below by|adjacent to|prior to|compared to|relative to|used to|thought to|excludes|exclude|take away"
     "|false|wrong|incorrect|halve|factorial|halving|halves|doubling|tripling|trebling|squaring|cubing|negating|negate|invert|inverting"
     "|doubles|triples|squares|cubes|hex|hexadecimal|octal|binary|raised by|lowered by|multiplied with|shifted by|scaled by|reduced by #"
-    "|maximally|minimally|barring|save for|save|bar|anyone but|anybody but|anywhere but|* but not|aint|dont|doesnt|arent"
+    "|maximally|minimally|barring|save for|all save|anything save|everything save|anyone save|anyone but|anybody but|anywhere but|* but not|aint|dont|doesnt|arent"
     "|wont|barely|practically|virtually|just about|well over|well under|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
     "|down|squareroot|quartering|common mistake|typical mistake|base #|in hex ,|in binary ,|in octal ,|in hexadecimal ,|upper bound is|lower bound is"
     "|upper limit is|lower limit is|excepting|sans|nigh|nigh on|getting on for|close on|not always|nobody|mistake is|mistakes are|mistake would be|mistake was|common error is|typical error is|frequent error is|usual error is"
     "|common error would be|trap is|misconception is|trap would be|trap answer is|tempting answer is|naive answer is|overestimate"
-    "|underestimate|alternatively|# feet|# foot|# ft|# yards|# yard|# yd|# miles|# mile|# hours|# hour|# hrs|# hr|# h|# minutes"
-    "|# minute|# min|# mins|# days|# day|# weeks|# week|# months|# month|# years|# year|# yrs|# pounds|# pound|# lb|# lbs|# stone"
-    "|# gallons|# gallon|# quarts|# quart|# pints|# dollars|# dollar|# euros|# euro|# m|# km|# kg|# meters|# metres|# meter|# metre"
-    "|# kilometers|# kilometres|# kilograms|# degrees|# degree|# deg|# r|# rem|# liters|# litres|# l|# c|# p|# is to|# maybe|# perhaps|# possibly|# otherwise|# , maybe|# , perhaps"
+    "|underestimate|alternatively|# r|# rem|# c|# p|# is to|# maybe|# perhaps|# possibly|# otherwise|# , maybe|# , perhaps"
     "|# , possibly|# , otherwise|# else|# , else|if not|# dozen and|# , remainder|# ( remainder|# tens|# tens and|# hundreds"
     "|# hundreds and|# dozen|# dozens"
 )
@@ -104,8 +126,6 @@ EXCEPTIONS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("#", "to"): ("round", "simplif", "reduc", "convert", "evaluat"),
     ("up", "to"): ("add", "sum", "round", "total"),
     ("down",): ("writ", "wrote", "put", "jot", "not", "set", "com", "boil", "break", "broke"),
-    ("save",): ("to", "will", "can", "they", "we", "you", "i"),
-    ("bar",): ("the", "a", "this", "that", "each", "per", "chocolate", "candy"),
 }
 """Phrases that leave the number what it is beside a word with one of these beginnings: `rounds 41.7 to 42`, `adds up to 42`."""
 PASSED_OVER: Final = frozenset({"nearest"})

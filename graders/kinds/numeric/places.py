@@ -27,7 +27,8 @@ _ANNOUNCEMENT = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _VERB = re.compile(
-    r"\b(?:is|are|equals?|be|becomes|get|gives?|have|obtain|yields?|follows|of|to)[\s:*_]{0,8}$", re.IGNORECASE
+    r"\b(?:is|are|equals?|be|becomes|get|gives?|have|obtain|yields?|follows|of|to)[\s:*_]{0,8}$",
+    re.IGNORECASE,
 )
 _FORMULA = re.compile(r"\s{0,8}(?:\\\[|\\\(|\$|\\begin\{)")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]*)+")

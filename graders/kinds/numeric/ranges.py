@@ -15,7 +15,23 @@ _REPEATS = re.compile(r"\.(?:\xac|\([0-9])")
 _RATIO_BEFORE = re.compile(r"(?:^|([A-Za-z]*)[^\w\n]{1,3}|\n)[0-9][0-9.]* : $")
 _RATIO_AFTER = re.compile(r" : [0-9]")
 _HEADINGS: Final = frozenset(
-    "step part question problem case answer exercise example task line item no number q figure table round day".split()
+    {
+        "step",
+        "part",
+        "question",
+        "problem",
+        "case",
+        "answer",
+        "exercise",
+        "example",
+        "task",
+        "line",
+        "item",
+        "no",
+        "number",
+        "q",
+    }
+    | {"figure", "table", "round", "day"}
 )
 
 
@@ -34,7 +50,15 @@ def is_in_range(before: str, written: str, after: str) -> bool:
     left, right = before.rstrip(SPACES)[-1:], after.lstrip(SPACES)[:1]
     if left in _MARKS and left and (_BEFORE.search(before) or _is_piped(before)):
         return True
-    return bool(right) and right in _MARKS and (_AFTER.match(after) is not None or (_RATIO_AFTER.match(after) is not None and _is_ratio(before + written + " : ")) or _leads_to_pipe(before, after))
+    return (
+        bool(right)
+        and right in _MARKS
+        and (
+            _AFTER.match(after) is not None
+            or (_RATIO_AFTER.match(after) is not None and _is_ratio(before + written + " : "))
+            or _leads_to_pipe(before, after)
+        )
+    )
 
 
 def _is_cut_off(written: str, after: str) -> bool:

@@ -249,7 +249,7 @@ def _exclaims(rest: str, written: str) -> bool:
     """Whether `!` behind a space ends a sentence, as in `$420 !` and `1267 !`, and is no factorial, as in `5 !`."""
     if rest[1:2] == "$":
         return False
-    return len(written) > 2 and "/" not in written or rest[1:].lstrip(SPACES)[:1] == "?"
+    return (len(written) > 2 and "/" not in written) or rest[1:].lstrip(SPACES)[:1] == "?"
 
 
 def _letters(after: str) -> Standing:

@@ -2,9 +2,7 @@
 
 import re
 
-_OPENED = re.compile(
-    r"<(?:del|strike|s)(?: [^<>\n]*)?>|\[(?:del|strike|s)\]", re.IGNORECASE
-)
+_OPENED = re.compile(r"<(?:del|strike|s)(?: [^<>\n]*)?>|\[(?:del|strike|s)\]", re.IGNORECASE)
 _CLOSED = re.compile(r"</(?:del|strike|s)>|\[/(?:del|strike|s)\]", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>\n]{0,40}>")
 _EMPHASIS = " *_`$(["
@@ -32,4 +30,6 @@ def is_struck(before: str, after: str) -> bool:
         return False
     last = opened[-1]
     begins = not before[: last.start()].strip()
-    return last.group().lower() != "<s>" or not begins or not _TAG.sub("", before[last.end() :]).strip(_EMPHASIS)
+    return (
+        last.group().lower() != "<s>" or not begins or not _TAG.sub("", before[last.end() :]).strip(_EMPHASIS)
+    )

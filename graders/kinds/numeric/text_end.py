@@ -8,7 +8,9 @@ _END = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<[|｜]?[^<>\n]{0,40}>")
-_PROMPT = re.compile(r"<\|(?:im_start|start_header_id|start)\|>\s*(?:user|system|human|developer)", re.IGNORECASE)
+_PROMPT = re.compile(
+    r"<\|(?:im_start|start_header_id|start)\|>\s*(?:user|system|human|developer)", re.IGNORECASE
+)
 
 
 def before_end(text: str) -> str:

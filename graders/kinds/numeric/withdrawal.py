@@ -61,7 +61,9 @@ _WITHDRAWN: Final = compile_bytes(
 )
 
 
-_NOT_WITHDRAWN: Final = compile_bytes(r"(?i:\bwait(?:ing)? (?:for (?:the|your|my|a|an|more|further|next)|until|till)\b)")
+_NOT_WITHDRAWN: Final = compile_bytes(
+    r"(?i:\bwait(?:ing)? (?:for (?:the|your|my|a|an|more|further|next)|until|till)\b)"
+)
 _THUMBS_DOWN = str.maketrans(dict.fromkeys("👎🚫❌❎✗✘⛔🙅🛑", " wrong. ") | {"’": "'"})
 _CLAIMED_WRONG = re.compile(
     r"\b(?:wrong|incorrect|mistaken|false|tempting|naive|naïve|trap|erroneous)[\w ,'-]{0,24}$", re.IGNORECASE
