@@ -35,6 +35,16 @@ async def one_place(timeout_s: float = 60.0) -> AsyncIterator[LocalSandbox]:
         await box.aclose()
 
 
+@asynccontextmanager
+async def ordering(places: int, stale_seconds: float = STALE_SECONDS) -> AsyncIterator["Order"]:
+    """A room, in which nobody is left at the end."""
+    order = Order(places, stale_seconds)
+    try:
+        yield order
+    finally:
+        await order.end()
+
+
 class Order:
     """Who got a place of a room, in that order; each keeps it until it is told to leave."""
 
@@ -65,6 +75,12 @@ class Order:
             self.served.append(name)
             await leave.wait()
 
+    async def end(self) -> None:
+        """Let nobody stay."""
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
     @staticmethod
     async def _settle() -> None:
         for _ in range(5):
@@ -72,75 +88,75 @@ class Order:
 
 
 async def test_no_more_are_at_work_than_there_are_places_and_none_stays_empty() -> None:
-    order = Order(2)
-    await order.come(*"abcd")
-    assert order.served == ["a", "b"]
-    assert order.room.waiting == 2
-    await order.leave("b")
-    await order.leave("a")
-    assert order.served == ["a", "b", "c", "d"]
-    assert not order.room.is_wanted(0)
+    async with ordering(2) as order:
+        await order.come(*"abcd")
+        assert order.served == ["a", "b"]
+        assert order.room.waiting == 2
+        await order.leave("b")
+        await order.leave("a")
+        assert order.served == ["a", "b", "c", "d"]
+        assert not order.room.is_wanted(0)
 
 
 async def test_a_client_with_one_grading_does_not_wait_for_the_flood_of_another() -> None:
-    order = Order(1)
-    await order.come("flood 1", "flood 2", "flood 3", client="flood")
-    await order.come("quiet 1", client="quiet")
-    assert order.served == ["flood 1", "quiet 1"]
-    await order.come("quiet 2", client="quiet")  # it has one at work, and waits like everybody
-    await order.come("other 1", client="other")  # the place of guests is taken
-    for name in ("flood 1", "flood 2", "quiet 2"):
-        await order.leave(name)
-    assert order.served == ["flood 1", "quiet 1", "flood 2", "quiet 2", "other 1"]
-    await order.leave("quiet 1")
-    await order.come("third 1", client="third")
-    assert order.served[-1] == "third 1"
+    async with ordering(1) as order:
+        await order.come("flood 1", "flood 2", "flood 3", client="flood")
+        await order.come("quiet 1", client="quiet")
+        assert order.served == ["flood 1", "quiet 1"]
+        await order.come("quiet 2", client="quiet")  # it has one at work, and waits like everybody
+        await order.come("other 1", client="other")  # the place of guests is taken
+        for name in ("flood 1", "flood 2", "quiet 2"):
+            await order.leave(name)
+        assert order.served == ["flood 1", "quiet 1", "flood 2", "quiet 2", "other 1"]
+        await order.leave("quiet 1")
+        await order.come("third 1", client="third")
+        assert order.served[-1] == "third 1"
 
 
 async def test_a_caller_that_gives_up_takes_no_place_and_leaves_none_empty() -> None:
-    order = Order(1)
-    await order.come(*"abcd")
-    await order.give_up("b")
-    await order.give_up("a")
-    assert order.served == ["a", "c"]
-    order.tasks["d"].cancel()  # in the same moment in which it is served
-    await order.leave("c")
-    await order.come("e")
-    assert order.served[-1] == "e"
+    async with ordering(1) as order:
+        await order.come(*"abcd")
+        await order.give_up("b")
+        await order.give_up("a")
+        assert order.served == ["a", "c"]
+        order.tasks["d"].cancel()  # in the same moment in which it is served
+        await order.leave("c")
+        await order.come("e")
+        assert order.served[-1] == "e"
 
 
 async def test_an_overtaken_caller_is_served_when_nobody_waits_who_was_overtaken_less_often() -> None:
-    order = Order(1)
-    await order.come("a")
-    await order.come("twice", preempted=2)
-    await order.come("once", preempted=1)
-    await order.come("b")
-    assert order.room.is_wanted(0)
-    await order.leave("a")
-    assert [order.room.is_wanted(preempted) for preempted in range(4)] == [False, True, True, True]
-    await order.leave("b")
-    await order.leave("once")
-    assert order.served == ["a", "b", "once", "twice"]
+    async with ordering(1) as order:
+        await order.come("a")
+        await order.come("twice", preempted=2)
+        await order.come("once", preempted=1)
+        await order.come("b")
+        assert order.room.is_wanted(0)
+        await order.leave("a")
+        assert [order.room.is_wanted(preempted) for preempted in range(4)] == [False, True, True, True]
+        await order.leave("b")
+        await order.leave("once")
+        assert order.served == ["a", "b", "once", "twice"]
 
 
 async def test_a_client_that_is_overtaken_waits_behind_its_own_and_not_behind_all_of_a_flood() -> None:
-    order = Order(1)
-    await order.come("flood 1", "flood 2", "flood 3", client="flood")
-    await order.come("quiet again", client="quiet", preempted=1)
-    await order.leave("flood 1")
-    await order.leave("flood 2")
-    assert order.served == ["flood 1", "flood 2", "quiet again"]
+    async with ordering(1) as order:
+        await order.come("flood 1", "flood 2", "flood 3", client="flood")
+        await order.come("quiet again", client="quiet", preempted=1)
+        await order.leave("flood 1")
+        await order.leave("flood 2")
+        assert order.served == ["flood 1", "flood 2", "quiet again"]
 
 
 async def test_who_has_waited_for_long_gets_half_of_the_places() -> None:
-    order = Order(2, stale_seconds=-1.0)
-    await order.come("a", "b")
-    await order.come("late 1", preempted=3)
-    await order.come("late 2", preempted=1)
-    await order.come("c", "d")
-    await order.leave("a")
-    await order.leave("b")
-    assert order.served == ["a", "b", "late 1", "c"]
+    async with ordering(2, stale_seconds=-1.0) as order:
+        await order.come("a", "b")
+        await order.come("late 1", preempted=3)
+        await order.come("late 2", preempted=1)
+        await order.come("c", "d")
+        await order.leave("a")
+        await order.leave("b")
+        assert order.served == ["a", "b", "late 1", "c"]
 
 
 def test_a_grading_takes_long_by_the_mean_of_its_like() -> None:

@@ -9,7 +9,6 @@ import importlib.util
 import os
 import stat
 import sys
-import sysconfig
 from collections.abc import Callable, Collection, Iterable
 from importlib.machinery import all_suffixes
 
@@ -118,7 +117,9 @@ def _is_importable(entry: "os.DirEntry[str]") -> bool:
 
 
 def _python_paths() -> list[str]:
-    stdlib = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    # sysconfig knows these too; since Python 3.13 it imports `threading`, which every fork would pay for
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    stdlib = [os.path.dirname(os.__file__), os.path.join(sys.prefix, sys.platlibdir, version)]
     return [*filter(_is_own, sys.path), *stdlib]
 
 
@@ -131,7 +132,7 @@ def _is_own(path: str) -> bool:
 
 def _library_paths() -> list[str]:
     """Directories of shared libraries: of those that are loaded, and the system's."""
-    multiarch = sysconfig.get_config_var("MULTIARCH") or "none"
+    multiarch = getattr(sys.implementation, "_multiarch", "") or "none"  # what sysconfig calls MULTIARCH
     system = [f"{directory}/{multiarch}" for directory in _LIBRARIES]
     found = [directory for directory in system if os.path.isdir(directory)]
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
