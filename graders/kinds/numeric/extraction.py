@@ -318,9 +318,10 @@ def _states_the_same(written: str, number: Number, percent: Percent) -> bool:
 
 def _as_in_a_box(text: str) -> str:
     """What a box holds, where a minus sign may stand apart and `~` is a space."""
-    return _APART.sub(r"\1-", text.replace("~", "\xa0"))
+    return _APART.sub(r"\1-", _TIE.sub("\xa0", text))
 
 
+_TIE = re.compile(r"(?<!~)~(?!~)")
 _APART = re.compile(r"^([\s$]{0,8})[-−](?:\\[,;:! ]|[\s\xa0]){1,4}(?=[0-9.$])")
 _COLOURED = re.compile(
     r"\\(?:f?colorbox|textcolor)\s?(?:\{[^{}]{0,40}\}\s?){1,2}\{\s*$|\\color\s?\{[^{}]{0,40}\}\s?\{\s*$"
