@@ -156,7 +156,7 @@ def _behind_mark(left: str) -> Standing:
         return _behind_equals(left.rstrip("="))
     if left.endswith("**"):
         operand = _ends_operand(left[:-2].rstrip(SPACES)) and (
-            left[-3:-2] in SPACES or left[-3:-2] in (")", "]") or left[-3:-2].isdigit()
+            left[-3:-2] in SPACES or left[-3:-2] == ")" or left[-3:-2].isdigit()
         )
         return Standing.EXPRESSION if operand and len(left) > 2 else Standing.FREE
     if left[-1] in "*/×·÷^":
