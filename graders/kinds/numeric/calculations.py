@@ -2,7 +2,8 @@
 
 import re
 
-from graders.kinds.numeric.notation import ALGEBRA, GREEK, plain
+from graders.kinds.numeric.marks import ALGEBRA, GREEK
+from graders.kinds.numeric.notation import plain
 from graders.kinds.numeric.scanner import Occurrence
 
 _EQUALS = re.compile(rb"=+>?|\b(?:is equal to|equals|makes|gives|is)\b", re.IGNORECASE)

@@ -16,8 +16,10 @@ from pydantic import Field, model_validator
 
 from graders.kinds.numeric.calculations import results
 from graders.kinds.numeric.forms import NumberError, Percent
-from graders.kinds.numeric.notation import ALGEBRA, plain
+from graders.kinds.numeric.marks import ALGEBRA
+from graders.kinds.numeric.notation import plain
 from graders.kinds.numeric.places import Place, behind_marker, boxes
+from graders.kinds.numeric.remarks import without_remark
 from graders.kinds.numeric.scanner import (
     Number,
     UnreadableNumber,
@@ -27,6 +29,7 @@ from graders.kinds.numeric.scanner import (
     small_number,
 )
 from graders.kinds.numeric.short_answers import Mode, short_answer
+from graders.kinds.numeric.text_end import before_end
 from graders.kinds.numeric.withdrawal import is_withdrawn, restated
 from graders.kinds.numeric.word_or_object import WordOrObject
 from graders.pattern import Pattern, encodable
@@ -98,6 +101,7 @@ def search_number(text: str, extract: Extract, percent: Percent = "ratio") -> Nu
     Raises:
         NumberError: When there is no such place, or it does not state one readable number.
     """
+    text = text if extract.regex else before_end(text)
     if extract.mode in ("first", "last", "whole") and (number := small_number(text)):
         return number
     if extract.mode == "first":
@@ -119,7 +123,7 @@ def read_numbers(text: str, extract: Extract, percent: Percent = "ratio") -> lis
     Raises:
         NumberError: If there is no list, or there are several different ones.
     """
-    places = _places(text, extract)
+    places = _places(text if extract.regex else before_end(text), extract)
     answer = _list_in(places[-1], extract, percent)
     for other in _earlier(places):
         stated = _list_or_none(Place(other.text), extract, percent)
@@ -196,10 +200,9 @@ def _earlier(places: list[Place]) -> list[Place]:
 def _agrees(answer: Number, other: Place, percent: Percent, *, strict: bool) -> None:
     """Refuse a place that states another number; a box (`strict`), also one that holds something unreadable."""
     try:
-        number = _stated(Place(other.text), percent)
+        number = _stated(Place(_as_in_a_box(other.text) if strict else other.text), percent)
     except NumberError:
-        data = plain(other.text)
-        if strict and (any(48 <= byte < 58 for byte in data) or ALGEBRA.encode("latin-1") in data):
+        if strict and plain(other.text).decode("latin-1").strip(" .?!_*$").lower() not in _PLACEHOLDERS:
             raise NumberError(
                 f"there are two different answers, {other.text[:60]!r} and {answer.text!r}"
             ) from None
@@ -207,6 +210,21 @@ def _agrees(answer: Number, other: Place, percent: Percent, *, strict: bool) -> 
     if number.exact != answer.exact and not (_is_heading(other.text) and not strict):
         raise NumberError(f"there are two different answers, {number.text!r} and {answer.text!r}")
 
+
+_PLACEHOLDERS: Final = frozenset(
+    {
+        "",
+        "answer",
+        "your answer",
+        "final answer",
+        "the answer",
+        "your final answer",
+        "the final answer",
+        "number",
+        "result",
+    }
+)
+"""What stands in a box that only shows where the answer is to go."""
 
 _HEADING = re.compile(
     r"[\s*_#]*(?:(?:step|part|case|section|problem|question|option|method|stage|phase|example|solution|approach|chapter|item"
@@ -254,11 +272,12 @@ def _stated(place: Place, percent: Percent) -> Number:
         raise NumberError(f"the answer is longer than {MAX_STATEMENT} characters")
     if number := small_number(place.text):
         return _not_withdrawn(number, b"", place, percent)
-    data = plain(place.text)
+    text, denied = without_remark(_as_in_a_box(place.text) if place.boxed else place.text)
+    data = plain(text)
     found = list(islice(occurrences(data, percent), MAX_STATED + 1))
     if len(found) > MAX_STATED:
         raise NumberError(f"there are more than {MAX_STATED} numbers")
-    found = results(found, data, place.text)
+    found = results(found, data, text)
     numbers = [_readable(occurrence.found) for occurrence in found]
     if not numbers:
         raise NumberError("there is no number")
@@ -268,6 +287,8 @@ def _stated(place: Place, percent: Percent) -> Number:
         raise NumberError(f"there are two different numbers, {one!r} and {other!r}")
     if ALGEBRA.encode("latin-1") in data.rpartition(b"=")[2]:
         raise NumberError("it is an expression, not a number")
+    if denied and _states_the_same(denied, numbers[0], percent):
+        raise NumberError(_TAKEN_BACK)
     return _not_withdrawn(numbers[0], data[found[-1].end :], place, percent)
 
 
@@ -275,11 +296,37 @@ def _not_withdrawn(number: Number, rest: bytes, place: Place, percent: Percent) 
     after = place.after
     if is_withdrawn(rest) or is_withdrawn(after):
         raise NumberError(_TAKEN_BACK)
-    for other in restated(after):
+    claimed, wrong = restated(after)
+    for other in claimed:
         _agrees(number, Place(other), percent, strict=False)
-    if not place.boxed or (_NEUTRAL_BEFORE.search(place.before[-24:]) and _NEUTRAL_AFTER.match(after)):
+    if any(_states_the_same(other, number, percent) for other in wrong):
+        raise NumberError(_TAKEN_BACK)
+    if not place.boxed:
         return number
-    return _as_surrounded(number, place.before, after[:96], percent)
+    before = _COLOURED.sub("", place.before)
+    if _NEUTRAL_BEFORE.search(before[-24:]) and _NEUTRAL_AFTER.match(after):
+        return number
+    return _as_surrounded(number, before, after[:96], percent)
+
+
+def _states_the_same(written: str, number: Number, percent: Percent) -> bool:
+    try:
+        return parse_number(written, percent=percent).exact == number.exact
+    except NumberError:
+        return False
+
+
+def _as_in_a_box(text: str) -> str:
+    """What a box holds, where a minus sign may stand apart and `~` is a space."""
+    return _APART.sub(r"\1-", _TIE.sub("\xa0", text))
+
+
+_TIE = re.compile(r"(?<!~)~(?!~)")
+_APART = re.compile(r"^([\s$]{0,8})[-−](?:\\[,;:! ]|[\s\xa0]){1,4}(?=[0-9.$])")
+_COLOURED = re.compile(
+    r"\\(?:f?colorbox|textcolor)\s?(?:\{[^{}]{0,40}\}\s?){1,2}\{\s*$|\\color\s?\{[^{}]{0,40}\}\s?\{\s*$"
+)
+"""The beginning of a colour that a box stands in."""
 
 
 _NEUTRAL_BEFORE = re.compile(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, Self
 
-from graders.kinds.numeric.notation import DASH, SPACES, BytesPattern, compile_bytes
+from graders.kinds.numeric.marks import DASH, SPACES, BytesPattern, compile_bytes
 
 Percent = Literal["ratio", "number"]
 

@@ -17,63 +17,9 @@ What a character becomes:
 """
 
 import unicodedata
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol
 
-import re2
-
-DASH: Final = "\xad"
-GAP: Final = "\xa0"
-COIN: Final = "\xa4"
-SPACES: Final = f" \t{GAP}"
-ALGEBRA: Final = "\xac"
-GREEK: Final = "\xf0"
-"""A letter that stands in for every Greek one: after a number it is a variable."""
-
-
-class Match(Protocol):
-    """What is used of a google-re2 match on bytes (the library ships no types)."""
-
-    def group(self, group: int = 0, /) -> bytes | None:
-        """The text of a group, None when it took no part."""
-        ...
-
-    def groups(self, default: bytes, /) -> tuple[bytes, ...]:
-        """Every group, with a default for those that took no part."""
-        ...
-
-    def span(self) -> tuple[int, int]:
-        """Where the match begins and ends."""
-        ...
-
-
-class BytesPattern(Protocol):
-    """What is used of a google-re2 pattern on bytes."""
-
-    def sub(self, repl: bytes | Callable[[Match], bytes], text: bytes, /) -> bytes:
-        """Replace every match."""
-        ...
-
-    def search(self, text: bytes, /) -> Match | None:
-        """The first match anywhere in the text."""
-        ...
-
-    def fullmatch(self, text: bytes, /) -> Match | None:
-        """Match the whole text."""
-        ...
-
-    def finditer(self, text: bytes, /) -> Iterator[Match]:
-        """Every match, left to right."""
-        ...
-
-
-def compile_bytes(pattern: str) -> BytesPattern:
-    """Compile a google-re2 pattern for Latin-1 bytes."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    compiled: BytesPattern = re2.compile(pattern.encode("latin-1"), options)
-    return compiled
-
+from graders.kinds.numeric.latex import without_latex
+from graders.kinds.numeric.marks import ALGEBRA, COIN, DASH, GAP, GREEK, compile_bytes
 
 # fmt: off
 _ZEROS = (
@@ -82,9 +28,26 @@ _ZEROS = (
 )
 # fmt: on
 _SUPERSCRIPTS = {chr(0x80 + value): mark for value, mark in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")}
-_VULGAR = "\x8f"
+_VULGAR, _VULGAR_END = "\x8f", "\x8e"
+_SCRIPTS = [
+    (chr(code), unicodedata.decomposition(chr(code)))
+    for code in (
+        *range(0x02B0, 0x02E5),
+        *range(0x1D2C, 0x1D6B),
+        *range(0x1D9B, 0x1DC0),
+        *range(0x2070, 0x20A0),
+        0x2C7C,
+    )
+]
+"""Raised and lowered letters and signs, with how Unicode defines them."""
 _CHARACTERS: dict[str, str] = {
+    **{letter: f"^{ALGEBRA}" for letter, defined in _SCRIPTS if defined.startswith("<super>")},
+    **{letter: f"_{ALGEBRA}" for letter, defined in _SCRIPTS if defined.startswith("<sub>")},
+    **{chr(sign): ALGEBRA for sign in range(0x2200, 0x2300)},
     **{chr(control): " " for control in range(0x80, 0xA0)},
+    **dict.fromkeys("\u0304\u0305\u0307\u0332\u0335\u0336\u0337\u0338", ALGEBRA),
+    **dict.fromkeys("∴∵∎", " "),
+    **dict(zip("⟨⟩∣∗≔≜≝", "()|*===", strict=True)),
     **{chr(letter): GREEK for letter in range(0x0370, 0x0400) if chr(letter).isalpha()},
     **{chr(zero + value): str(value) for zero in _ZEROS for value in range(10)},
     **dict.fromkeys("−﹣－‐‑➖˗负負", "-"),
@@ -94,7 +57,9 @@ _CHARACTERS: dict[str, str] = {
         "\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff\u202a\u202b\u202c\u202d\u202e", ""
     ),
     **dict.fromkeys("€₹₩₽₺₫₦₱₪₴฿₡₲₵₸₼₾₿", COIN),
-    **dict.fromkeys("π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘‰‱万萬亿億千百十兆만억천백", ALGEBRA),
+    **dict.fromkeys(
+        "π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘❎🚫👎⛔🙅🛑⅟‰‱万萬亿億千百十兆만억천백", ALGEBRA
+    ),
     **dict.fromkeys("⁄∕／", "/"),
     **dict.fromkeys("⋅∙", "·"),
     **dict.fromkeys("✕✖⨯", "×"),
@@ -117,67 +82,21 @@ _CHARACTERS: dict[str, str] = {
     **dict.fromkeys("Ω\u2126", "ohm"),
     **{mark: stand_in for stand_in, mark in _SUPERSCRIPTS.items()},
     **{chr(0x2080 + value): f"_{value}" for value in range(10)},
+    **dict.fromkeys("…⋯‥", "..."),
+    **dict.fromkeys("〜∼", "~"),
+    **dict.fromkeys("′", "'"),
+    **dict.fromkeys("″", '"'),
     **{
-        mark: _VULGAR + unicodedata.normalize("NFKC", mark).replace("⁄", "/") for mark in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+        mark: _VULGAR + unicodedata.normalize("NFKC", mark).replace("⁄", "/") + _VULGAR_END
+        for mark in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
     },
 }
 _TABLE = str.maketrans(_CHARACTERS)
 _RAISED = compile_bytes(r"[\x80-\x8b]+")
-_TWO_FRACTIONS = compile_bytes(r"(/[0-9]+)\x8f")
+_TWO_FRACTIONS = compile_bytes(r"\x8e([0-9.\x8f])")
 _MIXED = compile_bytes(r"([0-9])\x8f")
+_VULGAR_MARKS = (_VULGAR + _VULGAR_END).encode("latin-1")
 _RAISED_DIGITS = bytes.maketrans(bytes(range(0x80, 0x8C)), b"0123456789+-")
-
-_COMMANDS: dict[bytes, bytes] = {
-    **dict.fromkeys(
-        (b"!", b"left", b"right", b"displaystyle", b"textstyle", b"scriptstyle", b"mathstrut"), b""
-    ),
-    **dict.fromkeys(b"big Big bigg Bigg bigl bigr Bigl Bigr limits".split(), b""),
-    **dict.fromkeys((b" ", b"\\", b"(", b")", b"[", b"]", b"quad", b"qquad", b"newline", b"/"), b" "),
-    **dict.fromkeys((b",", b";", b":", b">", b"thinspace"), GAP.encode("latin-1")),
-    **dict.fromkeys(
-        b"text textbf textit textrm textsf texttt textup textsl textsc textnormal mathrm mathbf mathit mathsf mathtt mathnormal "
-        b"boxed fbox framebox mbox hbox makebox boldsymbol bm pmb emph underline num ang unit si ensuremath operatorname "
-        b"rm bf it sf tt sc sl em cal bfseries itshape rmfamily large Large LARGE huge Huge small normalsize tiny".split(),
-        b" ",
-    ),
-    **dict.fromkeys(
-        b"approx sim simeq equiv cong implies iff Rightarrow Longrightarrow Leftrightarrow rightarrow longrightarrow mapsto to "
-        b"therefore".split(),
-        b"=",
-    ),
-    **{mark: mark for mark in (b"%", b"$", b"#", b"&", b"_", b"{", b"}")},
-    **dict.fromkeys((b"times", b"ast"), "×".encode("latin-1")),
-    b"cdot": "·".encode("latin-1"),
-    b"div": "÷".encode("latin-1"),
-    b"infty": b" infinity ",
-    **dict.fromkeys((b"circ", b"degree", b"textdegree"), "°".encode("latin-1")),
-    **dict.fromkeys((b"Omega", b"ohm"), b" ohm "),
-    **dict.fromkeys((b"mu", b"micro", b"textmu"), " µ".encode("latin-1")),
-    **dict.fromkeys((b"pounds", b"textsterling"), "£".encode("latin-1")),
-    **dict.fromkeys((b"yen", b"textyen"), "¥".encode("latin-1")),
-    b"textdollar": b"$",
-    b"textminus": b"-",
-    **dict.fromkeys((b"euro", b"texteuro"), COIN.encode("latin-1")),
-}
-_COMMAND = compile_bytes(r"\\([A-Za-z]+|(?s:.))")
-_TOP = r"(?:\{\s*([-+]?)\s*([0-9]+)\s*\}|([0-9]))"
-_BOTTOM = r"(?:\{\s*([0-9]+)\s*\}|([0-9]))"
-_FRACTION = r"\\(?:[dtc]?frac|sfrac|nicefrac|tfrac)\s*"
-_REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
-    (compile_bytes(r"\{,\}"), b","),
-    (compile_bytes(r"\\(?:tag|label|ref|eqref|hspace|vspace|phantom|hphantom|color)\*?\s*\{[^{}]*\}"), b" "),
-    (compile_bytes(r"\\(?:textcolor|colorbox)\s*\{[^{}]*\}"), b" "),
-    (compile_bytes(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([\\a-zA-Z\s./^0-9]*)\}"), rb" \1 \\siunit{\2} "),
-    (compile_bytes(r"\{\s*10\s*\}\s*\^"), b"10^"),
-    (compile_bytes(r"\b([kMGm])\s*\}?\s*\\(?:Omega|ohm)\b"), rb"\1ohm "),
-    (compile_bytes(r"\\(?:not\s*=|neq?\b)"), ALGEBRA.encode("latin-1")),
-    (compile_bytes(r"\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?"), "°".encode("latin-1")),
-    (compile_bytes(rf"([0-9])\s*{_FRACTION}{_TOP}\s*{_BOTTOM}"), rb"\1 \2\3\4/\5\6 "),
-    (compile_bytes(rf"{_FRACTION}{_TOP}\s*{_BOTTOM}"), rb"\1\2\3/\4\5 "),
-    (compile_bytes(r"\{?\s*([-+]?[0-9]+)\s*\\over\s*([0-9]+)\s*\}?"), rb"\1/\2 "),
-)
-_UNIT = compile_bytes(r"\\siunit\{([^{}]*)\}")
-_SCRIPT = compile_bytes(r"([_^])\s*\{\s*")
 
 
 def plain(text: str) -> bytes:
@@ -188,20 +107,7 @@ def plain(text: str) -> bytes:
         data = text.translate(_TABLE).encode("latin-1", "replace")
         data = _RAISED.sub(lambda match: b"^" + (match.group() or b"").translate(_RAISED_DIGITS), data)
         data = _TWO_FRACTIONS.sub(rb"\1\xac", data)
-        data = _MIXED.sub(rb"\1 ", data).replace(_VULGAR.encode("latin-1"), b"")
+        data = _MIXED.sub(rb"\1 ", data).translate(None, _VULGAR_MARKS)
     if b"\\" in data or b"{" in data:
-        data = _without_latex(data)
+        data = without_latex(data)
     return data
-
-
-def _without_latex(data: bytes) -> bytes:
-    for pattern, replacement in _REWRITES:
-        data = pattern.sub(replacement, data)
-    data = _UNIT.sub(_unit, data)
-    data = _COMMAND.sub(lambda match: _COMMANDS.get(match.group(1) or b"", ALGEBRA.encode("latin-1")), data)
-    return _SCRIPT.sub(rb"\1", data).replace(b"{", b" ").replace(b"}", b" ")
-
-
-def _unit(match: Match) -> bytes:
-    r"""The unit of siunitx's `\SI{42}{\metre}`: percent, or one that leaves the number what it is."""
-    return b"%" if b"percent" in (match.group(1) or b"") else b" unit "

@@ -14,7 +14,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 NUMBER_WORDS: Final = _words(
-    "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty"
+    "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety"
 )
 SIGNS: Final = {"minus": "-", "negative": "-", "plus": "+"}
 """Words that are read as a sign."""
@@ -25,19 +25,39 @@ BEFORE_SIGN: Final = _words(
 ) | frozenset(':=,.;!?>"&(')
 """What may stand before `minus` and `plus` where they are signs; behind anything else they are operators."""
 SIGN_TOO: Final = frozenset(
-    {"false", "wrong", "incorrect", "not", "than", "least", "most", "except", "minus", "negative", "non"}
+    {
+        "false",
+        "wrong",
+        "incorrect",
+        "not",
+        "than",
+        "least",
+        "most",
+        "except",
+        "minus",
+        "negative",
+        "non",
+        "hex",
+        "hexadecimal",
+        "octal",
+        "binary",
+        "mistake",
+        "twice",
+        "double",
+        "half",
+    }
 )
 """Words that change a number even when a colon or a closing bracket stands between."""
 THROUGH_BRACKET: Final = frozenset({*SIGN_TOO, "of", "by", "times", "to", "equal", "or"})
 """Words, beside signs and functions, that reach into a bracket: `one hundred (100)` is 100, `less than (100)` is nothing."""
 FILLERS: Final = _words(
     "a an the about around some even just only maybe perhaps value number amount figure quantity integer answer "
-    "result be been being indeed going actual total whole another approx circa still say like"
+    "result be been being indeed going actual total whole another approx circa still say like quite else"
 )
 """Words that say nothing of the number behind them: what stands before them counts. So does any other word on -ly."""
 FUNCTIONS: Final = _words(
     "sqrt root cbrt sin cos tan cot csc sine cosine tangent arcsin arccos arctan sinh cosh tanh log ln lg exp "
-    "logarithm abs gcd lcm factorial pi"
+    "logarithm abs gcd lcm hcf factorial pi"
 )
 TRANSPARENT_CALLS: Final = _words(
     "answer final final_answer final_result finalanswer result value total output solution submit print return "
@@ -49,13 +69,26 @@ COMPARATIVES: Final = _words(
     "more less fewer greater higher lower larger smaller bigger longer shorter older younger above below over under "
     "beyond up upward upwards better worse later earlier heavier lighter"
 )
+ABBREVIATIONS: Final = _words("max min r rem ft yd lb lbs hr hrs mins")
+"""Words whose full stop does not part them from the number behind."""
+SMALLER_UNITS: Final = _words(
+    "inches inch in minutes minute min mins seconds second secs sec s ounces ounce oz cents cent months month weeks week days day "
+    "hours hour hrs hr h centimeters centimetres cm millimeters millimetres mm grams g meters metres m pence feet foot ft quarts pints"
+)
+"""Units that follow a larger one in a quantity of several: `5 feet, 6 inches`."""
+LARGER_UNITS: Final = _words(
+    "feet foot ft yards yard yd miles mile hours hour hrs hr h minutes minute min mins days day weeks week months month years year "
+    "yrs pounds pound lb lbs stone gallons gallon quarts quart pints dollars dollar euros euro m km kg meters metres meter metre "
+    "kilometers kilometres kilograms liters litres l degrees degree deg"
+)
+"""Units that a smaller one may follow: `5 feet 6 inches`, `5 hours 30`."""
 _ROOTS = "square root|cube root|root|square roots|roots"
 _OF = (
     f"{_ROOTS}|sqrt|cbrt|square|cube|sin|sine|cos|cosine|tan|tangent|log|logarithm|ln|exp|exponential|factorial|absolute value"
     "|abs|floor|ceiling|half|third|quarter|fourth|fifth|tenth|thirds|quarters|fourths|fifths|tenths|percent|percentage|fraction"
     "|%|multiple|multiples|factor|factors|divisor|divisors|power|powers|reciprocal|inverse|opposite|negative|negation|complement"
     "|double|twice|triple|quadruple|opposite sign|digit|digits|short|shy|upwards|upward|excess|minimum|maximum|bound|out|instead|successor|predecessor"
-    "|derivative|negatives|conjugate"
+    "|derivative|negatives|conjugate|north|south|loss|losses|deficit|drop|decrease|decline|reduction|shortfall|debt|mistake|fall|dip|slump|exception|exclusive|max .|min ."
 )
 _BEFORE = (
     "not in fact|not|never|no longer|no means|no way|unlikely|unlikely to|neither|nor|cannot|isnt|isn't|wasnt|hardly|scarcely|not equal|unequal|not equal to|unequal to|or equal to"
@@ -78,11 +111,21 @@ _BEFORE = (
     "|next to|number after|number before|prime after|prime before|integer after|integer before|comes after|comes before|just after"
     "|just before|right after|right before|congruent to|coprime to|prime to|proportional to|opposite to|contrary to|bounded by"
     "|bounded above by|bounded below by|adjacent to|prior to|compared to|relative to|used to|thought to|excludes|exclude|take away"
-    "|false|wrong|incorrect"
+    "|false|wrong|incorrect|halve|factorial|halving|halves|doubling|tripling|trebling|squaring|cubing|negating|negate|invert|inverting"
+    "|doubles|triples|squares|cubes|hex|hexadecimal|octal|binary|raised by|lowered by|multiplied with|shifted by|scaled by|reduced by #"
+    "|maximally|minimally|barring|save for|all save|anything save|everything save|anyone save|anyone but|anybody but|anywhere but|* but not|aint|dont|doesnt|arent"
+    "|wont|barely|practically|virtually|just about|well over|well under|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+    "|down|squareroot|quartering|common mistake|typical mistake|base #|in hex ,|in binary ,|in octal ,|in hexadecimal ,|upper bound is|lower bound is"
+    "|upper limit is|lower limit is|excepting|sans|nigh|nigh on|getting on for|close on|not always|nobody|mistake is|mistakes are|mistake would be|mistake was|common error is|typical error is|frequent error is|usual error is"
+    "|common error would be|trap is|misconception is|trap would be|trap answer is|tempting answer is|naive answer is|overestimate"
+    "|underestimate|alternatively|# r|# rem|# c|# p|# is to|# maybe|# perhaps|# possibly|# otherwise|# , maybe|# , perhaps"
+    "|# , possibly|# , otherwise|# else|# , else|if not|# dozen and|# , remainder|# ( remainder|# tens|# tens and|# hundreds"
+    "|# hundreds and|# dozen|# dozens"
 )
 EXCEPTIONS: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
     ("#", "to"): ("round", "simplif", "reduc", "convert", "evaluat"),
     ("up", "to"): ("add", "sum", "round", "total"),
+    ("down",): ("writ", "wrote", "put", "jot", "not", "set", "com", "boil", "break", "broke"),
 }
 """Phrases that leave the number what it is beside a word with one of these beginnings: `rounds 41.7 to 42`, `adds up to 42`."""
 PASSED_OVER: Final = frozenset({"nearest"})
@@ -105,17 +148,27 @@ _AFTER = (
     "|rounded down|rounded up|truncated|with a minus|with a negative|with negative|but negative|but with a minus|but with a negative"
     "|in the negative|to the left of|below zero|below freezing|below|degrees below|* degrees below|or not|short of #|shy of #|not included|excluded"
     "|and then|is half|is twice|is double|is less than @|is more than @|is greater than @|is a lower bound|is an upper bound"
-    "|is the lower bound|is the upper bound|is the square|take away"
+    "|is the lower bound|is the upper bound|is the square|take away|s square|s cube|s root|s factorial|s reciprocal|s inverse"
+    "|s negative|s opposite|s double|s half|s negation|s logarithm|s complement|s successor|s predecessor|s absolute value"
+    "|all squared|all cubed|all over|all divided|all times|raised by|lowered by|shifted by|scaled by|multiplied with|in debt|in the red"
+    "|in the hole|overdrawn|underwater|is the upper limit|is an upper limit|is the lower limit|is a lower limit|is an overestimate"
+    "|is an underestimate|is the ceiling|is the floor|is the cap|is the limit|is an upper estimate|is a lower estimate|alternatively"
+    "|when squared|once squared|when cubed|when doubled|when halved|would be an overestimate|would be an underestimate|overestimates"
+    "|underestimates|in arrears|under zero|etc|et al|among others|among other"
+    "|feet #|foot #|ft #|yards #|yard #|miles #|hours #|hour #|hrs #|hr #|h #|minutes #|minute #|min #|mins #|days #|weeks #|months #"
+    "|years #|pounds #|lb #|lbs #|stone #|gallons #|dollars #|euros #|m #|km #|kg #|meters #|metres #|degrees #|deg #|r #|rem #|kilometers #|kilometres #|kilograms #|liters #|litres #|l #|c #|p #|is to #"
+    "|ft . #|yd . #|lb . #|hr . #|hrs . #|min . #|rem . #|r . #|tens #|tens and #|hundreds #|hundreds and #"
+    "|repeating|recurring|repeated|and so on|ad infinitum|maybe #|perhaps #|possibly #|otherwise|else #|if not #"
 )
 _AFTER_UNIT = (
     "plus|minus|at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|minimum"
     "|maximum|and up|and above|and over|and more|and beyond|and counting|and upward|and upwards|or not|divided by|multiplied by"
-    "|below zero|below freezing|times #"
+    "|below zero|below freezing|times #|in debt|in the red|in the hole|overdrawn"
 )
 _ASIDE = (
     "at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|minimum|maximum|negative|but negative"
     "|squared|cubed|factorial|binary|hex|hexadecimal|octal|base|in binary|wrong|incorrect|not correct|not right"
-    "|minus #|plus #|less #|halved|doubled"
+    "|minus #|plus #|less #|halved|doubled|false|untrue|maybe #|perhaps #|possibly #|otherwise|else #|or else|all squared|all cubed|max|etc|et al|among others|among other|remainder|remainder #|alternatively #"
 )
 
 

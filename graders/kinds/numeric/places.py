@@ -26,6 +26,11 @@ _ANNOUNCEMENT = re.compile(
     r"[\W_]*(?:(?:the|my|our|a|final|correct|answer|result|solution|value|number|is|are|therefore|thus|so|hence|we|get|have)\b[\W_]*)+",
     re.IGNORECASE | re.ASCII,
 )
+_VERB = re.compile(
+    r"\b(?:is|are|equals?|be|becomes|get|gives?|have|obtain|yields?|follows|of|to)[\s:*_]{0,8}$",
+    re.IGNORECASE,
+)
+_FORMULA = re.compile(r"\s{0,8}(?:\\\[|\\\(|\$|\\begin\{)")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]*)+")
 
 
@@ -113,12 +118,12 @@ def _statement(piece: str) -> Place:
     ends in a colon, in `=` or in the beginning of a formula leads on to the next one.
     """
     first = piece.partition("\n")[0]
-    if _states(first) and not _leads_on(first):
+    if _states(first) and not _leads_on(first, piece[len(first) :]):
         return Place(first.strip(), piece, end=len(first))
     position, closing, lead = 0, "", ""
     for line in islice(piece.splitlines(keepends=True), _LINES):
         if _states(line):
-            if _leads_on(line):
+            if _leads_on(line, piece[position + len(line) :]):
                 lead += line
             elif closing and (end := piece.find(closing, position)) >= 0:
                 return Place(lead + piece[position:end].strip(), piece, end=end + len(closing))
@@ -138,10 +143,12 @@ def _states(line: str) -> bool:
     return any(map(str.isalnum, bare)) and not _TAGS.fullmatch(bare)
 
 
-def _leads_on(line: str) -> bool:
-    """Whether a line announces the answer and leaves it to a later one."""
+def _leads_on(line: str, rest: str) -> bool:
+    """Whether a line announces the answer and leaves it to a later one: to the next formula, where it ends in a verb."""
     if any(map(str.isnumeric, line)):
         return False
+    if _VERB.search(line) and _FORMULA.match(rest):
+        return True
     bare = line.rstrip(" \t\r\n*_")
     return bare.endswith((":", "=")) or _ANNOUNCEMENT.fullmatch(line) is not None or bool(_opened(line))
 

@@ -18,7 +18,8 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from graders.kinds.numeric.forms import MAX_DIGITS, SPAN, NumberError, Parts, Percent
-from graders.kinds.numeric.notation import COIN, DASH, GAP, SPACES, plain
+from graders.kinds.numeric.marks import COIN, DASH, GAP, SPACES
+from graders.kinds.numeric.notation import plain
 from graders.kinds.numeric.standing import Standing, standing
 from graders.kinds.numeric.words import ALTERNATIVE, NEUTRAL, Words, words_around
 

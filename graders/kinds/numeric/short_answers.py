@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Final, Literal
 
 from graders.kinds.numeric.scanner import Number
+from graders.kinds.numeric.text_end import before_end
 
 Mode = Literal["whole", "last", "first", "boxed"]
 
@@ -38,6 +39,8 @@ def short_answer(text: str, mode: Mode | None, marker: str | None) -> Number | N
         mode: Where the answer stands.
         marker: The text that it stands behind; None when it stands behind none.
     """
+    if "<" in text and before_end(text) is not text:
+        return None
     if marker is not None:
         return _behind(text, marker) if text.count(marker) == 1 else None
     if mode is None:

@@ -9,8 +9,11 @@ import re
 from enum import Enum
 from typing import Final
 
-from graders.kinds.numeric.notation import ALGEBRA, DASH, GREEK, SPACES
+from graders.kinds.numeric.brackets import is_in_expression
+from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK, SPACES
 from graders.kinds.numeric.phrases import FUNCTIONS, TRANSPARENT_CALLS
+from graders.kinds.numeric.ranges import is_in_range
+from graders.kinds.numeric.struck import is_struck
 
 _WINDOW = 64
 _UNIT_LETTERS: Final = frozenset("aAcCdFgGhHIJKlLmNsVWµ°$")
@@ -44,13 +47,20 @@ class Standing(Enum):
 def standing(text: str, start: int, end: int) -> Standing:
     """How the number at `text[start:end]` (its sign and units of money included) stands in plain notation."""
     before, after = text[max(0, start - _WINDOW) : start], text[end : end + _WINDOW]
+    if is_struck(before, after):
+        return Standing.STRUCK
     if before[-1:] == "<" and after[:1] == ">" and not before[-2:-1].isalnum():
         return Standing.FREE  # <42>
-    if before.endswith("~~") and after.startswith("~~"):
-        return Standing.STRUCK
     signed = text[start] in f"+-{DASH}"
     found = _behind_sign(before, text[start]) if signed else _behind(before)
-    return found if found is Standing.NAME else _worse(found, _ahead(after, before))
+    if found is Standing.NAME:
+        return found
+    found = _worse(found, _ahead(after, before, text[start:end]))
+    if found is Standing.FREE and (
+        is_in_expression(before, after) or is_in_range(before, text[start:end], after)
+    ):
+        return Standing.EXPRESSION
+    return found
 
 
 def _worse(first: Standing, second: Standing) -> Standing:
@@ -82,13 +92,18 @@ def _behind(before: str) -> Standing:
     if not before:
         return Standing.FREE
     last = before[-1]
-    if last.isalpha() or last == "^" or (last == "_" and before[-2:-1].isalnum()):
+    if last.isalpha() or last == "^" or (last == "_" and _is_subscripted(before[-2:-1])):
         return Standing.NAME
     if last in ")]":
         return Standing.FREE if _closes_label(before) else Standing.EXPRESSION
     if _is_called(before):
         return Standing.EXPRESSION
     return _behind_mark(before.rstrip(SPACES))
+
+
+def _is_subscripted(base: str) -> bool:
+    """`x_1`, `(101)_2`, but not the emphasis of `_42_`."""
+    return base.isalnum() or base in (")", "]", ALGEBRA)
 
 
 def _is_lone_variable(before: str, sign: str) -> bool:
@@ -112,7 +127,7 @@ def _is_called(before: str) -> bool:
     """`sin(5)`, `f(5)`, `2(5)`, `(2)(5)`, `cos^-1 (5)`, but not `print(5)` and `total (5)`."""
     if before[-1] != "(":
         return before[-1] == "!" and before[-2:-1] in ("", " ")  # !5
-    name = _last_word(before[:-1])
+    name = _last_word(before[:-1].rstrip("'"))
     if not name:
         return before[-2:-1] in (")", "]") or _POWER.search(before[-12:-1]) is not None
     return name.lower() not in TRANSPARENT_CALLS
@@ -140,8 +155,10 @@ def _behind_mark(left: str) -> Standing:
     if left[-1] == "=":
         return _behind_equals(left.rstrip("="))
     if left.endswith("**"):
-        spaced = left[-3:-2] in SPACES and _ends_operand(left[:-2].rstrip(SPACES))
-        return Standing.EXPRESSION if spaced and len(left) > 2 else Standing.FREE
+        operand = _ends_operand(left[:-2].rstrip(SPACES)) and (
+            left[-3:-2] in SPACES or left[-3:-2] == ")" or left[-3:-2].isdigit()
+        )
+        return Standing.EXPRESSION if operand and len(left) > 2 else Standing.FREE
     if left[-1] in "*/×·÷^":
         earlier = left[:-1].removesuffix("/").rstrip(SPACES)
         return Standing.EXPRESSION if earlier[-1:].isalnum() or _ends_operand(earlier) else Standing.FREE
@@ -193,37 +210,46 @@ def _quotes_line(left: str) -> bool:
     return not above or above[0] == ">" or above[-1] in ":.!?*"
 
 
-def _ahead(after: str, before: str) -> Standing:
+def _ahead(after: str, before: str, written: str) -> Standing:
     if not after:
         return Standing.FREE
     if after[0].isalpha():
         return _letters(after)
-    if after[0] == "!" and _is_factorial(after, before):
-        return Standing.EXPRESSION
-    if after[0] in "(^" or (after[0] == "_" and after[1:2].isalnum()):
+    if after[0] in "(^" or (after[0] == "_" and (after[1:2].isalnum() or after[1:2] == ALGEBRA)):
         return Standing.EXPRESSION
     rest = after.lstrip(SPACES)
+    if rest[:1] == "!" and rest[1:2] != "=" and _is_factorial(rest, before):
+        return Standing.FREE if rest != after and _exclaims(rest, written) else Standing.EXPRESSION
     if rest[:1].isalpha() and len(rest) < len(after):
         return Standing.EXPRESSION if _is_variable(rest) else Standing.FREE
     return _operator(after.lstrip(SPACES + ")]"), emphasised=before.endswith("*"))
 
 
 def _is_variable(rest: str) -> bool:
-    """`2 x`, but not `42 e.g.`."""
+    """`2 x`, `5 e3`, `5 R3`, but not `42 e.g.`."""
     return (
         rest[0] in _VARIABLES and not rest[1:2].isalnum() and not (rest[1:2] == "." and rest[2:3].isalpha())
-    )
+    ) or (rest[0] in "eErR" and rest[1:2].isdigit())
 
 
 def _is_factorial(after: str, before: str) -> bool:
     r"""Whether one `!` is a factorial, as in a formula, and not the end of a sentence: `\(5!\)`, `5! = 120`, `Answer: 5!`."""
-    rest = after[1:].lstrip(SPACES + "$*`\"'_)]}")
-    if after[1:2] == "!" or rest[:1].isalpha():
-        return after[1:2].isalpha()
+    marks = len(after) - len(after.lstrip("!"))
+    rest = after[marks:].lstrip(SPACES + "$*`\"'_)]}")
+    if marks > 2 or rest[:1].isalpha():
+        return after[marks : marks + 1].isalpha()
+    after = after[marks - 1 :]
     if rest[:1] in tuple("=+-*/^×·÷") or after[1:2] in ("$", ")", "]"):
         return True
     earlier = before.rstrip(SPACES + "$*`\"'_([")
     return not earlier[-1:].isalpha()
+
+
+def _exclaims(rest: str, written: str) -> bool:
+    """Whether `!` behind a space ends a sentence, as in `$420 !` and `1267 !`, and is no factorial, as in `5 !`."""
+    if rest[1:2] == "$":
+        return False
+    return (len(written) > 2 and "/" not in written) or rest[1:].lstrip(SPACES)[:1] == "?"
 
 
 def _letters(after: str) -> Standing:
@@ -232,6 +258,8 @@ def _letters(after: str) -> Standing:
     word, following = after[:length], after[length : length + 1]
     if word.lower() in _ORDINALS and not following.isdigit():
         return Standing.NAME
+    if following == "_" and after[length + 1 : length + 2].isalnum():
+        return Standing.GLUED
     if following.isdigit():
         area = (
             word.lower() in _AREA_UNITS and following in "23" and not after[length + 1 : length + 2].isalnum()

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from graders.kinds.numeric.notation import compile_bytes
+from graders.kinds.numeric.marks import compile_bytes
 
 _AT_START = (
     r"no(?:pe)?[ \t]*(?:[,.!;:\x85\xad-]|$)|no,? (?:wait|that|this|it|sorry|i)\b|wait\b|hold on\b|hang on\b|scratch that"
@@ -16,6 +16,21 @@ _AT_SENTENCE = (
     r"|let me (?:correct|fix|redo|rethink|reconsider|recalculate|recompute|revise|re-evaluate|reevaluate|start over|try again)"
     r"|(?:change|scratch) (?:of|that)\b"
 )
+_STOP = r"[ \t]*(?:[.!?,;:)\]*_]|\n|$)"
+_WRONG = r"(?:wrong|incorrect|false|untrue|mistaken|invalid|nope)"
+_REJECTED = (
+    rf"{_WRONG}(?: (?:answer|number|result|value))?{_STOP}|not[ \t]*(?:[.!]|\n|$)|not (?:really|quite|exactly|so){_STOP}|or (?:(?:maybe|perhaps|rather|even|probably) )?not\b"
+    r"|or (?:is|are|was) (?:it|they|that|we)\b|i lied\b|gotcha\b|i made (?:that|this|it) up\b"
+    rf"|(?:impossible|absurd|(?:(?:a|hence a|thus a|so a) )?contradiction|discard(?:ed)?|rejected|retracted|withdrawn|error|mistake|undo"
+    rf"|(?:delete|cancel|discard) (?:that|this|it))[ \t]*(?:[.!?]|\n|$)"
+    r"|(?:(?:just|only|i'm|i am|i was) )*(?:kidding|joking)\b|(?:(?:lol|haha),? )*jk\b|psych\b"
+    r"|(?:edit|edited|upd|update|updated|corrected|erratum|errata|revised|revision|amended|amendment)\b[^\n:]{0,20}[:?\x85\xad-]"
+    r"|or (?:something|anything|another|any other|some other|whatever)\b"
+    r"|or (?:maybe |perhaps |possibly |rather |is it |even )?[-$]?[0-9]"
+    r"|(?:that|this|it|which|the (?:answer|value|result)) (?:\w+ )?fails?\b"
+    r"|(?:this|that|it|which)(?:'s a contradiction\b| (?:\w+ )?(?:contradicts|(?:is|gives|yields|leads to|would be) (?:a|an absurd) contradiction)\b)"
+)
+"""Remarks of their own sentence, line or bracket."""
 _ANYWHERE = (
     r"\b(?:that|this|it|which|answer|above|result|number|value|calculation|one)(?:'s| is| was| seems| looks| must be)"
     r"(?: (?:clearly|obviously|just|simply|also|definitely|probably|actually|all|totally|completely|quite|unfortunately))?"
@@ -25,8 +40,13 @@ _ANYWHERE = (
     r"|\b(?:is|was|isn't|wasn't|are|were|'s)(?: \w+)?(?: not)? (?:correct|right|the (?:correct |right |final )?answer) *(?:\?|$|\n) *no\b"
     r"|\b(?:is not|was not|isn't|wasn't|'s not|are not|aren't|not) (?:the |a |quite |actually |really )*(?:correct|right|true|valid|answer|"
     r"final answer|correct answer|right answer|solution)\b"
+    rf"|\b(?:is not|was not|isn't|wasn't|'s not|ain't) it{_STOP}|\b(?:can't|cannot|can not|couldn't|could not) be(?: (?:it|so|right|correct|true))?{_STOP}"
+    rf"|^[\s,]*(?:,\s*{_WRONG}{_STOP}|(?:\w+ )?fail(?:s|ed)?\b|or (?:maybe |perhaps )?not\b"
+    r"|not[ \t]*(?:[.!]|\n|$)|which (?:\w+ )?contradicts\b|(?:lol,? )?jk\b"
+    r"|(?:is|was) (?:wrong|incorrect|false|invalid|inconsistent|ruled out|rejected|excluded|no good|a mistake|a typo|an error|absurd)\b"
+    rf"|(?:is|was) (?:out|off){_STOP}|(?:is not|isn't|ain't|was not|wasn't) (?:the (?:one|number|value)|right|good|allowed|possible|acceptable)\b)"
     r"|\b(?:can't|cannot|can not) be (?:right|correct|true)\b|\bi (?:was|am) (?:wrong|mistaken)\b|\bthat's wrong\b"
-    r"|\bshould (?:instead )?(?:have been|be) (?:[-$]|[0-9])|\bdoes(?:n't| not) (?:work|check out|satisfy)\b"
+    r"|\bshould (?:instead )?(?:have been|be) (?:[-$]|[0-9])|\b(?:does(?:n't| not)|won't|will not|wouldn't|cannot|can't) (?:work|check out|satisfy|hold|add up|make sense)\b"
     r"|\b(?:made|there is|there's|found|contains) (?:a|an|another) (?:\w+ )?(?:mistake|error)\b"
     r"|^[^.!?\n]{0,40}\b(?:is|was|are|would be|looks|seems|appears) (?:clearly |obviously |just |way |far |definitely )?"
     r"(?:wrong|incorrect|mistaken|too (?:big|small|large|low|high|much|many|few|little)|impossible)\b"
@@ -37,7 +57,16 @@ _RESTATED = re.compile(
 )
 _WITHDRAWN: Final = compile_bytes(
     rf"(?i:(?:^|[\n.!?;:,(\x85\xad?-])[\s*_>\"'(]*(?:(?:oh|but|ah|and|well|so)\b[\s,]*)?(?:{_AT_START})"
-    rf"|(?:^|[\n.!?;:(\x85\xad-])[\s*_>\"'(]*(?:(?:oh|but|ah|well|hmm)\b[\s,]*)?(?:{_AT_SENTENCE})|{_ANYWHERE})"
+    rf"|(?:^|[\n.!?;:(\[>\x85\xad-])[\s*_>\"'(]*(?:(?:oh|but|ah|well|hmm|however)\b[\s,]*)?(?:{_AT_SENTENCE}|{_REJECTED})|{_ANYWHERE})"
+)
+
+
+_NOT_WITHDRAWN: Final = compile_bytes(
+    r"(?i:\bwait(?:ing)? (?:for (?:the|your|my|a|an|more|further|next)|until|till)\b)"
+)
+_THUMBS_DOWN = str.maketrans(dict.fromkeys("👎🚫❌❎✗✘⛔🙅🛑", " wrong. ") | {"’": "'"})
+_CLAIMED_WRONG = re.compile(
+    r"\b(?:wrong|incorrect|mistaken|false|tempting|naive|naïve|trap|erroneous)[\w ,'-]{0,24}$", re.IGNORECASE
 )
 
 
@@ -48,12 +77,16 @@ def is_withdrawn(rest: bytes | str) -> bool:
         rest: What follows the answer, in plain notation or as it was written.
     """
     if isinstance(rest, str):
-        rest = rest.replace("’", "'").encode("latin-1", "replace")
+        rest = rest.translate(_THUMBS_DOWN).encode("latin-1", "replace")
     if not rest.strip(b" \t\r\n.,!?*_$`\"')]}"):
         return False
-    return _WITHDRAWN.search(rest) is not None
+    return _WITHDRAWN.search(_NOT_WITHDRAWN.sub(b" ", rest)) is not None
 
 
-def restated(rest: str) -> list[str]:
-    """The numbers that the text behind an answer gives as the answer: `The correct answer is 43`."""
-    return list(dict.fromkeys(match.group(1) for match in _RESTATED.finditer(rest)))
+def restated(rest: str) -> tuple[list[str], list[str]]:
+    """The numbers that the text behind an answer gives as the answer (`The correct answer is 43`), and as a wrong one."""
+    claims: dict[bool, dict[str, None]] = {True: {}, False: {}}
+    for match in _RESTATED.finditer(rest):
+        is_wrong = _CLAIMED_WRONG.search(rest, max(0, match.start() - 40), match.start()) is not None
+        claims[is_wrong][match.group(1)] = None
+    return list(claims[False]), list(claims[True])

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from graders.kinds.numeric.notation import ALGEBRA, DASH, GREEK
+from graders.kinds.numeric.doubts import is_doubted, is_negation
+from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK
 from graders.kinds.numeric.phrases import (
+    ABBREVIATIONS,
     AFTER,
     AFTER_UNIT,
     ASIDE,
@@ -24,32 +26,78 @@ from graders.kinds.numeric.phrases import (
     EXCEPTIONS,
     FILLERS,
     FUNCTIONS,
-    NUMBER_WORDS,
+    LARGER_UNITS,
     PASSED_OVER,
     SIGN_TOO,
     SIGNS,
+    SMALLER_UNITS,
     THROUGH_BRACKET,
     Phrases,
 )
+from graders.kinds.numeric.tokens import matches, tokens_after, tokens_before
 
 _WINDOW: Final = 64
-_TAG = r"<[/|!]?[A-Za-z|][^<>\n]{0,48}>"
-_WORD = r"[A-Za-z]+(?:['-][A-Za-z]+)*"
-_NUMBER = r"[-+]?[.]?[0-9](?:[0-9.,/%]*[0-9%])?(?: / ?[0-9]+| ?/ [0-9]+)?"
-_BEFORE = re.compile(rf"{_TAG}|{_WORD}|{_NUMBER}|[^\sA-Za-z0-9*_\"'`$~#\[{{]")
-_AFTER = re.compile(rf"{_TAG}|{_WORD}|{_NUMBER}|\n|[^\sA-Za-z0-9*_\"'`$~)\]}}]")
+_ABBREVIATED = re.compile(
+    r"(?:\bmax|\bmin|[0-9] ?(?:r|rem|ft|yd|lbs?|hrs?|mins?))\. ?[*_\"'`$(\[]*$", re.IGNORECASE
+)
+"""An abbreviation whose full stop does not part it from the number behind it."""
 _PLACES: Final = frozenset(
     {"decimal", "decimals", "significant", "sig", "dp", "places", "place", "digits", "figures"}
 )
 _OPERANDS: Final = frozenset(f"%)]{GREEK}{ALGEBRA}")
 
-_WRONG: Final = frozenset({"wrong", "incorrect", "false", "mistaken"})
-_ANSWERS: Final = frozenset({"answer", "result", "value", "solution", "number", "guess", "attempt"})
+_JOINED: Final = frozenset({"and", ",", "&", "+"})
+_OPEN: Final = frozenset(
+    {
+        "another",
+        "other",
+        "any",
+        "some",
+        "something",
+        "anything",
+        "whatever",
+        "whichever",
+        "others",
+        "else",
+        "none",
+        "neither",
+        "no",
+        "similar",
+        "different",
+    }
+)
 _MARKS_BEFORE: Final = " \t\n\r\xa0*_\"'`$~#[{"
 _MARKS_AFTER: Final = " \t\n\r\xa0*_\"'`$~)]}.,"
-_DOUBTS: Final = ("think", "believ", "doubt", "that", "wrong", "incorrect", "false")
+_DOUBTS: Final = (
+    "think",
+    "believ",
+    "doubt",
+    "that",
+    "wrong",
+    "incorrect",
+    "false",
+    "mistake",
+    "error",
+    "would",
+    "might",
+    "tempt",
+    "said",
+    "refuse",
+    "used to",
+    "deny",
+    "incorrectly",
+    "mistakenly",
+    "not",
+    "nobody",
+    "no one",
+    "none would",
+    "few would",
+    "noone",
+)
 _DENIALS: Final = ("not", "n't", "never", "or")
-_TELLING_BEFORE: Final = frozenset({*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and"})
+_TELLING_BEFORE: Final = frozenset(
+    {*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and", *LARGER_UNITS}
+)
 _TELLING_AFTER: Final = frozenset({*AFTER, *FUNCTIONS, *COMPARATIVES, "or", "and", "negative"})
 
 _JOINTS: Final = f":)=?>{DASH}"
@@ -86,10 +134,12 @@ def words_around(text: str, start: int, end: int) -> Words:
     left, right = text[max(0, start - _WINDOW) : start], text[end : end + _WINDOW]
     if _is_neutral_left(left) and _is_neutral_right(right):
         return NEUTRAL
-    before = _tokens(_BEFORE, left)
-    after = _tokens(_AFTER, _without_hyphen(right))
+    before = tokens_before(left)
+    after = tokens_after(right)
     if before and before[-1] == "to" and after and after[0] in _PLACES:
         return Words(passed_over=True)
+    if _is_compound(before, after):
+        return _REFUSED
     found = _behind(before) if before else NEUTRAL
     if found.reason or found.passed_over or not after:
         return found
@@ -101,6 +151,8 @@ def words_around(text: str, start: int, end: int) -> Words:
 
 def _is_neutral_left(left: str) -> bool:
     """Whether what stands before a number surely leaves it what it is: the common case, at a small part of the cost."""
+    if _ABBREVIATED.search(left):
+        return False
     left = left.rstrip(_MARKS_BEFORE)
     if not left or left[-1] in ".;!":
         return True
@@ -119,39 +171,23 @@ def _is_neutral_left(left: str) -> bool:
 
 
 def _is_neutral_right(right: str) -> bool:
-    """The same of what stands behind it: nothing, the end of a sentence, or one word."""
+    """The same of what stands behind it: nothing, the end of a clause, or one word."""
     right = right.strip(_MARKS_AFTER)
     if not right or right[0] in ".;!?":
         return True
     return right.isalpha() and right.lower() not in _TELLING_AFTER
 
 
-def _tokens(pattern: re.Pattern[str], window: str) -> list[str]:
-    tokens: list[str] = []
-    for token in pattern.findall(window.lower()):
-        if "-" in token and token[0].isalpha():
-            tokens += token.split("-")
-        elif len(token) == 1 or token[0] != "<":
-            tokens.append(token)
-    return tokens
-
-
-def _without_hyphen(after: str) -> str:
-    """`42-plus` is two words; `42 - plus` is a dash."""
-    return after[1:] if after[:1] == "-" and after[1:2].isalpha() else after
-
-
 def _behind(tokens: list[str]) -> Words:
     """What the words before a number make of it."""
     direct = True
+    if tokens[-1] == "." and len(tokens) > 1 and tokens[-2] in ABBREVIATIONS:
+        tokens = tokens[:-1]
     if tokens[-1] in _JOINTS and tokens[-2:-1] and tokens[-2] in SIGN_TOO:
         tokens, direct = tokens[:-1], False
-    while tokens and tokens[-1] == "(":
-        tokens = tokens[:-1]
-        if not tokens or not (
-            tokens[-1] in THROUGH_BRACKET or tokens[-1] in SIGNS or tokens[-1] in FUNCTIONS
-        ):
-            return NEUTRAL
+    tokens = _through_brackets(tokens)
+    if not tokens:
+        return NEUTRAL
     if direct and tokens[-1] in SIGNS:
         return _signed(tokens)
     if _is_denied(tokens):
@@ -169,22 +205,37 @@ def _behind(tokens: list[str]) -> Words:
     return NEUTRAL
 
 
+def _through_brackets(tokens: list[str]) -> list[str]:
+    """The words before the brackets that a number is in; empty when those do not reach into them."""
+    while tokens and tokens[-1] == "(":
+        tokens = tokens[:-1]
+        if tokens and tokens[-1] not in THROUGH_BRACKET and tokens[-1] not in {*SIGNS, *FUNCTIONS}:
+            return []
+    return tokens
+
+
+def _is_compound(before: list[str], after: list[str]) -> bool:
+    """`5 feet 6 inches`, `5 hours 30`, `5 feet, 6 inches`, `5 ft. 6 in.`: a part of one quantity, unlike `In 5 hours 42 cars`."""
+    joined = before[-1:] == [","]
+    units = before[:-1] if joined or before[-1:] == ["."] else before
+    if len(units) < 2 or units[-1] not in LARGER_UNITS or not matches("#", units[-2]):
+        return False
+    ends = not after or not after[0].isalpha()
+    return (ends and not joined) or (bool(after) and after[0] in SMALLER_UNITS)
+
+
 def _is_denied(tokens: list[str]) -> bool:
     """`x is not = 42`, `not x = 42`, `-x = 42`, `it is false that x = 42`, `it is not, in fact, 42`."""
     mark, named = tokens[-1], tokens[:-1]
     if mark == ",":
-        return any(comma == "," and _is_negation(word) for word, comma in pairwise(named[-5:]))
+        return any(comma == "," and is_negation(word) for word, comma in pairwise(named[-5:]))
     if mark != "=" or not named:
         return False
     if named[-2:-1] and named[-2] in ("-", DASH, "minus") and (len(named) < 3 or named[-3] in ":,.;("):
         return True
     if len(named) > 1 and len(named[-1]) == 1 and named[-1].isalpha():
         named = named[:-1]
-    return _is_negation(named[-1]) or _is_doubted(named)
-
-
-def _is_negation(word: str) -> bool:
-    return word in ("not", "never", "isnt") or word.endswith("n't")
+    return is_negation(named[-1]) or is_doubted(named)
 
 
 def _says_nothing(tokens: list[str]) -> bool:
@@ -204,10 +255,10 @@ def _signed(tokens: list[str]) -> Words:
     if earlier.reason or earlier.sign or earlier.passed_over:
         return _REFUSED
     last = rest[-1]
-    if sign != "negative" and last in ",(" and rest[-2:-1] and _matches("#", rest[-2]):
+    if sign != "negative" and last in ",(" and rest[-2:-1] and matches("#", rest[-2]):
         return _EXPRESSION  # 42, minus 2
     if sign == "negative":
-        is_operand = last in _OPERANDS or _matches("@", last) or last in f"+-*/^{DASH}×·÷"
+        is_operand = last in _OPERANDS or matches("@", last) or last in f"+-*/^{DASH}×·÷"
         return _EXPRESSION if is_operand else Words(sign=sign, others=earlier.others)
     if last in BEFORE_SIGN or last.endswith(("'s", "ly")):
         return Words(sign=sign, others=earlier.others)
@@ -217,47 +268,30 @@ def _signed(tokens: list[str]) -> Words:
 def _ends_in_phrase(tokens: list[str]) -> bool:
     last = "#" if tokens[-1][-1].isdigit() else tokens[-1]
     for phrase in BEFORE.get(last, ()):
-        if len(phrase) > len(tokens) or not all(map(_matches, phrase, tokens[-len(phrase) :])):
+        if len(phrase) > len(tokens) or not all(map(matches, phrase, tokens[-len(phrase) :])):
             continue
         if not any(token.startswith(EXCEPTIONS.get(phrase, ())) for token in tokens):
             return True
-    return _is_doubted(tokens)
-
-
-def _is_doubted(tokens: list[str]) -> bool:
-    """`I don't think it is 42`, `it is false that it is 42`, `the wrong answer is 42`."""
-    if "doubt" in tokens or (
-        "that" in tokens and not {"false", "untrue", "impossible", "wrong"}.isdisjoint(tokens)
-    ):
-        return True
-    if any(word in _WRONG and following in _ANSWERS for word, following in pairwise(tokens[-4:])):
-        return True
-    return ("think" in tokens or "believe" in tokens) and any(map(_is_negation, tokens))
-
-
-def _matches(expected: str, word: str) -> bool:
-    """Whether a part of a phrase stands for a word."""
-    if expected == "*":
-        return word[0].isalpha()
-    if expected in ("#", "@"):
-        is_variable = expected == "@" and len(word) == 1 and word.isalpha() and word not in "ai"
-        return is_variable or word[-1].isdigit() or word[-1] == "%" or word in NUMBER_WORDS
-    return expected == word
+    return is_doubted(tokens)
 
 
 def _alternative_behind(tokens: list[str]) -> Words:
     """`41 or 42`, `41 apples or 42`, `x = 41 or x = 42`, `41 and 42`."""
     if tokens[-1] == "=" and len(tokens) > 2:
         tokens = tokens[:-2]
+    if tokens[-2:] == ["or", ","]:
+        tokens = tokens[:-1]
     joint = tokens[-1]
-    if joint not in ("or", "and"):
+    if joint not in ("or", "and", "&"):
         return NEUTRAL
     earlier = tokens[:-1]
-    if earlier and earlier[-1] == ",":
+    if earlier[-2:] == ["and", "/"]:
+        earlier = earlier[:-2]
+    if earlier and earlier[-1] in ",(;.&":
         earlier = earlier[:-1][-1:]
     reach = 3 if joint == "or" else 1
     for token in reversed(earlier[-reach:]):
-        if _matches("#", token):
+        if matches("#", token):
             return Words(others=(token,))
         if not token[0].isalpha():
             break
@@ -270,6 +304,8 @@ def _ahead(tokens: list[str]) -> Words:
         tokens = tokens[1:]
         if not tokens or tokens[0] not in ("or", "and", "squared", "minus", "plus"):
             return NEUTRAL
+    if tokens[0] == "&" and len(tokens) > 1:
+        tokens = ["and", *(word for word in tokens if word != "&")]
     if tokens[0] in ("or", "and"):
         return _REFUSED if _starts_phrase(tokens, AFTER) else _alternative_ahead(tokens)
     if tokens[0] in ",([":
@@ -293,6 +329,8 @@ def _behind_unit(tokens: list[str]) -> Words:
             return _REFUSED
         if rest[0] == "or":
             return _alternative_ahead(rest)
+        if rest[0] in _JOINED and len(rest) > 2 and rest[2] in SMALLER_UNITS and matches("#", rest[1]):
+            return _REFUSED
         if rest[0] in ",([":
             return _aside(rest[1:])
     return NEUTRAL
@@ -309,7 +347,7 @@ def _aside(tokens: list[str]) -> Words:
 
 def _starts_phrase(tokens: list[str], phrases: Phrases) -> bool:
     return any(
-        len(phrase) <= len(tokens) and all(map(_matches, phrase, tokens))
+        len(phrase) <= len(tokens) and all(map(matches, phrase, tokens))
         for first in (tokens[0], "*")
         for phrase in phrases.get(first, ())
     )
@@ -323,21 +361,32 @@ def _is_function(tokens: list[str]) -> bool:
 def _is_operand(tokens: list[str]) -> bool:
     if not tokens:
         return False
-    return (
-        _matches("@", tokens[0]) or tokens[0] in FUNCTIONS or tokens[0] in ("half", "twice", "double", "of")
-    )
+    return matches("@", tokens[0]) or tokens[0] in FUNCTIONS or tokens[0] in ("half", "twice", "double", "of")
 
 
 def _alternative_ahead(tokens: list[str]) -> Words:
     """`42 or more`, `42 or 43`, `42 and 43`."""
-    rest = [token for token in tokens[1:6] if token not in FILLERS and not token.endswith(("ly", ","))]
+    if tokens[:3] == ["and", "/", "or"]:
+        tokens = tokens[2:]
+    rest = [
+        word
+        for word in tokens[1:6]
+        if word not in FILLERS and word != "so" and not word.endswith(("ly", ","))
+    ]
     if rest[1:2] == ["="] and tokens[0] == "or":
         rest = rest[2:]
+    if (
+        tokens[0] == "or"
+        and tokens[1:2]
+        and not _OPEN.isdisjoint(tokens[1:3])
+        and not any(matches("#", word) for word in rest)
+    ):
+        return _REFUSED
     if not rest:
         return NEUTRAL
-    if _matches("#", rest[0]):
+    if matches("#", rest[0]):
         return Words(others=(rest[0],))
-    if rest[0] in (ALGEBRA, GREEK) or (_matches("@", rest[0]) and rest[1:2] != ["="]):
+    if rest[0] in (ALGEBRA, GREEK) or (matches("@", rest[0]) and rest[1:2] != ["="]):
         return Words(reason=ALTERNATIVE)
     if tokens[0] == "and":
         return NEUTRAL

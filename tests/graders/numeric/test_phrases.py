@@ -21,7 +21,7 @@ from graders.kinds.numeric.extraction import Extract, read_number
 from graders.kinds.numeric.forms import NumberError
 from tests.strategies import integers_as_text
 
-KINDS = ("words", "forms", "places", "ordinary")
+KINDS = ("words", "forms", "places", "ordinary", "expressions", "changes", "withdrawn", "latex")
 PLACES: dict[str, Any] = {"after": {"after": "Answer:"}, "hash": {"after": "####"}}
 
 
@@ -112,6 +112,14 @@ CHANGED = (
     "{} and a half", "the opposite of {}", "x + {}", "x minus {}", "x >= {}", "x != {}", "almost {}", "7 or {}", "2 over {}",
     "{} is wrong",
 )  # fmt: skip
+EXPRESSIONS = (
+    r"\frac{{\sqrt{{3}}}}{{{}}}", r"\dfrac{{x+1}}{{{}}}", r"\frac x{{{}}}", r"\sqrt[3]{{{}}}", r"\binom{{{}}}{{2}}", r"\binom{{9}}{{{}}}",
+    r"\overline{{{}}}", r"\cancel{{{}}}", r"\unknown{{{}}}", r"\unknown{{x}}{{{}}}", r"\ln|{}|", r"\max(3, {})", r"\gcd({}, 7)",
+    r"\left|{}\right|^2", r"\left({}\right)!", r"\lim_{{x \to {}}} f(x)", r"\sum_{{k=1}}^{{{}}} k", r"\log_{{{}}} 8", r"{}^{{0.5}}",
+    r"{}_{{\text{{two}}}}", "({})_2", "({})^n", "({})!", "{}ⁿ", "½{}", "max(3, {})", "f({}, 7)", "(3, {})", "({}, 3)", "(0, {}]",
+    "(-∞, {}]", "{}~7", "7 ~ {}", "7...{}", "{}…7", "7|{}", "7 and/or {}", "7 feet {} inches", "{} hours 7 minutes", "7°{}'",
+    "{} R 7", "7**{}**3", "<del>{}</del>", "~~{}~~", "0.{}1...", "twenty {}",
+)  # fmt: skip
 NEUTRAL_WORDS = st.lists(
     st.sampled_from(["the", "answer", "we get", "is", "therefore", "students", "cost", "total", "in all"]),
     max_size=6,
@@ -137,6 +145,36 @@ def test_any_form_beside_a_word_that_changes_it_is_no_answer(
     assert read(rf"\boxed{{{stated}}}", "boxed") is None
 
 
+@given(
+    st.integers(10, 99),
+    st.sampled_from(EXPRESSIONS),
+    st.sampled_from(["{}", "${}$", "The answer is {}", "x = {}."]),
+)
+def test_no_piece_of_an_expression_is_an_answer(value: int, expression: str, frame: str) -> None:
+    stated = frame.format(expression.format(value))
+    assert read(stated, "last") is None
+    assert read(stated, "first") is None
+    assert read(stated, "whole") is None
+    assert read(f"Answer: {stated}", {"after": "Answer:"}) is None
+    assert read(rf"\boxed{{{expression.format(value)}}}", "boxed") is None
+
+
+@given(
+    st.integers(0, 999),
+    st.sampled_from(
+        ["<|endoftext|>", "<|im_end|>", "<|eot_id|>", "</s>", "<eos>", "<end_of_turn>", "<|end|>"]
+    ),
+    st.sampled_from(["43", " Answer: 43", r"\n\boxed{43}", "No, that is wrong.", ".\n#### 43", "<think>43"]),
+)
+def test_what_follows_an_end_of_text_token_is_not_read(value: int, token: str, rest: str) -> None:
+    assert read(f"{value}{token}{rest}", "last") == value
+    assert read(f"{value}{token}{rest}", "first") == value
+    assert read(f"{value}{token}{rest}", "whole") == value
+    assert read(f"Answer: {value}{token}{rest}", {"after": "Answer:"}) == value
+    assert read(rf"\boxed{{{value}}}{token}{rest}", "boxed") == value
+    assert read(f"So.\n#### {value}{token}{rest}", {"after": "####"}) == value
+
+
 @given(st.integers(0, 10**9), st.sampled_from(["minus", "negative", "Negative", "**minus**"]), NEUTRAL_WORDS)
 def test_a_sign_word_makes_the_number_negative(value: int, sign: str, words: list[str]) -> None:
     assert read(f"{' '.join(words)}: {sign} {value}", "last") == -value
@@ -159,7 +197,7 @@ def test_markers_must_agree(one: int, other: int) -> None:
     "piece",
     ["not ", "minus ", "or ", "7 or ", "####", "####\n", "#### 7\n", r"\boxed{7}", r"\boxed 7 ", r"\boxed ", "<a", "[a",
      "- \n", "> ", "= ", "7 = ", "no, ", "wait ", "is not ", "(", "-(", "!", "~", "$$\n", "```\n", "\\[\n", r"\frac7{",
-     r"\SI{7}{", "Answer:\n- 7\n", "\\begin{a}\n"],
+     r"\SI{7}{", r"\frac{", r"\max(", r"\max|", r"\foo[", "_{", "^{x}", "f(", "(7, ", "7|", "<del>", "<s>", "</s>", "<|endoftext|>", "~~", "Answer:\n- 7\n", "\\begin{a}\n"],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["last", "first", "whole", "boxed", "after", "hash"])
 def test_hostile_repetition_is_read_and_gives_a_number_or_none(piece: str, place: str) -> None:

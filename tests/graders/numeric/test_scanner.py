@@ -168,8 +168,9 @@ def test_one_number_is_not_none_nor_two_nor_a_sentence(text: str) -> None:
         parse_number(text)
 
 
-def test_a_range_with_dots_is_two_numbers() -> None:
-    assert [number.value for number in find_numbers("1..5")] == [1, 5]
+@pytest.mark.parametrize("text", ["1..5", "1...5", "1…5", "1~5", "1 ~ 5", "1|5", "1 || 5"])
+def test_neither_end_of_a_range_is_a_number(text: str) -> None:
+    assert [number.text for number in scan(text) if isinstance(number, UnreadableNumber)] == ["1", "5"]
 
 
 def test_calculator_annotations_hold_readable_numbers() -> None:
