@@ -72,7 +72,7 @@ def run(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Grade the stored samples of a dataset. Exits with 1 when too many are ungraded."""
+    """Grade the stored samples of a dataset. Exits with 1 when too many are ungraded, or the grader failed in every row."""
     from runtime.data.output_files import is_standard_output  # noqa: PLC0415
     from service.cli.run import grade_file, ungraded_limit  # noqa: PLC0415
     from service.cli.summary import show, summarize  # noqa: PLC0415
@@ -81,13 +81,15 @@ def run(
     settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
     console = terminal.console(stderr=True)
     graded = grade_file(grader, data, output, settings=settings, fresh=fresh, console=console, limit=limit)
-    summary = summarize(graded.records, bounds=graded.bounds, taken_over=graded.taken_over)
+    summary = summarize(
+        graded.records, bounds=graded.bounds, taken_over=graded.taken_over, broken=graded.broken
+    )
     aside = output is not None and is_standard_output(output)
     if as_json:
         terminal.out_json(summary, stderr=aside)
     else:
         show(summary, terminal.console(stderr=aside))
-    if not allowed(summary["ungraded"], summary["rows"]):
+    if summary["broken"] or not allowed(summary["ungraded"], summary["rows"]):
         raise typer.Exit(1)
 
 
