@@ -18,8 +18,9 @@
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Api: TypeAlias = Literal["chat", "responses"]
 Structure: TypeAlias = Literal["schema", "json", "text"]
@@ -64,12 +65,34 @@ class JudgeModel(BaseModel):
     completion_price: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Money for a million tokens of the answer."""
 
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, url: str | None) -> str | None:
+        """Refuse what no request can be sent to; what was written is not repeated, since it may hold a password."""
+        try:
+            split = None if url is None else urlsplit(url)
+            is_address = split is None or (split.scheme in ("http", "https") and _is_host(split))
+        except ValueError:
+            is_address = False
+        if not is_address:
+            raise ValueError(
+                "expected an address that begins with http:// or https://, such as http://127.0.0.1:8080/v1"
+            )
+        return url
+
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
         """Money for one answer."""
         cached_price = self.prompt_price if self.cached_price is None else self.cached_price
         uncached = max(0, prompt_tokens - cached_tokens)
         paid = uncached * self.prompt_price + cached_tokens * cached_price
         return (paid + completion_tokens * self.completion_price) / 1e6
+
+
+def _is_host(split: SplitResult) -> bool:
+    """Whether an address has a host, and a port that is one; raises ValueError for some that have not."""
+    host = split.hostname or ""
+    is_bad = not host or any(character.isspace() for character in split.netloc)
+    return not is_bad and split.port != 0
 
 
 def find_judge(judges: Mapping[str, JudgeModel], name: str) -> JudgeModel | None:

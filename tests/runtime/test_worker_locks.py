@@ -268,7 +268,7 @@ def test_the_setting_that_a_refusal_names_allows_it(tmp_path: Path) -> None:
     finally:
         del os.environ["GRADERS_PLUGIN_NEEDS"]
     with pytest.raises(
-        ConfigurationError, match=r"plugin_needs\.reach.*: Input should be 'files' or 'network'"
+        ConfigurationError, match=r"plugin_needs\.reach.*: expected 'files' or 'network'"
     ):
         Settings.load(plugin_needs={"reach": ["internet"]})
 
