@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from graders import ConfigurationError
 from runtime.data.datasets import STDIN, read_json
+from runtime.data.file_kinds import not_a_grader
 from runtime.data.grader_sources import references, with_sources
 from runtime.data.json_lines import RepeatedKey, line_of, repeated_keys
 
@@ -28,6 +29,8 @@ class GraderFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.written, self.text = read_json(path)
+        if hint := not_a_grader(self.written):
+            raise ConfigurationError(f"{path}:1: {hint}")
         if repeated := repeated_keys(self.text):
             raise ConfigurationError("\n".join(map(self._repeated, repeated)))
         self._sources: Mapping[tuple[str | int, ...], Path] = {}

@@ -139,7 +139,7 @@ class _Lines:
         if template.text is not None:
             yield from _indented(self._quoted(template.text, most))
         else:
-            yield f"  has no text: {self._cut(printable(template.failure or ''), self._most_characters)}"
+            yield f"  not rendered: {self._cut(printable(template.failure or ''), self._most_characters)}"
 
     def _formula(self, formula: EvaluatedFormula) -> Iterator[str]:
         value = "has no value" if formula.value is None else f"= {formula.value:g}"

@@ -28,6 +28,12 @@ GraderFileArgument = Annotated[
 ]
 
 
+def _complete_type(incomplete: str) -> list[str]:
+    from service.cli.grader_types import complete  # noqa: PLC0415
+
+    return complete(incomplete)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415
@@ -196,7 +202,10 @@ def run_tests(
 
 @app.command()
 def types(
-    name: Annotated[str | None, typer.Argument(help="One grader type, with everything about it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One grader type, with everything about it.", autocompletion=_complete_type),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the installed grader types, their options and where they come from."""

@@ -242,8 +242,8 @@ def test_a_variable_that_no_row_can_have_is_refused(client: OpenAI) -> None:
         ),
     ):
         error = refused(client, *criteria, item_schema=closed)
-        assert (error.param, error.code) == (param, "invalid_grader")
-        assert "{{item.anwser}}: no such field; did you mean 'answer'?" in error.message
+        assert (error["param"], error["code"]) == (param, "invalid_grader")
+        assert "{{item.anwser}}: no such field; did you mean 'answer'?" in error["message"]
     made(client, EQUAL, item_schema=closed)
     made(client, wrong)  # rows may have more than the schema names
     made(client, wrong, item_schema={**closed, "patternProperties": {"^a": {}}})
