@@ -27,6 +27,7 @@ from service.http.same_origin import SameOrigin
 from service.http.shutdown import GracefulShutdown
 from service.lifespan import Process, opened
 from service.routes import (
+    data,
     eval_runs,
     evals,
     files,
@@ -163,6 +164,7 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(eval_runs.router, prefix=prefix, include_in_schema=listed)
         app.include_router(models.router, prefix=prefix, include_in_schema=listed)
     app.include_router(grade.router)
+    app.include_router(data.router)
     app.include_router(schema.router)  # before the named graders, whose route also matches it
     app.include_router(named.router)
     app.include_router(health.router)

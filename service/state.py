@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from runtime import Evaluator, Settings
 from runtime.data.json_reader import JsonReader
 from service.auth.admission import Admission
+from service.commands import Commands
 from service.evals.engine import Engine
 from service.http.idempotency import Repeats
 from service.named_graders import GraderResolver
@@ -56,6 +57,7 @@ class State:
         statistics: Counts the gradings by named graders.
         repeats: Answers repeated requests.
         documents: What is made once and then only served.
+        commands: Runs commands in processes of their own.
     """
 
     settings: Settings
@@ -72,6 +74,7 @@ class State:
     statistics: Statistics
     repeats: Repeats
     documents: Documents = field(default_factory=Documents)
+    commands: Commands = field(default_factory=Commands)
 
 
 def state_of(request: Request) -> State:

@@ -14,7 +14,7 @@ from openai import OpenAI
 from graders import FailureKind, FailureType, GraderResult
 from runtime import Settings, SyncEvaluator
 from runtime.data.datasets import parse_rows
-from runtime.data.journal import record_of
+from runtime.data.result_lines import DATA, record_of
 from runtime.settings.judges import find_judge
 from tests.conftest import ROOT
 from tests.runtime.sandbox.isolation import ISOLATES
@@ -163,8 +163,8 @@ def test_every_field_of_a_result_is_documented() -> None:
         for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     }
-    (row,) = parse_rows([b'{"sample": ""}'])
-    assert documented == set(record_of(0, row, GraderResult(1.0)))
+    (row,) = parse_rows([b'{"samples": [""]}'])
+    assert documented == {DATA, *record_of(0, row, GraderResult(1.0))}
 
 
 def test_names_of_models_that_are_gone_are_answered_for_by_models_that_exist(tmp_path: Path) -> None:

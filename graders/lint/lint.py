@@ -274,11 +274,17 @@ class DataCheck:
     Args:
         graders: Each with its path: the grader, or those parts of one that load.
         references: What else reads the rows: the variables in what does not load.
+        are_prompts: Whether rows with `messages` are what a model is to answer, so that they end with the user's.
     """
 
     def __init__(
-        self, graders: Grader | Iterable[tuple[Path, Grader]], references: Iterable[RowReference] = ()
+        self,
+        graders: Grader | Iterable[tuple[Path, Grader]],
+        references: Iterable[RowReference] = (),
+        *,
+        are_prompts: bool = True,
     ) -> None:
+        self._are_prompts = are_prompts
         roots = [((), graders)] if isinstance(graders, Grader) else list(graders)
         every = [found for path, root in roots for found in all_graders(root, path)]
         self._references = dict.fromkeys(  # a template may name one variable twice
@@ -304,7 +310,7 @@ class DataCheck:
         """Look at one row, which stands at this line of its file."""
         self.rows += 1
         self._columns.update(dict.fromkeys(map(str, item)))
-        if not _ends_with_user(item):
+        if self._are_prompts and not _ends_with_user(item):
             self._wrong_last.append(line)
         self._blind.add(line, item)
         for path, text, steps in self._references:

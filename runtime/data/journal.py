@@ -6,29 +6,35 @@ done the results are written in order to a temporary file that takes the place o
 takes from the journal, and from an earlier results file, every row that the same grader gave to the same row, unless what
 stands there cannot be a result of it. Results that go to a device or a pipe are written as they come, in the order of the
 rows, and cannot be taken up again.
-Results bear no times, so that a resumed run writes the file that an undisturbed one writes.
+Results bear no times, so that a resumed run writes the file that an undisturbed one writes. The first of them names the data
+file in `data`; with `with_rows`, each has the fields of its row as well.
 """
 
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from graders import ConfigurationError, GraderInfo, GraderResult
-from graders.result_data import RECORD, result_data
-from runtime.data.datasets import Row
+from runtime.data.datasets import Row, limited, numbered, read_rows
 from runtime.data.output_files import cannot_write, open_through, regular_place, writing
-from runtime.data.printable import printable_json
 from runtime.data.record_check import is_believable
+from runtime.data.result_lines import (
+    BESIDE_RESULT,
+    DataFile,
+    Place,
+    Record,
+    line_of_record,
+    place_of,
+    record_of,
+)
 from runtime.processes.locked_file import holder, open_locked
 
 SYNC_SECONDS = 0.25
-
-Record = dict[str, Any]
 
 
 class Results(Protocol):
@@ -77,21 +83,28 @@ class Results(Protocol):
         ...
 
 
-def results_at(path: Path, grader: GraderInfo, *, fresh: bool = False) -> Results:
+def results_at(
+    path: Path, grader: GraderInfo, *, fresh: bool = False, data: DataFile | None = None
+) -> Results:
     """A place for the results of a run: a file with a journal, or what is no regular file, as it is.
 
     Args:
         path: The results file; `-` is the standard output.
         grader: Only its results are taken up again.
         fresh: Take up none.
+        data: What the results are of; None for rows of no file, which the results do not name.
 
     Raises:
         ConfigurationError: When it cannot be written, or another run is writing it.
     """
     place = regular_place(path)
     if place is None:
-        return ResultStream(path)
-    return Journal(place, grader.signature, fresh=fresh, reward_range=grader.range)
+        return ResultStream(path, data)
+    if data is not None and data.with_rows and data.digest is None:
+        raise ConfigurationError(
+            f"--with-rows reads the data a second time, which {data.path} does not allow: name a file"
+        )
+    return Journal(place, grader.signature, fresh=fresh, reward_range=grader.range, data=data)
 
 
 class ResultStream:
@@ -99,15 +112,17 @@ class ResultStream:
 
     Args:
         path: The device or pipe.
+        data: What the results are of.
 
     Raises:
         ConfigurationError: When it cannot be opened, here, or written, in `add`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._waiting: dict[int, bytes] = {}
-        self._next = 0
+    def __init__(self, path: Path, data: DataFile | None = None) -> None:
+        self.path, self._data = path, data
+        self._waiting: dict[Place, bytes] = {}
+        self._order: deque[Place] = deque()
+        self._is_first = True
         try:
             self._file = open_through(path)
         except OSError as error:
@@ -134,7 +149,8 @@ class ResultStream:
         self, rows: Iterable[Row], limit: int | None = None
     ) -> Iterator[tuple[int, Row, Record | None]]:
         """Each row with its position: there is nothing earlier."""
-        for position, row in enumerate(islice(rows, limit)):
+        for position, row in limited(rows, limit):
+            self._order.append(place_of(position, row))
             yield position, row, None
 
     def add(self, position: int, row: Row, result: GraderResult) -> Record:
@@ -144,11 +160,15 @@ class ResultStream:
             ConfigurationError: When it cannot be written.
         """
         record = record_of(position, row, result)
-        self._waiting[position] = _line(record)
+        line = (
+            line_of_record(record) if self._data is None else self._data.with_row(line_of_record(record), row)
+        )
+        self._waiting[place_of(position, row)] = line
         try:
-            while (line := self._waiting.pop(self._next, None)) is not None:
-                self._file.write(line)
-                self._next += 1
+            while self._order and self._order[0] in self._waiting:
+                line = self._waiting.pop(self._order.popleft())
+                self._file.write(self._data.named(line) if self._data and self._is_first else line)
+                self._is_first = False
             self._file.flush()
         except OSError as error:
             raise cannot_write(self.path, error) from None
@@ -176,10 +196,11 @@ class Journal:
         *,
         fresh: bool = False,
         reward_range: tuple[float, float] = (0.0, 1.0),
+        data: DataFile | None = None,
     ) -> None:
-        self.path, self.signature = path, signature
+        self.path, self.signature, self._data = path, signature, data
         self._journal = path.with_name(path.name + ".journal")
-        self._records: dict[int, bytes] = {}
+        self._records: dict[Place, bytes] = {}
         self._synced = time.monotonic()
         self._range = reward_range
         self._again = "run the same command again" + (" without --fresh" if fresh else "")
@@ -234,25 +255,26 @@ class Journal:
         run of this grader writes it, in types, range or signature, counts as not there.
         """
         known = self._known
-        for position, row in enumerate(rows):
-            earlier = known.pop((position, row.key), None)
+        for position, row in numbered(rows):
+            place = place_of(position, row)
+            earlier = known.pop((*place, row.key), None)
             if earlier is not None:
-                self._records[position] = _line(earlier)
+                self._records[place] = line_of_record(earlier)
             if limit is None or position < limit:
                 yield position, row, earlier
-            if limit is not None and position + 1 >= limit and not known:
+            if limit is not None and row.is_last and position + 1 >= limit and not known:
                 break
         known.clear()  # of rows that are not there any more
 
-    def _believable(self) -> dict[tuple[object, object], Record]:
+    def _believable(self) -> dict[tuple[object, object, object], Record]:
         """The records of earlier runs, by position and key of their rows."""
-        known: dict[tuple[object, object], Record] = {}
+        known: dict[tuple[object, object, object], Record] = {}
         for source, finished in ((self.path, True), (self._journal, False)):
             for record in _records(source):
                 if is_believable(record, self.signature, self._range) and not (
                     finished and _worth_another_try(record)
                 ):
-                    known[record["row"], record["key"]] = record
+                    known[record["row"], record.get("draw", 0), record["key"]] = record
         return known
 
     def add(self, position: int, row: Row, result: GraderResult) -> Record:
@@ -262,14 +284,14 @@ class Journal:
             ConfigurationError: When the disk does not take it; what was written before stays.
         """
         record = record_of(position, row, result)
-        line = _line(record)
+        line = line_of_record(record)
         try:
             self._append(line)
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 self._sync()
         except OSError as error:
             raise ConfigurationError(f"{cannot_write(self._journal, error)}; {self.kept}") from None
-        self._records[position] = line
+        self._records[place_of(position, row)] = line
         return record
 
     def finish(self) -> None:
@@ -280,11 +302,30 @@ class Journal:
         """
         try:
             with writing(self.path) as file:
-                file.writelines(self._records[position] for position in sorted(self._records))
+                file.writelines(self._lines())
         except ConfigurationError as error:
             kept = f"all results are kept in {self._journal}; {self._again} to write them"
             raise ConfigurationError(f"{error}; {kept}") from None
         self._whole = 0
+
+    def _lines(self) -> Iterator[bytes]:
+        """The results in the order of the rows, as they stand in the results file."""
+        places = sorted(self._records)
+        if self._data is None:
+            yield from map(self._records.__getitem__, places)
+            return
+        lines = (
+            self._with_rows(self._data) if self._data.with_rows else map(self._records.__getitem__, places)
+        )
+        for number, line in enumerate(lines):
+            yield line if number else self._data.named(line)
+
+    def _with_rows(self, data: DataFile) -> Iterator[bytes]:
+        """The results with the fields of their rows, which are read again rather than held in memory."""
+        for position, row in numbered(read_rows(data.path)):
+            line = self._records.get(place_of(position, row))
+            if line is not None:
+                yield data.with_row(line, row)
 
     def _append(self, line: bytes) -> None:
         """Write a line, or nothing of it."""
@@ -314,25 +355,6 @@ class Journal:
         return whole
 
 
-def record_of(position: int, row: Row, result: GraderResult) -> Record:
-    """One line of a results file: everything about a result but its times."""
-    return {
-        "row": position,
-        "line": row.line,
-        "key": row.key,
-        **result_data(result, RECORD, _json_type),
-        "signature": result.grader.signature if result.grader else None,
-    }
-
-
-def _json_type(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _line(record: Record) -> bytes:
-    return printable_json(record, separators=(",", ":")).encode() + b"\n"
-
-
 def _records(path: Path) -> Iterator[Record]:
     """The objects in a results file or journal; other lines are skipped, and their rows are graded again."""
     try:
@@ -343,7 +365,7 @@ def _records(path: Path) -> Iterator[Record]:
                 except (ValueError, RecursionError):
                     continue
                 if isinstance(record, dict):
-                    yield record
+                    yield {name: part for name, part in record.items() if name not in BESIDE_RESULT}
     except FileNotFoundError:
         return
     except OSError as error:

@@ -36,6 +36,7 @@ class _Failure(_Strict):
 class _Record(_Strict):
     row: _Count
     line: _Count
+    draw: _Count = 0
     key: str
     reward: Annotated[float, Field(allow_inf_nan=False)] | None
     passed: bool | None

@@ -96,6 +96,15 @@ def item_or_failure(source: object, *, place: str = "") -> Mapping[str, Any] | G
     return unreadable("item", f"expected the dataset row, a JSON object, got {_named(source)}", place=place)
 
 
+def item_of_output_item(source: object) -> object:
+    """The dataset row in the `datasource_item` of an output item; some exports hold it under `item`, beside its sample."""
+    inner = source.get("item") if isinstance(source, Mapping) else None
+    is_wrapped = (
+        isinstance(inner, Mapping) and isinstance(source, Mapping) and source.keys() <= {"item", "sample"}
+    )
+    return inner if is_wrapped else source
+
+
 def readable(sample: object, item: object) -> tuple[Sample | GradingError, Mapping[str, Any]]:
     """The sample and the item of one row; why it cannot be read in place of the sample, where one of them cannot."""
     read = item_or_failure(item)

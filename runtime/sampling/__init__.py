@@ -1,1 +1,1 @@
-"""Samples drawn from a model for the rows of a dataset."""
+"""Answers of models: one for a row of an eval run, or several for each row of a file."""

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli import image_commands, key_commands, terminal
+from service.cli import (
+    data_commands,
+    graded_commands,
+    image_commands,
+    key_commands,
+    sample_commands,
+    terminal,
+)
 from service.cli.common_options import Config, Json, read_settings
 from service.cli.ending import run_to_the_end
 
@@ -17,8 +24,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+app.add_typer(data_commands.app, name="data")
+graded_commands.add_to(app, data_commands.app)
 app.add_typer(image_commands.app, name="images")
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(sample_commands.app)
 
 GraderArgument = Annotated[
     Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)
@@ -67,7 +77,7 @@ def run(
         bool, typer.Option("--fresh", help="Grade again what an earlier run has graded.")
     ] = False,
     max_ungraded: Annotated[
-        str, typer.Option(help="How many rows may be ungraded: a number, or a share such as 1%.")
+        str, typer.Option(help="How many samples may be ungraded: a number, or a share such as 1%.")
     ] = "0",
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
@@ -75,6 +85,9 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Grade only so many rows, from the first on.")
     ] = None,
+    with_rows: Annotated[
+        bool, typer.Option("--with-rows", help="Write item and sample of its row into each result.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -86,7 +99,10 @@ def run(
     allowed = ungraded_limit(max_ungraded)
     settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
     console = terminal.console(stderr=True)
-    graded = grade_file(grader, data, output, settings=settings, fresh=fresh, console=console, limit=limit)
+    files = grader, data, output
+    graded = grade_file(
+        *files, settings=settings, fresh=fresh, console=console, limit=limit, with_rows=with_rows
+    )
     summary = summarize(
         graded.records, bounds=graded.bounds, taken_over=graded.taken_over, broken=graded.broken
     )
@@ -95,7 +111,7 @@ def run(
         terminal.out_json(summary, stderr=aside)
     else:
         show(summary, terminal.console(stderr=aside))
-    if summary["broken"] or not allowed(summary["ungraded"], summary["rows"]):
+    if summary["broken"] or not allowed(summary["ungraded"], summary["samples"]):
         raise typer.Exit(1)
 
 
@@ -121,7 +137,7 @@ def explain(
     row: Annotated[
         str,
         typer.Argument(
-            help="A row {item, sample}: a JSON file, a line such as data.jsonl:17, or '-'.",
+            help="A row {item, sample}: a JSON file, a line such as data.jsonl:17, one sample of a line such as data.jsonl:17:2, or '-'.",
             show_default=False,
         ),
     ],

@@ -11,8 +11,8 @@ from runtime.data.grader_file import GraderFile
 from runtime.explain.explanation import Explanation
 from service.cli.run import stored_sample
 
-_LINE_ZERO = re.compile(r"(?P<path>.+):0+", re.DOTALL)
-_LINE = re.compile(r"(?P<path>.+):(?P<line>[1-9][0-9]{0,11})", re.DOTALL)
+_LINE_ZERO = re.compile(r"(?P<path>.+?):0+(:[0-9]{1,11})?", re.DOTALL)
+_LINE = re.compile(r"(?P<path>.+?):(?P<line>[1-9][0-9]{0,11})(:(?P<draw>[0-9]{1,11}))?", re.DOTALL)
 
 
 def explain_row(grader_path: Path, place: str, settings: Settings, *, full: bool = False) -> Explanation:
@@ -20,7 +20,8 @@ def explain_row(grader_path: Path, place: str, settings: Settings, *, full: bool
 
     Args:
         grader_path: The grader's JSON.
-        place: The row: a JSON file, a line of a JSONL file such as `data.jsonl:17`, or `-` for standard input.
+        place: The row: a JSON file, a line of a JSONL file such as `data.jsonl:17`, one of the samples in a line such as
+            `data.jsonl:17:2`, or `-` for standard input.
         settings: The runtime's settings.
         full: Keep long texts whole.
 
@@ -47,7 +48,8 @@ def read_row(place: str) -> Row:
     """One row `{item, sample}`.
 
     Args:
-        place: A JSON file, a line of a JSONL file such as `data.jsonl:17`, or `-` for standard input.
+        place: A JSON file, a line of a JSONL file such as `data.jsonl:17`, one of the samples in a line such as
+            `data.jsonl:17:2`, or `-` for standard input.
 
     Raises:
         ConfigurationError: When the file cannot be read, or has several rows; says which line to name.
@@ -58,7 +60,10 @@ def read_row(place: str) -> Row:
     named = _LINE.fullmatch(place)
     if named is None or Path(place).exists():
         return _only_row(Path(place))
-    return _row_at(Path(named["path"]), int(named["line"]))
+    path, line, draw = Path(named["path"]), int(named["line"]), named["draw"]
+    if draw is not None and Path(f"{path}:{line}").exists():
+        return _row_at(Path(f"{path}:{line}"), int(draw))
+    return _row_at(path, line, None if draw is None else int(draw))
 
 
 def _only_row(path: Path) -> Row:
@@ -81,14 +86,29 @@ def _is_row(line: bytes) -> bool:
     return row is not None and row.failure is None
 
 
-def _row_at(path: Path, number: int) -> Row:
+def _row_at(path: Path, number: int, draw: int | None = None) -> Row:
     last = 0
     with opened(path) as file:
         for last, line in enumerate(file, 1):
             if last == number:
                 # the lines before it are passed over as empty ones are, so that a mistake is named by its line
-                found = next(parse_rows(chain(repeat(b"", number - 1), [line])), None)
-                if found is None:
+                found = list(parse_rows(chain(repeat(b"", number - 1), [line])))
+                if not found:
                     raise ConfigurationError(f"{path}:{number} is an empty line; name one with a row")
-                return found
+                return _drawn(found, f"{path}:{number}", draw)
     raise ConfigurationError(f"{path} has {last} lines, so there is no line {number}")
+
+
+def _drawn(rows: list[Row], place: str, draw: int | None) -> Row:
+    """The only sample of a row, or one of several."""
+    if draw is None and len(rows) == 1:
+        return rows[0]
+    if draw is None:
+        raise ConfigurationError(f"{place} has {len(rows)} samples; name one, such as {place}:0")
+    found = next((row for row in rows if row.draw == draw), None)
+    if found is None:
+        has = (
+            "one sample and no list of them" if rows[0].draw is None else f"the samples 0 to {len(rows) - 1}"
+        )
+        raise ConfigurationError(f"{place} has {has}, so there is no sample {draw}")
+    return found

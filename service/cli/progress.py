@@ -22,19 +22,32 @@ class Progress:
         total: How many rows there will be; None where nobody knows.
         console: Where to show it.
         every_s: Seconds between two lines.
+        verb: What is done, for the bar.
+        noun: What is counted.
+        lost: What is said of those without a result.
 
     Attributes:
         taken_over: Rows that an earlier run has graded.
     """
 
-    def __init__(self, total: int | None, console: Console, *, every_s: float = REPORT_EVERY_S) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        console: Console,
+        *,
+        every_s: float = REPORT_EVERY_S,
+        verb: str = "grading",
+        noun: str = "rows",
+        lost: str = "ungraded",
+    ) -> None:
+        self._noun, self._lost = noun, lost
         self._total, self._console, self._every_s = total, console, every_s
         self._done = self._ungraded = self.taken_over = 0
         self._ended = threading.Event()
         self._began = time.monotonic()
         self._reporter: threading.Thread | None = None
         self._bar = Bar(*_columns(), console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("grading", total=total)
+        self._task = self._bar.add_task(verb, total=total)
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
@@ -71,8 +84,8 @@ class Progress:
     def so_far(self) -> str:
         """How many rows are done, in words."""
         of_total = "" if self._total is None else f" of {self._total:,}"
-        words = f"{self._done + self.taken_over:,}{of_total} rows done"
-        more = [f"{self._ungraded:,} ungraded"] if self._ungraded else []
+        words = f"{self._done + self.taken_over:,}{of_total} {self._noun} done"
+        more = [f"{self._ungraded:,} {self._lost}"] if self._ungraded else []
         if self.taken_over:
             more.append(f"{self.taken_over:,} taken over from an earlier run")
         return f"{words} ({', '.join(more)})" if more else words

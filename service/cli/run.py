@@ -4,17 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
 
 from graders import ConfigurationError, Grader, GraderResult, GradingError, Item, Sample
 from runtime import Settings, SyncEvaluator
-from runtime.data.datasets import STDIN, Row, read_rows
+from runtime.data.datasets import STDIN, Row, limited, read_rows
 from runtime.data.grader_file import GraderFile
-from runtime.data.journal import Record, Results, record_of, results_at
+from runtime.data.journal import Results, results_at
 from runtime.data.output_files import same_file
+from runtime.data.result_lines import DataFile, Place, Record, place_of, record_of
 from runtime.data.rows import unreadable
 from service.cli.ending import Interrupted
 from service.cli.progress import REPORT_EVERY_S, Progress
@@ -27,7 +28,7 @@ class RunOutcome:
     """What a run gave.
 
     Attributes:
-        records: The results, in the order of the rows.
+        records: The results, in the order of the rows and their samples.
         taken_over: How many of them an earlier run had left.
         bounds: The smallest and the largest reward that the grader can give.
         stood_in: Rows whose `invalid_grade` stands in for a failure by the grader's own doing, by the path of the grader
@@ -54,18 +55,20 @@ def grade_file(
     fresh: bool,
     console: Console,
     limit: int | None = None,
+    with_rows: bool = False,
     report_every_s: float = REPORT_EVERY_S,
 ) -> RunOutcome:
     """Grade the rows of a file.
 
     Args:
         grader_path: The grader's JSON.
-        data: Rows with a sample.
+        data: Rows with a sample, or with a list of samples.
         output: Where the results go; None keeps none.
         settings: The runtime's settings.
         fresh: Grade again what an earlier run has graded.
         console: Where progress is shown: as a bar on a terminal, as a line now and then elsewhere.
         limit: Grade only so many rows, from the first on.
+        with_rows: Write the fields of its row into each result.
         report_every_s: Seconds between two of these lines.
 
     Raises:
@@ -78,6 +81,7 @@ def grade_file(
         raise ConfigurationError(f"{output} is what is read; choose another -o")
     file = GraderFile(grader_path)
     total = _check(data, limit)
+    source = None if output is None else DataFile.at(data, with_rows=with_rows)
     if settings.python_isolation is None:  # a file of the operator's own
         settings = settings.model_copy(update={"python_isolation": "worker"})
     progress = Progress(total, console, every_s=report_every_s)
@@ -86,11 +90,11 @@ def grade_file(
     try:
         with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
             grader = file.load(evaluator.prepare)
-            journal = None if output is None else results_at(output, grader.info, fresh=fresh)
+            journal = None if output is None else results_at(output, grader.info, fresh=fresh, data=source)
             if journal is not None:
                 stack.enter_context(journal)
             stack.enter_context(progress)
-            records: dict[int, Record] = {}
+            records: dict[Place, Record] = {}
             # closed before the evaluator is, whatever ends it
             with closing(
                 _graded(
@@ -108,7 +112,7 @@ def grade_file(
     except KeyboardInterrupt:
         kept = "nothing is kept; with -o FILE a run can be resumed" if journal is None else journal.kept
         raise Interrupted(f"interrupted, {progress.so_far}: {kept}") from None
-    ordered = [records[position] for position in sorted(records)]
+    ordered = [records[place] for place in sorted(records)]
     return RunOutcome(ordered, progress.taken_over, grader.info.range, stood_in)
 
 
@@ -118,7 +122,7 @@ def _with_earlier(
     rows = read_rows(data)
     if journal is not None:
         return journal.earlier(rows, limit)
-    return ((position, row, None) for position, row in enumerate(islice(rows, limit)))
+    return ((position, row, None) for position, row in limited(rows, limit))
 
 
 def _graded(
@@ -129,16 +133,16 @@ def _graded(
     progress: Progress,
     *,
     stood_in: Counter[str],
-) -> Generator[tuple[int, Record]]:
-    """Every row's position with its record, those of earlier runs included, as they come."""
+) -> Generator[tuple[Place, Record]]:
+    """Every row's place with its record, those of earlier runs included, as they come."""
     waiting: dict[int, tuple[int, Row]] = {}
     numbers = count()
-    earlier: list[tuple[int, Record]] = []
+    earlier: list[tuple[Place, Record]] = []
 
     def to_grade() -> Iterator[tuple[Sample | GradingError, Item | None]]:
         for position, row, record in rows:
             if record is not None:
-                earlier.append((position, record))
+                earlier.append((place_of(position, row), record))
                 progress.take_over()
                 failure = record["failure"]
                 stood_in.update([""] if record["substituted"] and failure["caused_by"] == "grader" else [])
@@ -152,7 +156,7 @@ def _graded(
             record = journal.add(position, row, result) if journal else record_of(position, row, result)
             progress.add(is_graded=result.reward is not None)
             stood_in.update(_stood_in(result))
-            yield position, record
+            yield place_of(position, row), record
     yield from earlier
 
 
@@ -165,20 +169,21 @@ def _stood_in(result: GraderResult, path: str = "") -> Iterator[str]:
 
 
 def _check(data: Path, limit: int | None) -> int | None:
-    """Number of rows, at most `limit`; None for what can be read only once.
+    """Number of samples in the rows, at most `limit` rows; None for what can be read only once.
 
     Raises:
         ConfigurationError: When no row has a sample: it is a file of another kind.
     """
     if not data.is_file():
         return None
-    rows, is_of_another_kind = 0, True
-    for rows, row in enumerate(islice(read_rows(data), limit), 1):  # noqa: B007  # it is the count
+    rows, samples, is_of_another_kind = 0, 0, True
+    for position, row in limited(read_rows(data), limit):
+        rows, samples = position + 1, samples + 1
         is_of_another_kind &= row.sample is None and row.failure is None
     if rows and is_of_another_kind:
         which = "no row" if limit is None else f"none of the first {rows:,} rows"
         raise ConfigurationError(f"{data}: {which} has a 'sample'; {_STORED_SAMPLES}")
-    return rows
+    return samples
 
 
 def stored_sample(row: Row) -> Sample | GradingError:
@@ -190,8 +195,8 @@ def stored_sample(row: Row) -> Sample | GradingError:
     return row.sample
 
 
-def ungraded_limit(text: str) -> Callable[[int, int], bool]:
-    """Read `--max-ungraded`: a function of ungraded rows and all rows, true when they are within it.
+def ungraded_limit(text: str, option: str = "--max-ungraded") -> Callable[[int, int], bool]:
+    """Read `--max-ungraded`, or another such option: a function of ungraded rows and all rows, true when they are within it.
 
     Raises:
         ConfigurationError: When it is neither a number nor a share.
@@ -202,7 +207,7 @@ def ungraded_limit(text: str) -> Callable[[int, int], bool]:
     except ValueError:
         limit = -1.0
     if not 0 <= limit < float("inf"):
-        raise ConfigurationError(f"--max-ungraded is a number of rows or a share such as 1%, not {text!r}")
+        raise ConfigurationError(f"{option} is a number of rows or a share such as 1%, not {text!r}")
     if number == text.strip():
         return lambda ungraded, rows: ungraded <= limit
     return lambda ungraded, rows: ungraded <= limit / 100 * rows

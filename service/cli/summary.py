@@ -27,12 +27,14 @@ def summarize(
     taken_over: int = 0,
     broken: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Figures of a run, ready for JSON; `low_95` and `high_95` are there from ten rows on (`service.cli.intervals`).
+    """Figures of a run, ready for JSON; `low_95` and `high_95` are there from ten samples on (`runtime.statistics.intervals`).
+
+    A row with a list of samples counts once in `rows`; all else counts samples.
 
     Args:
         records: Lines of a results file.
         bounds: The smallest and the largest reward that the grader can give.
-        taken_over: How many of the rows an earlier run has graded.
+        taken_over: How many of the samples an earlier run has graded.
         broken: Paths of graders that failed by their own doing in every row, so that all rewards are their `invalid_grade`.
     """
     rows = list(records)
@@ -46,7 +48,8 @@ def summarize(
         for key, value in row["sub_rewards"].items():
             parts.setdefault(key, []).append(value)
     return {
-        "rows": len(rows),
+        "rows": sum(row.get("draw", 0) == 0 for row in rows),
+        "samples": len(rows),
         "taken_over": taken_over,
         "graded": len(graded),
         "ungraded": len(ungraded),
@@ -150,7 +153,9 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     table = Table.grid(padding=(0, 2))
     taken_over = summary["taken_over"]
     of_these = f"   {taken_over:,} of them taken over from an earlier run" if taken_over else ""
-    table.add_row("rows", f"{summary['rows']:,}{of_these}")
+    rows, samples = summary["rows"], summary["samples"]
+    several = "" if rows == samples else f", {samples:,} samples"
+    table.add_row("rows", f"{rows:,}{several}{of_these}")
     table.add_row("graded", f"{summary['graded']:,}")
     style = "red" if summary["ungraded"] else ""
     table.add_row("ungraded", f"{summary['ungraded']:,}", style=style)

@@ -14,6 +14,7 @@ from graders import ConfigurationError, GraderResult, GradingError, PluginError
 from graders.pattern import encodable
 from graders.usage import TOKENS, Usage, summed
 from runtime import Evaluator, Settings
+from runtime.sampling.completions import stored_error
 from runtime.schemas.json_schema import CheckFailed
 from runtime.telemetry.tracing import spanning
 from service.evals.criteria import TestingCriterion, load, verdict
@@ -314,9 +315,7 @@ def _counted(run: EvalRun, graded: GradedRow, tally: Tally) -> OutputItem:
 
 def _stored(row: EvalRow) -> object:
     if row.failure is not None:
-        failure = row.failure.failure
-        error = {"code": failure.kind.value, "message": str(row.failure)}
-        return {"error": error | ({"caused_by": "model"} if failure.caused_by == "model" else {})}
+        return stored_error(row.failure)
     return None if row.sample is None else row.sample.to_stored()
 
 

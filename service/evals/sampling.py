@@ -3,12 +3,10 @@
 A run with one of these asks a model once for each row, and grades what it says. The servers are those of the judges: the
 same names and patterns, retries, limits and budgets. The data source says by which API: chat completions or Responses.
 
-Nothing is remembered. What a model said is a sample, whole or not: an answer that reached its limit, was stopped by a
-content filter, refuses or is empty is one too, and its choice says so. Without an answer there is no sample.
+What asks, and what it makes of an answer, is `runtime.sampling.completions`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
@@ -19,25 +17,21 @@ from pydantic import (
     Field,
     model_validator,
 )
-from pydantic_core import from_json
 
 from graders import (
     ConfigurationError,
-    FailureKind,
-    FailureType,
-    GradingError,
     InvalidOptions,
     Item,
     Problem,
     Sample,
 )
 from graders.contract import brief
-from graders.kinds.messages import Messages, PublishedObject, SamplingParams, render, template_of
+from graders.kinds.messages import Messages, PublishedObject, SamplingParams, render
 from graders.options import carry, validated
 from graders.paths import compile_path
-from graders.pattern import encodable
-from runtime.judge.failures import NoVerdict
-from runtime.judge.wire import Completion, encoded
+from runtime.data.rows import item_of_output_item
+from runtime.sampling.completions import Sampled, ask_for_sample
+from runtime.sampling.prompts import is_over_items, plain, sendable
 from runtime.settings.judges import Api
 
 if TYPE_CHECKING:  # what it asks with takes long to import, and most runs do not sample
@@ -45,9 +39,15 @@ if TYPE_CHECKING:  # what it asks with takes long to import, and most runs do no
 
 _LIMITS = ("max_completion_tokens", "max_completions_tokens", "max_output_tokens", "max_tokens")
 _Modalities: TypeAlias = Annotated[list[Literal["text", "audio"]], Field(min_length=1)]
-_IN_BLOCKS = {"input_text": "text", "output_text": "text", "input_image": "image_url"}
-"""What a block must have, where it is written differently for the two APIs."""
 _NO_SAMPLE = Sample("")
+
+
+def content_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a request; an output item, as the API shows it, is the row that it is of, with its sample."""
+    if "item" in row or "datasource_item" not in row:
+        return row
+    sample = {"sample": row["sample"]} if "sample" in row else {}
+    return {"item": item_of_output_item(row["datasource_item"]), **sample}
 
 
 class FileRow(PublishedObject):
@@ -55,6 +55,11 @@ class FileRow(PublishedObject):
 
     item: dict[str, Any]
     sample: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_output_item(cls, value: Any) -> Any:
+        return content_row(value) if isinstance(value, dict) else value
 
 
 class FileContent(PublishedObject):
@@ -79,13 +84,10 @@ class TemplateMessages(PublishedObject):
 
     @model_validator(mode="after")
     def _is_over_items(self) -> "TemplateMessages":
-        problems = [
-            Problem(("template", index, "content"), "there is no sample yet: use {{item.…}}")
-            for index, message in enumerate(self.template)
-            if any(template_of(piece).mentions("sample") for piece in message.pieces())
-        ]
-        if problems:
-            raise carry(InvalidOptions(problems))
+        try:
+            is_over_items(self.template, "template")
+        except InvalidOptions as error:
+            raise carry(error) from None
         return self
 
     def prompt(self, item: Item) -> Sequence[Mapping[str, Any]]:
@@ -121,24 +123,7 @@ class ItemReference(PublishedObject):
             GradingError: When the row has none there.
         """
         found = compile_path(self.item_reference).look_up(_NO_SAMPLE, item)
-        try:
-            messages = _plain(found)
-        except ValueError as error:
-            raise self._no_messages(f"it is not plain data: {error}") from None
-        if not isinstance(messages, list) or not messages:
-            raise self._no_messages(f"it is {brief(found)}")
-        for message in messages:
-            why = _wrong(message)
-            if why is not None:
-                raise self._no_messages(f"{why}: {brief(message)}")
-        return messages
-
-    def _no_messages(self, why: str) -> GradingError:
-        return GradingError(
-            f"{self.item_reference} is no list of messages: {why}",
-            kind=FailureKind.INVALID_VARIABLE,
-            details={"variable": self.item_reference},
-        )
+        return sendable(found, self.item_reference)
 
 
 def _by_type(kinds: Mapping[str, type[BaseModel]], refused: Mapping[str, str]) -> Callable[[object], object]:
@@ -178,18 +163,6 @@ InputMessages: TypeAlias = Annotated[
 ]
 
 
-def _plain(value: Any) -> Any:
-    """Data as any encoding has it: at most 200 levels, finite numbers, whole characters.
-
-    Raises:
-        ValueError: When it is not.
-    """
-    try:
-        return from_json(encoded(value), allow_inf_nan=False)
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
-
-
 def _tool(value: dict[str, Any]) -> dict[str, Any]:
     is_typed = isinstance(value.get("type"), str)
     if not is_typed:
@@ -211,7 +184,7 @@ def _format(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-_Object: TypeAlias = Annotated[dict[str, Any], AfterValidator(_plain)]
+_Object: TypeAlias = Annotated[dict[str, Any], AfterValidator(plain)]
 _Format: TypeAlias = Annotated[_Object, AfterValidator(_format)]
 
 
@@ -288,22 +261,6 @@ class ResponsesSource(PublishedObject):
 SamplingSource: TypeAlias = CompletionsSource | ResponsesSource
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """What a model said, and what that took.
-
-    Attributes:
-        sample: The whole completion.
-        model: The model that really answered.
-        usage: Tokens: `prompt_tokens`, `completion_tokens`, `total_tokens`, `cached_tokens`; empty where the server counts
-            none.
-    """
-
-    sample: Sample
-    model: str
-    usage: Mapping[str, int]
-
-
 class Sampler:
     """Asks models for samples."""
 
@@ -328,108 +285,12 @@ class Sampler:
                 all retries, none in time, or what is no completion; `details["type"]` says which, as for judges.
         """
         params = source.sampling_params
-        try:
-            completion = await self._judges.complete(
-                source.model,
-                source.input_messages.prompt(item),
-                params.given() if params else {},
-                api=source.api,
-                extra=source.extra(),
-                client=client,
-            )
-            if completion.failure is not None and _cause(completion) == "malformed_response":
-                raise completion.failure
-        except NoVerdict as error:
-            raise _unanswered(error) from None
-        try:
-            sample = _sample(source, completion)
-        except ValueError as error:  # a ConfigurationError is one
-            raise _no_completion(source.model, str(error)) from None
-        return Sampled(sample, encodable(completion.model), completion.usage)
-
-
-def _sample(source: SamplingSource, completion: Completion) -> Sample:
-    """The sample that a completion is.
-
-    Raises:
-        ValueError: When it is not plain data, or none.
-    """
-    body = _plain(completion.body)
-    is_chat = source.api == "chat"
-    found = Sample.from_chat_completion(body) if is_chat else Sample.from_response(body)
-    return Sample(
-        found.output_text,
-        output_tools=found.output_tools,
-        choices=found.choices if is_chat else [_choice(found, body, _cause(completion))],
-        model=encodable(completion.model),
-        output_audio=found.output_audio,
-        output_reasoning_summary=found.output_reasoning_summary,
-        reasoning_content=found.reasoning_content,
-        input_tools=source.extra().get("tools"),
-    )
-
-
-def _cause(completion: Completion) -> str:
-    """Why a completion is no verdict; empty where it could be one."""
-    return "" if completion.failure is None else str(completion.failure.failure.details["type"])
-
-
-def _choice(found: Sample, body: Mapping[str, Any], cause: str) -> dict[str, Any]:
-    """A response as the choice of a chat completion, which says why it ended and what it refused."""
-    entries = [entry for entry in body["output"] if isinstance(entry, dict)]
-    contents = [entry["content"] for entry in entries if isinstance(entry.get("content"), list)]
-    parts = [part for content in contents for part in content if isinstance(part, dict)]
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": found.output_text,
-        "refusal": next((part.get("refusal") for part in parts if part.get("type") == "refusal"), None),
-        "tool_calls": found.output_tools,
-    }
-    finish = "tool_calls" if found.output_tools else "stop"
-    return {
-        "index": 0,
-        "message": message,
-        "finish_reason": cause if cause in ("length", "content_filter") else finish,
-    }
-
-
-def _wrong(message: object) -> str | None:
-    """Why a row's message cannot be sent; None when it can. What else it says is for the server to understand."""
-    if not isinstance(message, dict):
-        return "a message is an object"
-    role, content = message.get("role"), message.get("content")
-    if (
-        not isinstance(role, str) and "type" not in message
-    ):  # calls and their outputs have no role in the Responses API
-        return "a message has a role"
-    if not isinstance(content, str | list | None):
-        return "a message's content is a text or a list of blocks"
-    return next(filter(None, map(_wrong_block, content)), None) if isinstance(content, list) else None
-
-
-def _wrong_block(block: object) -> str | None:
-    kind = block.get("type") if isinstance(block, dict) else None
-    if not isinstance(block, dict) or not isinstance(kind, str):
-        return "a block is an object with a type"
-    lacking = _IN_BLOCKS.get(kind)
-    return f"a block of type {kind} has {lacking!r}" if lacking and lacking not in block else None
-
-
-def _unanswered(error: NoVerdict) -> GradingError:
-    """The same failure, of a model that does not judge."""
-    failure = error.failure
-    return GradingError(
-        f"no sample: {failure.message.replace('the judge', 'the model', 1)}",
-        caused_by="infrastructure",
-        details=failure.details,
-        retryable=failure.retryable,
-    )
-
-
-def _no_completion(model: str, why: str) -> GradingError:
-    return GradingError(
-        f"no sample: the server of the model {model!r} sent no completion: {why}",
-        caused_by="infrastructure",
-        details={"type": FailureType.MALFORMED_RESPONSE},
-        retryable=True,
-    )
+        return await ask_for_sample(
+            self._judges,
+            source.model,
+            source.input_messages.prompt(item),
+            params.given() if params else {},
+            api=source.api,
+            extra=source.extra(),
+            client=client,
+        )

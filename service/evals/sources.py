@@ -28,7 +28,13 @@ from runtime.data.rows import (
 )
 from runtime.schemas.json_schema import CheckFailed, JsonSchema, SchemaChecker, SchemaError
 from service.errors import ApiError
-from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, SamplingSource
+from service.evals.sampling import (
+    CompletionsSource,
+    FileId,
+    ResponsesSource,
+    SamplingSource,
+    content_row,
+)
 from service.evals.schemas import not_checked, parsed
 from service.store import Files
 from service.store.evals import REGRADE, Evals, OutputItem
@@ -308,6 +314,7 @@ def _content_row(position: int, given: Any) -> EvalRow:
     place = f"row {position + 1}"
     failure = not_an_object(given, place=place) or _kept_failure(given, place)
     if failure is None:
+        given = content_row(given)
         failure = unknown_field(given, ("item", "sample"), place=place)
     if failure is None and "item" not in given:
         failure = unreadable("item", "this field is required", place=place)

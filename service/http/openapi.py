@@ -71,6 +71,7 @@ _GRADER = {
     "reference": "{{item.answer}}",
     "operation": "eq",
 }
+_FILE = "file-0123456789abcdef01234567"
 _EXAMPLES: dict[tuple[str, str], object] = {
     ("post", "/v1/fine_tuning/alpha/graders/run"): {
         "grader": _GRADER,
@@ -78,6 +79,13 @@ _EXAMPLES: dict[tuple[str, str], object] = {
         "item": {"answer": "4"},
     },
     ("post", "/v1/fine_tuning/alpha/graders/validate"): {"grader": _GRADER},
+    ("post", "/v1/data/check"): {"file_id": _FILE, "host": "openai"},
+    ("post", "/v1/data/export"): {
+        "source": {"type": "file", "file_id": _FILE},
+        "to": "sft",
+        "format": "openai",
+        "min_reward": 0.9,
+    },
     ("post", "/v1/grade"): {"grader": _GRADER, "sample": "4", "item": {"answer": "4"}},
     ("post", "/v1/grade/batch"): {
         "grader": _GRADER,

@@ -1,6 +1,6 @@
 """`/`: what this service is and where its parts are, as a page."""
 
-from service.pages.markup import element, page, table
+from runtime.data.html_page import element, page, table
 
 _PLACES = (
     ("/docs", "the HTTP API, every operation with its parameters and answers"),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from service.pages.markup import Markup, element, joined, page, table
+from runtime.data.html_page import Markup, element, joined, page, table
 
 METHODS = ("get", "post", "put", "patch", "delete")
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from graders import Sample
+from runtime.data.html_page import Markup, element, joined, page, table
 from runtime.data.rows import stored_failure
 from service.evals.responses import CriterionCounts, ModelUsage, RunObject
-from service.pages.markup import Markup, element, joined, page, table
 from service.store.evals import Eval, EvalRun, OutputItem
 
 MOST_CHARACTERS = 2_000

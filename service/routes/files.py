@@ -18,11 +18,11 @@ from service.http.paths import PREFIXES
 from service.http.responses import Answer, ListAnswer
 from service.http.routing import Route
 from service.routes.paging import Number, OneOf, Paging
-from service.state import Running
+from service.state import Running, State
 from service.store import PURPOSES, File
 from service.store.capacity import Full
 from service.store.evals import InUse
-from service.store.files import is_file_id
+from service.store.files import Part, is_file_id
 from service.store.paging import Order
 from service.store.upload import Form
 
@@ -148,17 +148,28 @@ async def create(request: Request, state: Running) -> FileObject:
             # nobody is there to read this; it is no failure of the service
             raise ApiError(400, "the upload was broken off", code="invalid_form") from None
         filename, purpose, expires_after_s = form.finish()
-        try:
-            file = await state.files.keep(
-                part,
-                filename=filename,
-                purpose=purpose,
-                expires_after_s=expires_after_s,
-                most=state.settings.files_kept,
-            )
-        except Full as full:
-            message = f"there are {full.most:,} files, as many as are kept here (files_kept): delete some"
-            raise ApiError(403, message, code="too_many_files") from None
+        return await keep(state, part, filename, purpose, expires_after_s)
+
+
+async def keep(
+    state: State, part: Part, filename: str, purpose: str, expires_after_s: int | None = None
+) -> FileObject:
+    """Make a file of what has arrived.
+
+    Raises:
+        ApiError: 403 when there are as many as are kept.
+    """
+    try:
+        file = await state.files.keep(
+            part,
+            filename=filename,
+            purpose=purpose,
+            expires_after_s=expires_after_s,
+            most=state.settings.files_kept,
+        )
+    except Full as full:
+        message = f"there are {full.most:,} files, as many as are kept here (files_kept): delete some"
+        raise ApiError(403, message, code="too_many_files") from None
     return FileObject.model_validate(file)
 
 

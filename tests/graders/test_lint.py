@@ -708,3 +708,13 @@ def test_a_part_of_a_grader_is_checked_at_its_place() -> None:
     assert [found.path for found in findings] == []
     findings = check_grader(REGISTRY.load({**CHECK, "pass_threshold": 9}), ("graders", "a"))
     assert [found.path for found in findings] == [("graders", "a", "pass_threshold")]
+
+
+def test_rows_that_are_no_prompts_may_end_with_the_assistant() -> None:
+    for are_prompts, expected in (
+        (True, ["the last message is not the user's in 1 of 1 rows (line 4)"]),
+        (False, []),
+    ):
+        check = DataCheck(REGISTRY.load(CHECK), are_prompts=are_prompts)
+        check.add(4, {"messages": [{"role": "assistant", "content": "Paris"}], "answer": "Paris"})
+        assert [found.message for found in check.findings()] == expected

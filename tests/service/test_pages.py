@@ -15,7 +15,7 @@ from openai import OpenAI
 from pydantic import SecretStr
 
 from runtime import Settings
-from service.pages import markup
+from runtime.data import html_page
 from tests.service.conftest import served
 
 KEY = "0123456789abcdef-of-a-test"
@@ -188,7 +188,9 @@ def test_a_run_that_is_not_there_is_a_404(keyed: str, path: str) -> None:
 
 @given(st.text())
 def test_no_text_gives_an_element_or_an_attribute(text: str) -> None:
-    page = markup.page(text, markup.element("p", text, class_=text), markup.table([text], [[text]])).decode()
+    page = html_page.page(
+        text, html_page.element("p", text, class_=text), html_page.table([text], [[text]])
+    ).decode()
     found = Elements(page)
     assert found.tags == {
         "html",

@@ -1,5 +1,6 @@
 """What a run shows as a sample can be given back and grades the same; rows need a sample only where it is read."""
 
+import json
 from typing import Any
 
 import openai
@@ -24,6 +25,9 @@ CHOICE = {
 }
 ITEM_CHECK = {**EQUAL, "name": "item only", "input": "{{item.answer}}"}
 CONSTANT = "def grade(sample, item):\n    return float(item['answer'] == 'a')\n"
+ITEMS: list[dict[str, Any]] = [
+    {"datasource_item": {"answer": "a"}, "sample": {"output_text": "a"}, "results": []}
+]
 FIELD_TEMPLATES = [Template(f"{{{{sample.{name}}}}}") for name in FIELDS]
 
 
@@ -155,3 +159,29 @@ def test_a_criterion_keeps_what_published_ones_carry(client: OpenAI) -> None:
         openai.BadRequestError, match=r"testing_criteria\.0\.description: expected a text, got 5"
     ):
         made(client, {**described, "description": 5})
+
+
+def test_output_items_can_be_given_back_as_they_are_shown_in_a_request_and_in_a_file(client: OpenAI) -> None:
+    rows: list[dict[str, Any]] = [
+        {"item": {"answer": "a"}, "sample": {"output": [{"role": "assistant", "content": "a"}]}},
+        {"item": {"answer": "b"}, "sample": {"output_text": "c", "output_tools": [CALL], "model": "m"}},
+    ]
+    shown = graded(client, [EQUAL], rows)
+    wrapped = [{**each, "datasource_item": {"item": each["datasource_item"]}} for each in shown]
+    text = "".join(f"{json.dumps(each)}\n" for each in shown)
+    file = client.files.create(file=("items.jsonl", text.encode()), purpose="evals")
+    of = made(client, EQUAL)
+    source: Any = {"type": "jsonl", "source": {"type": "file_id", "id": file.id}}
+    run = client.evals.runs.create(of.id, data_source=source)
+    ended(client, of.id, run.id)
+    from_file = [item.to_dict() for item in client.evals.runs.output_items.list(run.id, eval_id=of.id)]
+    for again in (graded(client, [EQUAL], shown), graded(client, [EQUAL], wrapped), from_file):
+        assert scores(again) == scores(shown) == [[(1.0, True)], [(0.0, False)]]
+        for name in ("datasource_item", "sample"):
+            assert [each[name] for each in again] == [each[name] for each in shown]
+
+
+@pytest.mark.parametrize("item", [3, "a", []])
+def test_an_output_item_with_a_wrong_item_is_a_row_of_its_own_that_says_so(client: OpenAI, item: Any) -> None:
+    items = graded(client, [ITEM_CHECK], [{"datasource_item": item, "sample": {"output_text": "a"}}, *ITEMS])
+    assert [each["status"] for each in items] == ["error", "pass"]

@@ -14,7 +14,8 @@ from graders.options import validated
 from runtime import Settings
 from runtime.judge.client import Judges
 from runtime.net import retries
-from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, Sampled, Sampler
+from runtime.sampling.completions import Sampled
+from service.evals.sampling import CompletionsSource, FileId, ResponsesSource, Sampler
 from tests.judge_server import JudgeServer, Raw, Request, Script, chat, hang, reset, responses_api, status
 from tests.small_model import NAME, SmallModel
 

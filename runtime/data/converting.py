@@ -1,0 +1,222 @@
+"""Rows of one trainer's format into those of another; what would be lost is known before anything is written.
+
+Each row is written in the new format and read back. Whatever is not as it was is a loss, by the name of its field; so what is
+not listed comes through.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graders import ConfigurationError
+from runtime.data.conversation import NoConversation
+from runtime.data.exporting.hosts import HOSTS, RftRow
+from runtime.data.output_files import same_file, writing
+from runtime.data.printable import printable_json
+from runtime.data.records import Record, record_file
+from runtime.data.training_rows import TrainingRow, training_row
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass
+class Conversion:
+    """What a conversion gives, or would give.
+
+    Attributes:
+        rows: Rows that can be written.
+        losses: How many rows lose what, by field.
+        first: The first line of each loss.
+        refused: Lines that cannot be converted, with the reason.
+        notes: What is called by another name in the new format.
+        written: Whether a file was written.
+    """
+
+    rows: int = 0
+    losses: Counter[str] = field(default_factory=Counter)
+    first: dict[str, int] = field(default_factory=dict)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    written: bool = False
+
+    @property
+    def loses(self) -> bool:
+        """Whether anything would be lost."""
+        return bool(self.losses or self.refused)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        losses = [
+            {"field": name, "rows": count, "first": self.first[name]} for name, count in self.losses.items()
+        ]
+        refused = [{"line": line, "reason": reason} for line, reason in self.refused]
+        return {
+            "rows": self.rows,
+            "losses": losses,
+            "refused": refused,
+            "notes": dict(self.notes),
+            "written": self.written,
+        }
+
+
+def convert_file(
+    path: Path,
+    output: Path,
+    host: str,
+    *,
+    reference: str | None = None,
+    data_source: str | None = None,
+    allow_loss: bool = False,
+    force: bool = False,
+) -> Conversion:
+    """Write the rows of a file in another format, unless something would be lost.
+
+    Args:
+        path: The file.
+        output: Where the rows go.
+        host: Whose format: a name of `runtime.data.exporting.hosts.HOSTS`.
+        reference: The field with the reference, for formats that have one place for it.
+        data_source: What verl is to call the data set; the file's name where it is not given.
+        allow_loss: Write all the same, without what is lost.
+        force: Write over a file that is there.
+
+    Raises:
+        ConfigurationError: When a file cannot be read or written, or there is no such format.
+    """
+    if host not in HOSTS:
+        raise ConfigurationError(f"--to: expected one of {', '.join(HOSTS)}, got {host!r}")
+    if same_file(path, output):
+        raise ConfigurationError(f"{output} is what is read; choose another -o")
+    converter = Converter(host, reference, data_source or path.stem)
+    report = Conversion()
+    for _ in _converted(path, converter, report):
+        report.rows += 1
+    if report.rows and (allow_loss or not report.loses):
+        with writing(output, replace=force) as file:
+            file.write(BOM if HOSTS[host].has_bom else b"")
+            for row in _converted(path, converter, None):
+                file.write(printable_json(row, separators=(",", ":")).encode() + b"\n")
+        report.written = True
+    return report
+
+
+def _converted(path: Path, converter: "Converter", report: Conversion | None) -> Iterator[dict[str, Any]]:
+    with record_file(path) as file:
+        for record in file:
+            try:
+                row, lost, note = converter.convert(_readable(record), record.number)
+            except NoConversation as error:
+                if report is not None:
+                    report.refused.append((record.number, str(error)))
+                continue
+            if report is not None:
+                for each in lost:
+                    report.losses[each] += 1
+                    report.first.setdefault(each, record.number)
+                report.notes.update([note] if note else [])
+            yield row
+
+
+def _readable(record: Record) -> Any:
+    if record.failure is not None:
+        raise NoConversation(record.failure)
+    return record.value
+
+
+class Converter:
+    """Turns rows into those of one host.
+
+    Args:
+        host: A name of `HOSTS`.
+        reference: The field with the reference; None to take one of the usual names.
+        data_source: What verl is to call the data set.
+    """
+
+    def __init__(self, host: str, reference: str | None = None, data_source: str = "data") -> None:
+        self._host, self._reference, self._data_source = host, reference, data_source
+
+    def convert(self, value: object, number: int = 1) -> tuple[dict[str, Any], Sequence[str], str]:
+        """A row in the new format, what of it is lost, and what is called by another name.
+
+        Raises:
+            NoConversation: When it cannot be converted.
+        """
+        row = training_row(value)
+        written, renamed = self._written(row, number)
+        again = training_row(json.loads(json.dumps(written)))
+        if again.training != row.training:
+            raise NoConversation(f"{self._host} has no format in which this row is one for {row.training}")
+        lost = sorted({*row.unread, *_differences(row, again, renamed)})
+        note = f"item.{renamed[0]} becomes {renamed[1]}" if renamed and renamed[0] != renamed[1] else ""
+        return written, lost, note
+
+    def _written(self, row: TrainingRow, number: int) -> tuple[dict[str, Any], tuple[str, str] | None]:
+        host = HOSTS[self._host]
+        if row.training == "sft" and host.sft is not None:
+            return host.sft(row.prompt, row.answers[0]), None
+        if row.training == "dpo" and host.dpo is not None:
+            return host.dpo(row.prompt, row.answers[0], row.answers[1]), None
+        if row.training == "rft" and host.rft is not None:
+            source = str(row.fields.get("data_source", self._data_source))
+            reference = self._reference or row.reference
+            made = RftRow(row.prompt, row.fields, reference, source, number - 1)
+            renamed = {"verl": "ground_truth", "bedrock": "reference_answer"}.get(self._host)
+            written = host.rft(made)
+            return written, None if renamed is None else (made.referred()[0], renamed)
+        raise NoConversation(f"{self._host} has no format for {row.training}")
+
+
+def _differences(row: TrainingRow, again: TrainingRow, renamed: tuple[str, str] | None) -> Iterator[str]:
+    yield from _differing(row.prompt.messages, again.prompt.messages, "messages")
+    yield from _differing(row.prompt.tools or [], again.prompt.tools or [], "tools")
+    if row.prompt.parallel_tool_calls != again.prompt.parallel_tool_calls:
+        yield "parallel_tool_calls"
+    yield from _differing(list(map(list, row.answers)), list(map(list, again.answers)), "answers")
+    fields = dict(row.fields)
+    if renamed is not None:
+        fields[renamed[1]] = fields.pop(renamed[0], None)
+    for name, value in fields.items():
+        found = again.fields.get(name)
+        if name not in again.fields and value is not None:
+            yield name
+        elif isinstance(found, str) and not isinstance(value, str) and _same_as_text(value, found):
+            yield f"{name} (becomes a text)"
+        elif found != value:
+            yield name
+
+
+def _same_as_text(value: object, text: str) -> bool:
+    try:
+        return bool(json.loads(text) == value)
+    except ValueError:
+        return False
+
+
+def _differing(one: Any, other: Any, name: str) -> Iterator[str]:
+    """The paths at which two values differ, with `[]` for every index."""
+    if isinstance(one, list) and isinstance(other, list):
+        if len(one) != len(other):
+            yield name
+            return
+        for each, its in zip(one, other, strict=True):
+            yield from _differing(each, its, f"{name}[]")
+    elif isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in {**one, **other}:
+            yield from _differing(one.get(key), other.get(key), f"{name}.{key}")
+    elif one != other and not _equal_json(one, other, name):
+        yield name
+
+
+def _equal_json(one: object, other: object, name: str) -> bool:
+    """Whether two texts are the same arguments of a call, or the same nothing."""
+    if not one and not other:
+        return True
+    if not name.endswith(".arguments") or not isinstance(one, str) or not isinstance(other, str):
+        return False
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False

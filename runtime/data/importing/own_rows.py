@@ -1,0 +1,52 @@
+"""Rows as this package writes them: `{item, sample}` or `{item, samples}`, graded or not."""
+
+from collections.abc import Iterator
+
+from runtime.data.importing.google import google_prompt
+from runtime.data.importing.rows import (
+    Imported,
+    NotImported,
+    Object,
+    Part,
+    SourceSystem,
+    as_messages,
+    mapping,
+    objects,
+    score,
+    scores,
+)
+
+_BESIDE_ITEM = frozenset({"item", "id", "messages", "prompt", "contents", "tools", "source", "recorded"})
+
+
+def _recognises(value: Object) -> bool:
+    is_answered = "sample" in value or isinstance(value.get("samples"), list)
+    return isinstance(value.get("item"), dict) and (is_answered or value.keys() <= _BESIDE_ITEM)
+
+
+def _read(value: Object) -> Iterator[Part]:
+    if not isinstance(value.get("item"), dict):
+        yield NotImported("item: expected the dataset row, an object")
+        return
+    recorded = scores(value.get("recorded"))
+    if (reward := score(value.get("reward"))) is not None:
+        recorded.setdefault("reward", reward)
+    messages = (
+        objects(value.get("messages")) or as_messages(value.get("prompt")) or google_prompt(value) or None
+    )
+    # what is recorded beside scores, such as the name of the judge
+    beside = {name: each for name, each in mapping(value.get("recorded")).items() if name not in recorded}
+    source = {
+        **beside,
+        **mapping(value.get("source")),
+        **({"id": value["id"]} if value.get("id") is not None else {}),
+    }
+    samples = value.get("samples")
+    if value.get("sample") is not None or not isinstance(samples, list):
+        yield Imported(value["item"], value.get("sample"), recorded, messages, source)
+        return
+    for draw, sample in enumerate(samples):
+        yield Imported(value["item"], sample, recorded, messages, {**source, "draw": draw})
+
+
+OWN_ROWS = SourceSystem("rows", "rows {item, sample} of this package", _recognises, _read)

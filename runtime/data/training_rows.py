@@ -1,0 +1,287 @@
+"""Rows of trainers and hosts, read into one form: a prompt, the answers to it, and the other fields."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runtime.data.conversation import Message, NoConversation, Prompt, answer_of, prompt_of
+
+Training = Literal["sft", "dpo", "rft"]
+_PROMPTS = ("messages", "prompt", "contents", "systemInstruction", "tools", "parallel_tool_calls")
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """A row.
+
+    Attributes:
+        training: What it is for: `sft` (one answer), `dpo` (the preferred answer and the other one), `rft` (no answer).
+        prompt: What the model is asked.
+        answers: The messages of each answer.
+        fields: Its other fields; of a row for reinforcement fine-tuning those of the item.
+        unread: What of it the prompt and the answers do not hold.
+        reference: The field that is the reference, where the format has one of its own.
+    """
+
+    training: Training
+    prompt: Prompt
+    answers: Sequence[Sequence[Message]] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    unread: Sequence[str] = ()
+    reference: str | None = None
+
+
+def training_row(row: object) -> TrainingRow:
+    """A row of any of the formats.
+
+    Raises:
+        NoConversation: When it is of none of them, or a part of it cannot be read.
+    """
+    if not isinstance(row, Mapping):
+        raise NoConversation("expected an object")
+    for fields, read in _READERS:
+        if all(name in row for name in fields):
+            return read(row)
+    raise NoConversation(
+        f"no format of a trainer has the fields {', '.join(map(repr, list(row)[:8])) or 'of an empty object'}"
+    )
+
+
+def _dpo_chat(row: Mapping[str, Any]) -> TrainingRow:
+    asked = row["input"] if isinstance(row["input"], Mapping) else {}
+    answers = [_answer(row.get(name), name) for name in ("preferred_output", "non_preferred_output")]
+    rest = _without(row, "input", "preferred_output", "non_preferred_output")
+    rest |= {f"input.{name}": value for name, value in _without(asked, *_PROMPTS).items()}
+    unread = [*_unread(asked.get("messages")), *_unread(row["preferred_output"])]
+    unread += _unread(row.get("non_preferred_output"))
+    return TrainingRow("dpo", prompt_of(asked), answers, rest, unread)
+
+
+def _dpo_trl(row: Mapping[str, Any]) -> TrainingRow:
+    names = ("chosen", "rejected")
+    given = {name: row[name] for name in names}
+    asked: Mapping[str, Any] = row
+    if row.get("prompt") is None:  # the prompt stands in both
+        both = [value if isinstance(value, list) else [] for value in given.values()]
+        asked, given = (
+            {"prompt": both[0][:-1]},
+            {name: value[-1:] for name, value in zip(names, both, strict=True)},
+        )
+        if both[0][:-1] != both[1][:-1]:
+            raise NoConversation("the prompts in 'chosen' and 'rejected' differ")
+    answers = [_answer(given[name], name) for name in names]
+    unread = [each for value in (asked.get("prompt"), *given.values()) for each in _unread(value)]
+    return TrainingRow("dpo", prompt_of(asked), answers, _without(row, *names, *_PROMPTS), unread)
+
+
+def _sft_trl(row: Mapping[str, Any]) -> TrainingRow:
+    answer = _answer(row["completion"], "completion")
+    unread = [*_unread(row["prompt"]), *_unread(row["completion"])]
+    return TrainingRow("sft", prompt_of(row), [answer], _without(row, "completion", *_PROMPTS), unread)
+
+
+def _verl(row: Mapping[str, Any]) -> TrainingRow:
+    model = row["reward_model"] if isinstance(row["reward_model"], Mapping) else {}
+    extra = row.get("extra_info")
+    rest = dict(extra) if isinstance(extra, Mapping) else {}
+    for name in ("data_source", "ability"):
+        rest |= {name: row[name]} if name in row else {}
+    rest |= {
+        f"reward_model.{name}": value
+        for name, value in model.items()
+        if name not in ("ground_truth", "style")
+    }
+    rest |= _without(row, "reward_model", "extra_info", "data_source", "ability", *_PROMPTS)
+    rest["ground_truth"] = model.get("ground_truth")
+    return TrainingRow("rft", prompt_of(row), (), rest, _unread(row.get("prompt")), "ground_truth")
+
+
+def _google(row: Mapping[str, Any]) -> TrainingRow:
+    prompt = {**row, "tools": _google_tools(row.get("tools"))}
+    unread = [*_unread_parts(row.get("contents")), *_unread_tools(row.get("tools"))]
+    rest = _without(row, *_PROMPTS, "references", "completions")
+    if "completions" in row:
+        answers = [_answer_of_google(each) for each in _best_first(row["completions"])]
+        return TrainingRow("dpo", prompt_of(prompt), answers, rest, unread)
+    contents = row["contents"]
+    if isinstance(contents, list) and contents and _role(contents[-1]) == "model":
+        asked = prompt_of({**prompt, "contents": contents[:-1]})
+        whole = prompt_of({**prompt, "contents": [*contents, {"role": "user", "parts": [{"text": "."}]}]})
+        answer = whole.messages[len(asked.messages) : -1]
+        return TrainingRow("sft", asked, [answer], rest | _without(row, *_PROMPTS), unread)
+    references = row.get("references")
+    item = {**rest, **(references if isinstance(references, Mapping) else {})}
+    return TrainingRow("rft", prompt_of(prompt), (), item, unread)
+
+
+def _bedrock_conversation(row: Mapping[str, Any]) -> TrainingRow:
+    messages: list[Any] = list(row["messages"]) if isinstance(row["messages"], list) else []
+    system = "\n\n".join(str(_object(part).get("text", "")) for part in _listed(row.get("system")))
+    first = [{"role": "system", "content": system}] if system else []
+    specs = _listed(_object(row.get("toolConfig")).get("tools"))
+    tools = [_bedrock_tool(_object(each).get("toolSpec")) for each in specs] or None
+    rest = _without(row, "schemaVersion", "system", "messages", "toolConfig")
+    last = _object(messages[-1]) if messages else {}
+    if "candidates" in last:
+        labels = ("preferred", "non-preferred")
+        found = {each.get("preferenceLabel"): each for each in map(_object, _listed(last["candidates"]))}
+        answers = [_of_bedrock({"role": "assistant", **found.get(label, {})}) for label in labels]
+        asked = [each for message in messages[:-1] for each in _of_bedrock(message)]
+        return TrainingRow("dpo", prompt_of({"messages": [*first, *asked], "tools": tools}), answers, rest)
+    whole = [each for message in messages for each in _of_bedrock(message)]
+    prompt = prompt_of({"messages": [*first, *whole], "tools": tools})
+    answer = whole[len(prompt.messages) - len(first) :]
+    return TrainingRow("sft" if answer else "rft", prompt, [answer] if answer else (), rest)
+
+
+def _chat(row: Mapping[str, Any]) -> TrainingRow:
+    messages = row["messages"]
+    unread = _unread(messages)
+    prompt = prompt_of(row)
+    rest = _without(row, *_PROMPTS)
+    reference = "reference_answer" if "reference_answer" in row else None
+    if isinstance(messages, list) and len(messages) > len(prompt.messages):
+        answer = _answer(messages[len(prompt.messages) :], "messages")
+        return TrainingRow("sft", prompt, [answer], rest, unread)
+    return TrainingRow("rft", prompt, (), rest, unread, reference)
+
+
+def _prompt_only(row: Mapping[str, Any]) -> TrainingRow:
+    return TrainingRow("rft", prompt_of(row), (), _without(row, *_PROMPTS), _unread(row["prompt"]))
+
+
+_READERS = (
+    (("input", "preferred_output"), _dpo_chat),
+    (("chosen", "rejected"), _dpo_trl),
+    (("contents",), _google),
+    (("schemaVersion", "messages"), _bedrock_conversation),
+    (("reward_model", "prompt"), _verl),
+    (("prompt", "completion"), _sft_trl),
+    (("messages",), _chat),
+    (("prompt",), _prompt_only),
+)
+"""The fields that each format has, the most particular first, and what reads it."""
+
+
+def _answer(value: object, name: str) -> list[Message]:
+    if isinstance(value, str):
+        return [{"role": "assistant", "content": value}]
+    if not isinstance(value, list) or not value:
+        raise NoConversation(f"{name}: expected a text or a list of messages")
+    try:
+        return answer_of(value)
+    except NoConversation as error:
+        raise NoConversation(f"{name}: {error}") from None
+
+
+def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names and value is not None}
+
+
+_READ = frozenset({"role", "content", "name", "tool_call_id", "refusal", "tool_calls"})
+
+
+def _unread(messages: object) -> list[str]:
+    """The fields of messages that a prompt or an answer does not hold, such as `weight`."""
+    found = messages if isinstance(messages, list) else ()
+    names = {str(name) for each in map(_object, found) for name, value in each.items() if value is not None}
+    return sorted(f"messages[].{name}" for name in names - _READ)
+
+
+def _unread_parts(contents: object) -> list[str]:
+    parts = [_object(part) for each in _listed(contents) for part in _listed(_object(each).get("parts"))]
+    known = {"text", "functionCall", "functionResponse"}
+    return sorted({f"contents[].parts[].{name}" for part in parts for name in part if name not in known})
+
+
+def _unread_tools(tools: object) -> list[str]:
+    names = {str(name) for tool in _listed(tools) for name in _object(tool)}
+    return sorted(f"tools[].{name}" for name in names - {"functionDeclarations"})
+
+
+def _google_tools(tools: object) -> list[Any] | None:
+    declared = [
+        each for tool in _listed(tools) for each in _listed(_object(tool).get("functionDeclarations"))
+    ]
+    found = []
+    for each in map(_object, declared):
+        parameters = each.get("parametersJsonSchema", each.get("parameters"))
+        function = {
+            "name": each.get("name"),
+            "description": each.get("description") or None,
+            "parameters": parameters,
+        }
+        found.append({"type": "function", "function": _without(function)})
+    return found or None
+
+
+def _best_first(completions: object) -> list[Mapping[str, Any]]:
+    found = [_object(each) for each in _listed(completions)]
+    if len(found) != 2:
+        raise NoConversation("completions: expected two, of which one is preferred")
+    values = [float(value) for each in found if isinstance(value := each.get("score"), (int, float))]
+    if len(values) != len(found) or values[0] == values[1]:
+        raise NoConversation("completions: expected two that differ in their score")
+    return found if values[0] > values[1] else found[::-1]
+
+
+def _answer_of_google(completion: Mapping[str, Any]) -> list[Message]:
+    content = _object(completion.get("completion"))
+    turns = [{"role": "user", "parts": [{"text": "."}]}, content, {"role": "user", "parts": [{"text": "."}]}]
+    return prompt_of({"contents": turns}).messages[1:-1]
+
+
+def _bedrock_tool(spec: object) -> dict[str, Any]:
+    found = _object(spec)
+    parameters = _object(found.get("inputSchema")).get("json")
+    function = {
+        "name": found.get("name"),
+        "description": found.get("description") or None,
+        "parameters": parameters,
+    }
+    return {"type": "function", "function": _without(function)}
+
+
+def _of_bedrock(message: object) -> list[Message]:
+    """A message of the Converse API; the results of tools are messages of their own."""
+    found = _object(message)
+    blocks = [_object(block) for block in _listed(found.get("content"))]
+    text = "".join(str(block.get("text", "")) for block in blocks)
+    calls = [_object(block["toolUse"]) for block in blocks if "toolUse" in block]
+    results = [_object(block["toolResult"]) for block in blocks if "toolResult" in block]
+    read: list[Message] = [
+        {"role": "tool", "tool_call_id": each.get("toolUseId"), "content": _of_result(each.get("content"))}
+        for each in results
+    ]
+    if results and not text:
+        return read
+    tool_calls = [
+        {
+            "id": each.get("toolUseId"),
+            "type": "function",
+            "function": {"name": each.get("name"), "arguments": json.dumps(each.get("input") or {})},
+        }
+        for each in calls
+    ]
+    spoken: Message = {"role": found.get("role"), "content": text}
+    return [*read, {**spoken, **({"tool_calls": tool_calls} if calls else {})}]
+
+
+def _of_result(content: object) -> str:
+    blocks = [_object(block) for block in _listed(content)]
+    return "".join(
+        str(block["text"]) if "text" in block else json.dumps(block.get("json")) for block in blocks
+    )
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _role(content: object) -> object:
+    return _object(content).get("role")

@@ -1,0 +1,181 @@
+"""Rows in another trainer's format: what is not listed as lost comes through, and nothing is written when something is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from graders import ConfigurationError
+from graders.testing.strategies import json_values
+from runtime.data.conversation import NoConversation
+from runtime.data.converting import Converter, convert_file
+from runtime.data.exporting.hosts import HOSTS
+from runtime.data.formats import FORMATS, format_of
+from runtime.data.training_rows import training_row
+
+SYSTEM = {"role": "system", "content": "Add."}
+ASKED = [SYSTEM, {"role": "user", "content": "2+2"}]
+FOUR, FIVE = ({"role": "assistant", "content": text} for text in ("4", "5"))
+CALL = {"id": "call_2_0", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+RESULT = {"role": "tool", "tool_call_id": "call_2_0", "content": "3"}
+TOOLS = [
+    {"type": "function", "function": {"name": "add", "description": "d", "parameters": {"type": "object"}}}
+]
+SFT = {"messages": [*ASKED, FOUR]}
+DPO = {"input": {"messages": ASKED}, "preferred_output": [FOUR], "non_preferred_output": [FIVE]}
+RFT = {"messages": ASKED, "answer": "4"}
+WITH_TOOLS = {
+    "messages": [*ASKED, {"role": "assistant", "content": None, "tool_calls": [CALL]}],
+    "tools": TOOLS,
+}
+
+
+def round_trip(row: dict[str, Any], host: str, back: str = "openai") -> tuple[dict[str, Any], list[str]]:
+    there, lost, _ = Converter(host).convert(row)
+    again, lost_again, _ = Converter(back).convert(there)
+    return again, [*lost, *lost_again]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("row", [SFT, DPO, RFT, WITH_TOOLS], ids=["sft", "dpo", "rft", "tools"])
+def test_a_row_goes_to_every_host_that_has_a_format_for_it_and_comes_back(
+    row: dict[str, Any], host: str
+) -> None:
+    if host == "verl" and row is DPO:
+        with pytest.raises(NoConversation, match="verl has no format for dpo"):
+            round_trip(row, host)
+        return
+    again, lost = round_trip(row, host)
+    assert [name for name in lost if not name.endswith("[].id")] == []
+    expected = training_row(row)
+    found = training_row(again)
+    assert (found.training, len(found.answers)) == (expected.training, len(expected.answers))
+    assert [message["content"] for message in found.prompt.messages] == ["Add.", "2+2"]
+    if row is RFT:
+        assert "4" in json.dumps(again)
+
+
+@pytest.mark.parametrize(
+    ("row", "host", "lost"),
+    [
+        ({"messages": [*ASKED, {**FOUR, "weight": 0}]}, "google", ["messages[].weight"]),
+        ({**SFT, "id": 7}, "openai", ["id"]),
+        ({"messages": ASKED, "nums": [1, 2], "answer": "4"}, "google", ["nums (becomes a text)"]),
+        ({"messages": ASKED, "answer": "4", "tools": TOOLS}, "trl", ["tools"]),
+        ({"messages": [{**SYSTEM, "role": "developer"}, ASKED[1]], "answer": "4"}, "google", ["messages[].role"]),
+        ({"messages": [SYSTEM, {**ASKED[1], "name": "u"}], "answer": "4"}, "google", ["messages[].name"]),
+        ({"contents": [{"role": "user", "parts": [{"inlineData": {}}, {"text": "2"}]}], "references": {"a": "4"}}, "openai", ["contents[].parts[].inlineData"]),
+        ({"contents": [{"role": "user", "parts": [{"text": "2"}]}], "references": {"a": "4"}, "tools": [{"googleSearch": {}}]}, "openai", ["tools[].googleSearch"]),
+    ],
+)  # fmt: skip
+def test_what_is_lost_is_named(row: dict[str, Any], host: str, lost: list[str]) -> None:
+    assert Converter(host).convert(row)[1] == lost
+
+
+def test_a_renamed_reference_is_noted() -> None:
+    written, lost, note = Converter("verl").convert(RFT)
+    assert written["reward_model"]["ground_truth"] == "4"
+    assert (lost, note) == ([], "item.answer becomes ground_truth")
+
+
+def lines(path: Path, *rows: object) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_nothing_is_written_when_something_would_be_lost_unless_that_is_allowed(tmp_path: Path) -> None:
+    source = lines(tmp_path / "a.jsonl", SFT, {**SFT, "id": 1}, {"other": 1})
+    output = tmp_path / "b.jsonl"
+    report = convert_file(source, output, "google")
+    assert not report.written
+    assert not output.exists()
+    assert report.losses == {"id": 1}
+    assert report.first == {"id": 2}
+    assert [line for line, _ in report.refused] == [3]
+    report = convert_file(source, output, "google", allow_loss=True)
+    assert (report.written, report.rows) == (True, 2)
+    assert len(output.read_text().splitlines()) == 2
+
+
+def test_what_foundry_takes_begins_with_a_mark_and_a_file_is_replaced_only_by_force(tmp_path: Path) -> None:
+    source, output = lines(tmp_path / "a.jsonl", SFT), tmp_path / "b.jsonl"
+    assert convert_file(source, output, "foundry").written
+    assert output.read_bytes().startswith(b"\xef\xbb\xbf{")
+    with pytest.raises(ConfigurationError, match="--force"):
+        convert_file(source, output, "openai")
+    assert convert_file(source, output, "openai", force=True).written
+    assert json.loads(output.read_text()) == SFT
+    with pytest.raises(ConfigurationError, match="--to: expected one of"):
+        convert_file(source, output, "nobody")
+    with pytest.raises(ConfigurationError, match="is what is read"):
+        convert_file(source, source, "google", force=True)
+
+
+def as_json(value: Any) -> Any:
+    """The value as a file would have it; integers of too many digits are texts there."""
+    try:
+        return json.loads(json.dumps(value))
+    except ValueError:
+        return "an integer of too many digits"
+
+
+VALUES = json_values(4).map(as_json)
+TEXTS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=10).filter(str.strip)
+
+
+@st.composite
+def training_rows(draw: st.DrawFn) -> dict[str, Any]:
+    asked: list[Any] = [
+        *(
+            [{"role": draw(st.sampled_from(["system", "developer"])), "content": draw(TEXTS)}]
+            * draw(st.integers(0, 1))
+        ),
+        {"role": "user", "content": draw(TEXTS)},
+    ]
+    if draw(st.booleans()):
+        said: Any = {"role": "assistant", "content": draw(TEXTS), "tool_calls": [CALL]}
+        asked += [said, RESULT, {"role": "user", "content": draw(TEXTS)}]
+    answers = [{"role": "assistant", "content": draw(TEXTS)} for _ in range(2)]
+    columns = draw(st.dictionaries(st.sampled_from(["answer", "nums", "id", "level"]), VALUES, max_size=3))
+    kind = draw(st.sampled_from(["sft", "dpo", "rft"]))
+    if kind == "sft":
+        return {"messages": [*asked, answers[0]], **columns}
+    if kind == "dpo":
+        return {
+            "input": {"messages": asked},
+            "preferred_output": answers[:1],
+            "non_preferred_output": answers[1:],
+        }
+    return {"messages": asked, "answer": draw(TEXTS), **columns}
+
+
+@given(training_rows(), st.sampled_from(list(HOSTS)))
+def test_what_is_not_listed_as_lost_comes_back(row: dict[str, Any], host: str) -> None:
+    try:
+        there, lost, _ = Converter(host).convert(row)
+        again, _, _ = Converter("openai").convert(there)
+    except NoConversation:
+        return
+    assume(not lost)
+    before, after = training_row(json.loads(json.dumps(row))), training_row(again)
+    assert after.prompt.messages == before.prompt.messages
+    assert [list(each) for each in after.answers] == [list(each) for each in before.answers]
+    values = [value for name, value in before.fields.items() if value is not None]
+    assert all(value in after.fields.values() for value in values)
+
+
+@given(VALUES | st.dictionaries(st.sampled_from(["messages", "prompt", "contents", "chosen", "rejected", "completion", "input", "preferred_output", "non_preferred_output", "references", "reward_model", "extra_info", "tools", "toolConfig", "system", "schemaVersion", "completions", "answer"]), VALUES | st.just(ASKED) | st.just([{"role": "user", "parts": [{"text": "a"}]}])), st.sampled_from(list(HOSTS)))  # fmt: skip
+def test_any_json_is_converted_or_refused_with_a_reason(value: Any, host: str) -> None:
+    try:
+        Converter(host).convert(value)
+    except NoConversation:
+        return
+
+
+def test_what_is_written_is_in_a_known_format() -> None:
+    for host in HOSTS:
+        written = Converter(host).convert(SFT)[0]
+        assert format_of(written) in FORMATS
