@@ -294,8 +294,8 @@ def test_a_reference_that_is_no_number_is_an_error_with_its_line(answer: Any, wh
 
 
 def test_rows_with_the_same_wrong_reference_are_one_finding_and_few_different_ones_are_named() -> None:
-    rows = [{"answer": None}, {"answer": "four"}, {"answer": None}]
-    assert wrong_rows(NUMBER, *rows) == [
+    some: list[dict[str, Any]] = [{"answer": None}, {"answer": "four"}, {"answer": None}]
+    assert wrong_rows(NUMBER, *some) == [
         ((1, 3), f"{NOT_A_NUMBER}it is null, in None (lines 1, 3)"),
         ((2,), f"{NOT_A_NUMBER}there is no number, in 'four'"),
     ]
@@ -318,6 +318,7 @@ def test_a_reference_that_no_row_changes_is_an_error_without_data() -> None:
         (("reference",), "the reference one is not a number: there is no number, in 'one'")
     ]
     assert wrong_rows({**NUMBER, "reference": "one"}, {"answer": 1}) == []
+    assert check_grader(REGISTRY.load({**NUMBER, "reference": "{{item..answer}}"})) == []
 
 
 CALL = {"call": [1], "expected": 2}
