@@ -225,8 +225,8 @@ def grader(
         libraries: Distributions whose versions decide the number.
         needs: What it must reach outside its locked process, which the operator then has to allow: "files", "network".
         isolation: "grading": each grading has a process of its own, which a grader needs whose samples can run code in
-            it, as with `eval`. "worker": many gradings share one. Without it, a grader whose source executes text has
-            a process for each grading, and every other one shares.
+            it, as with `eval`. "worker": many gradings share one. Without it, gradings share a process where the source
+            uses only what is known to be harmless, and otherwise have one each.
 
     Raises:
         PluginError: When the function has the wrong shape; the message shows the right one.

@@ -37,9 +37,9 @@ from runtime.workers.frames import (
     unpack,
 )
 from runtime.workers.lock_hint import lock_hint
+from runtime.workers.plugin_sharing import why_not_shared
 from runtime.workers.printed import Printed, keep_what_is_printed
 from runtime.workers.rpc import RemoteContext
-from runtime.workers.text_execution import executed_text
 
 if TYPE_CHECKING:
     from runtime.sandbox.inside.worker import Locked
@@ -119,17 +119,17 @@ def main(locked: "Locked") -> None:
     registry = Registry(Entry(*entry) for entry in setup["entries"])
     try:
         grader_type = registry[setup["config"]["type"]].type
-        executes = executed_text(grader_type.reference.partition(":")[0]) if setup["examine"] else None
+        unlisted = why_not_shared(grader_type.reference.partition(":")[0]) if setup["examine"] else None
         # a class may take long to prepare; a function is bound to its options by the process that grades, unless that
         # is one for each grading
-        prepares = setup["prepare"] or executes is not None
+        prepares = setup["prepare"] or unlisted is not None
         grader = registry.load(setup["config"]) if prepares else None
     except BaseException as error:  # noqa: BLE001  # the self-test: whatever the plugin does at import is reported
         channel.send({"failed": _described(error, setup)})
         return
     gc.collect()
     unforkable = _why_not_forked(locked, before)
-    channel.send({"ready": True, "executes": executes, "unforkable": unforkable, "prepared": prepares})
+    channel.send({"ready": True, "unlisted": unlisted, "unforkable": unforkable, "prepared": prepares})
     gc.freeze()
     sessions = _Sessions(locked, registry, grader, setup, printed)
     if unforkable is None:

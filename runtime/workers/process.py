@@ -54,12 +54,12 @@ class WorkerProcess:
     It sees no sample itself; each session is a fork of it where that is possible, and one session at a time.
 
     Attributes:
-        executes: Where its plugin's source executes text; None when no such place was found, or none was looked for.
+        unlisted: What its plugin uses that is not known to be harmless; None when there is none, or it was not looked for.
         unforkable: Why its sessions cannot be forks of it; None when they are.
         session: The session that it has; None when another one can begin.
     """
 
-    executes: str | None = None
+    unlisted: str | None = None
     unforkable: str | None = None
     session: WorkerSession | None = None
 
@@ -132,7 +132,7 @@ class WorkerProcess:
                 f"grader type {grader.type.name!r} does not load in a worker: {hello['failed']}"
             )
         worker._prepared = grader if hello["prepared"] else None
-        worker.executes, worker.unforkable = hello["executes"], hello["unforkable"]
+        worker.unlisted, worker.unforkable = hello["unlisted"], hello["unforkable"]
         return worker
 
     @property

@@ -148,16 +148,23 @@ class PluginQueue:
         return jobs
 
     def note_start(self, process: WorkerProcess, grader: Grader) -> None:
-        """Note what a new process says of its plugin: one that executes text is isolated, which is logged once."""
+        """Note what a new process says of its plugin: one that may execute text is isolated, which is logged once."""
         self.started.add(grader)
-        if process.executes is not None and not self.isolates:
-            self.isolates = True
-            logger.warning(
-                "each grading of type %s runs in a process of its own because its source executes text (%s); if no sample "
-                "is executed, declare @grader(..., isolation='worker')",
-                grader.type.name,
-                process.executes,
-            )
+        if process.unlisted is None or self.isolates:
+            return
+        self.isolates = True
+        cost = (
+            ""
+            if process.is_forkable
+            else f"; it takes as long as importing the plugin, as {process.unforkable}"
+        )
+        logger.warning(
+            "each grading of type %s has a process of its own because its source uses what is not known to be harmless (%s)%s; "
+            "if no sample is executed, declare @grader(..., isolation='worker')",
+            grader.type.name,
+            process.unlisted,
+            cost,
+        )
 
     def take_all_like(self, job: WorkerJob) -> list[WorkerJob]:
         """What waits next of the same client and grader."""

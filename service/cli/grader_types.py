@@ -9,12 +9,18 @@ from rich.text import Text
 
 from graders import PluginError, Registry, UnknownGraderType
 from graders.plugin import Need
+from runtime.workers.plugin_sharing import isolation_of
 from runtime.workers.spawn import allowances
 from service.cli.tables import show_rows
 
 _NEEDS: dict[Need, str] = {
     "files": "reads and writes whatever the user who starts it may",
     "network": "connects to other machines, and to the services of this one",
+}
+
+_ISOLATION = {
+    "grading": "each grading has a process of its own",
+    "worker": "a process has many gradings of one client and grader",
 }
 
 
@@ -46,6 +52,7 @@ def _describe(registry: Registry, name: str) -> dict[str, Any]:
     except PluginError as error:
         return {**origin, "error": str(error)}
     schema = found.options.model_json_schema()
+    isolation, why = (None, None) if entry.built_in else isolation_of(found)
     return {
         **origin,
         "summary": found.summary,
@@ -53,6 +60,8 @@ def _describe(registry: Registry, name: str) -> dict[str, Any]:
         "asks_the_world": found.is_async,
         "built_in": entry.built_in,
         "needs": sorted(found.needs),
+        "isolation": isolation,
+        "isolation_reason": why,
         "range": [str(bound) if abs(bound) == float("inf") else bound for bound in found.range],
         "options": {
             option: {**described, "required": option in schema.get("required", [])}
@@ -82,6 +91,11 @@ def show(types: list[dict[str, Any]], console: Console, *, whole: bool) -> None:
         default = f", default {described['default']!r}" if "default" in described else ""
         required = "required" if described["required"] else "optional"
         console.print(f"  {name}: {kind} ({required}{default})", markup=False, highlight=False)
+    if isolation := types[0]["isolation"]:
+        reason = types[0]["isolation_reason"]
+        console.print(
+            f"isolation {isolation}: {_ISOLATION[isolation]}, because {reason}", markup=False, highlight=False
+        )
     _show_needs(types[0], console)
     if types[0]["doc"]:
         console.print(f"\n{types[0]['doc']}", markup=False, highlight=False)
@@ -92,11 +106,12 @@ def _origin(found: dict[str, Any]) -> str:
 
 
 def _summary(found: dict[str, Any]) -> Text:
-    """What a type does, and what it needs for that."""
+    """What a type does, what it needs for that, and how its gradings are isolated."""
     if "error" in found:
         return Text(found["error"], "red")
-    needs = f"(needs {', '.join(found['needs'])})" if found["needs"] else ""
-    return Text(f"{found['summary']} {needs}".strip())
+    beside = [f"needs {', '.join(found['needs'])}"] if found["needs"] else []
+    beside += [f"isolation {found['isolation']}"] if found["isolation"] else []
+    return Text(f"{found['summary']} ({'; '.join(beside)})" if beside else found["summary"])
 
 
 def _options(found: dict[str, Any]) -> list[str]:

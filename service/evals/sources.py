@@ -46,6 +46,8 @@ TURN = 16
 """Rows that are checked before the event loop gets its turn."""
 _SAID = 500
 """Characters of what a schema says of a row; it may quote the whole item."""
+_COSTLY = "costly_schema"
+"""The code of a row whose check takes too long."""
 _KEPT = "unreadable"
 """The field of a row that could not be stored as it was sent: it says why."""
 
@@ -133,7 +135,7 @@ class Checker:
             if not failed.by_schema:
                 raise
             message = f"it cannot be checked against item_schema: {failed}; simplify the schema"
-            raise RowError("item", message, code="costly_schema") from None
+            raise RowError("item", message, code=_COSTLY) from None
         if mismatch is not None:
             raise RowError(".".join(["item", *map(str, mismatch.path)]), mismatch.message)
         if row.sample is None and self._needs_sample:
@@ -196,7 +198,7 @@ async def accept(
     *,
     reads_sample: bool,
 ) -> None:
-    """Look at the data source of a request, and at its rows if they are in it; whether a file is there is not looked at.
+    """Look at the data source of a request, and whether its rows, if they are in it, are all wrong; at a file it does not look.
 
     Raises:
         ApiError: 400, naming the field, when something is wrong; 503 when the machine could not check it.
@@ -233,24 +235,40 @@ async def accept(
 
 
 async def _check_content(checker: Checker, content: Sequence[Any]) -> None:
-    """Look at the rows of a request that can be read; the others become output items which say why they cannot.
+    """Refuse the rows of a request where none of them is what the eval says.
+
+    A row that is not, or cannot be read, becomes an output item which says why, as one of a file does. No row is looked at
+    after the first good one.
 
     Raises:
-        ApiError: 400, naming the first that is not what the eval says.
+        ApiError: 400, naming what is wrong with the first row.
         CheckFailed: When the machine failed.
     """
+    first: ApiError | None = None
+    costly = 0
     rows = _content_rows(content)
     while chunk := await asyncio.to_thread(_some, rows):
         for row in chunk:
+            if row.failure is not None:
+                return
             try:
-                if row.failure is None:
-                    await checker.check(row)
+                await checker.check(row)
             except RowError as error:
-                where = f"data_source.source.content.{row.position}.{error.path}"
-                message = f"{row.place}: {error.path}: {error}"
-                raise ApiError(400, message, param=where, code=error.code) from None
+                first = first or _wrong_row(row, error)
+                costly += error.code == _COSTLY
+            else:
+                return
+            if costly > 1:  # each takes seconds, which the run has and a request has not
+                return
             if row.position % TURN == TURN - 1:
                 await asyncio.sleep(0)
+    if first is not None:
+        raise first
+
+
+def _wrong_row(row: EvalRow, error: RowError) -> ApiError:
+    where = f"data_source.source.content.{row.position}.{error.path}"
+    return ApiError(400, f"{row.place}: {error.path}: {error}", param=where, code=error.code)
 
 
 def no_file(file_id: str) -> ApiError:

@@ -4,7 +4,12 @@ Each is one expression. They know the code that grades, and have all that a proc
 memory. What each does to its own reward is its author's affair.
 """
 
+import base64
+import io
+import json
 import textwrap
+
+import numpy as np
 
 _PRELUDE = """
 import builtins, gc, json, os, socket, sys, threading, time
@@ -252,10 +257,38 @@ _ACTS = {
     """,
     "pretend to be another worker": """
         for to in sockets():
-            raw({"ready": True, "executes": None, "unforkable": None}, to)
+            raw({"ready": True, "unlisted": None, "unforkable": None}, to)
         child.main = child.serve = None
     """,
 }
 
 HOSTILE = {name: f"exec({_PRELUDE + textwrap.dedent(act)!r}, {{}})" for name, act in _ACTS.items()}
 """The samples, by what they do."""
+
+_FORGES = "import hostile_graders.loading as plugin; plugin._is_right = lambda sample, item: True"
+_EXPRESSION = f"exec({_FORGES!r}, {{}})"
+
+
+class _Pickled:
+    def __reduce__(self) -> tuple[object, ...]:
+        return exec, (_FORGES,)
+
+
+def _array_file() -> str:
+    file = io.BytesIO()
+    np.save(file, np.array([_Pickled()], dtype=object), allow_pickle=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+_YAML = f"!!python/object/apply:builtins.exec [{json.dumps(_FORGES)}]"
+LOADED = {
+    "yaml.Loader": _YAML,
+    "yaml.UnsafeLoader": _YAML,
+    "ruamel.yaml": _YAML,
+    "numpy.load": _array_file(),
+    "ctypes": _FORGES,
+    "get_type_hints": _EXPRESSION,
+    "get_annotations": _EXPRESSION,
+    "create_model": _EXPRESSION,
+}
+"""Samples that make right whatever `hostile_graders.loading` grades after them, by the way in which each is read."""

@@ -3,9 +3,11 @@
 import logging
 
 import pytest
+from hostile_graders.loading import loads, loads_in_shared
 
+from graders import Registry
 from runtime import Evaluator, Settings
-from tests.runtime.executed_samples import HOSTILE
+from tests.runtime.executed_samples import HOSTILE, LOADED
 
 REPLACES = HOSTILE["replace the function that answers"]
 
@@ -75,9 +77,38 @@ async def test_repeated_gradings_find_a_sample_that_changes_others(
     assert after.rewards.tolist()[1:] == [0.0] * 5
 
 
+async def test_no_sample_that_is_executed_while_it_is_read_changes_the_reward_of_another(
+    quick: Settings,
+) -> None:
+    settings = quick.model_copy(update={"plugin_workers": 1})
+    registry = Registry.installed().including(loads, loads_in_shared)
+    samples = [text for hostile in LOADED.values() for text in (hostile, "7", "7")]
+    items = [{"way": way, "answer": 8} for way in LOADED for _ in range(3)]
+    forged = []
+    async with Evaluator(registry, settings=settings) as evaluator:
+        for _ in range(2):
+            gradings = await evaluator.grade_many({"type": "loads"}, samples, items)
+            assert [reward for n, reward in enumerate(gradings.rewards.tolist()) if n % 3] == [0.0] * 2 * len(
+                LOADED
+            )
+        for way, hostile in LOADED.items():  # each is one where processes are shared
+            shared = {"type": "loads_in_shared", "name": way}
+            await evaluator.grade(shared, hostile, {"way": way, "answer": 8})
+            after = await evaluator.grade(shared, "7", {"way": way, "answer": 8})
+            forged.append(after.reward)
+    assert forged == [1.0] * len(LOADED)
+
+
 async def test_honest_graders_are_not_isolated(quick: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    countdown = {
+        "type": "countdown",
+        "answer": "{{sample.output_text}}",
+        "numbers": "{{item.nums}}",
+        "target": "{{item.target}}",
+    }
+    texts = [f'{{"expression": "{n % 2} + {n}", "result": "{n % 2 + n}"}}' for n in range(1_500)]
+    items = [{"nums": f"[1, {n}]", "target": f"{n + 1}"} for n in range(1_500)]
     async with Evaluator(settings=quick) as evaluator:
-        texts = [f"{'cat' * (n % 2)} {n}" for n in range(1_500)]
-        gradings = await evaluator.grade_many({"type": "keyword", "words": ["cat"]}, texts, [{}] * 1_500)
-    assert gradings.rewards.tolist() == [0.0, 1.0] * 750
+        gradings = await evaluator.grade_many(countdown, texts, items)
+    assert gradings.rewards.tolist()[3:] == [5.0, 0.0] * 748 + [5.0]
     assert caplog.text == ""

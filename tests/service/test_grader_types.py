@@ -40,7 +40,11 @@ def test_a_type_that_needs_something_says_what_and_how_it_is_allowed() -> None:
         """it runs where GRADERS_PLUGIN_NEEDS='{"fetch": ["files", "network"]}' is set, """
         """or graders.toml says plugin_needs = { "fetch" = ["files", "network"] }"""
     )
-    assert explained.splitlines()[:3] == [
+    isolation, *needs = explained.splitlines()
+    assert isolation.startswith(
+        "isolation grading: each grading has a process of its own, because its source uses "
+    )
+    assert needs[:3] == [
         "needs files: it reads and writes whatever the user who starts it may",
         "needs network: it connects to other machines, and to the services of this one",
         allowed,
@@ -53,6 +57,30 @@ def test_a_type_that_needs_nothing_says_nothing_of_needs() -> None:
     console = Console(file=io.StringIO(), width=200)
     grader_types.show([found], console, whole=True)
     assert "needs files" not in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+HARMLESS = "known to be harmless"
+MANY = "worker: a process has many gradings of one client and grader"
+ONE = "grading: each grading has a process of its own"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("keyword", f"{MANY}, because its author declares it"),
+        ("countdown", f"{MANY}, because its source uses only what is {HARMLESS}"),
+        ("evaluates", f"{ONE}, because its source uses what is not {HARMLESS}: executing.py line 8: eval"),
+        ("string_check", None),
+    ],
+)
+def test_a_type_says_how_its_gradings_are_isolated_and_why(name: str, shown: str | None) -> None:
+    (found,) = grader_types.describe(Registry.installed(), name)
+    console = Console(file=io.StringIO(), width=200)
+    grader_types.show([found], console, whole=True)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    expected = [] if shown is None else [f"isolation {shown}"]
+    assert [line for line in lines if line.startswith("isolation ")] == expected
+    assert (found["isolation"] is None) == (shown is None)
 
 
 def test_a_type_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -274,6 +274,15 @@ def test_a_bad_grader_is_400_that_names_the_field(
     assert (body["type"], body["param"], body["code"]) == ("invalid_request_error", param, "invalid_grader")
 
 
+@pytest.mark.parametrize("given", [None, 42, True, 1.5])
+def test_a_sample_of_a_wrong_type_is_400_that_names_the_field(client: OpenAI, given: Any) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.fine_tuning.alpha.graders.run(grader=EXACT, model_sample=given)  # type: ignore[arg-type]
+    body: Any = caught.value.body
+    assert body["message"].startswith("model_sample: expected ")
+    assert body["param"] == "model_sample"
+
+
 def test_a_grader_that_holds_the_event_loop_is_not_there(url: str) -> None:
     """A text that would keep rapidfuzz busy for seconds goes to a worker, and the service answers meanwhile."""
     slow = {**SIMILAR, "evaluation_metric": "fuzzy_match"}

@@ -11,32 +11,61 @@ bound to.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from .harmless import ATTRIBUTES, BUILTINS, DUNDER_NAMES, MODULES, NEVER, OTHER_BUILTINS
 
-_FORBIDDEN_NODES = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
+_ASYNCHRONOUS = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
+_WITH_FIELDS = {"namedtuple", "NamedTuple", "SimpleNamespace", "TypedDict"}
+"""What is called with the names of attributes."""
 
 
-def unlisted(tree: ast.Module) -> str | None:
-    """The first thing in a source that is not on the closed list, with its line; None when there is nothing."""
-    return next(_Checked(tree).findings(), None)
+@dataclass(frozen=True)
+class Listed:
+    """A closed list.
+
+    Attributes:
+        modules: What may be imported, and what may be taken from each.
+        attributes: What may stand behind a dot on anything that is no module.
+        dunder_names: Names with two underscores that may be read or bound.
+        has_async: Whether there may be asynchronous code.
+    """
+
+    modules: Mapping[str, frozenset[str]]
+    attributes: frozenset[str]
+    dunder_names: frozenset[str]
+    has_async: bool = False
+
+
+OF_SOURCES = Listed(MODULES, ATTRIBUTES, DUNDER_NAMES)
+"""What a source of a `python` grader may use."""
+
+
+def unlisted(tree: ast.Module, listed: Listed = OF_SOURCES) -> str | None:
+    """The first thing in a source that is not on a closed list, with its line; None when there is nothing."""
+    return next(_Checked(tree, listed).findings(), None)
+
+
+def defined_attributes(tree: ast.Module) -> set[str]:
+    """The names that a source gives to attributes of its own: of its classes, and of their instances."""
+    return {name for node in ast.walk(tree) for name in _attributes_defined_by(node)}
 
 
 class _Checked:
     """A source, with the names that it binds."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, listed: Listed) -> None:
+        self._listed = listed
         self._nodes = list(ast.walk(tree))
         self._modules: dict[str, set[str]] = {}
         self._imported: set[str] = set()
         self._bound: set[str] = set()
-        self._defined: set[str] = set()
+        self._defined = defined_attributes(tree)
         self._allowed_bare: set[ast.AST] = set()
         self._formats = _constant_texts(tree)
         for node in self._nodes:
             self._note_names(node)
-            self._note_attributes(node)
             self._note_uses(node)
 
     def findings(self) -> Iterator[str]:
@@ -55,37 +84,12 @@ class _Checked:
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 name, module = alias.asname or alias.name, f"{node.module}.{alias.name}"
-                if module in MODULES:
+                if module in self._listed.modules:
                     self._modules.setdefault(name, set()).add(module)
                 else:
                     self._imported.add(name)
         else:
             self._bound.update(_names_bound_by(node))
-
-    def _note_attributes(self, node: ast.AST) -> None:
-        """Keep the names that the source gives to attributes of its own: of its classes, and of their instances."""
-        if isinstance(node, ast.ClassDef):
-            for inner in node.body:
-                if isinstance(inner, (ast.FunctionDef, ast.ClassDef)):
-                    self._defined.add(inner.name)
-                else:
-                    self._defined |= {
-                        found.id
-                        for found in ast.walk(inner)
-                        if isinstance(found, ast.Name) and isinstance(found.ctx, ast.Store)
-                    }
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            self._defined.add(node.attr)
-        elif isinstance(node, ast.Call) and _called(node) in {
-            "namedtuple",
-            "NamedTuple",
-            "SimpleNamespace",
-            "TypedDict",
-        }:
-            self._defined |= {keyword.arg for keyword in node.keywords if keyword.arg}
-            for text in (found for found in ast.walk(node) if isinstance(found, ast.Constant)):
-                if isinstance(text.value, str):
-                    self._defined |= set(text.value.replace(",", " ").split())
 
     def _note_uses(self, node: ast.AST) -> None:
         """Keep the places where a module, `type` or `getattr` may stand although they may not stand anywhere."""
@@ -110,19 +114,22 @@ class _Checked:
             not isinstance(subject, ast.Starred)
             and isinstance(name, ast.Constant)
             and isinstance(name.value, str)
-            and name.value in ATTRIBUTES
+            and name.value in self._listed.attributes
         )
 
     def _problem(self, node: ast.AST) -> str | None:
         """What is not on the list in one node; its children are looked at for themselves."""
-        if isinstance(node, _FORBIDDEN_NODES):
+        if isinstance(node, _ASYNCHRONOUS) and not self._listed.has_async:
             return "asynchronous code"
         if isinstance(node, ast.Name):
             return self._problem_of_name(node)
         if isinstance(node, ast.Attribute):
             return self._problem_of_attribute(node)
         if isinstance(node, ast.Import):
-            return next((f"import {alias.name}" for alias in node.names if alias.name not in MODULES), None)
+            return next(
+                (f"import {alias.name}" for alias in node.names if alias.name not in self._listed.modules),
+                None,
+            )
         if isinstance(node, ast.ImportFrom):
             return self._problem_of_import_from(node)
         if isinstance(node, ast.MatchClass):
@@ -135,10 +142,10 @@ class _Checked:
             return None  # `name = None` where it could not be imported; what stands behind its dots stays on the list
         if name in self._modules or name in {"type", "getattr"}:
             return None if node in self._allowed_bare else f"{name} in a place where its use cannot be seen"
-        if name in OTHER_BUILTINS and name not in DUNDER_NAMES:
+        if name in OTHER_BUILTINS and name not in self._listed.dunder_names:
             return name
         if name.startswith("__"):
-            return None if name in DUNDER_NAMES else name
+            return None if name in self._listed.dunder_names else name
         known = name in self._bound or name in self._imported or name in BUILTINS
         return None if known else f"{name}, which it does not define"
 
@@ -148,10 +155,10 @@ class _Checked:
             if not isinstance(node.ctx, ast.Load):
                 return f"{ast.unparse(node)} is changed"
             for path in paths:
-                if f"{path}.{node.attr}" in MODULES:
+                if f"{path}.{node.attr}" in self._listed.modules:
                     if node not in self._allowed_bare:
                         return f"{path}.{node.attr} in a place where its use cannot be seen"
-                elif node.attr not in MODULES.get(path, ()):
+                elif node.attr not in self._listed.modules.get(path, ()):
                     return f"{path}.{node.attr}"
             return None
         if not isinstance(node.ctx, ast.Load) and self._root(node) in self._imported | set(self._modules):
@@ -166,7 +173,9 @@ class _Checked:
         module = node.module or ""
         for alias in node.names:
             whole = f"{module}.{alias.name}"
-            if node.level or (whole not in MODULES and alias.name not in MODULES.get(module, ())):
+            if node.level or (
+                whole not in self._listed.modules and alias.name not in self._listed.modules.get(module, ())
+            ):
                 return f"from {'.' * node.level}{module} import {alias.name}"
         return None
 
@@ -174,7 +183,17 @@ class _Checked:
         """A name that is bound without a `Name` node, and is a built-in's that is not on the list."""
         if isinstance(node, ast.arg):
             bound = node.arg
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+        elif isinstance(
+            node,
+            (
+                ast.FunctionDef,
+                ast.AsyncFunctionDef,
+                ast.ClassDef,
+                ast.ExceptHandler,
+                ast.MatchAs,
+                ast.MatchStar,
+            ),
+        ):
             bound = node.name or ""
         elif isinstance(node, ast.alias):
             bound = node.asname or ""
@@ -182,7 +201,7 @@ class _Checked:
             return node.arg if node.arg in {"allow_pickle", "metaclass"} else None
         else:
             return None
-        is_listed = bound in DUNDER_NAMES or bound not in OTHER_BUILTINS
+        is_listed = bound in self._listed.dunder_names or bound not in OTHER_BUILTINS
         return None if is_listed else f"{bound} is bound to something else"
 
     def _is_plain_format(self, node: ast.expr) -> bool:
@@ -198,20 +217,47 @@ class _Checked:
     def _is_attribute(self, name: str) -> bool:
         if name in NEVER:
             return False
-        return name in ATTRIBUTES or (name in self._defined and not name.startswith("__"))
+        return name in self._listed.attributes or (name in self._defined and not name.startswith("__"))
 
     def _paths(self, node: ast.expr) -> set[str]:
         """The modules that an expression may stand for."""
         if isinstance(node, ast.Name):
             return self._modules.get(node.id, set())
         if isinstance(node, ast.Attribute):
-            return {whole for path in self._paths(node.value) if (whole := f"{path}.{node.attr}") in MODULES}
+            return {
+                whole
+                for path in self._paths(node.value)
+                if (whole := f"{path}.{node.attr}") in self._listed.modules
+            }
         return set()
 
     def _root(self, node: ast.expr) -> str | None:
         while isinstance(node, (ast.Attribute, ast.Subscript)):
             node = node.value
         return node.id if isinstance(node, ast.Name) else None
+
+
+def _attributes_defined_by(node: ast.AST) -> Iterator[str]:
+    """The names that one node gives to attributes."""
+    if isinstance(node, ast.ClassDef):
+        for inner in node.body:
+            if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                yield inner.name
+            else:
+                yield from _names_stored_in(inner)
+    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        yield node.attr
+    elif isinstance(node, ast.Call) and _called(node) in _WITH_FIELDS:
+        yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+        for found in ast.walk(node):
+            if isinstance(found, ast.Constant) and isinstance(found.value, str):
+                yield from found.value.replace(",", " ").split()
+
+
+def _names_stored_in(node: ast.AST) -> Iterator[str]:
+    for found in ast.walk(node):
+        if isinstance(found, ast.Name) and isinstance(found.ctx, ast.Store):
+            yield found.id
 
 
 def _called(node: ast.Call) -> str:

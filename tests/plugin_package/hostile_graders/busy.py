@@ -66,7 +66,7 @@ USES: dict[str, Callable[[], object]] = {
 }
 
 
-@grader("busy")
+@grader("busy", isolation="worker")
 async def busy(sample: Sample, item: Item, context: Context) -> GraderResult:
     """Tell what each use gives."""
     async with asyncio.timeout(5):

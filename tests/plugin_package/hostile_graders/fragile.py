@@ -9,7 +9,7 @@ if Path(os.environ["FRAGILE"]).exists():
     raise ImportError("the library is gone")
 
 
-@grader("fragile", needs={"files"})
+@grader("fragile", isolation="worker", needs={"files"})
 def fragile(sample: Sample, item: Item) -> float:
     """End the worker."""
     os._exit(1)

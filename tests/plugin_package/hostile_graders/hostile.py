@@ -62,7 +62,7 @@ def _imitate() -> None:
             continue
 
 
-@grader("hostile")
+@grader("hostile", isolation="worker")
 def hostile(sample: Sample, item: Item) -> Any:
     """Reward 1, unless the sample names a misdeed."""
     misdeed, _, argument = sample.output_text.partition(" ")

@@ -24,7 +24,7 @@ def _print() -> None:
     logging.getLogger("plugin").warning("to the log")
 
 
-@grader("debugged")
+@grader("debugged", isolation="worker")
 def debugged(sample: Sample, item: Item) -> float:
     """Reward 1 after doing what the sample says."""
     act, _, argument = sample.output_text.partition(" ")

@@ -95,25 +95,25 @@ def _reach(sample: Sample) -> GraderResult:
     return GraderResult(1.0, explanation=REACHES[act](argument))
 
 
-@grader("reach")
+@grader("reach", isolation="worker")
 def reach(sample: Sample, item: Item) -> GraderResult:
     """Reach for what the sample says, and tell what was there."""
     return _reach(sample)
 
 
-@grader("reach_files", needs={"files"})
+@grader("reach_files", isolation="worker", needs={"files"})
 def reach_files(sample: Sample, item: Item) -> GraderResult:
     """Reach for what the sample says, and tell what was there; files it may."""
     return _reach(sample)
 
 
-@grader("reach_network", needs={"network"})
+@grader("reach_network", isolation="worker", needs={"network"})
 def reach_network(sample: Sample, item: Item) -> GraderResult:
     """Reach for what the sample says, and tell what was there; the network it may."""
     return _reach(sample)
 
 
-@grader("reach_all", needs={"files", "network"})
+@grader("reach_all", isolation="worker", needs={"files", "network"})
 class ReachAll:
     """Reach for what the sample says, and tell what was there; files and the network it may."""
 

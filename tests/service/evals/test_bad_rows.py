@@ -89,28 +89,36 @@ NOT_WHAT_THE_EVAL_SAYS: Sequence[tuple[str, str]] = (
 )
 
 
+@pytest.mark.parametrize("kind", ["file_id", "file_content"])
 @pytest.mark.parametrize("criteria", [(EQUAL,), (EQUAL, LONGEST)], ids=["alone", "compared"])
-def test_a_row_of_a_file_that_is_not_what_the_eval_says_is_an_error_and_the_others_are_graded(
-    client: OpenAI, criteria: Sequence[Any]
+def test_a_row_that_is_not_what_the_eval_says_is_an_error_and_the_others_are_graded(
+    client: OpenAI, criteria: Sequence[Any], kind: str
 ) -> None:
     of = client.evals.create(data_source_config=CUSTOM, testing_criteria=criteria)  # type: ignore[arg-type]
     good = '{"item": {"answer": "bb"}, "sample": "bb"}', '{"item": {"answer": "c"}, "sample": "b"}'
-    lines = [good[0], *(row for row, _ in NOT_WHAT_THE_EVAL_SAYS), good[1]]
-    file = client.files.create(file=("r.jsonl", "\n".join(lines).encode()), purpose="evals")
-    in_file: Any = {"type": "jsonl", "source": {"type": "file_id", "id": file.id}}
-    done = ended(client, of.id, client.evals.runs.create(of.id, data_source=in_file).id)
+    wrong = [row for row, _ in NOT_WHAT_THE_EVAL_SAYS]
+    lines = [wrong[0], good[0], *wrong[1:], good[1]]
+    source: dict[str, Any] = {"type": kind}
+    if kind == "file_id":
+        file = client.files.create(file=("r.jsonl", "\n".join(lines).encode()), purpose="evals")
+        source["id"] = file.id
+    else:
+        source["content"] = [json.loads(line) for line in lines]
+    given: Any = {"type": "jsonl", "source": source}
+    done = ended(client, of.id, client.evals.runs.create(of.id, data_source=given).id)
     assert done.status == "completed"
     assert done.result_counts.to_dict() == {"total": 7, "passed": 1, "failed": 1, "errored": 5}
-    first, *wrong, last = client.evals.runs.output_items.list(done.id, eval_id=of.id)
-    assert (first.status, last.status) == ("pass", "fail")
-    for place, (item, (_, message)) in enumerate(zip(wrong, NOT_WHAT_THE_EVAL_SAYS, strict=True), 2):
+    items = list(client.evals.runs.output_items.list(done.id, eval_id=of.id))
+    assert (items.pop(1).status, items.pop().status) == ("pass", "fail")
+    places = [1, 3, 4, 5, 6]
+    for place, item, (_, message) in zip(places, items, NOT_WHAT_THE_EVAL_SAYS, strict=True):
         results: Any = item.to_dict()["results"]
-        assert len(results) == len(criteria)
+        assert (item.status, len(results)) == ("error", len(criteria))
         for result in results:
             failure = result["sample"]["failure"]
             assert (result["score"], result["passed"]) == (None, None)
             assert failure["caused_by"] == "infrastructure"
-            assert failure["message"].startswith(f"line {place}: ")
+            assert failure["message"].startswith(f"{'line' if kind == 'file_id' else 'row'} {place}: ")
             assert message in failure["message"]
             assert len(failure["message"]) < 600
     # what could not be graded cannot be graded again

@@ -329,16 +329,20 @@ def test_a_row_that_makes_a_schema_costly_is_refused_or_an_error(client: OpenAI)
     assert "line 1: item: it cannot be checked" in result["sample"]["failure"]["message"]
 
 
-def test_every_row_of_a_request_is_checked_before_the_first_is_graded(client: OpenAI) -> None:
+def test_a_request_none_of_whose_rows_is_what_the_eval_says_is_refused(client: OpenAI) -> None:
     of = made(client, EQUAL)
     wrong: Any = rows(("a", "a"), ("b", "b"))
-    wrong["source"]["content"][1]["item"] = {"answer": 4}
-    with pytest.raises(openai.BadRequestError, match=r"row 2: item\.answer: 4 is not of type") as raised:
+    first, second = wrong["source"]["content"]
+    first["item"] = second["item"] = {"answer": 4}
+    with pytest.raises(openai.BadRequestError, match=r"row 1: item\.answer: 4 is not of type") as raised:
         client.evals.runs.create(of.id, data_source=wrong)
-    assert raised.value.param == "data_source.source.content.1.item.answer"
-    del wrong["source"]["content"][1]["sample"]
-    wrong["source"]["content"][1]["item"] = {"answer": "4"}
-    with pytest.raises(openai.BadRequestError, match="row 2: sample"):
+    assert (raised.value.param, raised.value.code) == (
+        "data_source.source.content.0.item.answer",
+        "invalid_row",
+    )
+    del first["sample"]
+    first["item"] = {"answer": "4"}
+    with pytest.raises(openai.BadRequestError, match="row 1: sample: this field is required"):
         client.evals.runs.create(of.id, data_source=wrong)
     assert list(client.evals.runs.list(of.id)) == []
 
