@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import AliasChoices, BaseModel, GetCoreSchemaHandler, SecretStr, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsonable_python
 
-from graders.contract import Failure, FailureKind, GraderInfo, GraderResult, checked_number, checked_range
+from graders.contract import (
+    Failure,
+    FailureKind,
+    GraderInfo,
+    GraderResult,
+    Item,
+    checked_number,
+    checked_range,
+)
 from graders.errors import ConfigurationError, GradingError, InvalidOptions, PluginError, Problem
 from graders.options import Options, carry
 from graders.template import Template
@@ -219,6 +227,18 @@ class Grader:
     def passes(self, reward: float | None) -> bool | None:
         """Whether a reward reaches the threshold; None when either is missing."""
         return None if reward is None or self.pass_threshold is None else reward >= self.pass_threshold
+
+    def check_item(self, item: Item) -> Iterator[Problem]:
+        """What this grader cannot grade with in a row, found without a sample: a reference that is not a number, wrong tests.
+
+        Asks the method `check_item(item)` of a prepared built-in type, where it has one. Graders inside are not asked, and a
+        variable that the row lacks is no problem here.
+
+        Returns:
+            Problems with paths from this grader's JSON.
+        """
+        check = getattr(self.function, "check_item", None) if self.built_in else None
+        return iter(()) if check is None else iter(check(item))
 
     def inner(self) -> Iterator[tuple[tuple[str | int, ...], "Grader"]]:
         """The graders directly inside this one, each with its path."""

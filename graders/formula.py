@@ -36,6 +36,8 @@ _TOKEN = re.compile(
     r"|(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.]))"
     r"|[-+*/^(),]"
 )
+_PRODUCT = re.compile(r"([0-9]{0,20}\.?[0-9]{1,20}|[0-9]{1,20}\.)([^\W\d]\w{0,60})")
+_BRACED = re.compile(r"\{\s{0,20}(\w{1,60})\s{0,20}\}")
 _WORD = re.compile(r"[\w.]+|.", re.DOTALL)
 
 _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -180,7 +182,7 @@ def _tokens(source: str) -> Iterator[tuple[int, str]]:
         is_power = source.startswith("**", position)
         if not text or is_power:
             wrong = "**" if is_power else next(_WORD.finditer(source, position))[0]
-            hint = "; a power is written a ^ b" if is_power else ""
+            hint = "; a power is written a ^ b" if is_power else _hint(wrong, source)
             raise FormulaError(
                 f"unexpected {brief(wrong)} at character {position + 1} of {brief(source, 80)}; {_VOCABULARY}{hint}"
             )
@@ -189,6 +191,16 @@ def _tokens(source: str) -> Iterator[tuple[int, str]]:
         elif not text.isspace():
             yield position, "**" if text == "^" else text
         position = end
+
+
+def _hint(wrong: str, source: str) -> str:
+    """How to write what was probably meant, where it is a product without a sign or a name in braces."""
+    if product := _PRODUCT.fullmatch(wrong):
+        return f"; a product is written {product[1]} * {product[2]}"
+    if wrong in "{}":
+        name = _BRACED.search(source)
+        return f"; write names without braces{f': {name[1]}' if name else ''}"
+    return ""
 
 
 def _name_end(source: str, position: int) -> int:

@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_sc
 
 from graders.contract import brief
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem
+from graders.wording import in_words, written_path
 
 RESERVED = ("type", "name", "pass_threshold", "votes", "invalid_grade")
 """Fields that every grader has; no option may take their names."""
@@ -115,7 +116,7 @@ def validate_options(model: type[Options], values: Mapping[str, Any], context: o
     except ValidationError as error:
         others = _other_names(model)
         raise InvalidOptions(
-            problem for details in error.errors() for problem in _problems(details, model, others)
+            problem for details in error.errors() for problem in _problems(details, model, others, values)
         ) from None
 
 
@@ -151,7 +152,7 @@ def validated(model: type[M], value: object) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         raise InvalidOptions(
-            problem for details in error.errors() for problem in _problems(details, model, {})
+            problem for details in error.errors() for problem in _problems(details, model, {}, value)
         ) from None
 
 
@@ -217,7 +218,9 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def _problems(details: ErrorDetails, model: type[BaseModel], others: Mapping[str, str]) -> Iterable[Problem]:
+def _problems(
+    details: ErrorDetails, model: type[BaseModel], others: Mapping[str, str], given: object
+) -> Iterable[Problem]:
     path = details["loc"]
     context = details.get("ctx", {})
     if "problems" in context:
@@ -225,14 +228,13 @@ def _problems(details: ErrorDetails, model: type[BaseModel], others: Mapping[str
     if details["type"] == "extra_forbidden" and len(path) == 1 and path[0] in others:
         name = others[str(path[0])]
         return [Problem(path, f"this is another name of {name!r}, which is given too")]
-    return [Problem(path, _describe(details, path, model))]
+    written = written_path(given, path, is_missing=details["type"] == "missing")
+    return [Problem(written, _describe(details, path, model))]
 
 
 def _describe(details: ErrorDetails, path: tuple[str | int, ...], model: type[BaseModel]) -> str:
     """One line out of pydantic's: what was expected, what was found."""
     kind, found = details["type"], details["input"]
-    if kind == "missing":
-        return "this field is required"
     if kind == "extra_forbidden":
         fields = _fields_at(model, path)
         is_grader = len(path) == 1 and issubclass(model, Options)
@@ -240,6 +242,5 @@ def _describe(details: ErrorDetails, path: tuple[str | int, ...], model: type[Ba
         return no_such_field(path[-1], [*fields, *(RESERVED if is_grader else ())], has)
     if kind == "dict_type" and isinstance(found, list):
         return 'expected a map from a key to each grader, such as {"correct": {…}}, got a list'
-    wanted = details["msg"].removeprefix("Value error, ")
-    message = wanted.removeprefix("Input should be ")
-    return f"{wanted if message == wanted else f'expected {message}'}, got {brief(found)}"
+    words = in_words(details)
+    return words if kind == "missing" else f"{words}, got {brief(found)}"

@@ -13,6 +13,7 @@ from starlette.routing import Match
 from graders import ConfigurationError, PluginError
 from graders.options import no_such_field
 from graders.pattern import encodable
+from graders.wording import in_words
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _HEADERS = {
@@ -79,7 +80,7 @@ def invalid_field(detail: Mapping[str, Any], model: type[BaseModel], *where: str
         model: The model that it says it of.
         where: The place of the model in the body.
     """
-    path, said = ".".join([*where, *map(str, detail["loc"])]), detail["msg"]
+    path, said = ".".join([*where, *map(str, detail["loc"])]), in_words(detail)
     if detail["type"] == "extra_forbidden":
         said = no_such_field(detail["loc"][-1], model.model_fields, "here are")
     return ApiError(400, f"{path or 'body'}: {encodable(said)}", param=path or None, code="invalid_body")

@@ -1,6 +1,6 @@
 """`code_tests`: a model's Python against tests, in processes that cannot reach the tests' answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
@@ -21,6 +21,7 @@ from graders.samples.thoughts import graded_text
 from graders.template import Template
 
 NOT_COMPILED = ("SyntaxError", "IndentationError", "TabError")
+_NO_SAMPLE = Sample("")
 SHOWN = 5
 """Failed tests that an explanation tells of."""
 
@@ -105,6 +106,17 @@ class CodeTests:
             await context.sandbox.check(image=self._limits["image"])
         except UnknownImage as error:
             raise InvalidOptions([Problem(("image",), str(error))]) from error
+
+    def check_item(self, item: Item) -> Iterator[Problem]:
+        """The entry point and the tests of a row, where they are wrong."""
+        field = "entry_point"
+        try:
+            entry_point = self._function(_NO_SAMPLE, item)
+            field = "tests"
+            self._read_tests(entry_point, _NO_SAMPLE, item)
+        except GradingError as error:
+            if "variable" not in error.failure.details:  # which the row lacks
+                yield Problem((field,), str(error))
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Run the tests."""

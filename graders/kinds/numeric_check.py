@@ -1,14 +1,14 @@
 """`numeric_check`: whether a text gives the right number, or how near it comes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache, partial
 from typing import Any
 
 from graders.batch_scores import BatchScores
-from graders.contract import CausedBy, FailureKind, GraderResult, Item
-from graders.errors import GradingError
+from graders.contract import CausedBy, FailureKind, GraderResult, Item, brief
+from graders.errors import GradingError, Problem
 from graders.kinds.numeric.closeness import (
     EQUAL,
     Closeness,
@@ -42,6 +42,8 @@ REMEMBERED = 16
 MAX_REMEMBERED = 100
 """Characters of such a reference."""
 
+_NO_SAMPLE = Sample("")
+_JSON_NAMES = {type(None): "null", bool: "true or false", dict: "an object", list: "a list"}
 _LAST = Extract(mode="last")
 _WHOLE = Extract(mode="whole")
 _EXACT = Score(kind="exact")
@@ -106,6 +108,20 @@ class NumericCheck:
         if self._reads_output_text and len(sample.output_text) <= INLINE_LIMIT:
             return True  # an answer is no longer than the text that it is a part of
         return len(self._text(sample, item)) <= INLINE_LIMIT
+
+    def check_item(self, item: Item) -> Iterator[Problem]:
+        """The reference of a row, where it is not a number."""
+        if self._reference.mentions("sample"):
+            return
+        try:
+            value = self._reference.value(_NO_SAMPLE, item)
+        except GradingError:
+            return  # a variable that is not there
+        try:
+            self._wanted(value)
+        except GradingError as error:
+            shown, message = brief(value), str(error)
+            yield Problem(("reference",), message if shown in message else f"{message}, in {shown}")
 
     def __call__(self, sample: Sample, item: Item) -> GraderResult:
         """Grade one sample.
@@ -203,7 +219,7 @@ class NumericCheck:
         if isinstance(value, str):
             return read_number(value, _WHOLE, self._percent).exact
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise NumberError(f"it is {type(value).__name__}")
+            raise NumberError(f"it is {_JSON_NAMES.get(type(value), type(value).__name__)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise NumberError(f"it is {value}")
         return Fraction(value) if isinstance(value, int) else as_written(value)

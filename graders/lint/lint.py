@@ -14,6 +14,7 @@ from graders.contract import Item
 from graders.formula import Formula, normal_name
 from graders.kinds.messages import Message, SamplingParams
 from graders.lint.findings import Finding, Path, RowReference, lines_named
+from graders.lint.item_check import ItemCheck, wrong_whatever_the_data
 from graders.lint.unseen import BlindSpots, blind_whatever_the_data, written_as_template
 from graders.paths import Step, has_path, walk
 from graders.samples.sample import FIELDS
@@ -78,6 +79,7 @@ def _check_one(path: Path, grader: Grader) -> Iterator[Finding]:
     yield from _check_scale(path, grader)
     yield from written_as_template(path, grader)
     yield from blind_whatever_the_data(path, grader)
+    yield from wrong_whatever_the_data(path, grader)
     if grader.type.name in _WITHOUT_CODE and grader.config.get("image_tag") is not None:
         message = f"a {grader.type.name} runs no code, so its image_tag is ignored"
         yield Finding("warning", (*path, "image_tag"), message, "remove it")
@@ -120,7 +122,16 @@ def _check_swapped(path: Path, templates: Mapping[Path, Template]) -> Iterator[F
 
 def _check_threshold(path: Path, grader: Grader) -> Iterator[Finding]:
     threshold, (low, high) = grader.config.get("pass_threshold"), grader.info.range
-    if threshold is not None and not low <= threshold <= high:
+    if threshold is None:
+        return
+    if threshold == low:
+        yield Finding(
+            "error",
+            (*path, "pass_threshold"),
+            f"{threshold:g} is the lowest reward of this grader, and every reward reaches it: every sample passes",
+            f"choose a number above {low:g}, up to {high:g}",
+        )
+    elif not low <= threshold <= high:
         outcome = "no sample can pass" if threshold > high else "every sample passes"
         yield Finding(
             "error",
@@ -254,6 +265,7 @@ class _Hits:
     rows: int = 0
     missing: list[int] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
+    texts: set[str] = field(default_factory=set)
 
 
 class DataCheck:
@@ -291,6 +303,7 @@ class DataCheck:
         self._columns: dict[str, None] = {}
         self._wrong_last: list[int] = []
         self._blind = BlindSpots(every)
+        self._wrong = ItemCheck(every)
         self.rows = 0
 
     def add(self, line: int, item: Item) -> None:
@@ -305,12 +318,27 @@ class DataCheck:
             seen.rows += 1
             if not has_path(item, steps):
                 seen.missing.append(line)
-            elif walk(item, steps) in (None, ""):
+            elif (value := walk(item, steps)) is None or value == "":
                 seen.empty.append(line)
+                seen.texts.add("null" if value is None else "")
+        self._add_wrong(line, item)
+
+    def _add_wrong(self, line: int, item: Item) -> None:
+        """Look for what is wrong in the row by itself; a value that is wrong and empty is wrong only."""
+        wrong = self._wrong.add(line, item)
+        if not wrong:
+            return
+        for (path, _), seen in self._seen.items():
+            if path in wrong and seen.empty[-1:] == [line]:
+                seen.empty.pop()
 
     def findings(self) -> list[Finding]:
-        """Everything that the rows showed."""
+        """Everything that the rows showed about the grader, or about the file as a whole."""
         return list(self._findings())
+
+    def row_findings(self) -> list[Finding]:
+        """What is wrong in single rows, each with the field of the grader that reads it and the lines."""
+        return list(self._wrong.findings())
 
     def _findings(self) -> Iterator[Finding]:
         if not self.rows:
@@ -322,7 +350,10 @@ class DataCheck:
             if seen.empty:
                 rows = tuple(seen.empty)
                 message = f"{{{{{text}}}}} is null or empty in {len(rows)} of {seen.rows} rows ({lines_named(rows)})"
-                yield Finding("warning", path, message, "such rows are compared with an empty text", rows)
+                texts = " or ".join(
+                    "an empty text" if not text else f"the text {text!r}" for text in sorted(seen.texts)
+                )
+                yield Finding("warning", path, message, f"such rows are compared with {texts}", rows)
         if self._wrong_last:
             rows = tuple(self._wrong_last)
             message = (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from graders import Failure, GraderResult, Sample
+from runtime.telemetry.outcomes import blamed
 
 PATTERNS = ("*.cases.yaml", "*.cases.yml", "*.cases.jsonl")
 """How case files are named: what is looked for in a directory."""
@@ -140,7 +141,7 @@ class WantedFailure:
     def __str__(self) -> str:
         words = [
             self.kind or "",
-            f"caused by the {self.caused_by}" if self.caused_by else "",
+            blamed(self.caused_by) if self.caused_by else "",
             f"saying {self.message!r}" if self.message else "",
         ]
         return " ".join(filter(None, words)) or "none"

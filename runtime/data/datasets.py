@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from graders import ConfigurationError, GradingError, Item, Sample
+from runtime.data.file_kinds import first_is_row, not_utf_8, rows_over_lines
 from runtime.data.json_text import LONG_NUMBER, NotJson, named_path, read_text, unreadable_parts
 from runtime.data.json_weight import INLINE_BYTES, weigh
 from runtime.data.rows import (
@@ -32,6 +33,8 @@ NUMBERS_BYTES = 1_000_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 READ_WHOLE = 32 << 20
 """Bytes of a file that is held in memory as a whole."""
+_SHORT_LINE = 10_000
+"""Bytes of a first line that may be the beginning of a row over several lines."""
 MAX_LINE = 64 << 20
 """Bytes of one row."""
 
@@ -111,10 +114,14 @@ def read_json(path: Path) -> tuple[Any, str]:
         ConfigurationError: When it cannot be read or is not JSON; says the line and column.
     """
     data = read_whole(path).removeprefix(BYTE_ORDER_MARK)
+    if not data.strip():
+        raise ConfigurationError(f"{path}: the file is empty; expected JSON")
+    if encoded := not_utf_8(data):
+        raise ConfigurationError(f"{path}: {encoded}")
     try:
         value, has_unreadable = read_text(data)
     except NotJson as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+        raise ConfigurationError(f"{path}: {first_is_row(data) or error}") from None
     if has_unreadable:
         steps, part = next(unreadable_parts(value))
         raise ConfigurationError(f"{path}: {named_path(steps) or 'the value'}: {part.reason}")
@@ -125,10 +132,32 @@ def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a JSONL file, one at a time; empty lines are passed over, and a row that cannot be read says why.
 
     Raises:
-        ConfigurationError: When the file cannot be read.
+        ConfigurationError: When the file cannot be read, is not UTF-8, or has rows that take several lines.
     """
+    _check_rows(path)
     with opened(path) as file:
         yield from parse_rows(bounded_lines(file))
+
+
+def _check_rows(path: Path) -> None:
+    """Look at the beginning of a file that can be read twice.
+
+    Raises:
+        UnreadableFile: When its rows are not in lines of UTF-8.
+    """
+    if path == STDIN or not path.is_file():
+        return
+    with opened(path) as file:
+        first = next(
+            (line for line in bounded_lines(file) if line.removeprefix(BYTE_ORDER_MARK).strip()), b""
+        )
+        first = first.removeprefix(BYTE_ORDER_MARK)
+        wrong = not_utf_8(first)
+        if wrong is None and len(first) <= _SHORT_LINE:
+            file.seek(0)
+            wrong = rows_over_lines(first, lambda: file.read(READ_WHOLE))
+    if wrong is not None:
+        raise UnreadableFile(f"{path}: {wrong}")
 
 
 def bounded_lines(file: BinaryIO) -> Iterator[bytes]:

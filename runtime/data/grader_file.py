@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from graders import ConfigurationError
 from runtime.data.datasets import STDIN, read_json
+from runtime.data.file_kinds import not_a_grader
 from runtime.data.grader_sources import references, with_sources
-from runtime.data.json_lines import line_of
+from runtime.data.json_lines import RepeatedKey, line_of, repeated_keys
 
 T = TypeVar("T")
 
@@ -22,16 +23,25 @@ class GraderFile:
         config: Its content with the text of every source.
 
     Raises:
-        ConfigurationError: When it cannot be read, is not JSON, or refers to a source that is not there.
+        ConfigurationError: When it cannot be read, is not JSON, has a key twice, or refers to a source that is not there.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.written, self.text = read_json(path)
+        if hint := not_a_grader(self.written):
+            raise ConfigurationError(f"{path}:1: {hint}")
+        if repeated := repeated_keys(self.text):
+            raise ConfigurationError("\n".join(map(self._repeated, repeated)))
         self._sources: Mapping[tuple[str | int, ...], Path] = {}
         folder = Path() if path == STDIN else path.parent
         self.config: Any = self._told(lambda written: with_sources(written, folder), self.written)
         self._sources = references(self.written, folder)
+
+    def _repeated(self, found: RepeatedKey) -> str:
+        lines = " and ".join(map(str, found.lines))
+        place = ".".join(map(str, found.path))
+        return f"{self.path}:{found.lines[1]}: {place}: the key is there {len(found.lines)} times, on lines {lines}; keep one"
 
     def line(self, path: tuple[str | int, ...]) -> int:
         """The line on which a field stands."""

@@ -12,6 +12,7 @@ from typing import Any
 from graders import Failure, GraderResult
 from runtime.data.printable import printable
 from runtime.explain.explanation import Call, EvaluatedFormula, Explanation, Rendered
+from runtime.telemetry.outcomes import blamed, is_unreadable
 
 MOST_LINES = 12
 """Of one text that are shown."""
@@ -109,7 +110,8 @@ class _Lines:
 
     def _failure(self, failure: Failure) -> Iterator[str]:
         again = ", may succeed when it is done again" if failure.retryable else ""
-        yield f"failure: {failure.kind.value}, caused by the {failure.caused_by}{again}"
+        cause = blamed(failure.caused_by, is_unreadable=is_unreadable(failure.details))
+        yield f"failure: {failure.kind.value}, {cause}{again}"
         yield from _indented(self._quoted(failure.message))
         for name, value in failure.details.items():
             yield from _indented(self._titled(name, _text(value).removesuffix("\n")))
@@ -137,7 +139,7 @@ class _Lines:
         if template.text is not None:
             yield from _indented(self._quoted(template.text, most))
         else:
-            yield f"  has no text: {self._cut(printable(template.failure or ''), self._most_characters)}"
+            yield f"  not rendered: {self._cut(printable(template.failure or ''), self._most_characters)}"
 
     def _formula(self, formula: EvaluatedFormula) -> Iterator[str]:
         value = "has no value" if formula.value is None else f"= {formula.value:g}"

@@ -18,7 +18,7 @@
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -67,18 +67,18 @@ class JudgeModel(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        """See that requests can be sent there; the value is not repeated, since it may hold a password."""
-        if value is None:
-            return None
+    def _is_address(cls, url: str | None) -> str | None:
+        """Refuse what no request can be sent to; what was written is not repeated, since it may hold a password."""
         try:
-            parts = urlsplit(value)
-            is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            split = None if url is None else urlsplit(url)
+            is_address = split is None or (split.scheme in ("http", "https") and _is_host(split))
         except ValueError:
-            is_url = False
-        if not is_url or not value.isprintable() or " " in value:
-            raise ValueError("expected the URL of a server, such as http://127.0.0.1:8080/v1")
-        return value
+            is_address = False
+        if not is_address:
+            raise ValueError(
+                "expected an address that begins with http:// or https://, such as http://127.0.0.1:8080/v1"
+            )
+        return url
 
     def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
         """Money for one answer."""
@@ -86,6 +86,13 @@ class JudgeModel(BaseModel):
         uncached = max(0, prompt_tokens - cached_tokens)
         paid = uncached * self.prompt_price + cached_tokens * cached_price
         return (paid + completion_tokens * self.completion_price) / 1e6
+
+
+def _is_host(split: SplitResult) -> bool:
+    """Whether an address has a host, and a port that is one; raises ValueError for some that have not."""
+    host = split.hostname or ""
+    is_bad = not host or any(character.isspace() for character in split.netloc)
+    return not is_bad and split.port != 0
 
 
 def find_judge(judges: Mapping[str, JudgeModel], name: str) -> JudgeModel | None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from graders.wording import in_words
 from runtime.settings.variables import CONFIG_VARIABLE, PREFIX
 
 _TESTS = "GRADERS_TEST_"
@@ -88,8 +89,12 @@ def _message(found: ErrorDetails, fields: Mapping[str, FieldInfo], origins: Orig
     if found["type"] == "extra_forbidden":
         known = fields if len(path) == 1 else _inner_fields(fields.get(str(path[0])))
         unknown = f"unknown setting {_dotted(path)!r}"
+        if (name := _unquoted(path, found["input"], fields)) is not None:
+            return (
+                f"{where}: {unknown}; a name with dots is written in quotes: [{path[0]}.{json.dumps(name)}]"
+            )
         return f"{where}: {unknown}{_hint(str(path[-1]), found['input'], known)}"
-    what = found["msg"].removeprefix("Value error, ")
+    what = in_words(found)
     if names_setting and len(path) == 1:
         return f"{where}: {what}"
     return f"{where}: {_dotted(path)}: {what}"
@@ -105,6 +110,18 @@ def _hint(name: str, value: object, known: Mapping[str, FieldInfo]) -> str:
     if isinstance(value, Mapping) and value.keys() & known.keys():
         return "; write its keys at the beginning of the file, outside of any table"
     return f"; known are {', '.join(known)}" if len(known) <= 20 else ""
+
+
+def _unquoted(path: tuple[int | str, ...], value: object, fields: Mapping[str, FieldInfo]) -> str | None:
+    """The name that a table was to have, where TOML has split it at its dots: `[judges.gpt-6.1-sol]`; None elsewhere."""
+    known = _inner_fields(fields.get(str(path[0])))
+    if len(path) < 3 or not known:
+        return None
+    names = list(map(str, path[1:]))
+    while isinstance(value, Mapping) and len(value) == 1 and not value.keys() & known.keys():
+        name, value = next(iter(value.items()))
+        names.append(str(name))
+    return ".".join(names) if isinstance(value, Mapping) else None
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str | None:

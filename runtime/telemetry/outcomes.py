@@ -1,7 +1,7 @@
 """How a grading came out, in a closed set of words: for figures and traces, which must not quote what was graded."""
 
-from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeAlias
 
 from graders import CausedBy, Failure, FailureKind, FailureType, GraderResult
 
@@ -13,6 +13,18 @@ OTHER = "other"
 
 CAUSES = frozenset([*FailureType, *FailureKind])
 """The causes that are told apart; a plugin's own are `other`."""
+
+
+def blamed(caused_by: str, *, is_unreadable: bool = False) -> str:
+    """Who or what made a grading fail, in words: `caused by the model`, `caused by infrastructure`, `the row cannot be read`."""
+    if caused_by != "infrastructure":
+        return f"caused by the {caused_by}"
+    return "the row cannot be read" if is_unreadable else "caused by infrastructure"
+
+
+def is_unreadable(details: Mapping[str, Any]) -> bool:
+    """Whether the details of a failure say that its row cannot be read, in which case nothing was graded."""
+    return bool(details.get("type") == FailureType.UNREADABLE_ROW)
 
 
 def cause_of(failure: Failure) -> str:

@@ -38,6 +38,12 @@ GraderFileArgument = Annotated[
 ]
 
 
+def _complete_type(incomplete: str) -> list[str]:
+    from service.cli.grader_types import complete  # noqa: PLC0415
+
+    return complete(incomplete)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415
@@ -85,7 +91,7 @@ def run(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Grade the stored samples of a dataset. Exits with 1 when too many are ungraded."""
+    """Grade the stored samples of a dataset. Exits with 1 when too many are ungraded, or the grader failed in every row."""
     from runtime.data.output_files import is_standard_output  # noqa: PLC0415
     from service.cli.run import grade_file, ungraded_limit  # noqa: PLC0415
     from service.cli.summary import show, summarize  # noqa: PLC0415
@@ -97,13 +103,15 @@ def run(
     graded = grade_file(
         *files, settings=settings, fresh=fresh, console=console, limit=limit, with_rows=with_rows
     )
-    summary = summarize(graded.records, bounds=graded.bounds, taken_over=graded.taken_over)
+    summary = summarize(
+        graded.records, bounds=graded.bounds, taken_over=graded.taken_over, broken=graded.broken
+    )
     aside = output is not None and is_standard_output(output)
     if as_json:
         terminal.out_json(summary, stderr=aside)
     else:
         show(summary, terminal.console(stderr=aside))
-    if not allowed(summary["ungraded"], summary["samples"]):
+    if summary["broken"] or not allowed(summary["ungraded"], summary["samples"]):
         raise typer.Exit(1)
 
 
@@ -210,7 +218,10 @@ def run_tests(
 
 @app.command()
 def types(
-    name: Annotated[str | None, typer.Argument(help="One grader type, with everything about it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One grader type, with everything about it.", autocompletion=_complete_type),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the installed grader types, their options and where they come from."""

@@ -129,7 +129,10 @@ def show(tested: Tested, write: Write) -> None:
     counts["failed"] -= len(tested.updated)
     counts["updated"] = len(tested.updated)
     words = [f"{counts[word]} {word}" for word in ("failed", "error", "updated", "passed") if counts[word]]
-    write(f"\n{', '.join(words)} in {tested.seconds:.2f} s\n")
+    orders = sum(len(report.file.orders) for report in tested.reports)
+    cases = sum(len(report.outcomes) for report in tested.reports) - orders
+    of_both = f" ({cases} case{'s' * (cases != 1)} and {orders} order{'s' * (orders != 1)})" if orders else ""
+    write(f"\n{', '.join(words)} in {tested.seconds:.2f} s{of_both}\n")
 
 
 def write_junit(tested: Tested, path: Path) -> None:

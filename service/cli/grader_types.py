@@ -1,6 +1,7 @@
 """`graders types`: the installed grader types, their options and where they come from."""
 
 import inspect
+from difflib import get_close_matches
 from typing import Any
 
 from rich.console import Console
@@ -30,8 +31,17 @@ def describe(registry: Registry, name: str | None) -> list[dict[str, Any]]:
         UnknownGraderType: If no grader type of this name is installed.
     """
     if name is not None and name not in registry:
-        raise UnknownGraderType(f"no grader type {name!r} is installed; there are {', '.join(registry)}")
+        near = get_close_matches(name, list(registry), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownGraderType(
+            f"no grader type {name!r} is installed; {hint}there are {', '.join(registry)}"
+        )
     return [_describe(registry, each) for each in ([name] if name else registry)]
+
+
+def complete(incomplete: str) -> list[str]:
+    """The names of installed types that begin with what was typed, for the shell."""
+    return [name for name in Registry.installed() if name.startswith(incomplete)]
 
 
 def _describe(registry: Registry, name: str) -> dict[str, Any]:
@@ -63,7 +73,10 @@ def _describe(registry: Registry, name: str) -> dict[str, Any]:
 
 def show(types: list[dict[str, Any]], console: Console, *, whole: bool) -> None:
     """Print grader types for a person: a table, or everything about one."""
-    if console.is_terminal:
+    if whole and not console.is_terminal:  # its options follow, a line each
+        console.print(Text(f"{types[0]['name']} ({_origin(types[0])})"), soft_wrap=True, highlight=False)
+        console.print(_summary(types[0]), soft_wrap=True, highlight=False)
+    elif console.is_terminal:
         rows = [[each["name"], _origin(each), _summary(each)] for each in types]
         show_rows(console, ("type", "from", "reward"), rows, breaks=True)
     else:

@@ -81,6 +81,9 @@ def show(keys: list[dict[str, Any]], console: Console) -> None:
         limits = [str(each[name] or "any") for name in ("requests_per_minute", "concurrency")]
         times = [_moment(each[name]) for name in ("created_at", "last_used_at", "revoked_at")]
         rows.append([each["id"], each["name"], " ".join(each["scopes"]), *limits, *times])
+    if not rows:
+        console.print("there are no keys; 'graders keys create' makes one", highlight=False)
+        return
     show_rows(console, titles, rows)
 
 

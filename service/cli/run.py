@@ -1,14 +1,15 @@
 """`graders run`: grade the stored samples of a dataset file."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 from rich.console import Console
 
-from graders import ConfigurationError, Grader, GradingError, Item, Sample
+from graders import ConfigurationError, Grader, GraderResult, GradingError, Item, Sample
 from runtime import Settings, SyncEvaluator
 from runtime.data.datasets import STDIN, Row, limited, read_rows
 from runtime.data.grader_file import GraderFile
@@ -30,11 +31,19 @@ class RunOutcome:
         records: The results, in the order of the rows and their samples.
         taken_over: How many of them an earlier run had left.
         bounds: The smallest and the largest reward that the grader can give.
+        stood_in: Rows whose `invalid_grade` stands in for a failure by the grader's own doing, by the path of the grader
+            inside the grader; empty for the whole. Of rows that an earlier run had left, those of the whole only.
     """
 
     records: list[Record]
     taken_over: int
     bounds: tuple[float, float]
+    stood_in: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> list[str]:
+        """The paths of graders that failed by their own doing in every row, and got `invalid_grade` in each."""
+        return [path for path, count in self.stood_in.items() if count == len(self.records)]
 
 
 def grade_file(
@@ -76,6 +85,7 @@ def grade_file(
     if settings.python_isolation is None:  # a file of the operator's own
         settings = settings.model_copy(update={"python_isolation": "worker"})
     progress = Progress(total, console, every_s=report_every_s)
+    stood_in: Counter[str] = Counter()
     journal: Results | None = None
     try:
         with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
@@ -87,7 +97,14 @@ def grade_file(
             records: dict[Place, Record] = {}
             # closed before the evaluator is, whatever ends it
             with closing(
-                _graded(evaluator, grader, _with_earlier(data, journal, limit), journal, progress)
+                _graded(
+                    evaluator,
+                    grader,
+                    _with_earlier(data, journal, limit),
+                    journal,
+                    progress,
+                    stood_in=stood_in,
+                )
             ) as graded:
                 records.update(graded)
             if journal is not None:
@@ -96,7 +113,7 @@ def grade_file(
         kept = "nothing is kept; with -o FILE a run can be resumed" if journal is None else journal.kept
         raise Interrupted(f"interrupted, {progress.so_far}: {kept}") from None
     ordered = [records[place] for place in sorted(records)]
-    return RunOutcome(ordered, progress.taken_over, grader.info.range)
+    return RunOutcome(ordered, progress.taken_over, grader.info.range, stood_in)
 
 
 def _with_earlier(
@@ -114,6 +131,8 @@ def _graded(
     rows: Iterator[tuple[int, Row, Record | None]],
     journal: Results | None,
     progress: Progress,
+    *,
+    stood_in: Counter[str],
 ) -> Generator[tuple[Place, Record]]:
     """Every row's place with its record, those of earlier runs included, as they come."""
     waiting: dict[int, tuple[int, Row]] = {}
@@ -125,6 +144,8 @@ def _graded(
             if record is not None:
                 earlier.append((place_of(position, row), record))
                 progress.take_over()
+                failure = record["failure"]
+                stood_in.update([""] if record["substituted"] and failure["caused_by"] == "grader" else [])
                 continue
             waiting[next(numbers)] = position, row
             yield stored_sample(row), row.item if row.failure is None else row.item or None
@@ -134,8 +155,17 @@ def _graded(
             position, row = waiting.pop(number)
             record = journal.add(position, row, result) if journal else record_of(position, row, result)
             progress.add(is_graded=result.reward is not None)
+            stood_in.update(_stood_in(result))
             yield place_of(position, row), record
     yield from earlier
+
+
+def _stood_in(result: GraderResult, path: str = "") -> Iterator[str]:
+    """The paths of graders whose `invalid_grade` stands in for a failure of their own."""
+    if result.substituted and result.failure is not None and result.failure.caused_by == "grader":
+        yield path
+    for key, part in result.parts.items():
+        yield from _stood_in(part, f"{path}.graders.{key}".removeprefix("."))
 
 
 def _check(data: Path, limit: int | None) -> int | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -14,7 +14,7 @@ from rich.text import Text
 from graders import CausedBy
 from graders.usage import summed
 from runtime.statistics import intervals
-from runtime.telemetry.outcomes import Got
+from runtime.telemetry.outcomes import Got, blamed, is_unreadable
 
 BINS = 10
 ANYTHING = (-math.inf, math.inf)
@@ -25,6 +25,7 @@ def summarize(
     *,
     bounds: intervals.Interval = ANYTHING,
     taken_over: int = 0,
+    broken: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Figures of a run, ready for JSON; `low_95` and `high_95` are there from ten samples on (`runtime.statistics.intervals`).
 
@@ -34,6 +35,7 @@ def summarize(
         records: Lines of a results file.
         bounds: The smallest and the largest reward that the grader can give.
         taken_over: How many of the samples an earlier run has graded.
+        broken: Paths of graders that failed by their own doing in every row, so that all rewards are their `invalid_grade`.
     """
     rows = list(records)
     graded = [row for row in rows if row["reward"] is not None]
@@ -56,6 +58,7 @@ def summarize(
         "ungraded_by_cause": _counted(ungraded),
         "flagged_by_cause": _counted(flagged),
         "failures": _by_cause(rows),
+        "broken": list(broken),
         "substituted": sum(bool(row.get("substituted")) for row in rows),
         "sub_rewards": {key: _part(values) for key, values in parts.items()},
         "judges": _judges(rows),
@@ -83,13 +86,23 @@ def _ends(interval: intervals.Interval | None) -> dict[str, float]:
 
 
 def _counted(failures: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Failures by kind and cause, the most frequent first, each with the message of the first."""
-    causes = Counter((failure["kind"], failure["caused_by"]) for failure in failures)
-    examples = {(failure["kind"], failure["caused_by"]): failure["message"] for failure in reversed(failures)}
+    """Failures by kind and cause, the most frequent first, each with the message of the first; unreadable rows by themselves."""
+    causes = Counter(map(_cause, failures))
+    examples = {_cause(failure): failure["message"] for failure in reversed(failures)}
     return [
-        {"kind": kind, "caused_by": cause, "count": count, "example": examples[kind, cause]}
-        for (kind, cause), count in causes.most_common()
+        {
+            "kind": kind,
+            "caused_by": cause,
+            "count": count,
+            "example": examples[kind, cause, unreadable],
+            **({"unreadable_row": True} if unreadable else {}),
+        }
+        for (kind, cause, unreadable), count in causes.most_common()
     ]
+
+
+def _cause(failure: Mapping[str, Any]) -> tuple[str, str, bool]:
+    return failure["kind"], failure["caused_by"], is_unreadable(failure.get("details") or {})
 
 
 def _by_cause(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
@@ -162,6 +175,10 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
             table.add_row(f"judge {model}", words)
         table.add_row("judges", f"{judges['cached']:,} remembered, {judges['retries']:,} retries")
     console.print(table)
+    for path in summary["broken"]:
+        message = "failed in every row: its rewards are its invalid_grade, and say nothing about the samples"
+        named = f"the grader {path}" if path else "the grader"
+        console.print(f"\n{named} {message}", style="red", highlight=False, markup=False)
     _show_failures("ungraded", summary["ungraded_by_cause"], console)
     _show_failures("graded, and flagged", summary["flagged_by_cause"], console)
     _show_histogram(summary["histogram"], console)
@@ -174,16 +191,29 @@ def _add_failures(table: Table, summary: Mapping[str, Any]) -> None:
     if by_model:
         table.add_row("  failed by the model", f"{by_model:,}")
     for cause, words in (("grader", "the grader"), ("infrastructure", "infrastructure")):
-        if ungraded := failures[cause]["ungraded"]:
+        unreadable = _unreadable(summary) if cause == "infrastructure" else 0
+        if unreadable:
+            table.add_row("  cannot be read", f"{unreadable:,}")
+        if ungraded := failures[cause]["ungraded"] - unreadable:
             table.add_row(f"  ungraded by {words}", f"{ungraded:,}")
     if summary["substituted"]:
         table.add_row("  invalid_grade given", f"{summary['substituted']:,}")
 
 
+def _unreadable(summary: Mapping[str, Any]) -> int:
+    """Rows that are ungraded because they cannot be read."""
+    causes = summary["ungraded_by_cause"]
+    return sum(
+        cause["count"]
+        for cause in causes
+        if "unreadable_row" in cause and cause["caused_by"] == "infrastructure"
+    )
+
+
 def _show_failures(title: str, causes: list[Mapping[str, Any]], console: Console) -> None:
     for cause in causes:
         console.print(
-            f"\n{title}: {cause['count']:,} × {cause['kind']}, caused by the {cause['caused_by']}",
+            f"\n{title}: {cause['count']:,} × {cause['kind']}, {blamed(cause['caused_by'], is_unreadable='unreadable_row' in cause)}",
             highlight=False,
         )
         console.print(f"  for example: {cause['example']}", markup=False, highlight=False, style="dim")

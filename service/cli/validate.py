@@ -18,10 +18,11 @@ from graders.lint.findings import Finding
 from graders.lint.lint import DataCheck, all_graders, check_grader
 from graders.lint.unseen import written_references
 from runtime import Settings, SyncEvaluator
-from runtime.data.datasets import STDIN, UnreadableFile, read_rows
+from runtime.data.datasets import STDIN, Row, UnreadableFile, read_rows
 from runtime.data.grader_file import GraderFile
 from runtime.settings.judges import find_judge
 from service.cli import terminal
+from service.cli.trial import ROWS, failures_of
 
 MOST_UNREAD = 20
 """Rows that cannot be read and are named one by one."""
@@ -88,26 +89,38 @@ class Report:
             message = "the grader and the data cannot both come from the standard input"
             self.add_unreadable("-", ConfigurationError(message))
             return
-        check = self._of_grader(settings)
-        if self._data is not None:
-            try:
-                for finding, is_about_rows in _of_rows(check, self._data):
-                    self._add(finding, self._place(finding, is_about_rows=is_about_rows))
-            except UnreadableFile as error:
-                self.add_unreadable(str(self._data), error)
+        with SyncEvaluator(settings=settings) as evaluator:
+            graders, check = self._of_grader(evaluator, settings)
+            if self._data is not None:
+                self._of_data(self._data, evaluator, graders, check)
 
-    def _of_grader(self, settings: Settings) -> DataCheck:
+    def _of_data(
+        self, data: Path, evaluator: SyncEvaluator, graders: list[tuple[Place, Grader]], check: DataCheck
+    ) -> None:
+        rows = DataRows(data, check)
+        try:
+            for finding, is_about_rows in rows.findings():
+                self._add(finding, self._place(finding, is_about_rows=is_about_rows))
+        except UnreadableFile as error:
+            self.add_unreadable(str(data), error)
+            return
+        for finding in failures_of(evaluator, graders, rows.with_sample, rows.found):
+            self._add(finding, self._place(finding, is_about_rows=False))
+
+    def _of_grader(
+        self, evaluator: SyncEvaluator, settings: Settings
+    ) -> tuple[list[tuple[Place, Grader]], DataCheck]:
+        """Check the grader by itself; gives what of it loads, and what the rows are to be checked with."""
         self._file: GraderFile | None = None
         try:
             self._file = file = GraderFile(self._grader_path)
         except UnreadableFile as error:
             self.add_unreadable(str(self._grader_path), error)
-            return DataCheck([])
+            return [], DataCheck([])
         except ConfigurationError as error:
             self._add_lines(str(error))
-            return DataCheck([])
-        with SyncEvaluator(settings=settings) as evaluator:
-            loaded = _Loaded(evaluator.prepare, file.config)
+            return [], DataCheck([])
+        loaded = _Loaded(evaluator.prepare, file.config)
         for problem in loaded.problems:
             self._add(
                 Finding("error", problem.path, problem.message, "the grader does not load"),
@@ -117,7 +130,7 @@ class Report:
             for finding in [*check_grader(grader, path), *_without_a_server(path, grader, settings)]:
                 self._add(finding, file.where(finding.path))
         references = written_references(file.config, [path for path, _ in loaded.graders])
-        return DataCheck(loaded.graders, references)
+        return loaded.graders, DataCheck(loaded.graders, references)
 
     def _add_lines(self, text: str) -> None:
         """Take down an error of the file itself, which has a line for each mistake."""
@@ -129,10 +142,9 @@ class Report:
             self._add(Finding("error", tuple(filter(None, path)), message, "the grader does not load"), where)
 
     def _place(self, finding: Finding, *, is_about_rows: bool) -> str:
-        if finding.path and self._file is not None:
-            return self._file.where(finding.path)
-        line = f":{finding.rows[0]}" if finding.rows else ""
-        return f"{self._data}{line}" if is_about_rows else str(self._grader_path)
+        if is_about_rows:
+            return f"{self._data}:{finding.rows[0]}" if finding.rows else str(self._data)
+        return str(self._grader_path) if self._file is None else self._file.where(finding.path)
 
     def _add(self, finding: Finding, where: str) -> None:
         plain = {
@@ -223,24 +235,52 @@ class _Loaded:
                 yield from self._inside(inner, (*path, key))
 
 
-def _of_rows(check: DataCheck, data: Path) -> Iterator[tuple[Finding, bool]]:
-    """What is wrong with rows by themselves, and then between the readable ones and the grader; and whether with rows."""
-    unread = 0
-    for row in read_rows(data):
-        if row.failure is None:
-            check.add(row.line, row.item)
-            continue
-        unread += 1
-        if unread <= MOST_UNREAD:
-            message = str(row.failure).removeprefix(f"line {row.line}: ")
-            hint = "this row would not be graded; mend or remove it"
-            yield Finding("error", (), message, hint, (row.line,)), True
-    if unread > MOST_UNREAD:
-        message = f"{unread - MOST_UNREAD:,} more rows cannot be read"
-        yield Finding("error", (), message, "mend those that are named, and look again", (row.line,)), True
-    if check.rows or not unread:
-        for finding in check.findings():
-            yield finding, not finding.path
+class DataRows:
+    """Reads a data file once, for all that is wrong with it.
+
+    Attributes:
+        with_sample: The first rows that have a sample, to try the grader on.
+        found: What is wrong between the rows and the grader.
+    """
+
+    def __init__(self, data: Path, check: DataCheck) -> None:
+        self._data, self._check = data, check
+        self.with_sample: list[Row] = []
+        self.found: list[Finding] = []
+
+    def findings(self) -> Iterator[tuple[Finding, bool]]:
+        """What is wrong with rows by themselves, then between the readable ones and the grader; and whether with rows.
+
+        Raises:
+            UnreadableFile: When the file cannot be read.
+        """
+        unread = 0
+        for row in read_rows(self._data):
+            if row.failure is None:
+                self._check.add(row.line, row.item)
+                if row.sample is not None and len(self.with_sample) < ROWS:
+                    self.with_sample.append(row)
+                continue
+            unread += 1
+            if unread <= MOST_UNREAD:
+                message = str(row.failure).removeprefix(f"line {row.line}: ")
+                hint = "this row would not be graded; mend or remove it"
+                yield Finding("error", (), message, hint, (row.line,)), True
+        if unread > MOST_UNREAD:
+            message = f"{unread - MOST_UNREAD:,} more rows cannot be read"
+            yield (
+                Finding("error", (), message, "mend those that are named, and look again", (row.line,)),
+                True,
+            )
+        of_rows = self._check.row_findings()
+        self.found += of_rows
+        for finding in of_rows:
+            yield finding, True
+        if self._check.rows or not unread:
+            of_grader = self._check.findings()
+            self.found += of_grader
+            for finding in of_grader:
+                yield finding, not finding.path
 
 
 def _without_a_server(path: Place, grader: Grader, settings: Settings) -> Iterator[Finding]:

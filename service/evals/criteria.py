@@ -1,7 +1,7 @@
 """Testing criteria: graders that say whether an item passes."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from graders import (
     Problem,
     Sample,
 )
+from graders.lint.lint import all_graders
+from graders.options import no_such_field
 from graders.result_data import BESIDE_SCORE, result_data
 from runtime import Evaluator
 from service.errors import ApiError
@@ -68,8 +70,15 @@ class TestingCriterion:
         return None
 
 
-async def accept(evaluator: Evaluator, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+async def accept(
+    evaluator: Evaluator, given: Sequence[Mapping[str, Any]], item_schema: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Check the criteria of a request; gives what the store keeps of each: its `id`, `grader` and `shown`.
+
+    Args:
+        evaluator: Loads them.
+        given: As they were sent.
+        item_schema: The schema of the rows. Where it allows no property that it does not name, neither may a template.
 
     Raises:
         ApiError: 400, naming every field that is wrong: `testing_criteria.1.operation: …`.
@@ -92,6 +101,7 @@ async def accept(evaluator: Evaluator, given: Sequence[Mapping[str, Any]]) -> li
         if lacking := _lacks_threshold(grader):
             problems.append(Problem((position, "pass_threshold"), lacking))
             continue
+        problems += [problem.under(position) for problem in _not_in_rows(grader, item_schema)]
         name = f"{grader.info.name}-{uuid.uuid4()}"
         echo = {**grader.echo, "id": name}
         accepted.append({"id": name, "grader": dict(grader.config), "shown": echo})
@@ -145,6 +155,21 @@ def _lacks_threshold(grader: Grader) -> str | None:
     if grader.info.type == "text_similarity" and grader.config.get("pass_threshold") is None:
         return "this field is required for text_similarity: the least similarity that passes"
     return None
+
+
+def _not_in_rows(grader: Grader, item_schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """The variables that no row can have: the schema of the rows does not name them and allows no other properties."""
+    properties = item_schema.get("properties", {})
+    is_closed = item_schema.get("additionalProperties") is False and not item_schema.get("patternProperties")
+    if not is_closed or not isinstance(properties, Mapping):
+        return
+    for path, inner in all_graders(grader):
+        for where, template in inner.templates():
+            for reference in template.references:
+                name = reference.steps[0] if reference.namespace == "item" and reference.steps else None
+                if isinstance(name, str) and name not in properties:
+                    no_field = no_such_field(name, properties, "item_schema has")
+                    yield Problem((*path, *where), f"{{{{{reference.text}}}}}: {no_field}")
 
 
 def _reads_sample(grader: Grader, *, if_unknown: bool) -> bool:

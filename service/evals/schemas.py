@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from graders.pattern import encodable
+from graders.wording import written_path
 from runtime.schemas.json_schema import CheckFailed, SchemaChecker, SchemaError
 from service.errors import ApiError, invalid_field
 
@@ -131,7 +132,9 @@ def parsed(model: type[Body], data: object, *where: str) -> Body:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise invalid_field(error.errors()[0], model, *where) from None
+        detail = error.errors()[0]
+        path = written_path(data, detail["loc"], is_missing=detail["type"] == "missing")
+        raise invalid_field({**detail, "loc": path}, model, *where) from None
 
 
 async def data_source_config(given: Mapping[str, Any], schemas: SchemaChecker, client: str) -> dict[str, Any]:

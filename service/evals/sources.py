@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from graders import ConfigurationError, FailureType, GradingError, Item, Sample
+from graders.contract import brief
 from graders.options import validated
 from graders.pattern import encodable
 from runtime.data.datasets import bounded_lines, parse_rows
@@ -210,6 +211,10 @@ async def accept(
             problems = [problem.under("data_source") for problem in error.problems]
             message = encodable("; ".join(map(str, problems)))
             raise ApiError(400, message, param=encodable(problems[0].where), code="invalid_body") from None
+    elif "type" in given and kind != "jsonl":
+        kinds = ", ".join(map(repr, _SAMPLING))
+        message = f"data_source.type: expected 'jsonl', {kinds}, got {encodable(brief(kind))}"
+        raise ApiError(400, message, param="data_source.type", code="invalid_body")
     else:
         parsed(_Jsonl, given, "data_source")
     source = given["source"]

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from graders.wording import in_words
 from service.errors import ApiError, invalid_field, invalid_query
 from service.http.idempotency import HEADER
 from service.http.requests import json_of
@@ -125,7 +126,7 @@ def _invalid(error: RequestValidationError, model: type[BaseModel] | None) -> Ap
     place, *path = detail["loc"]
     if place == "body" and model is not None:
         return invalid_field({**detail, "loc": tuple(path)}, model)
-    return invalid_query(str(path[0]), detail["msg"])
+    return invalid_query(str(path[0]), in_words(detail))
 
 
 async def _client(request: Request) -> str:

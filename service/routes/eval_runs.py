@@ -104,7 +104,8 @@ async def regrade(
     """Measure the stored samples of a run by other criteria; the published API has nothing like it."""
     if old.status in UNFINISHED:
         raise ApiError(400, f"{old.id} is not finished", param="run_id", code="run_not_finished")
-    accepted = await criteria.accept(state.evaluator, body.testing_criteria)
+    item_schema = of.data_source_config["schema"]["properties"]["item"]
+    accepted = await criteria.accept(state.evaluator, body.testing_criteria, item_schema)
     run = _queued(of.id, client, body, {"type": REGRADE, "run_id": old.id}, accepted)
     return await _begun(state, run, pages)
 

@@ -45,7 +45,8 @@ FoundEval = Annotated[Eval, Depends(_found)]
 async def create(state: Running, client: Client, body: CreateEval) -> EvalObject:
     """Make an eval."""
     config = await data_source_config(body.data_source_config, state.evaluator.schemas, client)
-    accepted = await criteria.accept(state.evaluator, body.testing_criteria)
+    item_schema = config["schema"]["properties"]["item"]
+    accepted = await criteria.accept(state.evaluator, body.testing_criteria, item_schema)
     now = int(time.time())
     made = Eval(
         id=new_id("eval_"),

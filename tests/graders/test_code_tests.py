@@ -960,7 +960,7 @@ def test_a_lone_test_and_read_ones_are_tests() -> None:
         ([{**CALL, "wieght": 1}], "0.wieght: no such field; did you mean 'weight'"),
         ([{**CALL, "weight": 0}], "0.weight: expected greater than 0, got 0"),
         ([{**CALL, "unordered": "all"}], "0.unordered"),
-        ([{"assert": 1}, {"source": 2}], "0.assert: expected a valid string, got 1; 1.source: expected"),
+        ([{"assert": 1}, {"source": 2}], "0.assert: expected a text, got 1; 1.source: expected"),
         ([{**CALL, "name": "test_2"}, CALL], "1.name: two tests have the name 'test_2'"),
         ({"inputs": [1], "outputs": []}, "expected 'inputs' and 'outputs' as two lists of one length"),
         ([{"input": "{", "output": "1", "testtype": "functional"}], "are not lines of JSON"),

@@ -311,3 +311,21 @@ def test_a_formula_shows_its_numbers_in_the_authors_form(
     source: str, numbers: dict[str, float | None], shown: str
 ) -> None:
     assert Formula(source).with_numbers(numbers) == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("0.5a + b", "; a product is written 0.5 * a"),
+        ("a + 2b", "; a product is written 2 * b"),
+        (".5correct", "; a product is written .5 * correct"),
+        ("{{a}} + b", "; write names without braces: a"),
+        ("0.5 * { a }", "; write names without braces: a"),
+        ("a }", "; write names without braces"),
+        ("a @ b", "and the functions min, max, abs, floor, ceil, exp, sqrt, log"),
+    ],
+)
+def test_a_formula_that_is_written_as_elsewhere_says_how_it_is_written_here(source: str, hint: str) -> None:
+    with pytest.raises(FormulaError) as raised:
+        Formula(source)
+    assert str(raised.value).endswith(hint)

@@ -68,9 +68,9 @@ async def test_no_other_answer_is_a_reward(output: Any) -> None:
             {"passing_labels": ["fine"]},
             "passing_labels: a passing label is one of the labels 'good', 'odd', 'bad'; got",
         ),
-        ({"labels": []}, "labels: List should have at least 1 item"),
-        ({"passing_labels": [""]}, "passing_labels.0: String should have at least 1 character"),
-        ({"input": []}, "input: List should have at least 1 item"),
+        ({"labels": []}, "labels: expected at least one element"),
+        ({"passing_labels": [""]}, "passing_labels.0: expected a text that is not empty"),
+        ({"input": []}, "input: expected at least one element"),
     ],
 )
 def test_labels_that_cannot_be_chosen_are_refused(changed: dict[str, Any], message: str) -> None:

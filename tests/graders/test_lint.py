@@ -250,9 +250,126 @@ def test_empty_values_are_a_warning() -> None:
     assert shown(data([{"answer": ""}, {"answer": None}, {"answer": 0}])) == [
         (
             "warning reference: {{item.answer}} is null or empty in 2 of 3 rows (lines 1, 2) -> "
-            "such rows are compared with an empty text"
+            "such rows are compared with an empty text or the text 'null'"
         )
     ]
+    assert [found.hint for found in data([{"answer": ""}])] == ["such rows are compared with an empty text"]
+
+
+NUMBER = {"type": "numeric_check", "input": "{{sample.output_text}}", "reference": "{{item.answer}}"}
+TESTS = {"type": "code_tests", "tests": "{{item.tests}}"}
+
+
+def wrong_rows(config: dict[str, Any], *items: dict[str, Any]) -> list[tuple[tuple[int, ...], str]]:
+    """What the rows are refused for, beside nothing else that is found; the first is on line 1."""
+    check = DataCheck(REGISTRY.load(config))
+    for line, item in enumerate(items, 1):
+        check.add(line, item)
+    assert check.findings() == []
+    return [(found.rows, found.message) for found in check.row_findings()]
+
+
+NOT_A_NUMBER = "the reference {{item.answer}} is not a number: "
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("one", "there is no number, in 'one'"),
+        ("", "there is no number, in ''"),
+        (None, "it is null, in None"),
+        ("1,5", "'1,5' is ambiguous: it can be read in more than one way"),
+        (True, "it is true or false, in True"),
+        ({"value": 3}, "it is an object, in {'value': 3}"),
+        ([], "it is a list, in []"),
+        ([1, "x"], "there is no number, in [1, 'x']"),
+        ("inf", "'inf' is not finite"),
+    ],
+)
+def test_a_reference_that_is_no_number_is_an_error_with_its_line(answer: Any, why: str) -> None:
+    rows = {"answer": "4"}, {"answer": answer}, {"answer": 5}
+    assert wrong_rows(NUMBER, *rows) == [((2,), NOT_A_NUMBER + why)]
+    inside = {"type": "multi", "graders": {"n": NUMBER}, "calculate_output": "n"}
+    assert wrong_rows(inside, *rows) == [((2,), NOT_A_NUMBER + why)]
+
+
+def test_rows_with_the_same_wrong_reference_are_one_finding_and_few_different_ones_are_named() -> None:
+    some: list[dict[str, Any]] = [{"answer": None}, {"answer": "four"}, {"answer": None}]
+    assert wrong_rows(NUMBER, *some) == [
+        ((1, 3), f"{NOT_A_NUMBER}it is null, in None (lines 1, 3)"),
+        ((2,), f"{NOT_A_NUMBER}there is no number, in 'four'"),
+    ]
+    found = wrong_rows(NUMBER, *({"answer": f"word {chr(97 + n)}"} for n in range(23)))
+    assert len(found) == 21
+    assert found[-1] == ((21, 22, 23), "3 more rows are wrong here (lines 21, 22, 23)")
+
+
+def test_a_number_of_the_samples_own_and_a_variable_that_is_missing_are_not_looked_at_as_numbers() -> None:
+    assert wrong_rows({**NUMBER, "reference": "{{sample.output_text}}"}, {"answer": "one"}) == []
+    check = DataCheck(REGISTRY.load(NUMBER))
+    check.add(1, {})
+    assert [found.message for found in check.findings()] == ["no row has {{item.answer}}"]
+    assert check.row_findings() == []
+
+
+def test_a_reference_that_no_row_changes_is_an_error_without_data() -> None:
+    written = REGISTRY.load({**NUMBER, "reference": "one"})
+    assert [(found.path, found.message) for found in check_grader(written)] == [
+        (("reference",), "the reference one is not a number: there is no number, in 'one'")
+    ]
+    assert wrong_rows({**NUMBER, "reference": "one"}, {"answer": 1}) == []
+    assert check_grader(REGISTRY.load({**NUMBER, "reference": "{{item..answer}}"})) == []
+
+
+CALL = {"call": [1], "expected": 2}
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ({"tests": []}, "the item's tests are wrong: expected at least one test"),
+        ({"tests": None}, "the item's tests are wrong: expected a list of tests, got None"),
+        ({"tests": [{"input": "1"}]}, "the item's tests are wrong: 0.output: this field is required"),
+        ({"tests": [CALL], "function": ""}, "the item's tests are wrong: 0: a call needs a 'function'"),
+        ({"tests": [CALL], "function": "1x"}, "entry_point: expected a function's name, got '1x'"),
+    ],
+)
+def test_wrong_tests_of_a_row_are_an_error_with_its_line(item: dict[str, Any], why: str) -> None:
+    good = {"tests": [CALL], "function": "double"}
+    config = {**TESTS, "entry_point": "{{item.function}}"}
+    check = DataCheck(REGISTRY.load(config))
+    check.add(1, good)
+    check.add(2, {"function": "double", **item})
+    ((rows, message),) = [(found.rows, found.message) for found in check.row_findings()]
+    assert rows == (2,)
+    assert message.startswith(why)
+
+
+def test_tests_that_a_row_lacks_are_only_missing() -> None:
+    check = DataCheck(REGISTRY.load(TESTS))
+    check.add(1, {})
+    assert check.row_findings() == []
+
+
+@given(st.lists(rows(), max_size=4), st.sampled_from([NUMBER, TESTS]))
+def test_any_rows_can_be_checked_without_a_sample(
+    items: list[dict[str, Any]], config: dict[str, Any]
+) -> None:
+    check = DataCheck(REGISTRY.load(config))
+    for line, item in enumerate(items, 1):
+        check.add(line, {**item, "answer": item.get("a"), "tests": item.get("b", item)})
+    for found in check.row_findings():
+        assert set(found.rows) <= set(range(1, len(items) + 1))
+
+
+@pytest.mark.parametrize("low", [0, 1])
+def test_a_threshold_that_every_reward_reaches_is_an_error(low: int) -> None:
+    config = CHECK if low == 0 else {"type": "scored", "prompt": "{{item.answer}}"}
+    grader = REGISTRY.load({**config, "pass_threshold": low})
+    (found,) = check_grader(grader)
+    assert (found.level, found.path) == ("error", ("pass_threshold",))
+    assert found.message.endswith("every reward reaches it: every sample passes")
+    assert check_grader(REGISTRY.load({**config, "pass_threshold": low + 0.5})) == []
 
 
 def test_a_conversation_ends_with_the_message_to_be_answered() -> None:

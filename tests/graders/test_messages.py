@@ -195,7 +195,7 @@ def test_wrong_sampling_says_where_and_why() -> None:
     wrong = {"temperature": 3, "top_p": "most", "max_completion_tokens": 0, "effort": "low"}
     assert problems(sampling_params=wrong) == {
         "sampling_params.temperature": "expected less than or equal to 2, got 3",
-        "sampling_params.top_p": "expected a valid number, unable to parse string as a number, got 'most'",
+        "sampling_params.top_p": "expected a number, got 'most'",
         "sampling_params.max_completion_tokens": "expected greater than or equal to 1, got 0",
         "sampling_params.effort": "no such field; the fields are seed, top_p, temperature, max_completions_tokens, "
         "reasoning_effort",

@@ -195,7 +195,7 @@ KEY = "a key is a variable of the formula: letters, digits and _"
         ),
         ({"a": ONE}, "a + b", "calculate_output: unknown variable 'b'; keys of the graders: a"),
         ({"a": ONE}, "a +", "calculate_output: 'a .' is not a formula"),
-        ({"a": ONE}, 5, "calculate_output: expected a valid string, got 5"),
+        ({"a": ONE}, 5, "calculate_output: expected a text, got 5"),
         ({"a": {"type": "given"}}, "a", "graders.a.reward: this field is required"),
         ({"a": {"type": "gven"}}, "a", "graders.a.type: unknown grader type 'gven'; did you mean 'given'?"),
     ],

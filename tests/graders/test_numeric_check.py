@@ -162,7 +162,7 @@ def test_tolerances_reach_the_comparison() -> None:
 @pytest.mark.parametrize(
     ("options", "where"),
     [
-        ({"extract": "middle"}, "extract.mode"),
+        ({"extract": "middle"}, "extract"),
         ({"extract": {"after": ""}}, "extract.after"),
         ({"extract": {"regex": "("}}, "extract.regex"),
         ({"score": {"linear": {"scale": -1}}}, "score.linear.scale"),

@@ -98,12 +98,12 @@ def test_every_option_has_a_json_schema() -> None:
 @pytest.mark.parametrize(
     ("values", "where", "message"),
     [
-        ({"words": "a"}, "words", "expected a valid list, got 'a'"),
-        ({"words": ["a", 5]}, "words.1", "expected a valid string, got 5"),
+        ({"words": "a"}, "words", "expected a list, got 'a'"),
+        ({"words": ["a", 5]}, "words.1", "expected a text, got 5"),
         ({"mode": "ALL"}, "mode", "expected 'all' or 'any', got 'ALL'"),
         ({"share": 2}, "share", "expected less than or equal to 1, got 2"),
         ({"share": float("nan")}, "share", "expected a finite number, got nan"),
-        ({"template": 5}, "template", "expected a valid string, got 5"),
+        ({"template": 5}, "template", "expected a text, got 5"),
         (
             {"template": "{{question}}"},
             "template",
@@ -128,8 +128,8 @@ def test_every_option_has_a_json_schema() -> None:
         ),
         ({"criteria": [{"text": "a", "wieght": 2}]}, "criteria.0.wieght", "no such field"),
         ({"criteria": [{}]}, "criteria.0.text", "this field is required"),
-        ({"criteria": ["a"]}, "criteria.0", "expected a valid dictionary or instance of Criterion, got 'a'"),
-        ({"words": "x" * 1000}, "words", "expected a valid list, got '" + "x" * 57 + "…'"),
+        ({"criteria": ["a"]}, "criteria.0", "expected an object, got 'a'"),
+        ({"words": "x" * 1000}, "words", "expected a list, got '" + "x" * 57 + "…'"),
         ({"inner": {"type": "x"}}, "inner", "a grader inside a grader needs a registry to load it"),
     ],
 )
@@ -332,6 +332,6 @@ def test_an_object_of_its_own_says_what_its_fields_are() -> None:
     with pytest.raises(InvalidOptions) as caught:
         validated(Criterion, {"text": 1, "wait": 2})
     assert {problem.where: problem.message for problem in caught.value.problems} == {
-        "text": "expected a valid string, got 1",
+        "text": "expected a text, got 1",
         "wait": "no such field; did you mean 'weight'? the fields are weight, text",
     }

@@ -143,7 +143,7 @@ def test_a_class_is_made_once_and_called_for_every_sample() -> None:
 def test_a_wrong_option_is_refused_in_a_direct_call_too() -> None:
     with pytest.raises(InvalidOptions, match="wrods: no such field; did you mean 'words'"):
         keyword(Sample(), {}, wrods=["a"])  # type: ignore[call-arg]  # what is tested
-    with pytest.raises(InvalidOptions, match=r"words.0: expected a valid string, got 1"):
+    with pytest.raises(InvalidOptions, match=r"words.0: expected a text, got 1"):
         keyword(Sample(), {}, words=[1])  # type: ignore[list-item]  # what is tested
 
 

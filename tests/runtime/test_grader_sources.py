@@ -78,5 +78,5 @@ def test_every_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_reference_is_no_source_without_a_folder() -> None:
-    with pytest.raises(InvalidOptions, match="source: expected a valid string"):
+    with pytest.raises(InvalidOptions, match="source: expected a text"):
         Registry.installed().load(python({"file": "grade.py"}))

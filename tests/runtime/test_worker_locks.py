@@ -267,9 +267,7 @@ def test_the_setting_that_a_refusal_names_allows_it(tmp_path: Path) -> None:
         assert Settings.load().plugin_needs == from_file
     finally:
         del os.environ["GRADERS_PLUGIN_NEEDS"]
-    with pytest.raises(
-        ConfigurationError, match=r"plugin_needs\.reach.*: Input should be 'files' or 'network'"
-    ):
+    with pytest.raises(ConfigurationError, match=r"plugin_needs\.reach.*: expected 'files' or 'network'"):
         Settings.load(plugin_needs={"reach": ["internet"]})
 
 

@@ -279,6 +279,16 @@ def test_validate_prints_json_in_every_case(
     assert finding["message"].startswith(message)
 
 
+def test_a_key_that_is_there_twice_is_an_error_with_both_lines(tmp_path: Path) -> None:
+    text = json.dumps(EXACT, indent=1).replace('"reference"', '"reference": "1",\n "reference"')
+    (tmp_path / "g.json").write_text(text)
+    message = "reference: the key is there 2 times, on lines 4 and 5; keep one"
+    done = graders("validate", "g.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, f"error g.json:5: {message}")
+    done = graders("run", "g.json", "g.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"error: g.json:5: {message}\n")
+
+
 def test_validate_shows_findings_beside_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     write(tmp_path / "g.json", {**EXACT, "pass_threshold": 3})
     done = graders("validate", "g.json", "--data", "none.jsonl", cwd=tmp_path)

@@ -83,7 +83,7 @@ def test_an_ungraded_row_is_explained_and_exits_with_1(folder: Path) -> None:
     done = explained(folder, "rows.jsonl:3")
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines()[0] == "both (multi): ungraded"
-    assert "      has no text: {{item.answer}} is not there: item has no fields" in done.stdout.splitlines()
+    assert "      not rendered: {{item.answer}} is not there: item has no fields" in done.stdout.splitlines()
 
 
 def test_a_row_is_read_from_standard_input(folder: Path) -> None:

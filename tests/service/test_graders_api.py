@@ -252,7 +252,7 @@ BAD_GRADERS = [
         "only 'cosine'",
     ),
     ({**PATTERN, "pattern": "(?=a)"}, "grader.pattern", "not a regular expression"),
-    ({**KEYWORD, "words": 3}, "grader.words", "expected a valid list, got 3"),
+    ({**KEYWORD, "words": 3}, "grader.words", "expected a list, got 3"),
     ({**EXACT, "pass_threshold": "high"}, "grader.pass_threshold", "expected a finite number"),
 ]
 

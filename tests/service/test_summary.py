@@ -68,5 +68,5 @@ def test_what_a_person_reads() -> None:
         "judges 1 remembered, 2 retries",
     ):
         assert line in text
-    assert "ungraded: 1 × other_error, caused by the infrastructure for example: down" in text
+    assert "ungraded: 1 × other_error, caused by infrastructure for example: down" in text
     assert "graded, and flagged: 1 × sample_parse_error, caused by the model for example: not [JSON]" in text

@@ -14,7 +14,7 @@ from openai import AsyncOpenAI, OpenAI
 from runtime import Settings
 from tests.conftest import EXAMPLES
 from tests.runtime.sandbox.isolation import ISOLATES
-from tests.service.evals.conftest import CUSTOM, EQUAL, ended, rows
+from tests.service.evals.conftest import CUSTOM, EQUAL, ITEMS, ended, rows
 
 COUNTDOWN = EXAMPLES / "data" / "countdown_answers.jsonl"
 SOURCE = "def grade(sample, item):\n    return 5.0 if str(sample['output_json']['result']) == item['target'] else 1.0\n"
@@ -222,6 +222,55 @@ def test_secrets_are_masked_in_every_echo(client: OpenAI) -> None:
     for echo in (raw.retrieve(of.id), raw.update(of.id, name="b"), raw.list()):
         assert "hidden" not in echo.text
         assert '"headers":{"x-key":"**********"}' in echo.text
+
+
+def test_a_variable_that_no_row_can_have_is_refused(client: OpenAI) -> None:
+    wrong = {**EQUAL, "reference": "{{item.anwser}}"}
+    parts = {
+        "type": "multi",
+        "name": "m",
+        "graders": {"a": wrong},
+        "calculate_output": "a",
+        "pass_threshold": 1,
+    }
+    closed = {**ITEMS, "additionalProperties": False}
+    for criteria, param in (
+        ([wrong], "testing_criteria.0.reference"),
+        (
+            [EQUAL, parts],
+            "testing_criteria.1.graders.a.reference",
+        ),
+    ):
+        error = refused(client, *criteria, item_schema=closed)
+        assert (error["param"], error["code"]) == (param, "invalid_grader")
+        assert "{{item.anwser}}: no such field; did you mean 'answer'?" in error["message"]
+    made(client, EQUAL, item_schema=closed)
+    made(client, wrong)  # rows may have more than the schema names
+    made(client, wrong, item_schema={**closed, "patternProperties": {"^a": {}}})
+    of = made(client, EQUAL, item_schema=closed)
+    run = client.evals.runs.create(of.id, data_source=rows(("a", "a")))  # type: ignore[arg-type]  # plain JSON
+    ended(client, of.id, run.id)
+    with pytest.raises(openai.BadRequestError, match="no such field"):
+        client.post(
+            f"/evals/{of.id}/runs/{run.id}/regrade", body={"testing_criteria": [wrong]}, cast_to=object
+        )
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"type": "logs"}, "data_source.type: expected 'jsonl', 'completions', 'responses', got 'logs'"),
+        ({}, "data_source.type: this field is required"),
+        ({"type": "jsonl", "source": {"type": "file_id"}}, "data_source.source.id: this field is required"),
+        ({"type": "jsonl", "source": {"type": "file_content", "content": 3}}, "data_source.source.content: expected a list"),
+        ({"type": "jsonl", "source": {"type": "url"}}, "data_source.source: expected an object whose 'type' is"),
+    ],
+)  # fmt: skip
+def test_a_wrong_data_source_is_told_in_words_of_json(client: OpenAI, source: Any, message: str) -> None:
+    of = made(client, EQUAL)
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.evals.runs.create(of.id, data_source=source)
+    assert raised.value.body["message"].startswith(message)  # type: ignore[index]  # the published shape
 
 
 @pytest.mark.parametrize("kind", ["logs", "stored_completions"])
