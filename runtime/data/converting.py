@@ -13,7 +13,7 @@ from typing import Any
 
 from graders import ConfigurationError
 from runtime.data.conversation import NoConversation
-from runtime.data.exporting.hosts import HOSTS, RftRow
+from runtime.data.exporting.hosts import HOSTS, RftRow, checked
 from runtime.data.output_files import same_file, writing
 from runtime.data.printable import printable_json
 from runtime.data.records import Record, record_file
@@ -146,6 +146,7 @@ class Converter:
         """
         row = training_row(value)
         written, renamed = self._written(row, number)
+        checked(self._host, row.training, written)
         again = training_row(json.loads(json.dumps(written)))
         if again.training != row.training:
             raise NoConversation(f"{self._host} has no format in which this row is one for {row.training}")

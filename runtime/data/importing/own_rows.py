@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from runtime.data.importing.google import google_prompt
+from runtime.data.formats.google_contents import messages_of
 from runtime.data.importing.rows import (
     Imported,
     NotImported,
@@ -32,7 +32,7 @@ def _read(value: Object) -> Iterator[Part]:
     if (reward := score(value.get("reward"))) is not None:
         recorded.setdefault("reward", reward)
     messages = (
-        objects(value.get("messages")) or as_messages(value.get("prompt")) or google_prompt(value) or None
+        objects(value.get("messages")) or as_messages(value.get("prompt")) or messages_of(value) or None
     )
     # what is recorded beside scores, such as the name of the judge
     beside = {name: each for name, each in mapping(value.get("recorded")).items() if name not in recorded}

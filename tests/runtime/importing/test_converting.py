@@ -67,12 +67,32 @@ def test_a_row_goes_to_every_host_that_has_a_format_for_it_and_comes_back(
         ({"messages": ASKED, "answer": "4", "tools": TOOLS}, "trl", ["tools"]),
         ({"messages": [{**SYSTEM, "role": "developer"}, ASKED[1]], "answer": "4"}, "google", ["messages[].role"]),
         ({"messages": [SYSTEM, {**ASKED[1], "name": "u"}], "answer": "4"}, "google", ["messages[].name"]),
-        ({"contents": [{"role": "user", "parts": [{"inlineData": {}}, {"text": "2"}]}], "references": {"a": "4"}}, "openai", ["contents[].parts[].inlineData"]),
         ({"contents": [{"role": "user", "parts": [{"text": "2"}]}], "references": {"a": "4"}, "tools": [{"googleSearch": {}}]}, "openai", ["tools[].googleSearch"]),
     ],
 )  # fmt: skip
 def test_what_is_lost_is_named(row: dict[str, Any], host: str, lost: list[str]) -> None:
     assert Converter(host).convert(row)[1] == lost
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"contents": [{"role": "user", "parts": [{"inlineData": {}}, {"text": "2"}]}]}, "inlineData"),
+        (
+            {
+                "schemaVersion": "bedrock-conversation-2024",
+                "messages": [
+                    {"role": "user", "content": [{"text": "2"}, {"image": {"format": "png"}}]},
+                    {"role": "assistant", "content": [{"text": "4"}]},
+                ],
+            },
+            "image",
+        ),
+    ],
+)
+def test_a_row_is_not_converted_without_the_image_that_it_asks_about(row: dict[str, Any], kind: str) -> None:
+    with pytest.raises(NoConversation, match=kind):
+        Converter("openai").convert(row)
 
 
 def test_a_renamed_reference_is_noted() -> None:
