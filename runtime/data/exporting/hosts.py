@@ -27,6 +27,8 @@ from runtime.data.formats.prompts_trl import RESERVED
 
 Line = dict[str, Any]
 _ASKED = {"messages", "prompt", "contents", "systemInstruction", "tools", "parallel_tool_calls"}
+_OTHER_TRL = ("completion", "chosen", "rejected")
+"""Columns by which TRL knows a data set of prompts with answers."""
 REFERENCE_FIELDS = ("reference_answer", "reference", "ground_truth", "answer", "target", "solution")
 """Fields of an item that are taken for its reference, where `--reference` names none: the first that is there."""
 
@@ -149,7 +151,7 @@ def _trl_dpo(prompt: Prompt, better: Sequence[Message], worse: Sequence[Message]
 
 
 def _trl_rft(row: RftRow) -> Line:
-    return {"prompt": row.prompt.messages, **row.columns("prompt", "messages", *RESERVED)}
+    return {"prompt": row.prompt.messages, **row.columns("prompt", "messages", *_OTHER_TRL, *RESERVED)}
 
 
 def _verl_rft(row: RftRow) -> Line:
