@@ -147,7 +147,7 @@ class Converter:
         row = training_row(value)
         written, renamed = self._written(row, number)
         checked(self._host, row.training, written)
-        again = training_row(json.loads(json.dumps(written)))
+        again = training_row(_as_read(written))
         if again.training != row.training:
             raise NoConversation(f"{self._host} has no format in which this row is one for {row.training}")
         lost = sorted({*row.unread, *_differences(row, again, renamed)})
@@ -168,6 +168,13 @@ class Converter:
             written = host.rft(made)
             return written, None if renamed is None else (made.referred()[0], renamed)
         raise NoConversation(f"{self._host} has no format for {row.training}")
+
+
+def _as_read(row: dict[str, Any]) -> Any:
+    try:
+        return json.loads(json.dumps(row))
+    except ValueError as error:  # Python's limit on the digits of an integer
+        raise NoConversation(f"it cannot be written as JSON: {error}") from None
 
 
 def _differences(row: TrainingRow, again: TrainingRow, renamed: tuple[str, str] | None) -> Iterator[str]:

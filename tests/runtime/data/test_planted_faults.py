@@ -493,6 +493,15 @@ def test_rows_in_both_files_are_found(code: str, change: Callable[[Row], Row], t
     assert next(iter(report.findings)).first.related == (13,)
 
 
+def test_equal_rows_without_a_prompt_in_both_files_are_found(tmp_path: Path) -> None:
+    rows = [{"item": {"answer": f"w{number}"}, "sample": f"It is {number}."} for number in range(12)]
+    train = write(tmp_path / "train.jsonl", rows)
+    valid = write(tmp_path / "valid.jsonl", [{"item": {"answer": "other"}, "sample": "no"}, rows[4]])
+    report = check_data(train, valid=valid)
+    assert ("warning", "overlap", 2) in found(report)
+    assert report.files[1].figures["overlap"] == {"exact": 1, "near": 0, "group": 0}
+
+
 def test_a_group_in_both_files_is_found(tmp_path: Path) -> None:
     train = write(
         tmp_path / "train.jsonl", [{**sound.rft(number), "book": f"b{number}"} for number in range(12)]

@@ -433,3 +433,14 @@ def test_a_file_is_not_written_over_without_force_nor_over_what_is_read(tmp_path
 
 def test_a_failure_is_read_as_one() -> None:
     assert failed({"a": 1})["error"]["message"] == "{'a': 1}"
+
+
+def test_what_a_row_does_not_hold_is_listed_and_tools_are_kept(tmp_path: Path) -> None:
+    """Answers of `/v1/grade`, of the alpha graders' run and of batches show no samples: nothing of them can be imported."""
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    own = {"item": {"a": 1}, "sample": "4", "tools": tools, "note": "x"}
+    source = tmp_path / "export.jsonl"
+    source.write_text("".join(f"{json.dumps(each)}\n" for each in (own, own, OUTPUT_ITEM)))
+    report = import_files([source], tmp_path / "rows.jsonl", reject=pytest.fail)
+    assert report.lost == {"note": 2, "the result of 'b', which has no number for a score": 1}
+    assert json.loads((tmp_path / "rows.jsonl").read_text().splitlines()[0])["tools"] == tools
