@@ -29,11 +29,22 @@ STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}pre{background:#161b22}"
     "th,td{border-color:#30363d}a{color:#79b8ff}.pass{color:#56d364}.fail{color:#ffa657}.error{color:#d2a8ff}}"
 )
-_PLOT_STYLE = "svg{max-width:100%;height:auto;background:#fff}"
+_REPORT_STYLE = (
+    "svg{max-width:100%;height:auto;background:#fff}h1,h2,h3,p,td{overflow-wrap:anywhere}td{white-space:pre-wrap}"
+    ".bar{display:block;background:#2f6f9f;height:.7rem;min-width:1px}"
+    ".finding{border-left:4px solid #8884;padding:.1rem 1rem;margin:1rem 0}.finding p{margin:.3rem 0}.hint{opacity:.8}"
+    ".finding.error{color:inherit;border-color:#c62828}.finding.warning{border-color:#b26a00}"
+)
+_BAR_REM = 20
+"""Width of a bar that stands for everything."""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""What a report may load: nothing."""
 _COLOUR = "#2f6f9f"
 _BARS = 30
 """Bars of a plot at most; the rest are counted together."""
 _BINS = 20
+_COUNTED = ("count", "rows")
+"""What an axis has whole numbers of."""
 _SHOWN = 40
 """Characters of a bar's label."""
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
@@ -75,22 +86,26 @@ def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
     return element("table", *([element("tr", head)] if head else []), body)
 
 
-def page(title: str, *body: str, style: str = STYLE) -> bytes:
-    """A whole page."""
-    head = joined(
+def page(title: str, *body: str, style: str = STYLE, head: Iterable[str] = ()) -> bytes:
+    """A whole page; `head` is what its head has beside the title and the style."""
+    whole_head = joined(
         [
             Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width">'),
+            *head,
             element("title", title),
             Markup(f"<style>{style}</style>"),
         ]
     )
-    whole = element("html", element("head", head), element("body", element("h1", title), *body), lang="en")
+    whole = element(
+        "html", element("head", whole_head), element("body", element("h1", title), *body), lang="en"
+    )
     return b"<!doctype html>\n" + whole.encode("utf-8", "replace")
 
 
 def report(title: str, *body: str) -> bytes:
     """A whole page with plots, to be kept as a file."""
-    return page(title, *body, style=STYLE + _PLOT_STYLE)
+    policy = Markup(f'<meta http-equiv="content-security-policy" content="{_POLICY}">')
+    return page(title, *body, style=STYLE + _REPORT_STYLE, head=[policy])
 
 
 def histogram(
@@ -117,6 +132,29 @@ def histogram(
     if marks:
         axes.legend(frameon=False)
     return svg(figure, title)
+
+
+def counted_histogram(counts: Sequence[int], edges: Sequence[float], title: str, x: str, y: str) -> Markup:
+    """A plot of a histogram that is counted already.
+
+    Args:
+        counts: How often values occur, bin by bin.
+        edges: Of the bins, one more than counts.
+        title: Above the plot.
+        x: What the values are.
+        y: What is counted.
+
+    Raises:
+        ConfigurationError: If matplotlib is not installed.
+    """
+    figure, axes = _plot(title, x, y, height=2.4)
+    axes.stairs(counts, edges, fill=True, color=_COLOUR)
+    return svg(figure, title)
+
+
+def bar(share: float) -> Markup:
+    """A bar as long as a share, from 0 to 1, in a line of text."""
+    return Markup(f'<span class="bar" style="width:{_BAR_REM * min(max(share, 0.0), 1.0):.2f}rem"></span>')
 
 
 def bars(counts: Mapping[str, float], title: str, x: str = "count") -> Markup:
@@ -170,6 +208,7 @@ def _plot(title: str, x: str, y: str, *, height: float = 3.2) -> "tuple[Figure, 
     axes.set_title(_label(title))
     axes.set_xlabel(_label(x))
     axes.set_ylabel(_label(y))
+    axes.locator_params(axis="y", min_n_ticks=1, integer=y in _COUNTED)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 

@@ -211,7 +211,7 @@ class SampleJournal:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """A line of the journal; None for what is none."""
+    """A line of the journal; None for what is not one."""
     record = _json(line)
     kinds = (("position", int), ("key", str), ("number", int), ("sample", dict))
     is_draw = isinstance(record, dict) and all(isinstance(record.get(name), kind) for name, kind in kinds)

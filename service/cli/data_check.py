@@ -52,7 +52,7 @@ def check(
     if html is not None:
         from runtime.data.check.page import page  # noqa: PLC0415  # matplotlib
 
-        write_file(html, page(report).encode("utf-8", "replace"), replace=force)
+        write_file(html, page(report), replace=force)
     if as_json:
         terminal.out_json(report.to_dict())
     else:

@@ -43,7 +43,7 @@ class Exporting:
 
 
 def run(wanted: Exporting, *, as_json: bool) -> bool:
-    """Write the export, and print how many rows it has; False where there are none, and nothing is written.
+    """Write the export, and print how many rows it has; False without rows, when nothing is written.
 
     Raises:
         ConfigurationError: When an option does not fit, or a file is wrong or is there already.

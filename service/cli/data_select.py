@@ -28,7 +28,7 @@ class Selecting:
 
 
 def run(wanted: Selecting, *, as_json: bool) -> bool:
-    """Write the rows that are kept, and print how many; False where there are none, and nothing is written.
+    """Write the rows that are kept, and print how many; False without rows, when nothing is written.
 
     Raises:
         ConfigurationError: When a file is wrong, or is there already.

@@ -147,7 +147,7 @@ def select(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Keep the rows that teach: neither too easy nor too hard. Exits with 1 when there are none."""
+    """Keep the rows that teach: neither too easy nor too hard. Exits with 1 when no row is kept."""
     from service.cli.data_select import Selecting, run  # noqa: PLC0415
 
     wanted = Selecting(graded, data, output, pass_rate, balance_by, size, threshold, group_by, seed, force)

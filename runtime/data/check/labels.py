@@ -155,7 +155,7 @@ class SharesBy(Check):
 
 
 def value_at(row: CheckedRow, name: str) -> Any:
-    """The value of a field that a user names: a column, a path with dots, or a field of the item; None where there is none."""
+    """The value of a field that a user names: a column, a path with dots, or a field of the item; None where the row has no such field."""
     for outer in (row.value, row.view.item):
         if name in outer:
             return outer[name]

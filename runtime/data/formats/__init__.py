@@ -65,7 +65,7 @@ def format_named(name: str) -> Format:
     """The format that `--format` names.
 
     Raises:
-        ConfigurationError: When there is none of that name.
+        ConfigurationError: When no format has that name.
     """
     for found in FORMATS:
         if found.name == name:

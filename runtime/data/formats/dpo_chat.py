@@ -103,7 +103,7 @@ def equal_outputs(row: Row, better: str, worse: str) -> Iterator[Fault]:
 
 
 def spoken(output: Any) -> str | None:
-    """The text of an output: a text, or messages; None where there is none."""
+    """The text of an output: a text, or messages; None without one."""
     if isinstance(output, str):
         return output
     if not is_conversation(output):

@@ -171,7 +171,7 @@ class Conversation:
 
     @property
     def system(self) -> str | None:
-        """The text of the instructions; None where there are none."""
+        """The text of the instructions; None without instructions."""
         texts = [text_of(each.get("content")) for each in self._proper() if role_of(each) in INSTRUCTIONS]
         return "\n".join(texts) if texts else None
 

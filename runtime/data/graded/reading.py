@@ -277,7 +277,7 @@ def _first_object(path: Path) -> Mapping[str, Any]:
     """The first line of a file that is a JSON object.
 
     Raises:
-        ConfigurationError: When there is none.
+        ConfigurationError: When no line is one.
     """
     with opened(path) as file:
         for line in bounded_lines(file):

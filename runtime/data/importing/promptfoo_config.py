@@ -98,7 +98,7 @@ def _named(assertions: Sequence[Object]) -> dict[str, Object]:
 
 
 def _grader(name: str, assertion: Object, reference: str | None) -> dict[str, Any] | str:
-    """The grader of an assertion, or why there is none."""
+    """The grader of an assertion, or why it has none."""
     kind = str(assertion.get("type"))
     value = reference or _templates(assertion.get("value"))
     if kind in _COMPARISONS:

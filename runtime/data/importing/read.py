@@ -176,7 +176,7 @@ def import_promptfoo_config(
 def read_files(
     paths: Iterable[Path], *, source: str | None = None, notes: list[str] | None = None
 ) -> Iterator[tuple[Place, str, Part]]:
-    """Every part of exports: its place, the name of its source system (empty where none), and the row or why it is none.
+    """Every part of exports: its place, the name of its source system (empty where none), and the row or why it gives no row.
 
     Raises:
         ConfigurationError: When a file cannot be read, or there is no source system of that name.

@@ -123,7 +123,7 @@ def test_personal_data_are_found_and_shown_nowhere_whole(tmp_path: Path) -> None
         each for group in report.findings if group.first.code == "personal-data" for each in group.findings
     ]
     assert {each.line for each in personal} == set(range(1, len(rows) + 1))
-    for shown in (json.dumps(report.to_dict()), page(report)):
+    for shown in (json.dumps(report.to_dict()), page(report).decode()):
         assert [secret for secret in SECRETS if secret in shown] == []
 
 
@@ -139,7 +139,7 @@ def test_the_page_runs_and_fetches_nothing_that_rows_say(tmp_path: Path) -> None
     ]
     file = tmp_path / "<b>rows.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    written = page(check_data(file, by=["answer"]))
+    written = page(check_data(file, by=["answer"])).decode()
     assert "<script" not in written
     assert "<img" not in written
     assert "<b>" not in written

@@ -206,7 +206,7 @@ FAULTS = (
     Fault("weight of 0.5", sound.sft_weights, into(*M, 1, "weight", value=0.5), "wrong-weight"),
     Fault("weight of the user", sound.sft, into(*M, 0, "weight", value=1), "wrong-weight"),
     Fault("nothing has weight", sound.sft, into(*M, 1, "weight", value=0), "wrong-weight"),
-    Fault("a field that is none", sound.sft, into("note", value="x"), "extra-field", "warning"),
+    Fault("a field of no format", sound.sft, into("note", value="x"), "extra-field", "warning"),
     # tools
     Fault("call without answer", sound.sft_tools, without(*M, 2), "tool-call-unanswered"),
     Fault(
