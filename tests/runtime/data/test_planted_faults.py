@@ -312,6 +312,31 @@ FAULTS = (
         lambda rows: rows[7]["contents"].append({"role": "model", "parts": [{"text": "x"}]}),
         "last-not-user",
     ),
+    Fault(
+        "ends with the user",
+        sound.google_sft,
+        lambda rows: rows[7]["contents"].pop(),
+        "last-not-assistant",
+    ),
+    Fault("a score of 5", sound.google_preference, into("completions", 0, "score", value=5), "wrong-score"),
+    Fault("one completion", sound.google_preference, lambda rows: rows[7]["completions"].pop(), "wrong-type"),
+    Fault(
+        "a content that is a text", sound.bedrock_sft, into("messages", 0, "content", value="x"), "wrong-type"
+    ),
+    Fault("another schema", sound.bedrock_sft, into("schemaVersion", value="2023"), "wrong-type"),
+    Fault("a system turn", sound.bedrock_sft, into("messages", 0, "role", value="system"), "wrong-role"),
+    Fault(
+        "a blank block",
+        sound.bedrock_sft,
+        into("messages", 0, "content", value=[{"text": " "}]),
+        "empty-content",
+    ),
+    Fault(
+        "one candidate",
+        sound.bedrock_dpo,
+        lambda rows: rows[7]["messages"][-1]["candidates"].pop(),
+        "wrong-type",
+    ),
     Fault("an empty prompt", sound.prompts, into("prompt", value=""), "empty-content"),
     Fault("a reserved column", sound.prompts, into("completions", value="x"), "reserved-field"),
     # answers

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.genai import types as google
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import TypeAdapter
 
 from graders import ConfigurationError
 from graders.testing.strategies import json_values
@@ -16,6 +19,7 @@ from runtime.data.exporting.hosts import HOSTS
 from runtime.data.formats import FORMATS, format_of
 from runtime.data.training_rows import training_row
 
+MESSAGES = TypeAdapter(list[ChatCompletionMessageParam])
 SYSTEM = {"role": "system", "content": "Add."}
 ASKED = [SYSTEM, {"role": "user", "content": "2+2"}]
 FOUR, FIVE = ({"role": "assistant", "content": text} for text in ("4", "5"))
@@ -93,6 +97,25 @@ def test_what_is_lost_is_named(row: dict[str, Any], host: str, lost: list[str]) 
 def test_a_row_is_not_converted_without_the_image_that_it_asks_about(row: dict[str, Any], kind: str) -> None:
     with pytest.raises(NoConversation, match=kind):
         Converter("openai").convert(row)
+
+
+@pytest.mark.parametrize("row", [SFT, DPO, RFT, WITH_TOOLS], ids=["sft", "dpo", "rft", "tools"])
+@pytest.mark.parametrize("over", ["google", "bedrock", "trl"])
+def test_converted_rows_are_read_by_the_types_of_openai_and_google(row: dict[str, Any], over: str) -> None:
+    between = Converter(over).convert(row)[0]
+    chat = Converter("openai").convert(between)[0]
+    asked = chat.get("input", chat)
+    for part in (asked["messages"], chat.get("preferred_output"), chat.get("non_preferred_output")):
+        MESSAGES.validate_python(part or [])
+    found = Converter("google").convert(between)[0]
+    completions = [each["completion"] for each in found.get("completions", ())]
+    for content in (found["systemInstruction"], *found["contents"], *completions):
+        google.Content.model_validate(content)
+    for tool in found.get("tools", ()):
+        google.Tool.model_validate(tool)
+    if completions:
+        kept = {name: found[name] for name in ("contents", "completions")}
+        google.GeminiPreferenceExample.model_validate(kept)
 
 
 def test_a_renamed_reference_is_noted() -> None:
