@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from runtime.data.formats.bedrock_dpo import LABELS
-from runtime.data.formats.converse import messages_of, turn_of
+from runtime.data.formats.converse import FIELDS, is_converse, messages_of, turn_of
 from runtime.data.importing.rows import (
     Imported,
     NotImported,
@@ -19,7 +19,8 @@ from runtime.data.importing.rows import (
 
 def _recognises(value: Object) -> bool:
     is_rft = "reference_answer" in value and "messages" in value
-    return is_rft or str(value.get("schemaVersion", "")).startswith("bedrock-conversation")
+    is_versioned = str(value.get("schemaVersion", "")).startswith("bedrock-conversation")
+    return is_rft or is_versioned or (value.keys() <= set(FIELDS) and is_converse(value))
 
 
 def _read(value: Object) -> Iterator[Part]:

@@ -11,6 +11,7 @@ from graders import ConfigurationError, Sample
 from runtime.data.datasets import read_rows
 from runtime.data.importing.read import ImportReport, import_files
 from runtime.data.importing.rows import failed
+from tests.runtime.data import sound_rows as sound
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}
 ASKED = [{"role": "user", "content": "2+2"}]
@@ -444,3 +445,15 @@ def test_what_a_row_does_not_hold_is_listed_and_tools_are_kept(tmp_path: Path) -
     report = import_files([source], tmp_path / "rows.jsonl", reject=pytest.fail)
     assert report.lost == {"note": 2, "the result of 'b', which has no number for a score": 1}
     assert json.loads((tmp_path / "rows.jsonl").read_text().splitlines()[0])["tools"] == tools
+
+
+@pytest.mark.parametrize("make", [sound.google_preference, sound.bedrock_dpo])
+def test_a_pair_of_google_or_bedrock_is_two_rows_with_their_answers(tmp_path: Path, make: Any) -> None:
+    row = {name: value for name, value in make(3).items() if name != "schemaVersion"}
+    source = tmp_path / "export.jsonl"
+    source.write_text(f"{json.dumps(row)}\n")
+    import_files([source], tmp_path / "rows.jsonl", reject=pytest.fail)
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [each["source"]["preferred"] for each in rows] == [True, False]
+    assert rows[0]["sample"][-1]["content"] == sound.said(3)["content"]
+    assert "No idea" in rows[1]["sample"][-1]["content"]
