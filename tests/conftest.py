@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import coverage
 import pytest
 from hypothesis import settings as hypothesis_settings
 
@@ -110,3 +111,10 @@ def small_model() -> Iterator[small_model_server.SmallModel]:
 def postgresql(databases: Iterator[str]) -> str:
     """The URL of a fresh database."""
     return next(databases)
+
+
+def pytest_sessionfinish() -> None:
+    """Write down what is covered so far: pytest-xdist kills a worker that takes more than ten seconds to end."""
+    measuring = coverage.Coverage.current()
+    if measuring is not None:
+        measuring.save()
