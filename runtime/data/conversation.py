@@ -8,6 +8,7 @@ from typing import Any
 from graders import ConfigurationError, GradingError, Sample
 from graders.contract import brief
 from graders.template import Template
+from runtime.data.formats import google_contents
 
 Message = dict[str, Any]
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -132,7 +133,7 @@ def _first_messages(places: Sequence[Mapping[str, Any]]) -> list[Message]:
             if not value or (name in _FIELDS[3:] and not _could_be_asked(name, value)):
                 continue
             if name == "contents":
-                messages = _of_contents(place)
+                messages = _messages(_of_contents(place))
             else:
                 messages = (
                     [{"role": "user", "content": value}] if isinstance(value, str) else _messages(value)
@@ -142,6 +143,14 @@ def _first_messages(places: Sequence[Mapping[str, Any]]) -> list[Message]:
             if messages:
                 return messages
     raise NoConversation(NO_PROMPT)
+
+
+def _of_contents(place: Mapping[str, Any]) -> list[Message]:
+    contents = place["contents"]
+    turns = contents if isinstance(contents, list) else [contents]
+    if not isinstance(contents, str) and not all(isinstance(each, Mapping) for each in turns):
+        raise NoConversation("'contents' is a list of objects with 'role' and 'parts'")
+    return google_contents.messages_of(place)
 
 
 def _could_be_asked(name: str, value: object) -> bool:
@@ -191,8 +200,11 @@ def _content(value: object) -> Any:
             parts.append({"type": "text", "text": part["text"]})
         elif isinstance(part, Mapping) and part.get("type") == "input_image":
             parts.append({"type": "image_url", "image_url": {"url": part.get("image_url")}})
-        else:
+        elif isinstance(part, Mapping) and isinstance(part.get("type"), str) and part["type"] in part:
             parts.append(part)
+        else:
+            names = [name for name in part if name != "type"] if isinstance(part, Mapping) else [part]
+            raise NoConversation(f"a message has a part that chat messages cannot hold: {brief(names)}")
     if all(isinstance(part, Mapping) and part.get("type") == "text" for part in parts):
         return "".join(part["text"] for part in parts)
     return parts
@@ -223,62 +235,6 @@ def _answer_of_sample(stored: object) -> Message:
 
 def _says_something(message: Message) -> bool:
     return message["role"] == "assistant" and bool(text_of(message).strip() or message.get("tool_calls"))
-
-
-def _of_contents(place: Mapping[str, Any]) -> list[Message]:
-    """Google's `contents` and `systemInstruction` as messages."""
-    messages: list[Message] = []
-    system = place.get("systemInstruction")
-    if system:
-        text = system if isinstance(system, str) else "".join(text for text, _ in _parts(system))
-        messages.append({"role": "system", "content": text})
-    contents = place["contents"]
-    if isinstance(contents, str):
-        return [*messages, {"role": "user", "content": contents}]
-    for content in contents if isinstance(contents, list) else [contents]:
-        if not isinstance(content, Mapping):
-            raise NoConversation("'contents' is a list of objects with 'role' and 'parts'")
-        messages.extend(_of_content(content, len(messages)))
-    return messages
-
-
-def _of_content(content: Mapping[str, Any], number: int) -> list[Message]:
-    role = "assistant" if content.get("role") == "model" else "user"
-    said = "".join(text for text, _ in _parts(content))
-    others = [part for _, part in _parts(content) if part]
-    calls = [each["functionCall"] for each in others if "functionCall" in each]
-    results = [each["functionResponse"] for each in others if "functionResponse" in each]
-    message: Message = {"role": role, "content": said}
-    if calls:
-        message["tool_calls"] = [
-            _call(
-                {
-                    "id": each.get("id") or f"call_{number}_{n}",
-                    "function": {"name": each.get("name"), "arguments": each.get("args", {})},
-                },
-                n,
-            )
-            for n, each in enumerate(calls)
-        ]
-    answered = [
-        {
-            "role": "tool",
-            "tool_call_id": str(each.get("id") or f"call_{number - 1}_{n}"),
-            "content": json.dumps(each.get("response"), ensure_ascii=False),
-        }
-        for n, each in enumerate(results)
-    ]
-    return answered if answered and not said else [*answered, message]
-
-
-def _parts(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    parts = content.get("parts")
-    parts = parts if isinstance(parts, list) else [parts]
-    return [
-        (str(part.get("text") or ""), {} if "text" in part else part)
-        for part in parts
-        if isinstance(part, Mapping)
-    ]
 
 
 def _tools(row: Mapping[str, Any], item: Mapping[str, Any], sample: object) -> list[Any] | None:

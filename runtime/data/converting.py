@@ -13,7 +13,7 @@ from typing import Any
 
 from graders import ConfigurationError
 from runtime.data.conversation import NoConversation
-from runtime.data.exporting.hosts import HOSTS, RftRow
+from runtime.data.exporting.hosts import HOSTS, RftRow, checked
 from runtime.data.output_files import same_file, writing
 from runtime.data.printable import printable_json
 from runtime.data.records import Record, record_file
@@ -146,7 +146,8 @@ class Converter:
         """
         row = training_row(value)
         written, renamed = self._written(row, number)
-        again = training_row(json.loads(json.dumps(written)))
+        checked(self._host, row.training, written)
+        again = training_row(_as_read(written))
         if again.training != row.training:
             raise NoConversation(f"{self._host} has no format in which this row is one for {row.training}")
         lost = sorted({*row.unread, *_differences(row, again, renamed)})
@@ -167,6 +168,13 @@ class Converter:
             written = host.rft(made)
             return written, None if renamed is None else (made.referred()[0], renamed)
         raise NoConversation(f"{self._host} has no format for {row.training}")
+
+
+def _as_read(row: dict[str, Any]) -> Any:
+    try:
+        return json.loads(json.dumps(row))
+    except ValueError as error:  # Python's limit on the digits of an integer
+        raise NoConversation(f"it cannot be written as JSON: {error}") from None
 
 
 def _differences(row: TrainingRow, again: TrainingRow, renamed: tuple[str, str] | None) -> Iterator[str]:

@@ -1,14 +1,22 @@
 """Rows of trainers and hosts, read into one form: a prompt, the answers to it, and the other fields."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from runtime.data.conversation import Message, NoConversation, Prompt, answer_of, prompt_of
+from runtime.data.formats import bedrock_dpo, converse, google_contents
 
 Training = Literal["sft", "dpo", "rft"]
-_PROMPTS = ("messages", "prompt", "contents", "systemInstruction", "tools", "parallel_tool_calls")
+_PROMPTS = (
+    "messages",
+    "prompt",
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+    "tools",
+    "parallel_tool_calls",
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ def training_row(row: object) -> TrainingRow:
     """
     if not isinstance(row, Mapping):
         raise NoConversation("expected an object")
+    if converse.is_converse(row):
+        return _bedrock_conversation(row)
     for fields, read in _READERS:
         if all(name in row for name in fields):
             return read(row)
@@ -106,9 +116,8 @@ def _google(row: Mapping[str, Any]) -> TrainingRow:
         return TrainingRow("dpo", prompt_of(prompt), answers, rest, unread)
     contents = row["contents"]
     if isinstance(contents, list) and contents and _role(contents[-1]) == "model":
-        asked = prompt_of({**prompt, "contents": contents[:-1]})
-        whole = prompt_of({**prompt, "contents": [*contents, {"role": "user", "parts": [{"text": "."}]}]})
-        answer = whole.messages[len(asked.messages) : -1]
+        asked = prompt_of(prompt)
+        answer = _answer(google_contents.messages_of(row)[len(asked.messages) :], "contents")
         return TrainingRow("sft", asked, [answer], rest | _without(row, *_PROMPTS), unread)
     references = row.get("references")
     item = {**rest, **(references if isinstance(references, Mapping) else {})}
@@ -116,23 +125,29 @@ def _google(row: Mapping[str, Any]) -> TrainingRow:
 
 
 def _bedrock_conversation(row: Mapping[str, Any]) -> TrainingRow:
-    messages: list[Any] = list(row["messages"]) if isinstance(row["messages"], list) else []
-    system = "\n\n".join(str(_object(part).get("text", "")) for part in _listed(row.get("system")))
-    first = [{"role": "system", "content": system}] if system else []
     specs = _listed(_object(row.get("toolConfig")).get("tools"))
     tools = [_bedrock_tool(_object(each).get("toolSpec")) for each in specs] or None
-    rest = _without(row, "schemaVersion", "system", "messages", "toolConfig")
+    rest = _without(row, *converse.FIELDS)
+    messages = _listed(row["messages"])
+    unread = [*_unread_blocks(messages), *_unread_tools(specs, "toolSpec")]
+    whole = converse.messages_of(row)
+    prompt = prompt_of({"messages": whole, "tools": tools})
     last = _object(messages[-1]) if messages else {}
     if "candidates" in last:
-        labels = ("preferred", "non-preferred")
         found = {each.get("preferenceLabel"): each for each in map(_object, _listed(last["candidates"]))}
-        answers = [_of_bedrock({"role": "assistant", **found.get(label, {})}) for label in labels]
-        asked = [each for message in messages[:-1] for each in _of_bedrock(message)]
-        return TrainingRow("dpo", prompt_of({"messages": [*first, *asked], "tools": tools}), answers, rest)
-    whole = [each for message in messages for each in _of_bedrock(message)]
-    prompt = prompt_of({"messages": [*first, *whole], "tools": tools})
-    answer = whole[len(prompt.messages) - len(first) :]
-    return TrainingRow("sft" if answer else "rft", prompt, [answer] if answer else (), rest)
+        answers = [_candidate(found.get(label), label) for label in bedrock_dpo.LABELS]
+        unread += _unread_blocks(list(found.values()))
+        return TrainingRow("dpo", prompt, answers, rest, unread)
+    spoken = whole[len(prompt.messages) :]
+    if spoken:
+        return TrainingRow("sft", prompt, [_answer(spoken, "messages")], rest, unread)
+    return TrainingRow("rft", prompt, (), rest, unread)
+
+
+def _candidate(found: Mapping[str, Any] | None, label: str) -> list[Message]:
+    if found is None:
+        raise NoConversation(f"candidates: none of them is {label!r}")
+    return _answer(converse.turn_of({"role": "assistant", "content": found.get("content")}), label)
 
 
 def _chat(row: Mapping[str, Any]) -> TrainingRow:
@@ -155,7 +170,6 @@ _READERS = (
     (("input", "preferred_output"), _dpo_chat),
     (("chosen", "rejected"), _dpo_trl),
     (("contents",), _google),
-    (("schemaVersion", "messages"), _bedrock_conversation),
     (("reward_model", "prompt"), _verl),
     (("prompt", "completion"), _sft_trl),
     (("messages",), _chat),
@@ -195,9 +209,15 @@ def _unread_parts(contents: object) -> list[str]:
     return sorted({f"contents[].parts[].{name}" for part in parts for name in part if name not in known})
 
 
-def _unread_tools(tools: object) -> list[str]:
+def _unread_tools(tools: object, known: str = "functionDeclarations") -> list[str]:
     names = {str(name) for tool in _listed(tools) for name in _object(tool)}
-    return sorted(f"tools[].{name}" for name in names - {"functionDeclarations"})
+    return sorted(f"tools[].{name}" for name in names - {known})
+
+
+def _unread_blocks(turns: object) -> list[str]:
+    blocks = [_object(block) for turn in _listed(turns) for block in _listed(_object(turn).get("content"))]
+    found = {str(name) for block in blocks for name in block} - {"text", "toolUse", "toolResult"}
+    return sorted(f"messages[].content[].{name}" for name in found)
 
 
 def _google_tools(tools: object) -> list[Any] | None:
@@ -228,8 +248,7 @@ def _best_first(completions: object) -> list[Mapping[str, Any]]:
 
 def _answer_of_google(completion: Mapping[str, Any]) -> list[Message]:
     content = _object(completion.get("completion"))
-    turns = [{"role": "user", "parts": [{"text": "."}]}, content, {"role": "user", "parts": [{"text": "."}]}]
-    return prompt_of({"contents": turns}).messages[1:-1]
+    return _answer(google_contents.turn_of({**content, "role": "model"}), "completions")
 
 
 def _bedrock_tool(spec: object) -> dict[str, Any]:
@@ -241,38 +260,6 @@ def _bedrock_tool(spec: object) -> dict[str, Any]:
         "parameters": parameters,
     }
     return {"type": "function", "function": _without(function)}
-
-
-def _of_bedrock(message: object) -> list[Message]:
-    """A message of the Converse API; the results of tools are messages of their own."""
-    found = _object(message)
-    blocks = [_object(block) for block in _listed(found.get("content"))]
-    text = "".join(str(block.get("text", "")) for block in blocks)
-    calls = [_object(block["toolUse"]) for block in blocks if "toolUse" in block]
-    results = [_object(block["toolResult"]) for block in blocks if "toolResult" in block]
-    read: list[Message] = [
-        {"role": "tool", "tool_call_id": each.get("toolUseId"), "content": _of_result(each.get("content"))}
-        for each in results
-    ]
-    if results and not text:
-        return read
-    tool_calls = [
-        {
-            "id": each.get("toolUseId"),
-            "type": "function",
-            "function": {"name": each.get("name"), "arguments": json.dumps(each.get("input") or {})},
-        }
-        for each in calls
-    ]
-    spoken: Message = {"role": found.get("role"), "content": text}
-    return [*read, {**spoken, **({"tool_calls": tool_calls} if calls else {})}]
-
-
-def _of_result(content: object) -> str:
-    blocks = [_object(block) for block in _listed(content)]
-    return "".join(
-        str(block["text"]) if "text" in block else json.dumps(block.get("json")) for block in blocks
-    )
 
 
 def _object(value: object) -> Mapping[str, Any]:

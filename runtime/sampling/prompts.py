@@ -12,7 +12,7 @@ from graders.contract import brief
 from graders.kinds.messages import Messages, render, template_of
 from graders.options import validated
 from runtime.data.datasets import Row, read_whole
-from runtime.data.importing.google import google_prompt
+from runtime.data.formats.google_contents import messages_of
 from runtime.data.json_text import NotJson, read_text
 from runtime.judge.wire import encoded
 
@@ -133,7 +133,7 @@ class _Template(BaseModel):
 
 def _prompt(name: str, found: Any, fields: Item) -> Any:
     if name == "contents":
-        return google_prompt(fields)
+        return messages_of(fields)
     return [{"role": "user", "content": found}] if isinstance(found, str) else found
 
 

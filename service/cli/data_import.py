@@ -81,6 +81,7 @@ def _lines(report: ImportReport, output: Path) -> Sequence[str]:
     if report.ungraded:
         lines.append(f"{report.ungraded:,} have the cause in its place: the model did not answer")
     lines += [f"{count:,} recorded scores of {name}" for name, count in report.recorded.items()]
+    lines += [f"lost: {name} of {count:,} rows" for name, count in report.lost.items()]
     lines += [f"note: {note}" for note in report.notes]
     if report.rejected:
         lines.append(

@@ -45,15 +45,15 @@ def test_keys_are_not_shown() -> None:
         ("zzz = 1", "unknown setting 'zzz'$"),
         (
             "[judges.'*']\nbase_url = 'not a url'",
-            r"bad\.toml: judges\.\*\.base_url: expected the URL of a server, such as",
+            r"bad\.toml: judges\.\*\.base_url: expected an address that begins with http, such as",
         ),
         (
             "[judges.'*']\nbase_url = 'http://[::1'",
-            r"bad\.toml: judges\.\*\.base_url: expected the URL of a server",
+            r"bad\.toml: judges\.\*\.base_url: expected an address that begins with http",
         ),
         (
             "[judges.'*']\nbase_url = '127.0.0.1:80/v1'",
-            r"bad\.toml: judges\.\*\.base_url: expected the URL of a server",
+            r"bad\.toml: judges\.\*\.base_url: expected an address that begins with http",
         ),
         ("[judges.x]\nmodle = 'y'", r"bad\.toml: unknown setting 'judges\.x\.modle'; did you mean 'model'"),
         ("[judge_budgets.day]\nx = 1", r"unknown setting 'judge_budgets\.day\.x'; known are tokens, money"),

@@ -3,7 +3,15 @@
 from array import array
 from collections.abc import Iterator, Sequence
 
-from runtime.data.check.base import Check, CheckedRow, digest, normal, percent, prompt_digest
+from runtime.data.check.base import (
+    Check,
+    CheckedRow,
+    digest,
+    normal,
+    percent,
+    prompt_digest,
+    without_identity,
+)
 from runtime.data.check.labels import value_at
 from runtime.data.findings import Finding
 from runtime.data.formats import View
@@ -40,7 +48,7 @@ class Overlap:
 
     def take(self, row: CheckedRow) -> None:
         """Keep what is needed to compare a row."""
-        if self.near is not None:
+        if self.near is not None and row.view.prompt.strip():
             self.numbers.append(row.number)
             self.near.add(row.view.prompt)
 
@@ -52,8 +60,8 @@ class _Train(Check):
     def add(self, row: CheckedRow) -> Sequence[Finding]:
         """Keep a row's prompt and groups."""
         both = self._both
-        asked = prompt_digest(row.view)
-        if asked is not None and asked not in both.lines:
+        asked = _asked(row)
+        if asked not in both.lines:
             both.lines[asked] = row.number
             both.take(row)
         for name, groups in zip(both.by, both.groups, strict=True):
@@ -75,10 +83,11 @@ class _Valid(Check):
         both = self._both
         if self._is_first:
             both.first_valid, self._is_first = len(both.numbers), False
-        asked = prompt_digest(row.view)
-        if asked is not None and (line := both.lines.get(asked)) is not None:
+        asked = _asked(row)
+        if (line := both.lines.get(asked)) is not None:
             self._counts["exact"] += 1
-            message = f"its prompt is that of row {line} of the training file"
+            what = "its prompt is that of" if row.view.prompt.strip() else "it has no prompt, and equals"
+            message = f"{what} row {line} of the training file"
             yield Finding(
                 "overlap",
                 "warning",
@@ -87,7 +96,7 @@ class _Valid(Check):
                 row.number,
                 related=(line,),
             )
-        elif asked is not None and asked not in self._seen:
+        elif asked not in self._seen:
             self._seen.add(asked)
             both.take(row)
         for name, groups in zip(both.by, both.groups, strict=True):
@@ -121,6 +130,12 @@ class _Valid(Check):
     def figures(self) -> dict[str, object]:
         """How many rows overlap."""
         return {"overlap": dict(self._counts)}
+
+
+def _asked(row: CheckedRow) -> int:
+    """What is equal for two rows that ask the same; of rows without a prompt, that are the same."""
+    found = prompt_digest(row.view)
+    return digest(without_identity(row.value)) if found is None else found
 
 
 def _group(value: object) -> int:

@@ -6,6 +6,7 @@ its reinforcement fine-tuning. verl: rows of its RL datasets, and messages for i
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +19,16 @@ from runtime.data.conversation import (
     instructions_and_rest,
     text_of,
 )
+from runtime.data.formats import errors_of, format_for
+from runtime.data.formats.bedrock_dpo import LABELS
+from runtime.data.formats.converse import SCHEMA
+from runtime.data.formats.hosts import TITLES
+from runtime.data.formats.prompts_trl import RESERVED
 
 Line = dict[str, Any]
 _ASKED = {"messages", "prompt", "contents", "systemInstruction", "tools", "parallel_tool_calls"}
+_OTHER_TRL = ("completion", "chosen", "rejected")
+"""Columns by which TRL knows a data set of prompts with answers."""
 REFERENCE_FIELDS = ("reference_answer", "reference", "ground_truth", "answer", "target", "solution")
 """Fields of an item that are taken for its reference, where `--reference` names none: the first that is there."""
 
@@ -82,6 +90,31 @@ class Host:
     has_bom: bool = False
 
 
+def checked(host: str, kind: str, row: Line) -> Line:
+    """A row that keeps the rules of its format, as `graders data check` knows them.
+
+    Args:
+        host: A name of `HOSTS`.
+        kind: `sft`, `dpo` or `rft`.
+        row: What was built.
+
+    Raises:
+        NoConversation: When the host would refuse it; the message says why.
+    """
+    form = format_for(host, kind, row)
+    if form is None:
+        raise NoConversation(f"{TITLES[host]} has no format in which this row is one for {kind}")
+    fault = next(errors_of(row, form, host), None)
+    if fault is not None:
+        raise NoConversation(_without_positions(fault.message))
+    return row
+
+
+def _without_positions(message: str) -> str:
+    """A message that is the same for all rows with one fault."""
+    return re.sub(r"(?<=\.)\d+(?=[.\s])", "[]", message)
+
+
 def _offered(prompt: Prompt) -> Line:
     found: Line = {} if prompt.tools is None else {"tools": prompt.tools}
     if prompt.tools is not None and prompt.parallel_tool_calls is not None:
@@ -118,9 +151,7 @@ def _trl_dpo(prompt: Prompt, better: Sequence[Message], worse: Sequence[Message]
 
 
 def _trl_rft(row: RftRow) -> Line:
-    # TRL gives columns to a reward function as arguments beside these
-    reserved = ("prompt", "messages", "completions", "completion_ids", "trainer_state")
-    return {"prompt": row.prompt.messages, **row.columns(*reserved)}
+    return {"prompt": row.prompt.messages, **row.columns("prompt", "messages", *_OTHER_TRL, *RESERVED)}
 
 
 def _verl_rft(row: RftRow) -> Line:
@@ -257,7 +288,7 @@ def _bedrock_asked(messages: Sequence[Message], tools: list[Any] | None) -> Line
         if isinstance(each, dict) and isinstance(each.get("function"), dict)
     ]
     return {
-        "schemaVersion": "bedrock-conversation-2024",
+        "schemaVersion": SCHEMA,
         **({"system": [{"text": instructions}]} if instructions else {}),
         "messages": turns,
         **({"toolConfig": {"tools": specs}} if specs else {}),
@@ -271,7 +302,7 @@ def _bedrock_sft(prompt: Prompt, answer: Sequence[Message]) -> Line:
 def _bedrock_dpo(prompt: Prompt, better: Sequence[Message], worse: Sequence[Message]) -> Line:
     _ends_with_user(prompt)
     candidates: list[Line] = []
-    for answer, label in ((better, "preferred"), (worse, "non-preferred")):
+    for answer, label in zip((better, worse), LABELS, strict=True):
         if len(answer) != 1:
             raise NoConversation("an answer has several messages, and the format wants one")
         candidates.append({"content": _bedrock_block(answer[0]), "preferenceLabel": label})

@@ -15,7 +15,7 @@ from graders.installation import install_command
 from runtime.data.conversation import NoConversation, answer_of, prompt_of
 from runtime.data.datasets import BYTE_ORDER_MARK, STDIN, bounded_lines, opened
 from runtime.data.exporting.choosing import Wanted, choose, chosen_samples, prompt_digest
-from runtime.data.exporting.hosts import HOSTS, Host, RftRow
+from runtime.data.exporting.hosts import HOSTS, Host, RftRow, checked
 from runtime.data.graded.reading import GradedFile, GradedSample
 from runtime.data.output_files import already_there, regular_place, writing, writing_by_name
 from runtime.data.printable import printable_json
@@ -166,7 +166,7 @@ def _built(
         made = RftRow(prompt, samples[0].item, form.reference, form.data_source, found.rows)
         row = host.rft(made)
         found.lost.update(made.lost)
-    return row, prompt_digest(prompt)
+    return checked(form.host, wanted.kind, row), prompt_digest(prompt)
 
 
 @dataclass

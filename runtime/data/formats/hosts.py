@@ -8,7 +8,8 @@ Sources, read in October and November 2026:
   takes 200 MB. "Reinforcement fine-tuning": training and validation file, the last message the user's; 50,000 and 1,000 rows.
   An older version of that page refuses system messages, the current one has an example with a developer message.
 * Amazon Bedrock, "Prepare data for Amazon Nova models": at least 100 rows; "Prepare data for open-weight models": 100 to 20,000.
-* Google, reinforcement tuning of Gemini: at most 5,000 training and 500 validation rows, 1 GB.
+* Google, reinforcement tuning of Gemini: at most 5,000 training and 500 validation rows, 1 GB. "About supervised fine-tuning for
+  Gemini models": 1,000,000 training rows of text, 5,000 validation rows, 1 GB.
 * TRL and verl read files of any size.
 """
 
@@ -65,6 +66,7 @@ LIMITS: dict[tuple[str, str], Limits] = {
         differs="the page on Nova models names 100 rows at least, the one on open-weight models 100 to 20,000",
     ),
     ("google", "rft"): Limits(1, 5_000, 500, 1_000),
+    ("google", "sft"): Limits(1, 1_000_000, 5_000, 1_000),
 }
 
 

@@ -236,7 +236,8 @@ def _content(message: Mapping[str, Any], path: str) -> Iterator[Fault]:
     where = f"{path}.content"
     is_otherwise = any(message.get(name) for name in ("tool_calls", "function_call", "refusal", "audio"))
     if content is None or content == "":
-        if not is_otherwise:
+        is_result = content == "" and message.get("role") == "tool"  # a tool may give nothing
+        if not is_otherwise and not is_result:
             yield Fault(
                 "empty-content",
                 where,

@@ -1,10 +1,10 @@
-"""Supervised fine-tuning on conversations, as OpenAI, Foundry and TRL take it.
+"""Supervised fine-tuning on conversations, as OpenAI, Foundry, TRL and verl take it.
 
 `{"messages": [{"role", "content", …}, …], "tools"?, "parallel_tool_calls"?}`. The last message is the assistant's: a text or
 tool calls. Assistant messages may have a `weight` of 0 or 1.
 
 Source: OpenAI's "Supervised fine-tuning" and Foundry's "Customize a model with fine-tuning" (October 2026); TRL reads the same
-rows (`SFTTrainer`, conversational format).
+rows (`SFTTrainer`, conversational format), and so does verl (`MultiTurnSFTDataset`, whose column is `messages`).
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ class SftChat(Format):
     """Conversations whose last answer is learned."""
 
     name = "sft"
-    title = "supervised fine-tuning, chat (OpenAI, Foundry, TRL)"
-    hosts = ("openai", "foundry", "trl")
+    title = "supervised fine-tuning, chat (OpenAI, Foundry, TRL, verl)"
+    hosts = ("openai", "foundry", "trl", "verl")
     fields = ("messages", "tools", "parallel_tool_calls", "functions")
     is_open = False
     kind = "sft"
@@ -26,7 +26,7 @@ class SftChat(Format):
     def likeness(self, row: Row) -> int:
         """Messages, an assistant's at the end, and little beside them."""
         messages = row.get("messages")
-        if not is_conversation(messages):
+        if not is_conversation(messages) or "schemaVersion" in row:
             return 0
         others = [name for name in row if name not in self.fields]
         return (4 if role_of(messages[-1]) == "assistant" else 1) - bool(others)

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic_core import to_json
-
-from runtime.data.importing.rows import Object, failed, mapping, objects, present
+from runtime.data.formats.google_contents import turn_of
+from runtime.data.importing.rows import Object, failed, mapping, objects
 
 _OF_COMPLETION = ("model", "usage", "id", "created", "system_fingerprint", "service_tier", "object")
 
@@ -65,32 +64,7 @@ def _is_message(value: Object) -> bool:
 
 def _candidate(candidate: Object) -> Any:
     """One of Google's candidates as a choice."""
-    message = google_message(mapping(candidate.get("content")), "assistant")
+    message = turn_of({**mapping(candidate.get("content")), "role": "model"})[-1]
     finish = str(candidate.get("finishReason") or candidate.get("finish_reason") or "STOP").lower()
     names = {"max_tokens": "length", "safety": "content_filter"}
     return {"choices": [{"index": 0, "message": message, "finish_reason": names.get(finish, finish)}]}
-
-
-def google_message(content: Object, role: str) -> dict[str, Any]:
-    """Google's `{role, parts: [{text}]}` as a message; parts that are no text keep their place, as blocks."""
-    parts = objects(content.get("parts"))
-    spoken = [part for part in parts if not part.get("thought")]
-    thoughts = "".join(str(part.get("text") or "") for part in parts if part.get("thought"))
-    calls = [
-        {"id": part.get("id"), "type": "function", "function": _call(call)}
-        for part in spoken
-        if (call := mapping(part.get("functionCall") or part.get("function_call")))
-    ]
-    beside = present(reasoning_content=thoughts, tool_calls=calls)
-    texts = [part["text"] for part in spoken if isinstance(part.get("text"), str)]
-    if len(texts) + len(calls) == len(spoken):
-        return {"role": role, "content": "".join(texts), **beside}
-    blocks = [{"type": "text", **part} if "text" in part else {"type": "file", **part} for part in spoken]
-    return {"role": role, "content": blocks, **beside}
-
-
-def _call(call: Object) -> dict[str, Any]:
-
-    arguments = call.get("args")
-    text = arguments if isinstance(arguments, str) else to_json(arguments or {}).decode()
-    return {"name": call.get("name"), "arguments": text}

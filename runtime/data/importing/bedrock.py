@@ -1,8 +1,10 @@
-"""Amazon Bedrock's rows: RFT with `reference_answer`, and conversations of the Converse API."""
+"""Amazon Bedrock's rows: RFT with `reference_answer`, and conversations of the Converse API, whose candidates are two samples."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from runtime.data.formats.bedrock_dpo import LABELS
+from runtime.data.formats.converse import FIELDS, is_converse, messages_of, turn_of
 from runtime.data.importing.rows import (
     Imported,
     NotImported,
@@ -17,32 +19,28 @@ from runtime.data.importing.rows import (
 
 def _recognises(value: Object) -> bool:
     is_rft = "reference_answer" in value and "messages" in value
-    return is_rft or str(value.get("schemaVersion", "")).startswith("bedrock-conversation")
+    is_versioned = str(value.get("schemaVersion", "")).startswith("bedrock-conversation")
+    return is_rft or is_versioned or (value.keys() <= set(FIELDS) and is_converse(value))
 
 
 def _read(value: Object) -> Iterator[Part]:
     if not is_messages(value.get("messages")):
         yield NotImported("messages: expected a list of objects with a role")
         return
-    messages = [_message(message) for message in value["messages"]]
-    system = "".join(str(part.get("text") or "") for part in objects(value.get("system")))
-    prompt = [{"role": "system", "content": system}, *messages] if system else messages
-    answer: Any = None
+    prompt = messages_of(value)
+    item = without(value, ["messages", "system", "schemaVersion"])
+    candidates = value["messages"][-1].get("candidates")
+    if isinstance(candidates, list):
+        for each in objects(candidates):
+            answer = turn_of({"role": "assistant", "content": each.get("content")})
+            label = each.get("preferenceLabel")
+            source = {"preferred": label == LABELS[0]} if label in LABELS else {}
+            yield Imported({**item, "messages": prompt}, answer, {}, None, source)
+        return
+    sample: Any = None
     if prompt[-1]["role"] == "assistant":
-        answer, prompt = [prompt[-1]], prompt[:-1]
-    yield Imported({**without(value, ["messages", "system", "schemaVersion"]), "messages": prompt}, answer)
-
-
-def _message(message: Object) -> dict[str, Any]:
-    """A message whose content is a text where it has texts only."""
-    content = message.get("content")
-    if isinstance(content, list) and content and all(map(_is_text, content)):
-        return {**message, "content": "".join(part["text"] for part in content)}
-    return dict(message)
-
-
-def _is_text(part: object) -> bool:
-    return isinstance(part, Mapping) and isinstance(part.get("text"), str) and set(part) <= {"text", "type"}
+        sample, prompt = [prompt[-1]], prompt[:-1]
+    yield Imported({**item, "messages": prompt}, sample)
 
 
 BEDROCK = SourceSystem("bedrock", "rows of Amazon Bedrock and Nova", _recognises, _read)

@@ -29,8 +29,11 @@ def _read(value: Object) -> Iterator[Part]:
         yield NotImported("datasource_item: expected an object")
         return
     recorded: dict[str, float] = {}
+    lost: list[str] = []
     for index, result in enumerate(objects(value.get("results"))):
-        add_score(recorded, str(result.get("name") or f"result {index + 1}"), result.get("score"))
+        name = str(result.get("name") or f"result {index + 1}")
+        if not add_score(recorded, name, result.get("score")):
+            lost.append(f"the result of {name!r}, which has no number for a score")
     sample = value.get("sample")
     stored, prompt, model = sample, None, None
     if isinstance(sample, dict):
@@ -41,7 +44,7 @@ def _read(value: Object) -> Iterator[Part]:
         status = value.get("status")
         stored = failed(f"the export has no sample for this item; its status is {status!r}")
     source = {name: value[name] for name in _IDS if value.get(name) is not None}
-    yield Imported(item, stored, recorded, prompt, source | present(model=model))
+    yield Imported(item, stored, recorded, prompt, source | present(model=model), lost=lost)
 
 
 def _read_run(value: Object) -> Iterator[Part]:

@@ -1,12 +1,18 @@
-"""Google's rows: `contents`, `references`, `systemInstruction`; a last turn of the model is the sample."""
+"""Google's rows: `contents`, `references`, `systemInstruction`; a last turn of the model is the sample, completions are two."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from runtime.data.importing.answers import google_message
-from runtime.data.importing.rows import Imported, NotImported, Object, Part, SourceSystem, mapping
-
-_ROLES = {"model": "assistant", "user": "user", "function": "tool"}
+from runtime.data.formats.google_contents import ends_with_model, messages_of, turn_of
+from runtime.data.importing.rows import (
+    Imported,
+    NotImported,
+    Object,
+    Part,
+    SourceSystem,
+    mapping,
+    objects,
+    without,
+)
 
 
 def _recognises(value: Object) -> bool:
@@ -22,26 +28,26 @@ def _read(value: Object) -> Iterator[Part]:
     ):
         yield NotImported("contents: expected a list of objects with 'parts'")
         return
-    item, answer = dict(value), None
-    if contents[-1].get("role") == "model":
-        answer = [google_message(contents[-1], "assistant")]
+    item = without(value, ["completions"])
+    if "completions" in value:
+        yield from _preference(value, item)
+        return
+    whole, answer = messages_of(value), None
+    if ends_with_model(value):
         item["contents"] = contents[:-1]
-    yield Imported(item, answer, {}, google_prompt(item) or None)
+        asked = messages_of(item)
+        whole, answer = asked, whole[len(asked) :]
+    yield Imported(item, answer, {}, whole or None)
 
 
-def google_prompt(row: Object) -> list[dict[str, Any]]:
-    """The messages of Google's `contents` and `systemInstruction`; an empty list where there is no content."""
-    system = row.get("systemInstruction", row.get("system_instruction"))
-    messages: list[dict[str, Any]] = []
-    if isinstance(system, str) and system:
-        messages.append({"role": "system", "content": system})
-    elif mapping(system).get("parts"):
-        messages.append(google_message(mapping(system), "system"))
-    contents = row.get("contents")
-    for content in contents if isinstance(contents, list) else ():
-        turn = mapping(content)
-        messages.append(google_message(turn, _ROLES.get(str(turn.get("role") or "user"), "user")))
-    return messages
+def _preference(value: Object, item: Object) -> Iterator[Part]:
+    for each in objects(value["completions"]):
+        score = each.get("score")
+        answer = turn_of({**mapping(each.get("completion")), "role": "model"})
+        is_score = isinstance(score, (int, float))
+        yield Imported(
+            item, answer, {}, messages_of(item) or None, {"preferred": bool(score)} if is_score else {}
+        )
 
 
 GOOGLE = SourceSystem("google", "rows of Gemini tuning", _recognises, _read)

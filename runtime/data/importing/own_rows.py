@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from runtime.data.importing.google import google_prompt
+from runtime.data.formats.google_contents import messages_of
 from runtime.data.importing.rows import (
     Imported,
     NotImported,
@@ -16,7 +16,9 @@ from runtime.data.importing.rows import (
     scores,
 )
 
-_BESIDE_ITEM = frozenset({"item", "id", "messages", "prompt", "contents", "tools", "source", "recorded"})
+_OFFERED = ("tools", "parallel_tool_calls")
+_BESIDE_ITEM = frozenset({"item", "id", "messages", "prompt", "contents", "source", "recorded", *_OFFERED})
+_READ = _BESIDE_ITEM | {"sample", "samples", "reward", "systemInstruction", "system_instruction"}
 
 
 def _recognises(value: Object) -> bool:
@@ -32,7 +34,7 @@ def _read(value: Object) -> Iterator[Part]:
     if (reward := score(value.get("reward"))) is not None:
         recorded.setdefault("reward", reward)
     messages = (
-        objects(value.get("messages")) or as_messages(value.get("prompt")) or google_prompt(value) or None
+        objects(value.get("messages")) or as_messages(value.get("prompt")) or messages_of(value) or None
     )
     # what is recorded beside scores, such as the name of the judge
     beside = {name: each for name, each in mapping(value.get("recorded")).items() if name not in recorded}
@@ -41,12 +43,15 @@ def _read(value: Object) -> Iterator[Part]:
         **mapping(value.get("source")),
         **({"id": value["id"]} if value.get("id") is not None else {}),
     }
+    offered = {name: value[name] for name in _OFFERED if value.get(name) is not None}
+    lost = sorted(str(name) for name, each in value.items() if name not in _READ and each is not None)
     samples = value.get("samples")
     if value.get("sample") is not None or not isinstance(samples, list):
-        yield Imported(value["item"], value.get("sample"), recorded, messages, source)
+        yield Imported(value["item"], value.get("sample"), recorded, messages, source, offered, lost)
         return
     for draw, sample in enumerate(samples):
-        yield Imported(value["item"], sample, recorded, messages, {**source, "draw": draw})
+        drawn = {**source, "draw": draw}
+        yield Imported(value["item"], sample, recorded, messages, drawn, offered, lost)
 
 
 OWN_ROWS = SourceSystem("rows", "rows {item, sample} of this package", _recognises, _read)

@@ -69,6 +69,7 @@ class ImportReport:
         with_sample: How many have an answer.
         ungraded: How many have the reason in place of an answer that the model did not give.
         recorded: How many scores each name has.
+        lost: How many rows lost what, in words.
         rejected: Parts that could not be read.
         notes: What else a user should know, such as a page that says that there are more.
     """
@@ -78,6 +79,7 @@ class ImportReport:
     with_sample: int = 0
     ungraded: int = 0
     recorded: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
     rejected: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -89,6 +91,7 @@ class ImportReport:
         self.ungraded += is_error
         self.with_sample += row.sample is not None and not is_error
         self.recorded.update(row.recorded.keys())
+        self.lost.update(row.lost)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -98,6 +101,7 @@ class ImportReport:
             "with_sample": self.with_sample,
             "without_answer": self.ungraded,
             "recorded": dict(self.recorded),
+            "lost": dict(self.lost),
             "rejected": self.rejected,
             "notes": self.notes,
         }
@@ -202,6 +206,7 @@ def row_of(place: Place, part: Imported) -> dict[str, Any]:
         row["sample"] = part.sample
     if part.messages:
         row["messages"] = part.messages
+    row |= part.offered
     if part.recorded:
         row["recorded"] = part.recorded
     where = {"file": place.file, place.unit: place.number}

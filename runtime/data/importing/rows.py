@@ -26,6 +26,8 @@ class Imported:
         recorded: Scores that came along, by the name of what gave them.
         messages: The prompt, where it is not a part of the item.
         source: What the source system says of where the row is from: ids, step, model.
+        offered: What else was asked of the model, beside the item: `tools`, `parallel_tool_calls`.
+        lost: What of the export the row does not hold, in words.
     """
 
     item: Object
@@ -33,6 +35,8 @@ class Imported:
     recorded: Mapping[str, float] = field(default_factory=dict)
     messages: Sequence[Object] | None = None
     source: Object = field(default_factory=dict)
+    offered: Object = field(default_factory=dict)
+    lost: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +108,16 @@ def scores(named: object) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def add_score(recorded: dict[str, float], name: str, value: object) -> None:
-    """Record a score; of a name that is there already, under the name with a number."""
+def add_score(recorded: dict[str, float], name: str, value: object) -> bool:
+    """Record a score; of a name that is there already, under the name with a number. False when it is no score."""
     number = score(value)
     if number is None:
-        return
+        return False
     unique, count = name, 2
     while unique in recorded:
         unique, count = f"{name} ({count})", count + 1
     recorded[unique] = number
+    return True
 
 
 def from_json(value: Any) -> Any:

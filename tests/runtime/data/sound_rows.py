@@ -175,6 +175,47 @@ def google(number: int) -> Row:
     }
 
 
+def google_sft(number: int) -> Row:
+    answer = {"role": "model", "parts": [{"text": said(number)["content"]}]}
+    row = google(number)
+    return {"systemInstruction": row["systemInstruction"], "contents": [*row["contents"], answer]}
+
+
+def google_preference(number: int) -> Row:
+    def completion(text: str, score: int) -> Row:
+        return {"score": score, "completion": {"role": "model", "parts": [{"text": text}]}}
+
+    worse = f"No idea about {number}, and it is much too hard for me to work out."
+    better = completion(said(number)["content"], 1)
+    return {
+        "system_instruction": {"parts": [{"text": "Be brief."}]},
+        "contents": google(number)["contents"],
+        "completions": [better, completion(worse, 0)],
+    }
+
+
+def bedrock_sft(number: int) -> Row:
+    turns = [
+        {"role": each["role"], "content": [{"text": each["content"]}]}
+        for each in (*asked(number), said(number))
+    ]
+    return {
+        "schemaVersion": "bedrock-conversation-2024",
+        "system": [{"text": "Be brief."}],
+        "messages": turns,
+    }
+
+
+def bedrock_dpo(number: int) -> Row:
+    row = bedrock_sft(number)
+    worse = [{"text": f"No idea about {number}, and it is much too hard for me to work out."}]
+    candidates = [
+        {"content": row["messages"][-1]["content"], "preferenceLabel": "preferred"},
+        {"content": worse, "preferenceLabel": "non-preferred"},
+    ]
+    return {**row, "messages": [row["messages"][0], {"role": "assistant", "candidates": candidates}]}
+
+
 def prompts(number: int) -> Row:
     return {"prompt": question(number)[0], "solution": question(number)[1]}
 
@@ -220,6 +261,10 @@ SOUND = (
     bedrock,
     verl,
     google,
+    google_sft,
+    google_preference,
+    bedrock_sft,
+    bedrock_dpo,
     prompts,
     rows,
     rows_samples,

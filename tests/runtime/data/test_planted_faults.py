@@ -312,6 +312,31 @@ FAULTS = (
         lambda rows: rows[7]["contents"].append({"role": "model", "parts": [{"text": "x"}]}),
         "last-not-user",
     ),
+    Fault(
+        "ends with the user",
+        sound.google_sft,
+        lambda rows: rows[7]["contents"].pop(),
+        "last-not-assistant",
+    ),
+    Fault("a score of 5", sound.google_preference, into("completions", 0, "score", value=5), "wrong-score"),
+    Fault("one completion", sound.google_preference, lambda rows: rows[7]["completions"].pop(), "wrong-type"),
+    Fault(
+        "a content that is a text", sound.bedrock_sft, into("messages", 0, "content", value="x"), "wrong-type"
+    ),
+    Fault("another schema", sound.bedrock_sft, into("schemaVersion", value="2023"), "wrong-type"),
+    Fault("a system turn", sound.bedrock_sft, into("messages", 0, "role", value="system"), "wrong-role"),
+    Fault(
+        "a blank block",
+        sound.bedrock_sft,
+        into("messages", 0, "content", value=[{"text": " "}]),
+        "empty-content",
+    ),
+    Fault(
+        "one candidate",
+        sound.bedrock_dpo,
+        lambda rows: rows[7]["messages"][-1]["candidates"].pop(),
+        "wrong-type",
+    ),
     Fault("an empty prompt", sound.prompts, into("prompt", value=""), "empty-content"),
     Fault("a reserved column", sound.prompts, into("completions", value="x"), "reserved-field"),
     # answers
@@ -491,6 +516,15 @@ def test_rows_in_both_files_are_found(code: str, change: Callable[[Row], Row], t
     report = check_data(train, valid=valid)
     assert found(report) == [("warning", code, 12)]
     assert next(iter(report.findings)).first.related == (13,)
+
+
+def test_equal_rows_without_a_prompt_in_both_files_are_found(tmp_path: Path) -> None:
+    rows = [{"item": {"answer": f"w{number}"}, "sample": f"It is {number}."} for number in range(12)]
+    train = write(tmp_path / "train.jsonl", rows)
+    valid = write(tmp_path / "valid.jsonl", [{"item": {"answer": "other"}, "sample": "no"}, rows[4]])
+    report = check_data(train, valid=valid)
+    assert ("warning", "overlap", 2) in found(report)
+    assert report.files[1].figures["overlap"] == {"exact": 1, "near": 0, "group": 0}
 
 
 def test_a_group_in_both_files_is_found(tmp_path: Path) -> None:

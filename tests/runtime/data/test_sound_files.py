@@ -18,6 +18,10 @@ NAMES = {
     "sft_prompt_completion": "sft-trl",
     "dpo_trl": "dpo-trl",
     "dpo_trl_messages": "dpo-trl",
+    "google_sft": "google-sft",
+    "google_preference": "google-dpo",
+    "bedrock_sft": "bedrock-sft",
+    "bedrock_dpo": "bedrock-dpo",
     "rft_developer": "rft",
     "rows_samples": "rows",
 }

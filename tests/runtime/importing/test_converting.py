@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.genai import types as google
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import TypeAdapter
 
 from graders import ConfigurationError
 from graders.testing.strategies import json_values
@@ -16,6 +19,7 @@ from runtime.data.exporting.hosts import HOSTS
 from runtime.data.formats import FORMATS, format_of
 from runtime.data.training_rows import training_row
 
+MESSAGES = TypeAdapter(list[ChatCompletionMessageParam])
 SYSTEM = {"role": "system", "content": "Add."}
 ASKED = [SYSTEM, {"role": "user", "content": "2+2"}]
 FOUR, FIVE = ({"role": "assistant", "content": text} for text in ("4", "5"))
@@ -67,12 +71,51 @@ def test_a_row_goes_to_every_host_that_has_a_format_for_it_and_comes_back(
         ({"messages": ASKED, "answer": "4", "tools": TOOLS}, "trl", ["tools"]),
         ({"messages": [{**SYSTEM, "role": "developer"}, ASKED[1]], "answer": "4"}, "google", ["messages[].role"]),
         ({"messages": [SYSTEM, {**ASKED[1], "name": "u"}], "answer": "4"}, "google", ["messages[].name"]),
-        ({"contents": [{"role": "user", "parts": [{"inlineData": {}}, {"text": "2"}]}], "references": {"a": "4"}}, "openai", ["contents[].parts[].inlineData"]),
         ({"contents": [{"role": "user", "parts": [{"text": "2"}]}], "references": {"a": "4"}, "tools": [{"googleSearch": {}}]}, "openai", ["tools[].googleSearch"]),
     ],
 )  # fmt: skip
 def test_what_is_lost_is_named(row: dict[str, Any], host: str, lost: list[str]) -> None:
     assert Converter(host).convert(row)[1] == lost
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"contents": [{"role": "user", "parts": [{"inlineData": {}}, {"text": "2"}]}]}, "inlineData"),
+        (
+            {
+                "schemaVersion": "bedrock-conversation-2024",
+                "messages": [
+                    {"role": "user", "content": [{"text": "2"}, {"image": {"format": "png"}}]},
+                    {"role": "assistant", "content": [{"text": "4"}]},
+                ],
+            },
+            "image",
+        ),
+    ],
+)
+def test_a_row_is_not_converted_without_the_image_that_it_asks_about(row: dict[str, Any], kind: str) -> None:
+    with pytest.raises(NoConversation, match=kind):
+        Converter("openai").convert(row)
+
+
+@pytest.mark.parametrize("row", [SFT, DPO, RFT, WITH_TOOLS], ids=["sft", "dpo", "rft", "tools"])
+@pytest.mark.parametrize("over", ["google", "bedrock", "trl"])
+def test_converted_rows_are_read_by_the_types_of_openai_and_google(row: dict[str, Any], over: str) -> None:
+    between = Converter(over).convert(row)[0]
+    chat = Converter("openai").convert(between)[0]
+    asked = chat.get("input", chat)
+    for part in (asked["messages"], chat.get("preferred_output"), chat.get("non_preferred_output")):
+        MESSAGES.validate_python(part or [])
+    found = Converter("google").convert(between)[0]
+    completions = [each["completion"] for each in found.get("completions", ())]
+    for content in (found["systemInstruction"], *found["contents"], *completions):
+        google.Content.model_validate(content)
+    for tool in found.get("tools", ()):
+        google.Tool.model_validate(tool)
+    if completions:
+        kept = {name: found[name] for name in ("contents", "completions")}
+        google.GeminiPreferenceExample.model_validate(kept)
 
 
 def test_a_renamed_reference_is_noted() -> None:

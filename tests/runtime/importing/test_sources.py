@@ -11,6 +11,7 @@ from graders import ConfigurationError, Sample
 from runtime.data.datasets import read_rows
 from runtime.data.importing.read import ImportReport, import_files
 from runtime.data.importing.rows import failed
+from tests.runtime.data import sound_rows as sound
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}
 ASKED = [{"role": "user", "content": "2+2"}]
@@ -433,3 +434,26 @@ def test_a_file_is_not_written_over_without_force_nor_over_what_is_read(tmp_path
 
 def test_a_failure_is_read_as_one() -> None:
     assert failed({"a": 1})["error"]["message"] == "{'a': 1}"
+
+
+def test_what_a_row_does_not_hold_is_listed_and_tools_are_kept(tmp_path: Path) -> None:
+    """Answers of `/v1/grade`, of the alpha graders' run and of batches show no samples: nothing of them can be imported."""
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    own = {"item": {"a": 1}, "sample": "4", "tools": tools, "note": "x"}
+    source = tmp_path / "export.jsonl"
+    source.write_text("".join(f"{json.dumps(each)}\n" for each in (own, own, OUTPUT_ITEM)))
+    report = import_files([source], tmp_path / "rows.jsonl", reject=pytest.fail)
+    assert report.lost == {"note": 2, "the result of 'b', which has no number for a score": 1}
+    assert json.loads((tmp_path / "rows.jsonl").read_text().splitlines()[0])["tools"] == tools
+
+
+@pytest.mark.parametrize("make", [sound.google_preference, sound.bedrock_dpo])
+def test_a_pair_of_google_or_bedrock_is_two_rows_with_their_answers(tmp_path: Path, make: Any) -> None:
+    row = {name: value for name, value in make(3).items() if name != "schemaVersion"}
+    source = tmp_path / "export.jsonl"
+    source.write_text(f"{json.dumps(row)}\n")
+    import_files([source], tmp_path / "rows.jsonl", reject=pytest.fail)
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [each["source"]["preferred"] for each in rows] == [True, False]
+    assert rows[0]["sample"][-1]["content"] == sound.said(3)["content"]
+    assert "No idea" in rows[1]["sample"][-1]["content"]
