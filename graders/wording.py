@@ -1,7 +1,7 @@
 """What pydantic says of a wrong value, in words of JSON: one table for graders, settings and requests.
 
-Pydantic speaks of its own classes and of Python's ("a valid dictionary or instance of Decay", "a valid tuple"); whoever wrote
-the JSON or TOML knows neither.
+Pydantic speaks of its own classes and of Python's ("a valid dictionary or instance of Decay", "a valid tuple"), which mean
+nothing to people who write JSON or TOML.
 """
 
 from collections.abc import Mapping, Sequence

@@ -84,7 +84,7 @@ def why_not_shared(module: str) -> str | None:
         module: The plugin's module, which is imported.
 
     Returns:
-        The first thing that is not known to be harmless, as `plugin.py line 3: import yaml`; None when there is none.
+        The first thing that is not known to be harmless, as `plugin.py line 3: import yaml`; None without such a thing.
     """
     try:
         package = _Package(module)

@@ -54,7 +54,7 @@ class WorkerProcess:
     It sees no sample itself; each session is a fork of it where that is possible, and one session at a time.
 
     Attributes:
-        unlisted: What its plugin uses that is not known to be harmless; None when there is none, or it was not looked for.
+        unlisted: What its plugin uses that is not known to be harmless; None without such a thing, or when nobody looked for it.
         unforkable: Why its sessions cannot be forks of it; None when they are.
         session: The session that it has; None when another one can begin.
     """

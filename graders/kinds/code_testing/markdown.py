@@ -27,7 +27,7 @@ class Block(NamedTuple):
         info: What stands behind the opening fence, stripped.
         text: The lines inside, with their line endings.
         closed: Whether a fence closes it; otherwise its container or the text ends.
-        label: The last line with text between the block and the one before it, or the end of it; empty if there is none.
+        label: The last line with text between the block and the one before it, or the end of it; empty without one.
     """
 
     info: str

@@ -89,7 +89,7 @@ def _is_script(data: bytes, position: int) -> bool:
 def _part(
     data: bytes, position: int, closed: dict[int, int], *, bare: bool, operator: bool, first: bool
 ) -> int:
-    """Where the next argument, script or bracket of a command ends; the same position when there is none."""
+    """Where the next argument, script or bracket of a command ends; the same position without one."""
     start = _skip(data, position)
     mark = data[start : start + 1]
     if mark == b"{" or (mark == b"[" and (first or operator)) or (mark == b"(" and operator):

@@ -14,7 +14,7 @@ _CONDITION = re.compile(
 
 
 def without_remark(text: str) -> tuple[str, str]:
-    """A stated answer without a remark at its end, and the number that the remark says it is not; empty if there is none.
+    """A stated answer without a remark at its end, and the number that the remark says it is not; empty without a remark.
 
     Args:
         text: The place where an answer is stated; the remark must end it.
