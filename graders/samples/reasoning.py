@@ -284,10 +284,11 @@ class _MarkReader:
 
     def _is_at_edge(self, mark: Mark, begin: int) -> bool:
         """Whether a mark stands first or last on its line, or directly before a fence."""
-        line = self._text.rfind("\n", max(begin, mark.start - 80), mark.start)
-        if line < 0:
+        near = max(begin, mark.start - 80)
+        line = self._text.rfind("\n", near, mark.start)
+        if line < 0 and near == begin:  # it stands on the line of the fence itself
             return False
-        is_first = not self._text[line : mark.start].strip()
+        is_first = line >= 0 and not self._text[line : mark.start].strip()
         return is_first or _REST_IS_BLANK.match(self._text, mark.end) is not None
 
 

@@ -253,3 +253,14 @@ def test_texts_that_may_be_json_come_with_the_likeliest_first() -> None:
     assert list(answers("{}", most=9)) == ["{}", "{}"]
     assert list(answers("<think>{}", most=9)) == ["<think>{}"]
     assert len(list(answers("</think>" * 50, most=3))) == 5
+
+
+def test_a_prompted_thought_ends_behind_a_long_line_of_a_fence_it_left_open() -> None:
+    answer = "```python\nprint(7)\n```"
+    thought = "Let me try:\n```python\na = 1  # " + "x" * 90
+    assert split(f"{thought}</think>\n{answer}") == (thought, answer)
+
+
+def test_a_closing_tag_on_the_line_of_an_opening_fence_ends_no_thought() -> None:
+    text = "```python </think>\nprint(7)\n```"
+    assert split(text) == ("", text)
