@@ -134,6 +134,7 @@ def test_the_site_has_the_pages_that_are_written_and_those_that_are_made(site: P
     assert {str(page.relative_to(site)) for page in site.rglob("*.html")} == {
         "404.html",
         "types/index.html",
+        "examples/finetuning/index.html",  # a page links to its README
         *written,
         *made,
     }

@@ -11,6 +11,7 @@ from runtime.data.grader_file import GraderFile
 from runtime.explain.explanation import Explanation
 from service.cli.run import stored_sample
 
+_NAMES_A_LINE = re.compile(r":[0-9]{1,11}\Z")
 _LINE_ZERO = re.compile(r"(?P<path>.+?):0+(:[0-9]{1,11})?", re.DOTALL)
 _LINE = re.compile(r"(?P<path>.+?):(?P<line>[1-9][0-9]{0,11})(:(?P<draw>[0-9]{1,11}))?", re.DOTALL)
 
@@ -55,7 +56,7 @@ def read_row(place: str) -> Row:
         ConfigurationError: When the file cannot be read, or has several rows; says which line to name.
     """
     zero = _LINE_ZERO.fullmatch(place)
-    if zero is not None and not Path(place).exists():
+    if zero is not None and not _NAMES_A_LINE.search(zero["path"]) and not Path(place).exists():
         raise ConfigurationError(f"{place}: lines count from 1; the first row is {zero['path']}:1")
     named = _LINE.fullmatch(place)
     if named is None or Path(place).exists():

@@ -45,7 +45,7 @@ def test_keys_are_not_shown() -> None:
         ("zzz = 1", "unknown setting 'zzz'$"),
         (
             "[judges.'*']\nbase_url = 'not a url'",
-            r"bad\.toml: judges\.\*\.base_url: expected an address that begins with http, such as",
+            r"bad\.toml: judges\.\*\.base_url: expected an address that begins with http://",
         ),
         (
             "[judges.'*']\nbase_url = 'http://[::1'",

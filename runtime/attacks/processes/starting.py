@@ -133,9 +133,9 @@ def run_a_program_from_memory(target: Target) -> str | None:
 def load_a_library_of_its_own(target: Target) -> str | None:
     """Writes a library into its scratch and loads it: machine code that no file system vouches for."""
     import ctypes
-    import sysconfig
+    import sys
 
-    places = (f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}", "/usr/lib64", "/usr/lib")
+    places = (f"/usr/lib/{getattr(sys.implementation, '_multiarch', '')}", "/usr/lib64", "/usr/lib")
     library = next(name for place in places if os.path.exists(name := f"{place}/libm.so.6"))
     path = new_path(target)
     with open(library, "rb") as original, open(path, "wb") as copy:

@@ -170,7 +170,9 @@ def _row(item: dict[str, Any], kind: str, data: st.DataObject) -> dict[str, Any]
     prompt = {name: value for name, value in data.draw(asked()).items() if value is not None}
     good, bad = ([{"role": "assistant", "content": data.draw(TEXTS)}] for _ in range(2))
     if kind == "rft":
-        return {**item, **prompt}
+        # a row that ends with the model's turn looks like one of supervised fine-tuning
+        asked_last = [{"role": "user", "content": "2 + 2?"}] * (prompt["messages"][-1]["role"] != "user")
+        return {**item, **prompt, "messages": [*prompt["messages"], *asked_last]}
     if kind == "dpo":
         return {"input": prompt, "preferred_output": good, "non_preferred_output": bad}
     return {**prompt, "messages": [*prompt["messages"], *good]}

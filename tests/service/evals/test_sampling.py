@@ -455,7 +455,7 @@ async def test_half_a_character_is_neither_sent_nor_kept(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "where", "why"),
     [
-        ({"model": ""}, "model", "at least 1 character"),
+        ({"model": ""}, "model", "a text that is not empty"),
         (
             {"source": {"type": "stored_completions"}},
             "source.type",
@@ -468,7 +468,7 @@ async def test_half_a_character_is_neither_sent_nor_kept(tmp_path: Path) -> None
         (
             {"input_messages": {"type": "template", "template": []}},
             "input_messages.template",
-            "at least 1 item",
+            "at least one element",
         ),
         (
             {"input_messages": {"type": "template", "template": [{"role": "user", "content": "{{item.a"}]}},
