@@ -21,7 +21,7 @@ from typing import Protocol, Self
 
 from graders import ConfigurationError, GraderInfo, GraderResult
 from runtime.data.datasets import Row, limited, numbered, read_rows
-from runtime.data.output_files import cannot_write, open_through, regular_place, writing
+from runtime.data.output_files import append_whole, cannot_write, open_through, regular_place, writing
 from runtime.data.record_check import is_believable
 from runtime.data.result_lines import (
     BESIDE_RESULT,
@@ -286,7 +286,7 @@ class Journal:
         record = record_of(position, row, result)
         line = line_of_record(record)
         try:
-            self._append(line)
+            self._whole = append_whole(self._file, line, self._whole)
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 self._sync()
         except OSError as error:
@@ -326,17 +326,6 @@ class Journal:
             line = self._records.get(place_of(position, row))
             if line is not None:
                 yield data.with_row(line, row)
-
-    def _append(self, line: bytes) -> None:
-        """Write a line, or nothing of it."""
-        left = memoryview(line)
-        try:
-            while left:
-                left = left[self._file.write(left) :]
-        except OSError:
-            self._file.truncate(self._whole)
-            raise
-        self._whole += len(line)
 
     def _sync(self) -> None:
         os.fsync(self._file.fileno())

@@ -16,8 +16,9 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from graders import ConfigurationError
 
@@ -242,3 +243,24 @@ def _copy(temporary: Path, path: Path) -> None:
         if regular:
             target.truncate()
             os.fsync(target.fileno())
+
+
+def append_whole(file: IO[bytes] | FileIO, line: bytes, end: int) -> int:
+    """Write a line at the end of an unbuffered file, or nothing of it; gives the new length.
+
+    Args:
+        file: Opened for appending.
+        line: What to write.
+        end: How long the file is.
+
+    Raises:
+        OSError: When the disk does not take it; the file is as long as it was.
+    """
+    left = memoryview(line)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        file.truncate(end)
+        raise
+    return end + len(line)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 from graders import ConfigurationError
 from runtime.data.datasets import bounded_lines
-from runtime.data.output_files import already_there, cannot_write, regular_place, writing
+from runtime.data.output_files import already_there, append_whole, cannot_write, regular_place, writing
 from runtime.data.printable import printable_json
 from runtime.data.rows import stored_failure
 from runtime.processes.locked_file import holder, open_locked
@@ -108,7 +108,7 @@ class SampleJournal:
         """
         line = _line({**draw._asdict(), "recipe": self._recipe, "sample": sample})
         try:
-            self._append(line)
+            self._end = append_whole(self._file, line, self._end)
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
@@ -192,17 +192,6 @@ class SampleJournal:
                     )
                 for number, sample in enumerate(samples):
                     yield Draw(position, str(source.get("key")), number), sample
-
-    def _append(self, line: bytes) -> None:
-        """Write a line, or nothing of it."""
-        left = memoryview(line)
-        try:
-            while left:
-                left = left[self._file.write(left) :]
-        except OSError:
-            self._file.truncate(self._end)
-            raise
-        self._end += len(line)
 
     def _close(self) -> None:
         if not self._end:
