@@ -73,13 +73,17 @@ def likelihood(block: Block, code: str, names: Sequence[str] = ()) -> int:
         code: Its code.
         names: The functions and classes that are tested, the most important first.
     """
-    kind = _kind(block, code)
+    kind, merit = _kind(block, code), merit_of(code, names)
+    if not merit:
+        return kind
+    return kind + (PYTHON + 1) * merit if kind >= UNCLEAR else PYTHON + merit
+
+
+def merit_of(code: str, names: Sequence[str]) -> int:
+    """How much of what is tested a code defines: 0 for nothing, up to 6 for the first of the names."""
     found = _definitions(code) if names else {}
     defined = [found.get(name, 0) for name in names]
-    if not any(defined):
-        return kind
-    rank = 2 * defined[0] + max(defined)
-    return kind + (PYTHON + 1) * rank if kind >= UNCLEAR else PYTHON + rank
+    return 2 * defined[0] + max(defined) if defined else 0
 
 
 def says_code(text: str) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from graders.kinds.code_testing.candidate import Candidate
-from graders.kinds.code_testing.code_blocks import UNCLEAR, code_of, likelihood, says_code
+from graders.kinds.code_testing.code_blocks import UNCLEAR, code_of, likelihood, merit_of, says_code
 from graders.kinds.code_testing.languages import is_markdown, without_first_word, without_language
 from graders.kinds.code_testing.markdown import Block, fenced_blocks
 from graders.kinds.code_testing.marks import Marks, relevant, spans
@@ -92,7 +92,9 @@ def _all_readings(text: str, names: Sequence[str]) -> list[Candidate]:
         return [*found, found[0].changed(dedented), *([] if marked else _indented(text))]
     before = marks.before()
     found += [] if before is None else [Candidate((before,))]
-    found += [_chosen(marked, names)] if marked else [*map(_alone, _unfenced(text)), *_indented(text)]
+    found += [_chosen(marked, names)] if marked else [*map(_alone, _unfenced(text, names)), *_indented(text)]
+    if marked and all(block.closed for block in marked) and not all(block.closed for block in blocks):
+        found.insert(0, found.pop())  # a fence that CommonMark does not see would make it even
     return found + [each.changed(lambda code: dedented(_without_ends(code))) for each in found]
 
 
@@ -109,10 +111,20 @@ def _of_session(code: str) -> list[str]:
     return [head, entered] if entered.strip() and is_balanced(head) else []
 
 
-def _unfenced(text: str) -> list[str]:
-    tagged = [[found[2] for found in pattern.finditer(text)][:-3:-1] for pattern in (_TAGGED, _BRACKETED)]
-    in_line = spans(text)[-1:]
-    return [*tagged[0], *tagged[1], *in_line, *map(without_first_word, in_line)]
+def _unfenced(text: str, names: Sequence[str]) -> list[str]:
+    tagged = [[found[2] for found in pattern.finditer(text)] for pattern in (_TAGGED, _BRACKETED)]
+    in_line = _best(spans(text), names)[:1]
+    return [
+        *_best(tagged[0], names)[:2],
+        *_best(tagged[1], names)[:2],
+        *in_line,
+        *map(without_first_word, in_line),
+    ]
+
+
+def _best(codes: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The codes, those first that define what is tested, and of equal ones the later."""
+    return sorted(codes[::-1], key=lambda code: -merit_of(code, names))
 
 
 def _indented(text: str) -> list[Candidate]:
