@@ -18,9 +18,7 @@ F = "```"
 CODE = "print(7)\n"
 
 
-def code_in(
-    text: str, prelude: str = "", names: tuple[str, ...] = (), program: str = ""
-) -> str | None:
+def code_in(text: str, prelude: str = "", names: tuple[str, ...] = (), program: str = "") -> str | None:
     """What is run of an answer, as the sandbox chooses it."""
     best, code = 0, None
     for candidate in possible_codes(text, names):
@@ -371,9 +369,7 @@ def test_any_text_is_read(text: str) -> None:
 @given(any_str(300))
 def test_any_text_without_a_mark_is_the_code(text: str) -> None:
     plain = text.lstrip("\ufeff")
-    assert codes_in(text)[:1] == ([plain] if plain.strip() else []) or any(
-        mark in text for mark in "`~"
-    )
+    assert codes_in(text)[:1] == ([plain] if plain.strip() else []) or any(mark in text for mark in "`~")
 
 
 PIECES: dict[str, str] = {

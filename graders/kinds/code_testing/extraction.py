@@ -124,7 +124,9 @@ def _unfenced(text: str, names: Sequence[str]) -> list[str]:
 
 def _best(codes: Sequence[str], names: Sequence[str]) -> list[str]:
     """The codes, those first that define what is tested, and of equal ones the later."""
-    return sorted(codes[::-1], key=lambda code: -merit_of(code, names))
+    places = range(len(codes))
+    ranks = [merit_of(code, names) for code in codes]
+    return [codes[place] for place in sorted(places, key=lambda place: (-ranks[place], -place))]
 
 
 def _indented(text: str) -> list[Candidate]:

@@ -7,16 +7,15 @@ from graders.kinds.code_testing.markdown import lines_of
 _PROMPT = re.compile(r"(?:>>>|In \[\d+\]:)(?: |(?=[^ >]|$))", re.MULTILINE)
 _CONTINUED = re.compile(r"(?:\.\.\.(?!\.)|[ ]*\.\.\.:)[ ]?")
 _INDENT = re.compile(r"\s*?^([ \t]*)(?=\S)", re.MULTILINE)
-_COMMENT = re.compile(r"[ \t]*(?:#[^\r\n]*)?$")
+_BEGINS = re.compile(
+    rf"(?:[ \t]*+(?:\#[^\r\n]*+)?+(?:\r\n|\r|\n))*+[ \t]*+(?:{_PROMPT.pattern})", re.MULTILINE
+)
 _ERROR = "Traceback (most recent call last)"
 
 
 def begins_session(code: str) -> bool:
     """Whether a text is a session: nothing but comments stand before its first prompt."""
-    for line in lines_of(code):
-        if not _COMMENT.match(line.rstrip("\r\n")):
-            return _PROMPT.match(line.lstrip(" \t")) is not None
-    return False
+    return _BEGINS.match(code) is not None
 
 
 def split(code: str) -> tuple[str, str]:
@@ -28,6 +27,8 @@ def split(code: str) -> tuple[str, str]:
     Returns:
         Both parts; the second is empty where the text has no prompt.
     """
+    if ">>>" not in code and "In [" not in code:
+        return code, ""
     indent = _INDENT.match(code)
     margin = indent[1] if indent else ""
     head: list[str] = []

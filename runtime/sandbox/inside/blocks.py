@@ -90,6 +90,18 @@ def _reads(node: ast.AST) -> bool:
     )
 
 
+class Part(NamedTuple):
+    """A block of the code.
+
+    Attributes:
+        source: Its text.
+        block: What it defines and uses.
+    """
+
+    source: str
+    block: Block
+
+
 class Choice:
     """Chooses among the blocks of an answer.
 
@@ -100,51 +112,57 @@ class Choice:
     """
 
     def __init__(self, prelude: str, sources: Sequence[str], names: Sequence[str]) -> None:
-        self._prelude, self._sources, self._names = prelude, sources, names
-        self._blocks = [block_of(source) for source in sources]
+        self._prelude, self._names = prelude, names
+        self._parts = [Part(source, block_of(source)) for source in sources]
 
-    def parts(self, chosen: int) -> list[int]:
+    def parts(self, chosen: int) -> list[Part]:
         """The blocks that define what one lacks, directly or not, in order, and that one, which stands last.
 
-        A name is taken from the nearest block before it that defines it, else from the nearest one behind it. A block that
-        needs the chosen one at once is a use of it, and defines nothing for it.
+        A name is taken from the nearest block before it that defines it, else from the nearest one behind it. Of a block that
+        needs the chosen one at once, and so is a use of it, only the imports count.
         """
-        own = block_of(self._prelude + self._sources[chosen])
-        if not own.bound and not own.missing:
-            return [chosen]
-        order = [*range(chosen - 1, -1, -1), *range(chosen + 1, len(self._blocks))]
-        order = [place for place in order if not self._blocks[place].at_once & self._blocks[chosen].bound]
+        own = self._parts[chosen]
+        whole = block_of(self._prelude + own.source)
+        if not whole.bound and not whole.missing:
+            return [own]
+        givers = [_imports(part) if part.block.at_once & own.block.bound else part for part in self._parts]
+        order = [*range(chosen - 1, -1, -1), *range(chosen + 1, len(givers))]
         found: set[int] = set()
-        wanted = [*sorted(own.missing), *(name for name in self._names if name not in own.bound)]
-        known = set(own.bound)
+        known = set(whole.bound)
+        wanted = [*sorted(whole.missing), *self._names]
         while wanted:
             name = wanted.pop()
-            if name in known:
+            place = next((place for place in order if name in givers[place].block.bound), None)
+            if name in known or place is None:
                 continue
-            known.add(name)
-            place = next((place for place in order if name in self._blocks[place].bound), None)
-            if place is not None and place not in found:
-                found.add(place)
-                known |= self._blocks[place].bound
-                wanted += sorted(self._blocks[place].missing)
-        return [*sorted(found), chosen]
+            found.add(place)
+            known |= givers[place].block.bound
+            wanted += sorted(givers[place].block.missing)
+        return [*(givers[place] for place in sorted(found)), own]
 
-    def program(self, chosen: int, *, reads: bool) -> list[int]:
+    def program(self, chosen: int, *, reads: bool) -> list[Part]:
         """The blocks of a program: the last one that does something, and is not a use of another program.
 
         Args:
             chosen: The block that most likely is it.
             reads: Whether it gets something on its standard input, which it then has to read.
         """
-        order = [chosen, *(place for place in range(len(self._blocks) - 1, -1, -1) if place != chosen)]
+        order = [chosen, *(place for place in range(len(self._parts) - 1, -1, -1) if place != chosen)]
         for place in order:
             parts = self.parts(place)
-            is_read = any(self._blocks[part].reads for part in parts)
-            if self._blocks[place].runs and not self._is_use(parts) and (is_read or not reads):
+            is_read = any(part.block.reads for part in parts)
+            if parts[-1].block.runs and not _is_use(parts) and (is_read or not reads):
                 return parts
         return self.parts(chosen)
 
-    def _is_use(self, parts: Sequence[int]) -> bool:
-        """Whether the last block only calls a function of another one that is a program itself."""
-        *others, last = (self._blocks[part] for part in parts)
-        return not last.reads and any(other.runs and other.defined & last.missing for other in others)
+
+def _is_use(parts: Sequence[Part]) -> bool:
+    """Whether the last block only calls a function of another one that is a program itself."""
+    *others, last = (part.block for part in parts)
+    return not last.reads and any(other.runs and other.defined & last.missing for other in others)
+
+
+def _imports(part: Part) -> Part:
+    nodes = [node for node in ast.parse(part.source).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    source = "".join(f"{ast.unparse(node)}\n" for node in nodes)
+    return Part(source, block_of(source))

@@ -26,26 +26,20 @@ def judged(
         `code`: the chosen block with others that it needs, None where it stands alone. `compiles`; `acts`: whether it does
         more than name something, as a single word of prose would; and `defines`: whether it has any of the names.
     """
-    parts = [chosen]
+    code = own = blocks[chosen]
     if len(blocks) > 1:
         choice = Choice(prelude, blocks, names)
         parts = choice.program(chosen, reads=program == "reads") if program else choice.parts(chosen)
-    code = _joined(blocks, parts)
+        code = "\n\n\n".join([*(part.source.rstrip() for part in parts[:-1]), parts[-1].source])
     compiles = _compiles(prelude + code)
-    if not compiles and parts != [chosen]:
-        parts, code = [chosen], blocks[chosen]
-        compiles = _compiles(prelude + code)
+    if not compiles and code != own:
+        code, compiles = own, _compiles(prelude + own)
     return {
-        "code": None if parts == [chosen] else code,
+        "code": None if code == own else code,
         "compiles": compiles,
         "acts": compiles and _acts_at_all(code),
         "defines": compiles and (not names or not block_of(prelude + code).bound.isdisjoint(names)),
     }
-
-
-def _joined(blocks: Sequence[str], parts: Sequence[int]) -> str:
-    *others, last = parts
-    return "".join(f"{blocks[part].rstrip()}\n\n\n" for part in others) + blocks[last]
 
 
 def _compiles(source: str) -> bool:
