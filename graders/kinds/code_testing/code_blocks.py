@@ -32,7 +32,7 @@ _SHELL = re.compile(r"\s*\$ ")
 """How a session with a shell begins."""
 _SOLUTION = re.compile(r"^class[ \t]+Solution\b", re.MULTILINE)
 _DEFINED = re.compile(
-    r"^(?:(?P<margin>[ \t]*+)(?:async[ \t]+)?def[ \t]+(?P<function>\w+)[ \t]*[(\[](?P<first>[^\n]*+)"
+    r"^(?:(?P<margin>[ \t]*+)(?:async[ \t]+)?def[ \t]+(?P<function>\w++)(?P<first>[^\n]*+)"
     r"|class[ \t]+(?P<class>\w+)|(?P<value>\w++)[ \t]*+(?::[^=\n]*+)?=(?!=)(?P<given>[^\n]*+))",
     re.MULTILINE,
 )
