@@ -114,6 +114,7 @@ class Choice:
     def __init__(self, prelude: str, sources: Sequence[str], names: Sequence[str]) -> None:
         self._prelude, self._names = prelude, names
         self._parts = [Part(source, block_of(source)) for source in sources]
+        self._imports = [_imports(part) if part.block.at_once else part for part in self._parts]
 
     def parts(self, chosen: int) -> list[Part]:
         """The blocks that define what one lacks, directly or not, in order, and that one, which stands last.
@@ -125,7 +126,10 @@ class Choice:
         whole = block_of(self._prelude + own.source)
         if not whole.bound and not whole.missing:
             return [own]
-        givers = [_imports(part) if part.block.at_once & own.block.bound else part for part in self._parts]
+        givers = [
+            imports if part.block.at_once & own.block.bound else part
+            for part, imports in zip(self._parts, self._imports, strict=True)
+        ]
         order = [*range(chosen - 1, -1, -1), *range(chosen + 1, len(givers))]
         found: set[int] = set()
         known = set(whole.bound)
