@@ -292,6 +292,7 @@ def test_plain_white_space_is_plain(code: str) -> None:
 
 def test_a_text_that_is_never_closed_is_no_text() -> None:
     assert plain(f'{NBSP}x = """{NBSP}y\n{NBSP}"""" z """') == f' x = """{NBSP}y\n{NBSP}"""" z """'
+    assert plain(f'"""\\"""\n{NBSP}y') == '"""\\"""\n y'
     assert plain(f'x = """\n{NBSP}y') == 'x = """\n y'
     assert plain(f'"""\\""" """\\"""\n{NBSP}y') == '"""\\""" """\\"""\n y'
 
