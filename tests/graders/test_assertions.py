@@ -411,11 +411,11 @@ def test_a_broken_group_is_remembered_as_a_group() -> None:
 
 def test_a_grader_that_grades_nothing_is_refused() -> None:
     config = {"type": "numeric_check", **TEXTS}
-    assert refusal(config, items=[{}], examples=5, max_length=50).startswith(
+    assert refusal(config, items=[{}], examples=5, max_length=50, max_seconds=5).startswith(
         "numeric_check graded nothing, so nothing is known of it: every grading was ungraded"
     )
     assert "write FakeContext(judge=…). Give items= as" in refusal(
-        {"type": "score_model", **ASK}, examples=5, max_length=50
+        {"type": "score_model", **ASK}, examples=5, max_length=50, max_seconds=5
     )
 
 
