@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Final
 
 from graders.kinds.numeric.latex_extents import NOT_A_NUMBER, SYMBOL, closings, extent
-from graders.kinds.numeric.marks import ALGEBRA, COIN, GAP, BytesPattern, Match, compile_bytes
+from graders.kinds.numeric.marks import ALGEBRA, COIN, GAP, GREEK, BytesPattern, Match, compile_bytes
 
 _MAX_DECIMALS: Final = 100
 """Digits of a fraction of decimal numbers."""
@@ -14,18 +14,23 @@ _COMMANDS: dict[bytes, bytes] = {
         (b"!", b"left", b"right", b"displaystyle", b"textstyle", b"scriptstyle", b"mathstrut"), b""
     ),
     **dict.fromkeys(b"big Big bigg Bigg bigl bigr Bigl Bigr limits".split(), b""),
-    **dict.fromkeys((b"\\", b"(", b")", b"[", b"]", b"quad", b"qquad", b"newline", b"/"), b" "),
+    **dict.fromkeys((b"\\", b"newline"), b"\n"),
+    **dict.fromkeys((b"(", b")", b"[", b"]", b"quad", b"qquad", b"/"), b" "),
+    **dict.fromkeys((b"boxed", b"fbox", b"framebox"), b"\t"),
     **dict.fromkeys((b" ", b",", b";", b":", b">", b"thinspace"), GAP.encode("latin-1")),
     **dict.fromkeys(
         b"text textbf textit textrm textsf texttt textup textsl textsc textnormal mathrm mathbf mathit mathsf mathtt mathnormal "
-        b"boxed fbox framebox mbox hbox makebox boldsymbol bm pmb emph underline num ang unit si ensuremath operatorname "
+        b"mbox hbox makebox boldsymbol bm pmb emph underline num ang unit si ensuremath operatorname "
         b"rm bf it sf tt sc sl em cal bfseries itshape rmfamily large Large LARGE huge Huge small normalsize tiny".split(),
         b" ",
     ),
+    **dict.fromkeys(b"approx sim simeq equiv cong".split(), b"="),
+    **dict.fromkeys(b"implies iff Rightarrow Longrightarrow Leftrightarrow therefore".split(), b"=>"),
+    **dict.fromkeys(b"rightarrow longrightarrow mapsto longmapsto to".split(), b"->"),
     **dict.fromkeys(
-        b"approx sim simeq equiv cong implies iff Rightarrow Longrightarrow Leftrightarrow rightarrow longrightarrow mapsto to "
-        b"therefore".split(),
-        b"=",
+        b"alpha beta gamma delta epsilon varepsilon eta theta vartheta iota kappa lambda nu xi rho sigma tau upsilon chi psi omega "
+        b"Delta Theta Lambda Xi Sigma Phi Psi".split(),
+        GREEK.encode("latin-1"),
     ),
     **{mark: mark for mark in (b"%", b"$", b"#", b"&", b"_")},
     b"{": b"(",
@@ -67,6 +72,7 @@ _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\b(max|min|gcd|lcm|hcf)\s*\{([^{}]*)\}"), rb"\1(\2)"),
     (compile_bytes(r"\{\s*10\s*\}\s*\^"), b"10^"),
     (compile_bytes(r"\b([kMGm])\s*\}?\s*\\(?:Omega|ohm)\b"), rb"\1ohm "),
+    (compile_bytes(r"\|\s*\{([^{}|]*)\}\s*\|"), rb"|\1|"),
     (compile_bytes(r"\\(?:not\s*=|neq?\b)"), ALGEBRA.encode("latin-1")),
     (compile_bytes(r"\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?"), "°".encode("latin-1")),
     (compile_bytes(r"\^\s*\{\s*(?:\\(?:text|mathrm|rm)\b\s*\{?)?\s*(st|nd|rd|th)\s*\}"), rb"\1{"),

@@ -15,6 +15,7 @@ from typing import Final
 
 from graders.kinds.numeric.doubts import is_doubted, is_negation
 from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK
+from graders.kinds.numeric.mentions import VERBS, is_mentioned
 from graders.kinds.numeric.phrases import (
     ABBREVIATIONS,
     AFTER,
@@ -96,7 +97,7 @@ _DOUBTS: Final = (
 )
 _DENIALS: Final = ("not", "n't", "never", "or")
 _TELLING_BEFORE: Final = frozenset(
-    {*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and", *LARGER_UNITS}
+    {*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and", *LARGER_UNITS, *VERBS}
 )
 _TELLING_AFTER: Final = frozenset({*AFTER, *FUNCTIONS, *COMPARATIVES, "or", "and", "negative"})
 
@@ -138,7 +139,7 @@ def words_around(text: str, start: int, end: int) -> Words:
     after = tokens_after(right)
     if before and before[-1] == "to" and after and after[0] in _PLACES:
         return Words(passed_over=True)
-    if _is_compound(before, after):
+    if _is_compound(before, after) or is_mentioned(before, after):
         return _REFUSED
     found = _behind(before) if before else NEUTRAL
     if found.reason or found.passed_over or not after:
