@@ -36,10 +36,12 @@ _CONDITION_FIRST = re.compile(
     re.IGNORECASE,
 )
 _CONDITION_OR_END = re.compile(rf"(?: [a-z]{{2,12}}){{0,2}},? ?\(?(?:{_COND}\b)|[ $)]*(?:[.!]|\n|$)", re.IGNORECASE)
+_ENDS_CASE = re.compile(r"(?:\b(?:and|or|but|while|whereas|otherwise|else|then|is|get|equals|it's)|[,;:=])[ $(]*$", re.IGNORECASE)
+_STARTS_CASE = re.compile(r"[0-9].*(?:if|when|unless|where|case|provided|for) |(?:if|when|for) .*[0-9]", re.IGNORECASE)
 _OTHERWISE = re.compile(r"\b(?:otherwise|else)\b[^.\n]{0,20}$", re.IGNORECASE)
 
-_CHANGE_BEFORE = re.compile(rf"(?:^|[^\w.,/*+=^×·÷{DASH} -]|[A-Za-z,:] |\n) *({_NUMBER})[ $%]*->[ $]*$")
-_CHANGE_AFTER = re.compile(rf"[ $%]*->[ $]*({_NUMBER})(?![ ]?[-+*/^×·÷=A-Za-z(])")
+_CHANGE_BEFORE = re.compile(rf"(?:^|[^\w.,/*+=^×·÷{DASH} -]|[A-Za-z,:] |\n) *({_NUMBER})[ $%]*[-=]>[ $]*$")
+_CHANGE_AFTER = re.compile(rf"[ $%]*[-=]>[ $]*({_NUMBER})(?![ ]?[-+*/^×·÷=A-Za-z(])")
 _APART_BEFORE = re.compile(r"(?:^|[\s(\[$*:=`\"'])([-+]?[0-9](?:[0-9.,]*[0-9])?)[ \xa0]+$")
 _APART_AFTER = re.compile(r"[ \xa0]+([-+]?[0-9][0-9.,]*)(?![ ]?[A-Za-z.)])")
 
@@ -56,9 +58,9 @@ def other_answers(before: str, after: str) -> tuple[str, ...]:
         found = _captured(_APART_BEFORE.search(before))
     elif after[:1] in (" ", "\xa0") and after.lstrip(SPACES)[:1].isdigit():
         found = _captured(_APART_AFTER.match(after))
-    if "->" in before[-8:]:
+    if ">" in before[-8:]:
         found = found or _captured(_CHANGE_BEFORE.search(before))
-    if "->" in after[:8]:
+    if ">" in after[:8]:
         found = found or _captured(_CHANGE_AFTER.match(after))
     return found or _assigned(before, after) or _by_case(before, after)
 
@@ -88,8 +90,7 @@ def _assigned(before: str, after: str) -> tuple[str, ...]:
 
 def _by_case(before: str, after: str) -> tuple[str, ...]:
     """The value of another case: `42 if n is even and 43 if n is odd`, `if n is even, 42; otherwise 43`."""
-    lowered = before.lower()
-    if any(map(lowered.__contains__, ("if ", "when", "unless", "where", "case", "provided", "for "))):
+    if _ENDS_CASE.search(before[-24:]) and _STARTS_CASE.search(before):
         if (first := _CONDITION_FIRST.search(before)) is not None:
             return (first.group(1),)
         if (earlier := _CASES_BEFORE.search(before)) and (_OTHERWISE.search(before) or _CONDITION_OR_END.match(after)):

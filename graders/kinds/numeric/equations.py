@@ -23,6 +23,7 @@ _ARGUMENTS = re.compile(r"\([^()\n]*\)")
 _LABEL = re.compile(r"^[ ]*(?:\(?[a-zA-Z0-9]{1,2}[.)]|[-+*][ ](?=[ ]*\S))[ ]+")
 _EXPRESSION = re.compile(rf"{ALGEBRA}1([^{ALGEBRA}]*){ALGEBRA}")
 """What a root, a fraction, a logarithm and their like become: their unknowns, in two marks."""
+_FUNCTION = re.compile(rf"{ALGEBRA}(?=[A-Za-z]{{2}})")
 _SIZE = re.compile(r"\|([A-Zwz])\|")
 _NAME = re.compile(
     rf"[-+]?[A-Za-z{GREEK}](?![A-Za-z])[0-9]*(?:_[A-Za-z0-9{ALGEBRA}{GREEK}]+)?'*(?:\^-1)?[ ]?(?:[(\[].*[)\]])?"
@@ -109,7 +110,7 @@ def _is_condition(sides: list[str], unit: str) -> bool:
     """Whether the sides hold one unknown in all, which none of them isolates."""
     found: set[str] = set()
     for written in sides:
-        side = _EXPRESSION.sub(r"1*(\1)", written).replace(f"{ALGEBRA}sqrt", "sqrt")
+        side = _FUNCTION.sub("", _EXPRESSION.sub(r"1*(\1)", written))
         side = _SIZE.sub(r"\1", _LABEL.sub("", side).strip(_DRESS))
         side = _ARTICLE.sub("", _UNIT.sub("", _COMBINATIONS.sub("*", _TIMES.sub("*", side))))
         if not side or ALGEBRA in _SYMBOL.sub("", side) or _is_name(side.strip(_DRESS + "()[]")) or _is_name(side):

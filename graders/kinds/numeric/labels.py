@@ -30,6 +30,15 @@ _SEE_POSITION = re.compile(
 _REFERENCE = re.compile(
     rf"\b(?:by|from|in|see|using|into|via|with|combining|adding|subtracting) (?:\([0-9]{{1,3}}\)(?:, ?|,? and | & ))*\($", re.IGNORECASE
 )
+_LAST_WORD = re.compile(r"([A-Za-z]+)[.: #*_$`(\[]*$")
+_LABEL_WORDS: Final = frozenset(
+    "case fig figure figures step steps equation equations inequation eq eqs eqn eqns theorem theorems lemma lemmas corollary proposition "
+    "propositions definition definitions remark remarks identity formula formulas formulae axiom axioms exercise exercises example examples "
+    "problem problems question questions section sections sec chapter chapters appendix footnote footnotes hint claim assumption condition "
+    "constraint method approach row line lines column page pages paragraph cell entry table tables slide verse index position volume p pp "
+    "number no and to or by from in see using into via with combining adding subtracting".split()
+)
+"""Words that may stand right before a label; any other word needs no closer look."""
 _QUANTITY = re.compile(
     r" (?:times|minutes|hours|days|weeks|months|years|seconds|people|men|women|children|boys|girls|students|apples|dollars)\b", re.IGNORECASE
 )
@@ -46,7 +55,14 @@ def is_label(before: str, written: str, after: str) -> bool:
     if not written.isdigit() or len(written) > 4:
         return False
     before = before[-_WINDOW:]
+    if not _may_be_labelled(before):
+        return False
     if before[-1:] == "(" and after[:1] == ")" and _REFERENCE.search(before):
         return True
     named = _PART.search(before) or _POSITION.search(before) or _SEE_POSITION.search(before)
     return named is not None and not _QUANTITY.match(after)
+
+
+def _may_be_labelled(before: str) -> bool:
+    word = _LAST_WORD.search(before[-24:])
+    return word.group(1).lower() in _LABEL_WORDS if word else before.rstrip("( ")[-1:] in (",", "&", "-")

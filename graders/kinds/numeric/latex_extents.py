@@ -79,7 +79,8 @@ def extent(data: bytes, name: bytes, end: int, closed: dict[int, int]) -> tuple[
         arguments += not script
         position = after
     if not (digits or (position > end and (operator or wanted))):
-        return SYMBOL, position
+        named = SYMBOL + name + b" " if operator and name in _SOLVABLE else SYMBOL
+        return named, position
     return (_with_unknowns(data[end:position]) if name in _SOLVABLE else NOT_A_NUMBER), position
 
 

@@ -28,7 +28,7 @@ _OUT: Final = frozenset(
 )
 _BEGINS: Final = _words(". , ; : ! ? and but so then first next now can could to will must should not already also please therefore")
 _OPERATION: Final = _words("add adding")
-_GUESSES: Final = _words("guess guesses attempt try estimate answer thought idea hunch conjecture result calculation response value")
+GUESSES: Final = _words("guess guesses attempt try estimate answer thought idea hunch conjecture result calculation response value")
 _SURE_GUESSES: Final = _words("guess attempt hunch conjecture")
 _EARLIER: Final = _words("first initial original earlier previous prior old former preliminary incorrect")
 _STATES: Final = _words("was is were gave : = had gives being")
@@ -80,7 +80,7 @@ def _is_for_answer(after: list[str]) -> bool:
 
 def _is_earlier(before: list[str]) -> bool:
     """`my first guess was 42`, `my guess was 42`, `I initially got 42`, `at first I got 42`."""
-    if before[-1] in _STATES and len(before) > 1 and before[-2] in _GUESSES:
+    if before[-1] in _STATES and len(before) > 1 and before[-2] in GUESSES:
         sure = before[-2] in _SURE_GUESSES
         return (sure and before[-1] in ("was", "were")) or any(word in _EARLIER for word in before[-4:-2])
     if before[-2:-1] and (before[-2], before[-1]) in _EARLIER_FOUND:

@@ -15,7 +15,7 @@ from typing import Final
 
 from graders.kinds.numeric.doubts import is_doubted, is_negation
 from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK
-from graders.kinds.numeric.mentions import VERBS, is_mentioned
+from graders.kinds.numeric.mentions import GUESSES, VERBS, is_mentioned
 from graders.kinds.numeric.phrases import (
     ABBREVIATIONS,
     AFTER,
@@ -165,6 +165,7 @@ def _is_neutral_left(left: str) -> bool:
         return (
             word.isalnum()
             and word not in SIGN_TOO
+            and word not in GUESSES
             and (left[-1] == ":" or not any(map(left.__contains__, _DENIALS)))
         )
     word = left[left.rfind(" ") + 1 :]
