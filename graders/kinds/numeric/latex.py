@@ -77,6 +77,9 @@ _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?"), "°".encode("latin-1")),
     (compile_bytes(r"\^\s*\{\s*(?:\\(?:text|mathrm|rm)\b\s*\{?)?\s*(st|nd|rd|th)\s*\}"), rb"\1{"),
 )
+_REPEATING = compile_bytes(
+    r"(^|[^0-9.,A-Za-z_])([0-9]{1,40})\.([0-9]{0,40})\\(?:overline|bar|overbar)\s*(?:\{\s*([0-9]{1,40})\s*\}|([0-9]))"
+)
 _OVER = compile_bytes(r"\{?\s*([-+]?[0-9]+)\s*\\over\s*([0-9]+)\s*\}?")
 _INFIX = compile_bytes(r"\{[^{}]*\\(?:over|choose|atop|brace|brack)\b[^{}]*\}")
 _SET = compile_bytes(r"(^|[^_^}A-Za-z\\])\{(\s*[-+]?[0-9.]+(?:\s*,\s+[-+]?[0-9.]+)+\s*)\}")
@@ -90,7 +93,7 @@ def without_latex(data: bytes) -> bytes:
     """A text without LaTeX commands; what is left is a number only where it was one."""
     for pattern, replacement in _REWRITES:
         data = pattern.sub(replacement, data)
-    data = _FRACTION.sub(_fraction, data)
+    data = _FRACTION.sub(_fraction, _REPEATING.sub(_repeating, data))
     data = _INFIX.sub(NOT_A_NUMBER, _OVER.sub(rb"\1/\2 ", data))
     data = _UNIT.sub(_unit, _SET.sub(rb"\1(\2)", data))
     data = _SUBSCRIPT.sub(b" " + SYMBOL + b"_", _without_commands(data))
@@ -126,6 +129,15 @@ def _script(data: bytes, start: int, end: int, closed: dict[int, int]) -> tuple[
         space = b"" if data[after : after + 1] in (b"_", b"^") else b" "
         return mark + b"".join(inside.split()) + space, after
     return mark + SYMBOL, after
+
+
+def _repeating(match: Match) -> bytes:
+    r"""A decimal number whose last digits repeat as a fraction: `0.1\overline{6}` is 1/6."""
+    lead, whole, once, *repeated = match.groups(b"")
+    digits = b"".join(repeated)
+    nines = 10 ** len(digits) - 1
+    exact = (int(whole + once) * nines + int(digits)) / Fraction(nines * 10 ** len(once))
+    return lead + f"{exact.numerator}/{exact.denominator} ".encode()
 
 
 def _fraction(match: Match) -> bytes:
