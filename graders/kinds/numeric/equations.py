@@ -29,13 +29,15 @@ _NAME = re.compile(
     rf"[-+]?[A-Za-z{GREEK}](?![A-Za-z])[0-9]*(?:_[A-Za-z0-9{ALGEBRA}{GREEK}]+)?'*(?:\^-1)?[ ]?(?:[(\[].*[)\]])?"
 )
 _PRODUCT = re.compile(rf"([A-Za-z{GREEK}])[ ]?\(.*(?<![A-Za-z])\1(?![A-Za-z]).*\)")
-_TIMES = re.compile(r"(?<=[0-9)])([ ]?)x(?=\1-?[0-9(])")
+_TIMES = re.compile(r"(?<=[0-9)])([ ]?)x(?=\1-?[0-9.($])")
 _COMBINATIONS = re.compile(r"(?<=[0-9])[CP](?=_?[0-9])|(?<=[0-9])[eE](?=[-+]?[0-9])")
 _UNIT = re.compile(r"(?<=[0-9])[ \xa0][mgshlLkNJWV](?![A-Za-z])")
 _ARTICLE = re.compile(r"(?<![A-Za-z])[aAI][ ]+(?=[0-9$(]|$)")
 _SYMBOL = re.compile(
     rf"(?<![A-Za-z_])(?:[f-hF-HPT]'*\([^()]*\)|[A-Za-z{GREEK}](?:_?[0-9]+|_[A-Za-z{ALGEBRA}{GREEK}])?)(?![A-Za-z])"
 )
+_NAMED = re.compile(r"\b(?:is|are|was|were|be|of)$", re.IGNORECASE)
+_ANSWER = re.compile(r"\b(?:answer|result|solution|equation|condition|it) (?:\w+ )?(?:is|was|be)$", re.IGNORECASE)
 _SAME_UNIT = re.compile(r"[ \xa0$]*([A-Za-z])(?![A-Za-z])")
 _CONSTANTS: Final = frozenset("eEi")
 _OPERATORS: Final = f"+-*/^×·÷={ALGEBRA}"
@@ -67,7 +69,7 @@ def _left_sides(text: str) -> list[str]:
     text = _ARGUMENTS.sub(_without_commas, text).rstrip(_DRESS)
     begin, word = _begin(text)
     sides = _EQUALS.split(text[begin:])
-    if word and _continues(sides[0]):
+    if word and (_continues(sides[0]) or _is_named(text[:begin])):
         sides[0] = ""
     return sides
 
@@ -96,6 +98,11 @@ def _right_sides(text: str) -> list[str]:
 
 def _without_commas(arguments: re.Match[str]) -> str:
     return arguments.group().replace(",", " ")
+
+
+def _is_named(text: str) -> bool:
+    """Whether words say what an expression stands for: `the area is s^2`, `the value of 2x`, but not `the answer is 2x`."""
+    return _NAMED.search(text) is not None and not _ANSWER.search(text[-40:])
 
 
 def _continues(side: str) -> bool:
