@@ -40,8 +40,8 @@ _ENDS_CASE = re.compile(r"(?:\b(?:and|or|but|while|whereas|otherwise|else|then|i
 _STARTS_CASE = re.compile(r"[0-9].*(?:if|when|unless|where|case|provided|for) |(?:if|when|for) .*[0-9]", re.IGNORECASE)
 _OTHERWISE = re.compile(r"\b(?:otherwise|else)\b[^.\n]{0,20}$", re.IGNORECASE)
 
-_CHANGE_BEFORE = re.compile(rf"(?:^|[^\w.,/*+=^×·÷{DASH} -]|[A-Za-z,:] |\n) *({_NUMBER})[ $%]*[-=]>[ $]*$")
-_CHANGE_AFTER = re.compile(rf"[ $%]*[-=]>[ $]*({_NUMBER})(?![ ]?[-+*/^×·÷=A-Za-z(])")
+_CHANGE_BEFORE = re.compile(rf"(?:^|[^\w.,/*+=^×·÷{DASH} -]|(?<![A-Za-z])[a-z]+ |[,:] |\n) *({_NUMBER})[ $%]*(?:--?|==?)>[ $]*$")
+_CHANGE_AFTER = re.compile(rf"[ $%]*(?:--?|==?)>[ $]*({_NUMBER})(?![ ]?[-+*/^×·÷=A-Za-z(])")
 _APART_BEFORE = re.compile(r"(?:^|[\s(\[$*:=`\"'])([-+]?[0-9](?:[0-9.,]*[0-9])?)[ \xa0]+$")
 _APART_AFTER = re.compile(r"[ \xa0]+([-+]?[0-9][0-9.,]*)(?![ ]?[A-Za-z.)])")
 

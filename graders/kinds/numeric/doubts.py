@@ -31,6 +31,7 @@ def _pairs(text: str) -> frozenset[tuple[str, str]]:
     return frozenset((first, second) for first, second in map(str.split, text.split("|")))
 
 
+_SUPPOSES: Final = frozenset({"suppose", "supposing", "imagine", "pretend", "assume", "hypothetically"})
 _NO_ONE: Final = _pairs("no one|none would|few would")
 _SUPPOSED: Final = _pairs(
     "tempted to|tempting to|refuse to|deny that|used to|incorrectly get|wrongly get|mistakenly get|not write|not put|have said"
@@ -55,6 +56,8 @@ def is_doubted(tokens: list[str]) -> bool:
     if any(word in _WRONG and following in _ANSWERS for word, following in pairwise(tokens[-4:])):
         return True
     clause = tokens[-_clause_length(tokens) :]
+    if clause[0] in _SUPPOSES or (clause[0] == "let's" and clause[1:2] in (["suppose"], ["assume"], ["say"], ["imagine"])):
+        return True
     if not _NOBODY.isdisjoint(clause) or not _NO_ONE.isdisjoint(pairwise(clause)):
         return True
     for word, following, verb in zip(clause, clause[1:], clause[2:], strict=False):

@@ -61,6 +61,12 @@ _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\\(?:tag|label|ref|eqref|hspace|vspace|phantom|hphantom|color)\*?\s*\{[^{}]*\}"), b" "),
     (compile_bytes(r"\\(?:textcolor|colorbox)\s*\{[^{}]*\}"), b" "),
     (compile_bytes(r"\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"), b" "),
+    (
+        compile_bytes(
+            r"\\(?:begin|end)\s*\{(?:(?:fl)?align|aligned|equation|gather|gathered|split|multline|eqnarray|displaymath|math|center)\*?\}"
+        ),
+        b"\n",
+    ),
     (compile_bytes(r"\\(?:left|right)\b"), b""),
     (compile_bytes(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([\\a-zA-Z\s./^0-9]*)\}"), rb" \1 \\siunit{\2} "),
     (

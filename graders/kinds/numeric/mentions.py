@@ -10,6 +10,8 @@ question is about, so that `She lost 42` states 42.
 from itertools import pairwise
 from typing import Final
 
+from graders.kinds.numeric.doubts import is_negation
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -23,15 +25,16 @@ _REJECTED: Final = _words(
     "doubted withdrew withdraw retract retracted retracting"
 )
 """What is done to a candidate; a statement about it only with a subject of its own (`I tried 42`) or none (`Discard 42`)."""
+_TAKEN: Final = _words("use pick choose select take accept trust submit enter")
 _OUT: Final = frozenset(
     (verb, "out") for verb in ("rule", "ruled", "rules", "ruling", "cross", "crossed", "crossing", "throw", "threw", "throwing")
 )
 _BEGINS: Final = _words(". , ; : ! ? and but so then first next now can could to will must should not already also please therefore")
 _OPERATION: Final = _words("add adding")
-GUESSES: Final = _words("guess guesses attempt try estimate answer thought idea hunch conjecture result calculation response value")
+GUESSES: Final = _words("guess guesses attempt try estimate answer thought idea hunch conjecture result response")
 _SURE_GUESSES: Final = _words("guess attempt hunch conjecture")
 _EARLIER: Final = _words("first initial original earlier previous prior old former preliminary incorrect")
-_STATES: Final = _words("was is were gave : = had gives being")
+_STATES: Final = _words("was is were gave : = had gives being of")
 _EARLIER_FOUND: Final = frozenset(
     (adverb, verb)
     for adverb in ("first", "initially", "originally", "previously", "earlier")
@@ -43,7 +46,7 @@ _PROPERTIES: Final = _words("has have had contains contain having containing")
 _PURPOSE: Final = _words("get find obtain reach compute calculate determine derive produce give arrive")
 _GOALS: Final = _words("answer result solution total")
 VERBS: Final = (
-    _REJECTED | _OPERATION | _STATES | _PROPERTIES | _FOUND | {"out", "of", "with", "in", "are"}
+    _REJECTED | _TAKEN | _OPERATION | _STATES | _PROPERTIES | _FOUND | {"out", "of", "with", "in", "are"}
 )
 """Words before a number that may make it a mention."""
 
@@ -104,6 +107,8 @@ def _is_property(before: list[str]) -> bool:
 def _is_rejected(before: list[str]) -> bool:
     if before[-2:-1] and (before[-2], before[-1]) in _OUT:
         return True
+    if before[-1] in _TAKEN:
+        return len(before) > 1 and is_negation(before[-2])
     if before[-1] not in _REJECTED:
         return False
     subject = before[-2] if len(before) > 1 else "."

@@ -70,7 +70,7 @@ _CHARACTERS: dict[str, str] = {
     **dict.fromkeys("√∛∜", f"{ALGEBRA}sqrt "),
     **dict.fromkeys("→⟶↦⟼➔➜➝➞➡", "->"),
     **dict.fromkeys("⇒⟹⇔⟺", "=>"),
-    "?": _QUESTION,
+    **dict.fromkeys("?？؟", _QUESTION),
     "¿": OTHER,
     OTHER: OTHER,
     **dict.fromkeys("⁄∕／", "/"),

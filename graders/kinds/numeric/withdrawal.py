@@ -37,16 +37,16 @@ _NOT_KNOWN = (
     r"|not (?:known|determinable|determined|given|available|defined|enough|clear|possible|yet|computable|stated|provided|applicable|certain|sure|a number|unique)"
     r"|none\b|n/?a\b|nil\b|null\b|nan\b|tbd\b|dne\b|to be (?:determined|found|decided)|nothing|no (?:answer|solution|idea|number|value|such|clue|one knows)"
     r"|does not exist|doesn't exist|in(?:finite|finity)|impossible|(?:cannot|can't|can not|could not|couldn't)\b"
-    r"|(?:i|we) (?:do not|don't|did not|didn't|cannot|can't|can not|could not|couldn't|am not|are not|have no|give up)\b|i'm (?:not|un)|\?|-{2,}\s*(?:$|\n))"
+    r"|(?:i|we) (?:do not|don't|did not|didn't|cannot|can't|can not|could not|couldn't|am not|are not|have no|give up)\b|i'm (?:not|un)|\?|-{2,}\s*(?:$|\n)|[a-z][\s.*$]*(?:$|\n))"
 )
 """What an answer says that gives no number."""
 _UNKNOWN = (
-    r"\b(?:(?:final|correct|my|the) )?(?:answer|result|solution|conclusion)(?: (?:to|of) [^.:?\n]{1,40}?)?[*_\s]*"
-    r"(?:\bis\b|\bremains\b|\bwould be\b|[:=]|->|=>|\xad|-)[\s*_\"'`$(:\\{\[]*(?:(?:text|textbf|boxed|mathrm|the|answer|is)\b[\s{\\]*)*"
+    r"(?:(?:^|\n) {0,3}#{2,6}|\b(?:answer|result|solution|conclusion)(?: (?:to|of) [^.:?\n]{1,40}?)?[*_\s]*"
+    r"(?:\bis\b|\bremains\b|\bwould be\b|[:=]|->|=>|\xad|-))[\s*_\"'`$(:\\{\[]*(?:(?:text|textbf|boxed|mathrm|the|answer|is)\b[\s{\\]*)*"
     rf"{_NOT_KNOWN}"
     r"|\b(?:answer|result|value|solution|number|it|this|problem|question)(?: \w+){0,2} (?:cannot|can't|can not|could not|couldn't|can never) (?:be |actually be )?"
     r"(?:determined|found|known|given|computed|calculated|inferred|derived|decided|established|obtained|deduced|solved|answered)\b"
-    r"|\b(?:there (?:is|seems to be|appears to be)|has|have|is|there's|with) no (?:(?:real|valid|unique|definite|single|possible|final|correct) )?(?:answer|solution)s?\b"
+    r"|\b(?:there (?:is|seems to be|appears to be)|there's) no (?:(?:real|valid|unique|definite|single|possible|final|correct) )?(?:answer|solution)s?\b"
     r"|\bi (?:do not|don't|cannot|can't) (?:really |actually )?(?:know|tell|determine|say|solve|answer|find|figure)\b|\bi have no (?:idea|clue)\b|\bi give up\b|\bno idea\b"
     r"|\b(?:i am|i'm|we are|we're|im) (?:really |quite |honestly |just )?(?:not|un) ?(?:(?:at all|really|entirely|completely|fully|totally|quite|so|very|too|100%) )?(?:sure|certain|confident)\b"
     r"|(?:^|[.!?;,(\n]) *(?:but |though )?not (?:\w+ )?(?:sure|certain)\b"
@@ -83,7 +83,7 @@ _WITHDRAWN: Final = compile_bytes(
 
 
 _NOT_WITHDRAWN: Final = compile_bytes(
-    r"(?i:\bwait(?:ing)? (?:for (?:the|your|my|a|an|more|further|next)|until|till)\b)"
+    r"(?i:\bi (?:do not|don't) know (?:of|any|another|how many|who|why)\b|\bwait(?:ing)? (?:for (?:the|your|my|a|an|more|further|next)|until|till)\b)"
 )
 _THUMBS_DOWN = str.maketrans(dict.fromkeys("👎🚫❌❎✗✘⛔🙅🛑", " wrong. ") | {"’": "'"})
 _CLAIMED_WRONG = re.compile(

@@ -92,6 +92,12 @@ _DOUBTS: Final = (
     "nobody",
     "no one",
     "none would",
+    "suppos",
+    "assume",
+    "imagin",
+    "pretend",
+    "hypothe",
+    "let's",
     "few would",
     "noone",
 )
