@@ -22,9 +22,12 @@ _PAIR = re.compile(rf"({_NAME}) ?= ?({_NUMBER})")
 
 _COND: Final = r"(?:if|when|whenever|unless|where|in case|provided|for (?:all |every |any |each )?[$]?(?:even|odd|positive|negative|prime|[a-z][$]?(?![a-z])))"
 _JOIN: Final = r"(?:,? ?\b(?:and|or|but|while|whereas|otherwise|else)\b|[,;])"
-_LEADING: Final = r"(?: ?(?:it is|it's|it equals|otherwise|else|then|is|the answer is|we get|equals|[a-z] =|[$,:(]) ?)*"
+_LEADING: Final = (
+    r"(?: ?(?:it is|it's|it equals|otherwise|else|then|is|the answer is|we get|equals|[a-z] =|[$,:(]) ?)*"
+)
 _CASES_BEFORE = re.compile(
-    rf"(?<![\w.])({_NUMBER})(?: [a-z]{{2,12}}){{0,2}},? ?\(?{_COND}\b[^.\n]{{1,60}}{_JOIN}{_LEADING}[ $(]*$", re.IGNORECASE
+    rf"(?<![\w.])({_NUMBER})(?: [a-z]{{2,12}}){{0,2}},? ?\(?{_COND}\b[^.\n]{{1,60}}{_JOIN}{_LEADING}[ $(]*$",
+    re.IGNORECASE,
 )
 _CASES_AFTER = re.compile(
     rf"(?: [a-z]{{2,12}}){{0,2}},? ?\(?{_COND}\b[^.\n]{{1,60}}{_JOIN}{_LEADING}[ $(]*({_NUMBER})[^.\n]{{0,20}}?(?:{_COND}\b|[.)$\n]|$)",
@@ -35,12 +38,20 @@ _CONDITION_FIRST = re.compile(
     rf"[,;.]? ?(?:(?:and|but|while) )?(?:(?:if|when|for) [^.,;\n]{{1,40}}(?:,|:| then| it is)|otherwise,?|else,?) ?(?:it is |we get |x = )?[ $(]*$",
     re.IGNORECASE,
 )
-_CONDITION_OR_END = re.compile(rf"(?: [a-z]{{2,12}}){{0,2}},? ?\(?(?:{_COND}\b)|[ $)]*(?:[.!]|\n|$)", re.IGNORECASE)
-_ENDS_CASE = re.compile(r"(?:\b(?:and|or|but|while|whereas|otherwise|else|then|is|get|equals|it's)|[,;:=])[ $(]*$", re.IGNORECASE)
-_STARTS_CASE = re.compile(r"[0-9].*(?:if|when|unless|where|case|provided|for) |(?:if|when|for) .*[0-9]", re.IGNORECASE)
+_CONDITION_OR_END = re.compile(
+    rf"(?: [a-z]{{2,12}}){{0,2}},? ?\(?(?:{_COND}\b)|[ $)]*(?:[.!]|\n|$)", re.IGNORECASE
+)
+_ENDS_CASE = re.compile(
+    r"(?:\b(?:and|or|but|while|whereas|otherwise|else|then|is|get|equals|it's)|[,;:=])[ $(]*$", re.IGNORECASE
+)
+_STARTS_CASE = re.compile(
+    r"[0-9].*(?:if|when|unless|where|case|provided|for) |(?:if|when|for) .*[0-9]", re.IGNORECASE
+)
 _OTHERWISE = re.compile(r"\b(?:otherwise|else)\b[^.\n]{0,20}$", re.IGNORECASE)
 
-_CHANGE_BEFORE = re.compile(rf"(?:^|[^\w.,/*+=^×·÷{DASH} -]|(?<![A-Za-z])[a-z]+ |[,:] |\n) *({_NUMBER})[ $%]*(?:--?|==?)>[ $]*$")
+_CHANGE_BEFORE = re.compile(
+    rf"(?:^|[^\w.,/*+=^×·÷{DASH} -]|(?<![A-Za-z])[a-z]+ |[,:] |\n) *({_NUMBER})[ $%]*(?:--?|==?)>[ $]*$"
+)
 _CHANGE_AFTER = re.compile(rf"[ $%]*(?:--?|==?)>[ $]*({_NUMBER})(?![ ]?[-+*/^×·÷=A-Za-z(])")
 _APART_BEFORE = re.compile(r"(?:^|[\s(\[$*:=`\"'])([-+]?[0-9](?:[0-9.,]*[0-9])?)[ \xa0]+$")
 _APART_AFTER = re.compile(r"[ \xa0]+([-+]?[0-9][0-9.,]*)(?![ ]?[A-Za-z.)])")
@@ -93,6 +104,8 @@ def _by_case(before: str, after: str) -> tuple[str, ...]:
     if _ENDS_CASE.search(before[-24:]) and _STARTS_CASE.search(before):
         if (first := _CONDITION_FIRST.search(before)) is not None:
             return (first.group(1),)
-        if (earlier := _CASES_BEFORE.search(before)) and (_OTHERWISE.search(before) or _CONDITION_OR_END.match(after)):
+        if (earlier := _CASES_BEFORE.search(before)) and (
+            _OTHERWISE.search(before) or _CONDITION_OR_END.match(after)
+        ):
             return (earlier.group(1),)
     return _captured(_CASES_AFTER.match(after)) if after[:1] in (" ", ",") else ()

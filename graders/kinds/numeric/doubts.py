@@ -41,6 +41,40 @@ _SUPPOSED_BY_OTHERS: Final = _pairs("would say|might say|might think|would think
 """The same, unless it speaks of `I` or `we`."""
 _OWN: Final = frozenset({"i", "we"})
 
+SIGNALS: Final = (
+    "think",
+    "believ",
+    "doubt",
+    "that",
+    "wrong",
+    "incorrect",
+    "false",
+    "mistake",
+    "error",
+    "would",
+    "might",
+    "tempt",
+    "said",
+    "refuse",
+    "used to",
+    "deny",
+    "incorrectly",
+    "mistakenly",
+    "not",
+    "nobody",
+    "no one",
+    "none would",
+    "suppos",
+    "assume",
+    "imagin",
+    "pretend",
+    "hypothe",
+    "let's",
+    "few would",
+    "noone",
+)
+"""Pieces of text without one of which no clause is doubted."""
+
 
 def is_negation(word: str) -> bool:
     """Whether a word is `not`, `never` or ends in `n't`."""
@@ -56,7 +90,9 @@ def is_doubted(tokens: list[str]) -> bool:
     if any(word in _WRONG and following in _ANSWERS for word, following in pairwise(tokens[-4:])):
         return True
     clause = tokens[-_clause_length(tokens) :]
-    if clause[0] in _SUPPOSES or (clause[0] == "let's" and clause[1:2] in (["suppose"], ["assume"], ["say"], ["imagine"])):
+    if clause[0] in _SUPPOSES or (
+        clause[0] == "let's" and clause[1:2] in (["suppose"], ["assume"], ["say"], ["imagine"])
+    ):
         return True
     if not _NOBODY.isdisjoint(clause) or not _NO_ONE.isdisjoint(pairwise(clause)):
         return True

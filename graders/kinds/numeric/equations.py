@@ -37,7 +37,9 @@ _SYMBOL = re.compile(
     rf"(?<![A-Za-z_])(?:[f-hF-HPT]'*\([^()]*\)|[A-Za-z{GREEK}](?:_?[0-9]+|_[A-Za-z{ALGEBRA}{GREEK}])?)(?![A-Za-z])"
 )
 _NAMED = re.compile(r"\b(?:is|are|was|were|be|of)$", re.IGNORECASE)
-_ANSWER = re.compile(r"\b(?:answer|result|solution|equation|condition|it) (?:\w+ )?(?:is|was|be)$", re.IGNORECASE)
+_ANSWER = re.compile(
+    r"\b(?:answer|result|solution|equation|condition|it) (?:\w+ )?(?:is|was|be)$", re.IGNORECASE
+)
 _SAME_UNIT = re.compile(r"[ \xa0$]*([A-Za-z])(?![A-Za-z])")
 _CONSTANTS: Final = frozenset("eEi")
 _OPERATORS: Final = f"+-*/^×·÷={ALGEBRA}"
@@ -120,7 +122,12 @@ def _is_condition(sides: list[str], unit: str) -> bool:
         side = _FUNCTION.sub("", _EXPRESSION.sub(r"1*(\1)", written))
         side = _SIZE.sub(r"\1", _LABEL.sub("", side).strip(_DRESS))
         side = _ARTICLE.sub("", _UNIT.sub("", _COMBINATIONS.sub("*", _TIMES.sub("*", side))))
-        if not side or ALGEBRA in _SYMBOL.sub("", side) or _is_name(side.strip(_DRESS + "()[]")) or _is_name(side):
+        if (
+            not side
+            or ALGEBRA in _SYMBOL.sub("", side)
+            or _is_name(side.strip(_DRESS + "()[]"))
+            or _is_name(side)
+        ):
             return False
         unknowns = {
             f"{symbol}{index if GREEK in symbol else ''}"

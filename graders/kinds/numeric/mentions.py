@@ -27,18 +27,46 @@ _REJECTED: Final = _words(
 """What is done to a candidate; a statement about it only with a subject of its own (`I tried 42`) or none (`Discard 42`)."""
 _TAKEN: Final = _words("use pick choose select take accept trust submit enter")
 _OUT: Final = frozenset(
-    (verb, "out") for verb in ("rule", "ruled", "rules", "ruling", "cross", "crossed", "crossing", "throw", "threw", "throwing")
+    (verb, "out")
+    for verb in (
+        "rule",
+        "ruled",
+        "rules",
+        "ruling",
+        "cross",
+        "crossed",
+        "crossing",
+        "throw",
+        "threw",
+        "throwing",
+    )
 )
-_BEGINS: Final = _words(". , ; : ! ? and but so then first next now can could to will must should not already also please therefore")
+_BEGINS: Final = _words(
+    ". , ; : ! ? and but so then first next now can could to will must should not already also please therefore"
+)
 _OPERATION: Final = _words("add adding")
-GUESSES: Final = _words("guess guesses attempt try estimate answer thought idea hunch conjecture result response")
+GUESSES: Final = _words(
+    "guess guesses attempt try estimate answer thought idea hunch conjecture result response"
+)
 _SURE_GUESSES: Final = _words("guess attempt hunch conjecture")
 _EARLIER: Final = _words("first initial original earlier previous prior old former preliminary incorrect")
 _STATES: Final = _words("was is were gave : = had gives being of")
 _EARLIER_FOUND: Final = frozenset(
     (adverb, verb)
     for adverb in ("first", "initially", "originally", "previously", "earlier")
-    for verb in ("got", "thought", "guessed", "wrote", "said", "answered", "tried", "put", "computed", "calculated", "believed")
+    for verb in (
+        "got",
+        "thought",
+        "guessed",
+        "wrote",
+        "said",
+        "answered",
+        "tried",
+        "put",
+        "computed",
+        "calculated",
+        "believed",
+    )
 )
 _FOUND: Final = frozenset(verb for _, verb in _EARLIER_FOUND)
 _SUBJECTS: Final = _words("answer answers result solution")
@@ -62,7 +90,11 @@ def is_mentioned(before: list[str], after: list[str]) -> bool:
         return True
     if not before:
         return False
-    counted = bool(after) and after[0][0].isalpha() and after[0] not in ("as", "because", "since", "and", "but", "for", "to", "too", "from")
+    counted = (
+        bool(after)
+        and after[0][0].isalpha()
+        and after[0] not in ("as", "because", "since", "and", "but", "for", "to", "too", "from")
+    )
     return (
         _is_earlier(before)
         or _is_property(before)
@@ -92,7 +124,8 @@ def _is_earlier(before: list[str]) -> bool:
         return False
     clause = before[-6:-1]
     return not _OWN.isdisjoint(clause) and (
-        ("at", "first") in pairwise(clause) or not {"initially", "originally", "previously"}.isdisjoint(clause)
+        ("at", "first") in pairwise(clause)
+        or not {"initially", "originally", "previously"}.isdisjoint(clause)
     )
 
 
@@ -100,7 +133,14 @@ def _is_property(before: list[str]) -> bool:
     """`the answer has 42`, `the answer consists of 42`, `the answer ends in 42`."""
     if before[-1] in _PROPERTIES:
         return any(word in _SUBJECTS for word in before[-3:-1])
-    is_part = before[-2:] in (["consists", "of"], ["made", "of"], ["ends", "in"], ["ends", "with"], ["starts", "with"], ["begins", "with"])
+    is_part = before[-2:] in (
+        ["consists", "of"],
+        ["made", "of"],
+        ["ends", "in"],
+        ["ends", "with"],
+        ["starts", "with"],
+        ["begins", "with"],
+    )
     return is_part and any(word in _SUBJECTS for word in before[-5:-2])
 
 
@@ -112,4 +152,8 @@ def _is_rejected(before: list[str]) -> bool:
     if before[-1] not in _REJECTED:
         return False
     subject = before[-2] if len(before) > 1 else "."
-    return subject in _OWN or subject in _BEGINS or (subject in ("have", "had", "also", "just") and not _OWN.isdisjoint(before[-4:-2]))
+    return (
+        subject in _OWN
+        or subject in _BEGINS
+        or (subject in ("have", "had", "also", "just") and not _OWN.isdisjoint(before[-4:-2]))
+    )

@@ -64,9 +64,7 @@ _CHARACTERS: dict[str, str] = {
         "\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff\u202a\u202b\u202c\u202d\u202e", ""
     ),
     **dict.fromkeys("€₹₩₽₺₫₦₱₪₴฿₡₲₵₸₼₾₿", COIN),
-    **dict.fromkeys(
-        "π∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘❎🚫👎⛔🙅🛑⅟‰‱万萬亿億千百十兆만억천백", ALGEBRA
-    ),
+    **dict.fromkeys("π∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘❎🚫👎⛔🙅🛑⅟‰‱万萬亿億千百十兆만억천백", ALGEBRA),
     **dict.fromkeys("√∛∜", f"{ALGEBRA}sqrt "),
     **dict.fromkeys("→⟶↦⟼➔➜➝➞➡", "->"),
     **dict.fromkeys("⇒⟹⇔⟺", "=>"),

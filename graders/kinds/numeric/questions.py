@@ -11,7 +11,8 @@ WINDOW: Final = 120
 """Characters behind a number that are looked at."""
 _END = re.compile(r"\?(?![\w=&/])|\n|[.!;](?=[\s\"'*_)\]$]|$)")
 _CONFIRMED = re.compile(
-    r"[\s?!*_)\"']*(?:yes|yep|yeah|yup|correct|right|indeed|exactly|sure|of course|certainly|true)\b", re.IGNORECASE
+    r"[\s?!*_)\"']*(?:yes|yep|yeah|yup|correct|right|indeed|exactly|sure|of course|certainly|true)\b",
+    re.IGNORECASE,
 )
 _OFFER = re.compile(
     r"[,:)\xad-] ?(?:and )?(?:do|does|would|could|can|shall|should|may|want|need|is there|are there|how|what|why|which|any)\b"

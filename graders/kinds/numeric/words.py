@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from graders.kinds.numeric.doubts import is_doubted, is_negation
+from graders.kinds.numeric.doubts import SIGNALS, is_doubted, is_negation
 from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK
 from graders.kinds.numeric.mentions import GUESSES, VERBS, is_mentioned
 from graders.kinds.numeric.phrases import (
@@ -69,38 +69,6 @@ _OPEN: Final = frozenset(
 )
 _MARKS_BEFORE: Final = " \t\n\r\xa0*_\"'`$~#[{"
 _MARKS_AFTER: Final = " \t\n\r\xa0*_\"'`$~)]}.,"
-_DOUBTS: Final = (
-    "think",
-    "believ",
-    "doubt",
-    "that",
-    "wrong",
-    "incorrect",
-    "false",
-    "mistake",
-    "error",
-    "would",
-    "might",
-    "tempt",
-    "said",
-    "refuse",
-    "used to",
-    "deny",
-    "incorrectly",
-    "mistakenly",
-    "not",
-    "nobody",
-    "no one",
-    "none would",
-    "suppos",
-    "assume",
-    "imagin",
-    "pretend",
-    "hypothe",
-    "let's",
-    "few would",
-    "noone",
-)
 _DENIALS: Final = ("not", "n't", "never", "or")
 _TELLING_BEFORE: Final = frozenset(
     {*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and", *LARGER_UNITS, *VERBS}
@@ -164,7 +132,7 @@ def _is_neutral_left(left: str) -> bool:
     if not left or left[-1] in ".;!":
         return True
     left = left.lower()
-    if any(map(left.__contains__, _DOUBTS)):
+    if any(map(left.__contains__, SIGNALS)):
         return False
     if left[-1] in ":=":
         word = left[left.rfind(" ") + 1 : -1].strip(_MARKS_BEFORE)
