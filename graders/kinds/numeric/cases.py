@@ -38,6 +38,14 @@ _CONDITION_FIRST = re.compile(
     rf"[,;.]? ?(?:(?:and|but|while) )?(?:(?:if|when|for) [^.,;\n]{{1,40}}(?:,|:| then| it is)|otherwise,?|else,?) ?(?:it is |we get |x = )?[ $(]*$",
     re.IGNORECASE,
 )
+_OWN_CONDITION = re.compile(
+    r"\b(?:if|when|for) [^.,;\n]{1,40}(?:,|:| then| it is) ?(?:it is |we get |x = )?[ $(]*$", re.IGNORECASE
+)
+_CONDITION_LATER = re.compile(
+    r"(?: [a-z]{2,12})?[,;.]? ?(?:(?:and|but|while) )?(?:(?:if|when|for) [^.,;\n]{1,40}(?:,|:| then| it is)|otherwise,?|else,?) ?"
+    rf"(?:it is |we get |x = )?[ $(]*({_NUMBER})",
+    re.IGNORECASE,
+)
 _CONDITION_OR_END = re.compile(
     rf"(?: [a-z]{{2,12}}){{0,2}},? ?\(?(?:{_COND}\b)|[ $)]*(?:[.!]|\n|$)", re.IGNORECASE
 )
@@ -108,4 +116,9 @@ def _by_case(before: str, after: str) -> tuple[str, ...]:
             _OTHERWISE.search(before) or _CONDITION_OR_END.match(after)
         ):
             return (earlier.group(1),)
-    return _captured(_CASES_AFTER.match(after)) if after[:1] in (" ", ",") else ()
+    if after[:1] not in (" ", ",", ";", "."):
+        return ()
+    later = _CONDITION_LATER.match(after)
+    if later is not None and _OWN_CONDITION.search(before):
+        return (later.group(1),)
+    return _captured(_CASES_AFTER.match(after))

@@ -110,7 +110,12 @@ def _is_named(text: str) -> bool:
 def _continues(side: str) -> bool:
     """Whether the word before a side is its first operand, or the name of a function: `speed × t`, `speed*t`, `max(x, 3)`."""
     bare = side.lstrip(SPACES)
-    if not bare or bare[0] in ")]|" or (bare is side and bare[0] in "([_"):
+    if (
+        not bare
+        or bare[0] in ")]"
+        or (bare[0] == "|" and bare.count("|") == 1)
+        or (bare is side and bare[0] in "([_")
+    ):
         return True
     return bare[0] in _OPERATORS and (len(bare) == len(side) or bare[1:2] in SPACES)
 

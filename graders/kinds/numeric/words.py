@@ -42,6 +42,7 @@ _ABBREVIATED = re.compile(
     r"(?:\bmax|\bmin|[0-9] ?(?:r|rem|ft|yd|lbs?|hrs?|mins?))\. ?[*_\"'`$(\[]*$", re.IGNORECASE
 )
 """An abbreviation whose full stop does not part it from the number behind it."""
+_SENTENCE = re.compile(r"[ *_#>]*[A-Z][a-z]* [A-Za-z]")
 _PLACES: Final = frozenset(
     {"decimal", "decimals", "significant", "sig", "dp", "places", "place", "digits", "figures"}
 )
@@ -106,7 +107,7 @@ _EXPRESSION = Words(reason="part of a larger expression")
 
 def words_around(text: str, start: int, end: int) -> Words:
     """What the words around the number at `text[start:end]`, in plain notation, make of it."""
-    left, right = text[max(0, start - _WINDOW) : start], text[end : end + _WINDOW]
+    left, right = _own_line(text[max(0, start - _WINDOW) : start]), text[end : end + _WINDOW]
     if _is_neutral_left(left) and _is_neutral_right(right):
         return NEUTRAL
     before = tokens_before(left)
@@ -122,6 +123,12 @@ def words_around(text: str, start: int, end: int) -> Words:
     if ahead.reason:
         return ahead
     return Words(sign=found.sign, others=found.others + ahead.others) if ahead.others else found
+
+
+def _own_line(left: str) -> str:
+    """What stands before a number, without earlier lines where a sentence begins with its line."""
+    line = left.rpartition("\n")[2]
+    return line if len(line) < len(left) and _SENTENCE.match(line) else left
 
 
 def _is_neutral_left(left: str) -> bool:
