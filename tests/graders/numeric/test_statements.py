@@ -68,9 +68,8 @@ def test_a_number_beside_a_question_is_an_answer(value: int, text: str) -> None:
      "If n is even, {}; if n is odd, {}", "{} for even n and {} for odd n", "It is {} unless n is odd, then {}"]
 ))  # fmt: skip
 def test_two_answers_count_only_where_they_are_equal(one: int, other: int, frame: str) -> None:
-    expected = one if one == other and "→" not in frame else None
     for place in ("last", "first"):
-        assert read(frame.format(one, other), place) in {expected, one if one == other else None}
+        assert read(frame.format(one, other), place) in ({None, one} if one == other else {None})
 
 
 @given(st.integers(1, 999), st.integers(10, 99), st.sampled_from(
@@ -145,9 +144,7 @@ def test_an_answer_that_its_writer_does_not_stand_by_is_none(doubt: str) -> None
 @given(st.integers(0, 99), st.integers(0, 99), st.integers(1, 3))
 def test_a_decimal_with_a_bar_is_its_fraction(once: int, repeated: int, length: int) -> None:
     digits = str(repeated).zfill(length)[:length]
-    expected = (Fraction(int(f"{once}{digits}")) - once) / (
-        99 * 10 ** len(str(once)) if length == 2 else (10**length - 1) * 10 ** len(str(once))
-    )
+    expected = Fraction(int(f"{once}{digits}") - once, (10**length - 1) * 10 ** len(str(once)))
     assert read(rf"0.{once}\overline{{{digits}}}", "last") == expected
     assert read(rf"-0.{once}\overline{{{digits}}}", "last") == -expected
     assert read(rf"x + 0.{once}\overline{{{digits}}}", "last") is None
