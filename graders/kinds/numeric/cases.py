@@ -9,18 +9,22 @@ WINDOW: Final = 120
 """Characters on each side of a number that are looked at."""
 _NUMBER: Final = r"[-+]?[$]?[0-9](?:[0-9.,/]*[0-9])?"
 _NAME: Final = rf"[$]?[A-Za-z{GREEK}](?:_?[0-9A-Za-z])?"
-_ASSIGNED: Final = rf"{_NAME} ?= ?{_NUMBER}[$%]?(?: [a-z]{{1,12}})?[$]?"
-_EARLIER = re.compile(rf"(?<![A-Za-z0-9_])((?:{_ASSIGNED} ?[,;] ?(?:and )?)+)({_NAME}) ?= ?[-+$({DASH}]*$")
-_LATER = re.compile(rf"[$%]?(?: [a-z]{{1,12}})?[$]? ?[,;] ?(?:and )?({_NAME}) ?= ?({_NUMBER})")
-_OWN_NAME = re.compile(rf"(?<![A-Za-z0-9_])({_NAME}) ?= ?[-+$({DASH}]*$")
+_IS: Final = r"(?: ?[=:] ?| is | equals )"
+_ASSIGNED: Final = rf"{_NAME}{_IS}{_NUMBER}[$%]?(?: [a-z]{{1,12}})?[$]?"
+_EARLIER = re.compile(
+    rf"(?<![A-Za-z0-9_])((?:{_ASSIGNED}(?: ?[,;] ?(?:and )?| and ))+)({_NAME}){_IS}[-+$({DASH}]*$"
+)
+_LATER = re.compile(rf"[$%]?(?: [a-z]{{1,12}})?[$]?(?: ?[,;] ?(?:and )?| and )({_NAME}){_IS}({_NUMBER})")
+_OWN_NAME = re.compile(rf"(?<![A-Za-z0-9_])({_NAME}){_IS}[-+$({DASH}]*$")
 _GIVEN = re.compile(
     r"\b(?:since|if|when|for|with|at|given|where|as|because|let|once|substituting|using|plugging(?: in)?|setting|taking|that|assuming|from|"
     r"choose|suppose|say|put|putting|set)[: ]+[$(]*$",
     re.IGNORECASE,
 )
-_PAIR = re.compile(rf"({_NAME}) ?= ?({_NUMBER})")
+_HAS_IS = re.compile(r"[=:]|\b(?:is|equals)\b")
+_PAIR = re.compile(rf"({_NAME}){_IS}({_NUMBER})")
 
-_COND: Final = r"(?:if|when|whenever|unless|where|in case|provided|for (?:all |every |any |each )?[$]?(?:even|odd|positive|negative|prime|[a-z][$]?(?![a-z])))"
+_COND: Final = r"(?:if|when|whenever|unless|where|in case|provided|for (?:all |every |any |each )?[$]?(?:even|odd|positive|negative|prime|[a-z][$]?(?![a-z]))|[$]?[a-z][$]? (?:is )?(?:even|odd|positive|negative|prime|[<>=]))"
 _JOIN: Final = r"(?:,? ?\b(?:and|or|but|while|whereas|otherwise|else)\b|[,;])"
 _LEADING: Final = (
     r"(?: ?(?:it is|it's|it equals|otherwise|else|then|is|the answer is|we get|equals|[a-z] =|[$,:(]) ?)*"
@@ -53,7 +57,8 @@ _ENDS_CASE = re.compile(
     r"(?:\b(?:and|or|but|while|whereas|otherwise|else|then|is|get|equals|it's)|[,;:=])[ $(]*$", re.IGNORECASE
 )
 _STARTS_CASE = re.compile(
-    r"[0-9].*(?:if|when|unless|where|case|provided|for) |(?:if|when|for) .*[0-9]", re.IGNORECASE
+    r"[0-9].*(?:(?:if|when|unless|where|case|provided|for) |even|odd|positive|negative|prime|[<>])|(?:if|when|for) .*[0-9]",
+    re.IGNORECASE,
 )
 _OTHERWISE = re.compile(r"\b(?:otherwise|else)\b[^.\n]{0,20}$", re.IGNORECASE)
 
@@ -61,8 +66,10 @@ _CHANGE_BEFORE = re.compile(
     rf"(?:^|[^\w.,/*+=^×·÷{DASH} -]|(?<![A-Za-z])[a-z]+ |[,:] |\n) *({_NUMBER})[ $%]*(?:--?|==?)>[ $]*$"
 )
 _CHANGE_AFTER = re.compile(rf"[ $%]*(?:--?|==?)>[ $]*({_NUMBER})(?![ ]?[-+*/^×·÷=A-Za-z(])")
-_APART_BEFORE = re.compile(r"(?:^|[\s(\[$*:=`\"'])([-+]?[0-9](?:[0-9.,]*[0-9])?)[ \xa0]+$")
-_APART_AFTER = re.compile(r"[ \xa0]+([-+]?[0-9][0-9.,]*)(?![ ]?[A-Za-z.)])")
+_ANOTHER: Final = ("",)
+"""A number that makes this one no answer, whatever it is worth."""
+_APART_BEFORE = re.compile(r"(?:^|[\s(\[$*:=`\"'])([-+]?[0-9](?:[0-9.,]*[0-9])?)[ \xa0\t]+$")
+_APART_AFTER = re.compile(r"[ \xa0\t]+([-+]?[0-9][0-9.,]*)(?![ ]?[A-Za-z.)])")
 
 
 def other_answers(before: str, after: str) -> tuple[str, ...]:
@@ -73,10 +80,10 @@ def other_answers(before: str, after: str) -> tuple[str, ...]:
         after: What follows it.
     """
     found: tuple[str, ...] = ()
-    if before.endswith((" ", "\xa0")) and before.rstrip(SPACES)[-1:].isdigit() and _stands_alone(after):
-        found = _captured(_APART_BEFORE.search(before))
-    elif after[:1] in (" ", "\xa0") and after.lstrip(SPACES)[:1].isdigit():
-        found = _captured(_APART_AFTER.match(after))
+    if before.endswith((" ", "\xa0", "\t")) and before.rstrip(SPACES)[-1:].isdigit() and _stands_alone(after):
+        found = _ANOTHER if _APART_BEFORE.search(before) else ()
+    elif after[:1] in (" ", "\xa0", "\t") and after.lstrip(SPACES)[:1].isdigit():
+        found = _ANOTHER if _APART_AFTER.match(after) else ()
     if ">" in before[-8:]:
         found = found or _captured(_CHANGE_BEFORE.search(before))
     if ">" in after[:8]:
@@ -94,7 +101,7 @@ def _captured(found: re.Match[str] | None) -> tuple[str, ...]:
 
 def _assigned(before: str, after: str) -> tuple[str, ...]:
     """The values of other names beside this one: `x = 42, y = 43`, but not `when x = 42, y = 43`."""
-    if "=" not in before[-8:]:
+    if not _HAS_IS.search(before[-12:]):
         return ()
     own = _OWN_NAME.search(before)
     if own is None:

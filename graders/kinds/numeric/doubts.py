@@ -34,7 +34,7 @@ def _pairs(text: str) -> frozenset[tuple[str, str]]:
 _SUPPOSES: Final = frozenset({"suppose", "supposing", "imagine", "pretend", "assume", "hypothetically"})
 _NO_ONE: Final = _pairs("no one|none would|few would")
 _SUPPOSED: Final = _pairs(
-    "tempted to|tempting to|refuse to|deny that|used to|incorrectly get|wrongly get|mistakenly get|not write|not put|have said"
+    "tempted to|tempting to|refuse to|deny that|used to|incorrectly get|wrongly get|mistakenly get|wonder if|wonder whether|wondering if|wondering whether|sure if|sure whether|unsure if|unsure whether|know if|know whether|not sure|not write|not put|have said"
 )
 """Two words of a clause that gives a wrong answer."""
 _SUPPOSED_BY_OTHERS: Final = _pairs("would say|might say|might think|would think|might guess|may think")
@@ -65,6 +65,10 @@ SIGNALS: Final = (
     "no one",
     "none would",
     "suppos",
+    "wonder",
+    "sure",
+    "know if",
+    "know whether",
     "assume",
     "imagin",
     "pretend",

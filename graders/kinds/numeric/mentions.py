@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from graders.kinds.numeric.doubts import is_negation
+from graders.kinds.numeric.phrases import FILLERS
 
 
 def _words(text: str) -> frozenset[str]:
@@ -71,6 +72,7 @@ _EARLIER_FOUND: Final = frozenset(
 _FOUND: Final = frozenset(verb for _, verb in _EARLIER_FOUND)
 _SUBJECTS: Final = _words("answer answers result solution")
 _PROPERTIES: Final = _words("has have had contains contain having containing")
+_PARTS: Final = _words("digits digit decimals decimal letters words characters zeros terms factors divisors")
 _PURPOSE: Final = _words("get find obtain reach compute calculate determine derive produce give arrive")
 _GOALS: Final = _words("answer result solution total")
 VERBS: Final = (
@@ -88,6 +90,8 @@ def is_mentioned(before: list[str], after: list[str]) -> bool:
     """
     if after and _is_for_answer(after):
         return True
+    while before and (before[-1] in FILLERS or before[-1].endswith("ly")):
+        before = before[:-1]
     if not before:
         return False
     counted = (
@@ -97,7 +101,7 @@ def is_mentioned(before: list[str], after: list[str]) -> bool:
     )
     return (
         _is_earlier(before)
-        or _is_property(before)
+        or _is_property(before, after)
         or (not counted and _is_rejected(before))
         or (before[-1] in _OPERATION and not counted and (len(before) == 1 or before[-2] in _OWN | _BEGINS))
     )
@@ -129,10 +133,12 @@ def _is_earlier(before: list[str]) -> bool:
     )
 
 
-def _is_property(before: list[str]) -> bool:
+def _is_property(before: list[str], after: list[str]) -> bool:
     """`the answer has 42`, `the answer consists of 42`, `the answer ends in 42`."""
     if before[-1] in _PROPERTIES:
         return any(word in _SUBJECTS for word in before[-3:-1])
+    if before[-1] in ("with", "of") and after and after[0] in _PARTS:
+        return not _SUBJECTS.isdisjoint(before)
     is_part = before[-2:] in (
         ["consists", "of"],
         ["made", "of"],

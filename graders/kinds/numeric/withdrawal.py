@@ -41,7 +41,7 @@ _NOT_KNOWN = (
 )
 """What an answer says that gives no number."""
 _UNKNOWN = (
-    r"(?:(?:^|\n) {0,3}#{2,6}|\b(?:answer|result|solution|conclusion)(?: (?:to|of) [^.:?\n]{1,40}?)?[*_\s]*"
+    r"(?:(?:^|\n) {0,3}#{2,6}|\t|<(?:final[_ ]?)?answer>|\b(?:answer|result|solution|conclusion)(?: (?:to|of) [^.:?\n]{1,40}?)?[*_\s]*"
     r"(?:\bis\b|\bremains\b|\bwould be\b|[:=]|->|=>|\xad|-))[\s*_\"'`$(:\\{\[]*(?:(?:text|textbf|boxed|mathrm|the|answer|is)\b[\s{\\]*)*"
     rf"{_NOT_KNOWN}"
     r"|\b(?:answer|result|value|solution|number|it|this|problem|question)(?: \w+){0,2} (?:cannot|can't|can not|could not|couldn't|can never) (?:be |actually be )?"
@@ -64,7 +64,7 @@ _ANYWHERE = (
     rf"|\b(?:is not|was not|isn't|wasn't|'s not|ain't) it{_STOP}|\b(?:can't|cannot|can not|couldn't|could not) be(?: (?:it|so|right|correct|true))?{_STOP}"
     rf"|^[\s,]*(?:,\s*{_WRONG}{_STOP}|(?:\w+ )?fail(?:s|ed)?\b|or (?:maybe |perhaps )?not\b"
     r"|not[ \t]*(?:[.!]|\n|$)|which (?:\w+ )?contradicts\b|(?:lol,? )?jk\b"
-    r"|(?:is|was) (?:wrong|incorrect|false|invalid|inconsistent|ruled out|rejected|excluded|no good|a mistake|a typo|an error|absurd)\b"
+    r"|(?:is|was|has been|can be|gets|got|must be) (?:wrong|incorrect|false|invalid|inconsistent|ruled out|rejected|excluded|eliminated|discarded|dismissed|crossed out|no good|a mistake|a typo|an error|absurd)\b"
     rf"|(?:is|was) (?:out|off){_STOP}|(?:is not|isn't|ain't|was not|wasn't) (?:the (?:one|number|value)|right|good|allowed|possible|acceptable)\b)"
     r"|\b(?:can't|cannot|can not) be (?:right|correct|true)\b|\bi (?:was|am) (?:wrong|mistaken)\b|\bthat's wrong\b"
     r"|\bshould (?:instead )?(?:have been|be) (?:[-$]|[0-9])|\b(?:does(?:n't| not)|won't|will not|wouldn't|cannot|can't) (?:work|check out|satisfy|hold|add up|make sense)\b"
