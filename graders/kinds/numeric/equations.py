@@ -93,7 +93,7 @@ def _right_sides(text: str) -> list[str]:
         (stop.start() for stop in _BREAK.finditer(text) if stop.group().lower() not in FUNCTIONS), len(text)
     )
     sides = _EQUALS.split(text[:end])
-    if text[end : end + 1].isalpha():
+    if text[end : end + 1].isalpha() and sides[-1].rstrip()[-1:] in ("", *_OPERATORS):
         sides[-1] = ""
     return sides
 
