@@ -66,8 +66,6 @@ _CHANGE_BEFORE = re.compile(
     rf"(?:^|[^\w.,/*+=^×·÷{DASH} -]|(?<![A-Za-z])[a-z]+ |[,:] |\n) *({_NUMBER})[ $%]*(?:--?|==?)>[ $]*$"
 )
 _CHANGE_AFTER = re.compile(rf"[ $%]*(?:--?|==?)>[ $]*({_NUMBER})(?![ ]?[-+*/^×·÷=A-Za-z(])")
-_ANOTHER: Final = ("",)
-"""A number that makes this one no answer, whatever it is worth."""
 _APART_BEFORE = re.compile(r"(?:^|[\s(\[$*:=`\"'])([-+]?[0-9](?:[0-9.,]*[0-9])?)[ \xa0\t]+$")
 _APART_AFTER = re.compile(r"[ \xa0\t]+([-+]?[0-9][0-9.,]*)(?![ ]?[A-Za-z.)])")
 
@@ -81,9 +79,9 @@ def other_answers(before: str, after: str) -> tuple[str, ...]:
     """
     found: tuple[str, ...] = ()
     if before.endswith((" ", "\xa0", "\t")) and before.rstrip(SPACES)[-1:].isdigit() and _stands_alone(after):
-        found = _ANOTHER if _APART_BEFORE.search(before) else ()
+        found = _captured(_APART_BEFORE.search(before))
     elif after[:1] in (" ", "\xa0", "\t") and after.lstrip(SPACES)[:1].isdigit():
-        found = _ANOTHER if _APART_AFTER.match(after) else ()
+        found = _captured(_APART_AFTER.match(after))
     if ">" in before[-8:]:
         found = found or _captured(_CHANGE_BEFORE.search(before))
     if ">" in after[:8]:

@@ -41,7 +41,7 @@ _NOT_KNOWN = (
 )
 """What an answer says that gives no number."""
 _UNKNOWN = (
-    r"(?:(?:^|\n) {0,3}#{2,6}|\t|<(?:final[_ ]?)?answer>|\b(?:answer|result|solution|conclusion)(?: (?:to|of) [^.:?\n]{1,40}?)?[*_\s]*"
+    r"(?:(?:^|\n) {0,3}#{2,6}|\t |<(?:final[_ ]?)?answer>|\b(?:answer|result|solution|conclusion)(?: (?:to|of) [^.:?\n]{1,40}?)?[*_\s]*"
     r"(?:\bis\b|\bremains\b|\bwould be\b|[:=]|->|=>|\xad|-))[\s*_\"'`$(:\\{\[]*(?:(?:text|textbf|boxed|mathrm|the|answer|is)\b[\s{\\]*)*"
     rf"{_NOT_KNOWN}"
     r"|\b(?:answer|result|value|solution|number|it|this|problem|question)(?: \w+){0,2} (?:cannot|can't|can not|could not|couldn't|can never) (?:be |actually be )?"
