@@ -175,8 +175,8 @@ def _row(item: dict[str, Any], kind: str, data: st.DataObject) -> dict[str, Any]
         prompt["messages"] = [*prompt["messages"], {"role": "assistant", "content": data.draw(TEXTS)}]
     good, bad = ([{"role": "assistant", "content": data.draw(TEXTS)}] for _ in range(2))
     if kind == "rft":
-        form = data.draw(st.sampled_from(RFT))
-        return form(item, prompt)
+        row: dict[str, Any] = data.draw(st.sampled_from(RFT))(item, prompt)
+        return row
     if kind == "dpo":
         return {"input": prompt, "preferred_output": good, "non_preferred_output": bad}
     return {**prompt, "messages": [*prompt["messages"], *good]}
