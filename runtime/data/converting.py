@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from graders import ConfigurationError
+from runtime.data.column_types import ONE_TYPE, ColumnTypes
 from runtime.data.conversation import NoConversation
 from runtime.data.exporting.hosts import HOSTS, RftRow, checked
 from runtime.data.formats import format_named
@@ -41,6 +42,7 @@ class Conversion:
         losses: How many rows lose what, by field.
         first: The first line of each loss.
         refused: Lines that cannot be converted, with the reason.
+        mixed: Columns of several types, where the new format is read into a table; a message for each.
         notes: What is called by another name in the new format.
         written: Whether a file was written.
     """
@@ -49,13 +51,14 @@ class Conversion:
     losses: Counter[str] = field(default_factory=Counter)
     first: dict[str, int] = field(default_factory=dict)
     refused: list[tuple[int, str]] = field(default_factory=list)
+    mixed: list[str] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     written: bool = False
 
     @property
     def loses(self) -> bool:
         """Whether anything would be lost."""
-        return bool(self.losses or self.refused)
+        return bool(self.losses or self.refused or self.mixed)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -67,6 +70,7 @@ class Conversion:
             "rows": self.rows,
             "losses": losses,
             "refused": refused,
+            "mixed": self.mixed,
             "notes": dict(self.notes),
             "written": self.written,
         }
@@ -94,7 +98,7 @@ def convert_file(
         row_format: The format of the rows, a name of `runtime.data.training_rows.READABLE`; None to recognise it.
         reference: The field with the reference, for formats that have one place for it.
         data_source: What verl is to call the data set; the file's name where it is not given.
-        allow_loss: Write all the same, without what is lost.
+        allow_loss: Write all the same, without what is lost; values of a column with several types become texts.
         force: Write over a file that is there.
 
     Raises:
@@ -112,13 +116,18 @@ def convert_file(
         converter = Converter(
             host, reference, data_source or path.stem, row_format=row_format, training=training
         )
-        for _ in _converted(file, converter, report):
+        types = ColumnTypes()
+        for row, number in _converted(file, converter, report):
             report.rows += 1
+            if host in ONE_TYPE:
+                types.add(row, number)
+        report.mixed = types.mixed
         if report.rows and (allow_loss or not report.loses):
             with writing(output, replace=force) as target:
                 target.write(BOM if HOSTS[host].has_bom else b"")
-                for row in _converted(file, converter, None):
-                    target.write(printable_json(row, separators=(",", ":")).encode() + b"\n")
+                for row, _ in _converted(file, converter, None):
+                    line = printable_json(types.with_texts(row), separators=(",", ":"))
+                    target.write(line.encode() + b"\n")
             report.written = True
     return report
 
@@ -134,7 +143,8 @@ def _training_of(file: RecordFile) -> str | None:
 
 def _converted(
     file: RecordFile, converter: "Converter", report: Conversion | None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """The rows that can be converted, each with its line in the file."""
     for record in file:
         try:
             row, lost, note = converter.convert(_readable(record), record.number)
@@ -147,7 +157,7 @@ def _converted(
                 report.losses[each] += 1
                 report.first.setdefault(each, record.number)
             report.notes.update([note] if note else [])
-        yield row
+        yield row, record.number
 
 
 def _readable(record: Record) -> Any:

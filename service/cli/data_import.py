@@ -133,6 +133,7 @@ def _outcome(report: Conversion, file: Path, output: Path) -> Sequence[str]:
         f"lost: {name} in {count:,} rows, first in line {report.first[name]}"
         for name, count in report.losses.items()
     ]
+    lines += [f"mixed: {each}; --allow-loss writes texts" for each in report.mixed]
     lines += [f"note: {name} in {count:,} rows; graders name it so" for name, count in report.notes.items()]
     if report.written:
         lines.append(f"{report.rows:,} rows in {output}")

@@ -7,17 +7,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from runtime.data.check.base import Check, CheckedRow
+from runtime.data.column_types import MOST_FIELDS, ONE_TYPE, columns_of
 from runtime.data.findings import KEPT, Finding, Level
 from runtime.data.formats import Format
 from runtime.data.formats.base import brief, named
 
-MOST_FIELDS = 500
 USUAL = 0.5
 """Share of rows that have a field, from which on the others lack it."""
 RARE = 0.1
-ONE_TYPE = ("trl", "verl")
-"""Hosts that read files into tables, which have one type a column."""
-_INNER = ("item", "references", "reward_model", "extra_info", "datasource_item", "recorded")
 
 
 @dataclass(slots=True)
@@ -45,7 +42,7 @@ class Values(Check):
 
     def add(self, row: CheckedRow) -> Iterator[Finding]:
         """Count the fields of a row."""
-        found = dict(_fields(row.value))
+        found = dict(columns_of(row.value))
         for name, value in found.items():
             known = self._fields.get(name)
             if known is None:
@@ -118,15 +115,3 @@ class Values(Check):
                 name: {"rows": found.rows, "types": dict(found.types)} for name, found in self._fields.items()
             }
         }
-
-
-def _fields(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The fields of a row, and of the objects in it that hold fields of its author; null is as good as no field."""
-    for name, value in row.items():
-        if value is None:
-            continue
-        yield name, value
-        if name in _INNER and isinstance(value, Mapping):
-            for inner, part in value.items():
-                if part is not None:
-                    yield f"{name}.{inner}", part

@@ -309,3 +309,42 @@ def test_rows_without_the_fields_of_the_named_format_are_refused(tmp_path: Path)
     source = lines(tmp_path / "a.jsonl", DPO)
     report = convert_file(source, tmp_path / "b.jsonl", "openai", row_format="verl")
     assert report.refused == [(1, "the row has no 'reward_model', which rows of the format 'verl' have")]
+
+
+MIXED = [
+    ("a number", 1),
+    ("a boolean", True),
+    ("a list", ["4"]),
+    ("an object", {"a": 1}),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), MIXED)
+@pytest.mark.parametrize(
+    ("host", "name"), [("trl", "answer"), ("verl", "reward_model.ground_truth")], ids=["trl", "verl"]
+)
+def test_a_column_of_several_types_is_refused_for_tables_and_repaired_as_texts(
+    tmp_path: Path, host: str, name: str, kind: str, value: Any
+) -> None:
+    source = lines(tmp_path / "a.jsonl", RFT, RFT, {**RFT, "answer": value}, {**RFT, "answer": "5"})
+    output = tmp_path / "b.jsonl"
+    report = convert_file(source, output, host)
+    assert not output.exists()
+    assert report.mixed == [
+        (
+            f"'{name}' is a text in 3 rows (first in line 1) and {kind} in 1 row (first in line 3); "
+            "a table has one type a column"
+        )
+    ]
+    assert convert_file(source, output, host, allow_loss=True).written
+    found = [json.loads(line) for line in output.read_text().splitlines()]
+    values = [row["answer"] if host == "trl" else row["reward_model"]["ground_truth"] for row in found]
+    assert (values[0], json.loads(values[2]), values[3]) == ("4", value, "5")
+    assert all(isinstance(each, str) for each in values)
+
+
+def test_null_and_numbers_of_two_kinds_are_one_type_and_other_hosts_take_any(tmp_path: Path) -> None:
+    source = lines(tmp_path / "a.jsonl", *({**RFT, "x": value} for value in (1, 1.5, None)))
+    assert convert_file(source, tmp_path / "b.jsonl", "trl").written
+    mixed = lines(tmp_path / "m.jsonl", RFT, {**RFT, "answer": 4})
+    assert convert_file(mixed, tmp_path / "c.jsonl", "openai").written
