@@ -1,5 +1,6 @@
 """Fields that some rows lack, that are misspelled, or whose values have another type in some rows."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from runtime.data.formats.base import brief, named
 USUAL = 0.5
 """Share of rows that have a field, from which on the others lack it."""
 RARE = 0.1
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
+"""What pyarrow's reader of JSON takes for a timestamp, where every value of a column is one."""
 
 
 @dataclass(slots=True)
@@ -24,6 +27,7 @@ class _Field:
     lacking_lines: list[int] = field(default_factory=list)
     types: Counter[str] = field(default_factory=Counter)
     lines: dict[str, list[int]] = field(default_factory=dict)
+    are_dates: bool = True
 
 
 class Values(Check):
@@ -52,6 +56,7 @@ class Values(Check):
             known.rows += 1
             kind = named(value)
             known.types[kind] += 1
+            known.are_dates = known.are_dates and isinstance(value, str) and bool(_DATE.fullmatch(value))
             lines = known.lines.setdefault(kind, [])
             if len(lines) < KEPT:
                 lines.append(row.number)
@@ -73,6 +78,10 @@ class Values(Check):
             if name not in own and found.lacking and found.rows >= USUAL * self._rows:
                 yield from self._lacking(name, found)
             yield from self._drift(name, found)
+            if found.are_dates and self._host in ONE_TYPE:
+                message = f"{brief(name)} is a date in every row; `datasets` reads such a column of JSON as timestamps"
+                hint = "write Parquet, which keeps texts, or compare with timestamps in the reward function"
+                yield Finding("date-column", "warning", message, hint, field=name)
 
     def _lacking(self, name: str, found: _Field) -> Iterator[Finding]:
         outer = name.rpartition(".")[0]
