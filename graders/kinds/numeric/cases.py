@@ -53,9 +53,16 @@ _CONDITION_LATER = re.compile(
 _CONDITION_OR_END = re.compile(
     rf"(?: [a-z]{{2,12}}){{0,2}},? ?\(?(?:{_COND}\b)|[ $)]*(?:[.!]|\n|$)", re.IGNORECASE
 )
-_ENDS_CASE = re.compile(
-    r"(?:\b(?:and|or|but|while|whereas|otherwise|else|then|is|get|equals|it's)|[,;:=])[ $(]*$", re.IGNORECASE
-)
+_CONDITIONS: Final = (
+    "if", "when", "for", "unless", "where", "case", "provided", "else", "otherwise", "even", "odd", "positive", "negative",
+    "prime", "<", ">",
+)  # fmt: skip
+"""Pieces of text without one of which there are no cases; behind a number, `=` may be another one."""
+_CASE_ENDS: Final = (
+    ",", ";", ":", "=", "and", "or", "but", "while", "whereas", "otherwise", "else", "then", "is", "get", "equals", "it's",
+)  # fmt: skip
+_ENDS_CASE = re.compile(rf"(?:\b(?:{'|'.join(_CASE_ENDS[4:])})|[,;:=])$", re.IGNORECASE)
+"""How the text before the number of a later case ends."""
 _STARTS_CASE = re.compile(
     r"[0-9].*(?:(?:if|when|unless|where|case|provided|for) |even|odd|positive|negative|prime|[<>])|(?:if|when|for) .*[0-9]",
     re.IGNORECASE,
@@ -104,7 +111,8 @@ def _assigned(before: str, after: str) -> tuple[str, ...]:
     own = _OWN_NAME.search(before)
     if own is None:
         return ()
-    if (earlier := _EARLIER.search(before)) and not _GIVEN.search(before, 0, earlier.start()):
+    is_later = before[: own.start()].rstrip(" ").endswith((",", ";", "and"))
+    if is_later and (earlier := _EARLIER.search(before)) and not _GIVEN.search(before, 0, earlier.start()):
         return tuple(value for name, value in _PAIR.findall(earlier.group(1)) if name != own.group(1))
     later = _LATER.match(after)
     if later is None or later.group(1) == own.group(1) or _GIVEN.search(before, 0, own.start()):
@@ -112,16 +120,29 @@ def _assigned(before: str, after: str) -> tuple[str, ...]:
     return (later.group(2),)
 
 
+def _may_end_case(before: str) -> bool:
+    """Whether a number may stand in a case that is not the first: a fast check, which nearly all texts fail."""
+    end = before[-24:].rstrip(" $(")
+    if not end.lower().endswith(_CASE_ENDS) or not _may_hold_case(before):
+        return False
+    return _ENDS_CASE.search(end) is not None
+
+
+def _may_hold_case(text: str) -> bool:
+    lowered = text.lower()
+    return any(map(lowered.__contains__, _CONDITIONS))
+
+
 def _by_case(before: str, after: str) -> tuple[str, ...]:
     """The value of another case: `42 if n is even and 43 if n is odd`, `if n is even, 42; otherwise 43`."""
-    if _ENDS_CASE.search(before[-24:]) and _STARTS_CASE.search(before):
+    if _may_end_case(before) and _STARTS_CASE.search(before):
         if (first := _CONDITION_FIRST.search(before)) is not None:
             return (first.group(1),)
         if (earlier := _CASES_BEFORE.search(before)) and (
             _OTHERWISE.search(before) or _CONDITION_OR_END.match(after)
         ):
             return (earlier.group(1),)
-    if after[:1] not in (" ", ",", ";", "."):
+    if after[:1] not in (" ", ",", ";", ".") or not ("=" in after or _may_hold_case(after)):
         return ()
     later = _CONDITION_LATER.match(after)
     if later is not None and _OWN_CONDITION.search(before):

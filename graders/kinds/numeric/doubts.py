@@ -39,6 +39,14 @@ _SUPPOSED: Final = _pairs(
 """Two words of a clause that gives a wrong answer."""
 _SUPPOSED_BY_OTHERS: Final = _pairs("would say|might say|might think|would think|might guess|may think")
 """The same, unless it speaks of `I` or `we`."""
+_NEEDED: Final = (
+    _MISTAKEN
+    | _NOBODY
+    | _SUPPOSES
+    | {"doubt", "that", "let's", "think", "believe"}
+    | {first for first, _ in _NO_ONE | _SUPPOSED | _SUPPOSED_BY_OTHERS}
+)
+"""Words without one of which no clause is doubted."""
 _OWN: Final = frozenset({"i", "we"})
 
 SIGNALS: Final = (
@@ -87,6 +95,8 @@ def is_negation(word: str) -> bool:
 
 def is_doubted(tokens: list[str]) -> bool:
     """`I don't think it is 42`, `it is false that it is 42`, `the wrong answer is 42`."""
+    if _NEEDED.isdisjoint(tokens):
+        return False
     if "doubt" in tokens or (
         "that" in tokens and not {"false", "untrue", "impossible", "wrong"}.isdisjoint(tokens)
     ):

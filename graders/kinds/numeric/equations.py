@@ -7,6 +7,7 @@ one side is enough. An expression that is not understood is not refused.
 """
 
 import re
+from string import ascii_letters
 from typing import Final
 
 from graders.kinds.numeric.marks import ALGEBRA, GREEK, SPACES
@@ -41,6 +42,7 @@ _ANSWER = re.compile(
     r"\b(?:answer|result|solution|equation|condition|it) (?:\w+ )?(?:is|was|be)$", re.IGNORECASE
 )
 _SAME_UNIT = re.compile(r"[ \xa0$]*([A-Za-z])(?![A-Za-z])")
+_LETTERS: Final = frozenset(ascii_letters + GREEK)
 _CONSTANTS: Final = frozenset("eEi")
 _OPERATORS: Final = f"+-*/^×·÷={ALGEBRA}"
 
@@ -78,8 +80,9 @@ def _left_sides(text: str) -> list[str]:
 
 def _begin(text: str) -> tuple[int, bool]:
     """Where the expression begins that ends a text, and whether a word stands before it."""
-    begin, word = 0, False
-    for stop in _BREAK.finditer(text):
+    # each of these marks is a break, whatever stands around it
+    begin, word = max(map(text.rfind, ",;?\n")) + 1, False
+    for stop in _BREAK.finditer(text, begin):
         found = stop.group()
         word = len(found) > 1 and found[0].isalpha()
         if not (word and found.lower() in FUNCTIONS):
@@ -122,6 +125,8 @@ def _continues(side: str) -> bool:
 
 def _is_condition(sides: list[str], unit: str) -> bool:
     """Whether the sides hold one unknown in all, which none of them isolates."""
+    if any(side.strip(_DRESS) in _LETTERS for side in sides):
+        return False
     found: set[str] = set()
     for written in sides:
         side = _FUNCTION.sub("", _EXPRESSION.sub(r"1*(\1)", written))

@@ -42,6 +42,8 @@ _ABBREVIATED = re.compile(
     r"(?:\bmax|\bmin|[0-9] ?(?:r|rem|ft|yd|lbs?|hrs?|mins?))\. ?[*_\"'`$(\[]*$", re.IGNORECASE
 )
 """An abbreviation whose full stop does not part it from the number behind it."""
+_OPENING: Final = " *_\"'`$(["
+"""What may stand between such an abbreviation and the number."""
 _SENTENCE = re.compile(r"[ *_#>]*[A-Z][a-z]* [A-Za-z]")
 _PLACES: Final = frozenset(
     {"decimal", "decimals", "significant", "sig", "dp", "places", "place", "digits", "figures"}
@@ -133,7 +135,7 @@ def _own_line(left: str) -> str:
 
 def _is_neutral_left(left: str) -> bool:
     """Whether what stands before a number surely leaves it what it is: the common case, at a small part of the cost."""
-    if _ABBREVIATED.search(left):
+    if left.rstrip(_OPENING).endswith(".") and _ABBREVIATED.search(left):
         return False
     left = left.rstrip(_MARKS_BEFORE)
     if not left or left[-1] in ".;!":
