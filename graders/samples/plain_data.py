@@ -107,6 +107,8 @@ def rows(values: Any, what: str) -> Any:
         return values
     if _library(values) == "pandas" and hasattr(values, "columns"):
         return _records(values)
+    if isinstance(values, (set, frozenset)):
+        raise ConfigurationError(f"{what}: expected a list with one for each row; a set has no order")
     if isinstance(values, (str, bytes, bytearray, Mapping)):
         raise ConfigurationError(
             f"{what}: expected a list with one for each row, got a single {type(values).__name__}; "
