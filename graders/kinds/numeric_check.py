@@ -43,7 +43,7 @@ MAX_REMEMBERED = 100
 """Characters of such a reference."""
 
 _NO_SAMPLE = Sample("")
-_JSON_NAMES = {type(None): "null", bool: "true or false", dict: "an object", list: "a list"}
+_JSON_NAMES = {type(None): "null", bool: "true or false", dict: "an object", list: "a list", tuple: "a list"}
 _LAST = Extract(mode="last")
 _WHOLE = Extract(mode="whole")
 _EXACT = Score(kind="exact")
@@ -205,7 +205,7 @@ class NumericCheck:
             if isinstance(value, str):
                 read = self._remembered if len(value) <= MAX_REMEMBERED else self._read_reference
                 return read(value)
-            if isinstance(value, list) and 0 < len(value) <= MAX_ELEMENTS:
+            if isinstance(value, (list, tuple)) and 0 < len(value) <= MAX_ELEMENTS:
                 return tuple(self._one(element) for element in value)
             return self._one(value)
         except NumberError as error:

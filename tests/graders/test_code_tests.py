@@ -942,6 +942,23 @@ def test_a_value_is_shown_by_its_beginning() -> None:
 # forms
 
 
+@pytest.mark.parametrize(
+    "tests",
+    [
+        ["assert f(1) == 2"],
+        {"fn_name": "f", "inputs": [[1], [2]], "outputs": [2, 3]},
+        {"inputs": [["1", "2"], "3"], "outputs": ["4", ["5", "6"]]},
+    ],
+)
+def test_tuples_are_read_as_lists(tests: Any) -> None:
+    def with_tuples(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: with_tuples(inner) for name, inner in value.items()}
+        return tuple(map(with_tuples, value)) if isinstance(value, list) else value
+
+    assert read_tests(with_tuples(tests)) == read_tests(tests)
+
+
 def test_the_forms_of_known_data_sets_are_read() -> None:
     (he,) = read_tests("def check(candidate):\n    assert candidate(1) == 2")
     assert isinstance(he, SourceTest)

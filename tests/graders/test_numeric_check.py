@@ -136,7 +136,7 @@ def test_a_reference_that_is_no_number_leaves_the_sample_ungraded(answer: Any) -
     assert (result.failure.kind, result.failure.caused_by) == (FailureKind.INVALID_VARIABLE, "grader")
 
 
-@pytest.mark.parametrize("answer", [[1, 2, 3.5], "[1, 2, 3.5]", ["1", "2", "7/2"]])
+@pytest.mark.parametrize("answer", [[1, 2, 3.5], (1, 2, 3.5), "[1, 2, 3.5]", ["1", "2", "7/2"]])
 def test_lists_compare_element_by_element(answer: Any) -> None:
     assert grade("So [1, 2, 3.5].", answer).reward == 1
     assert grade("So [2, 1, 3.5].", answer).reward == 0

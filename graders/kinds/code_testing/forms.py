@@ -109,6 +109,10 @@ _KINDS: dict[str, type[AnyTest]] = {
 }
 
 
+_LISTS = (list, tuple)
+"""What rows of Python hold where JSON has a list."""
+
+
 def read_tests(found: object) -> list[Test]:
     """Tests out of what an author or a data set wrote.
 
@@ -123,7 +127,7 @@ def read_tests(found: object) -> list[Test]:
         found = _parsed(found)
     if isinstance(found, Mapping):
         found = list(_columns(found)) if "inputs" in found else [found]
-    if not isinstance(found, list):
+    if not isinstance(found, _LISTS):
         raise InvalidOptions([Problem((), f"expected a list of tests, got {brief(found)}")])
     tests: list[Test] = []
     problems: list[Problem] = [] if found else [Problem((), "expected at least one test")]
@@ -213,7 +217,7 @@ def _whole(digits: str) -> int:
 def _columns(found: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
     """The tests of one problem of APPS or TACO."""
     inputs, outputs, function = found["inputs"], found.get("outputs"), found.get("fn_name")
-    if not (isinstance(inputs, list) and isinstance(outputs, list) and len(inputs) == len(outputs)):
+    if not (isinstance(inputs, _LISTS) and isinstance(outputs, _LISTS) and len(inputs) == len(outputs)):
         raise InvalidOptions([Problem((), "expected 'inputs' and 'outputs' as two lists of one length")])
     for given, expected in zip(inputs, outputs, strict=True):
         if function is not None:
@@ -224,7 +228,7 @@ def _columns(found: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
 
 def _joined(text: object) -> object:
     """A text, or a list of its lines as one."""
-    if isinstance(text, list) and all(isinstance(line, str) for line in text):
+    if isinstance(text, _LISTS) and all(isinstance(line, str) for line in text):
         return "\n".join(text)
     return text
 

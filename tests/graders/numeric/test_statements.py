@@ -27,6 +27,11 @@ SOLVED = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("written", ["42 = x + tax", "So 42 = speed × t.", "42 = n * rate", "42 = hours"])
+def test_a_word_on_the_right_side_is_a_quantity(written: str) -> None:
+    assert read(written, "last") == 42
+
+
 @given(LETTERS, SMALL, VALUES, st.sampled_from(CONDITIONS), st.sampled_from(FRAMES))
 def test_an_equation_in_one_unknown_states_no_value(
     letter: str, small: int, value: int, equation: str, frame: str
