@@ -1,13 +1,14 @@
 """A plugin that evaluates its samples lets each of them do what it likes to its own reward, and nothing to any other."""
 
 import logging
+from collections.abc import Sequence
 
 import pytest
 from hostile_graders.loading import loads, loads_in_shared
 
 from graders import Registry
 from runtime import Evaluator, Settings
-from tests.runtime.executed_samples import HOSTILE, LOADED
+from tests.runtime.executed_samples import HOSTILE, LOADED, OF_EACH_KIND
 
 REPLACES = HOSTILE["replace the function that answers"]
 
@@ -25,24 +26,25 @@ def rows(hostile: list[str]) -> tuple[list[str], list[dict[str, float]], list[fl
 
 
 @pytest.mark.parametrize(
-    ("name", "processes"),
+    ("name", "processes", "acts"),
     [
-        ("evaluates", 2),
-        pytest.param("evaluates", 1, marks=pytest.mark.slow),
-        pytest.param("evaluates_prepared", 2, marks=pytest.mark.slow),
+        pytest.param("evaluates", 2, OF_EACH_KIND, id="evaluates-2-some"),
+        *(
+            pytest.param(name, processes, [*HOSTILE], id=f"{name}-{processes}", marks=pytest.mark.slow)
+            for name, processes in (("evaluates", 2), ("evaluates", 1), ("evaluates_prepared", 2))
+        ),
     ],
 )
 async def test_no_evaluated_sample_changes_the_reward_of_another(
-    quick: Settings, name: str, processes: int
+    quick: Settings, name: str, processes: int, acts: Sequence[str]
 ) -> None:
-    assert len(HOSTILE) >= 30
-    samples, items, expected = rows([*HOSTILE.values()])
+    samples, items, expected = rows([HOSTILE[act] for act in acts])
     settings = quick.model_copy(update={"plugin_workers": processes})
     async with Evaluator(settings=settings) as evaluator:
         gradings = await evaluator.grade_many({"type": name}, samples, items)
     found = gradings.rewards.tolist()
     changed = [
-        ([*HOSTILE][place // 4], place % 4, found[place])
+        (acts[place // 4], place % 4, found[place])
         for place, reward in enumerate(expected)
         if reward is not None and found[place] != reward
     ]
@@ -106,9 +108,9 @@ async def test_honest_graders_are_not_isolated(quick: Settings, caplog: pytest.L
         "numbers": "{{item.nums}}",
         "target": "{{item.target}}",
     }
-    texts = [f'{{"expression": "{n % 2} + {n}", "result": "{n % 2 + n}"}}' for n in range(1_500)]
-    items = [{"nums": f"[1, {n}]", "target": f"{n + 1}"} for n in range(1_500)]
+    texts = [f'{{"expression": "{n % 2} + {n}", "result": "{n % 2 + n}"}}' for n in range(300)]
+    items = [{"nums": f"[1, {n}]", "target": f"{n + 1}"} for n in range(300)]
     async with Evaluator(settings=quick) as evaluator:
         gradings = await evaluator.grade_many(countdown, texts, items)
-    assert gradings.rewards.tolist()[3:] == [5.0, 0.0] * 748 + [5.0]
+    assert gradings.rewards.tolist()[3:] == [5.0, 0.0] * 148 + [5.0]
     assert caplog.text == ""
