@@ -108,9 +108,9 @@ async def test_honest_graders_are_not_isolated(quick: Settings, caplog: pytest.L
         "numbers": "{{item.nums}}",
         "target": "{{item.target}}",
     }
-    texts = [f'{{"expression": "{n % 2} + {n}", "result": "{n % 2 + n}"}}' for n in range(300)]
-    items = [{"nums": f"[1, {n}]", "target": f"{n + 1}"} for n in range(300)]
+    texts = [f'{{"expression": "{n % 2} + {n}", "result": "{n % 2 + n}"}}' for n in range(1_500)]
+    items = [{"nums": f"[1, {n}]", "target": f"{n + 1}"} for n in range(1_500)]
     async with Evaluator(settings=quick) as evaluator:
         gradings = await evaluator.grade_many(countdown, texts, items)
-    assert gradings.rewards.tolist()[3:] == [5.0, 0.0] * 148 + [5.0]
+    assert gradings.rewards.tolist()[3:] == [5.0, 0.0] * 748 + [5.0]
     assert caplog.text == ""

@@ -28,7 +28,7 @@ from tests.judge_server import JudgeServer, Reply, Request, answer, delayed
 from tests.runtime.judge.mocked import SCHEMA, Script, ask, chat, error, judging
 
 HISTORIES = int(os.environ.get("SPENDING_HISTORIES", "150"))
-"""Random histories of one test run; 10,000 of them were tried."""
+"""Random histories of the slow test; 10,000 of them were tried."""
 SEED = int(os.environ.get("SPENDING_SEED", "7"))
 
 
@@ -109,14 +109,17 @@ async def one_history(two: Sequence[Judges], client: str, chance: random.Random)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("histories", [40, pytest.param(HISTORIES, marks=pytest.mark.slow)])
+async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(
+    histories: int, tmp_path: Path
+) -> None:
     chance, model = random.Random(SEED), Model(SEED + 1)  # noqa: S311
-    clients = [f"c{number}" for number in range(HISTORIES)]
+    clients = [f"c{number}" for number in range(histories)]
     async with (
         judging(model, tmp_path, **SETTINGS, model=MODEL) as one,
         judging(model, tmp_path, **SETTINGS, model=MODEL) as other,
     ):
-        for start in range(0, HISTORIES, 8):
+        for start in range(0, histories, 8):
             await asyncio.gather(
                 *(one_history((one, other), client, chance) for client in clients[start : start + 8])
             )
@@ -132,7 +135,7 @@ async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(
         assert model.spent.get(client, 0) <= account.spent.tokens <= LIMIT + reservation, client
         over += account.spent.tokens >= LIMIT
     await limits.aclose()
-    assert over > HISTORIES / 10, "many of them come to the end of their budget"
+    assert over > histories / 10, "many of them come to the end of their budget"
 
 
 PROCESS = """
