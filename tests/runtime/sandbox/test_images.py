@@ -218,6 +218,7 @@ def test_what_does_not_install_is_left_out_when_that_is_allowed(
     }
 
 
+@pytest.mark.slow
 def test_packages_that_do_not_go_together_are_told_as_that(
     settings: Settings, local: Callable[..., str]
 ) -> None:
