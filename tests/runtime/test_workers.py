@@ -71,11 +71,11 @@ FORGED = [
     '{"done":1,"rewards":[1.0]}',
     '{"done":NUMBER,"rewards":[7.0]}',
     '{"done":NUMBER,"results":[{"reward":null}]}',
-    '{"number":NUMBER,"call":"grade_all","graders":[],"sample":"","item":{}}',
     "[" * 50_000,
 ]
-"""What is no frame, of another grading, out of range, no result, a question, and too deep."""
+"""What is no frame, of another grading, out of range, no result, and too deep; the misdeed `imitate` sends a question."""
 ALSO_FORGED = [
+    '{"number":NUMBER,"call":"grade_all","graders":[],"sample":"","item":{}}',
     "[1]",
     '{"done":{}}',
     '{"done":0}',
