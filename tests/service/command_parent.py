@@ -6,6 +6,7 @@ signal. Several processes may run at the same time.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -101,6 +102,7 @@ def become(request: Request, streams: list[int]) -> None:
 
 if __name__ == "__main__":
     import_everything()
+    gc.freeze()  # what is imported stays; a collection in a process that is forked would copy all of it
     serve(socket.socket(fileno=int(sys.argv[1])))
     from service.start import main
 
