@@ -1,5 +1,6 @@
 """What all tests share: settings for quick failures, and evaluators that end with their test."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -43,6 +44,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("timeout") is None:
             slow = item.get_closest_marker("slow") is not None
             item.add_marker(pytest.mark.timeout(usual * LONGER_WHEN_SLOW if slow else usual))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what all the test modules have imported: every service that starts calls it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

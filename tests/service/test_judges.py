@@ -1,6 +1,7 @@
 """Judges through the whole service: a real model, the official client, several processes under one limit."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -17,8 +18,10 @@ from typing import Any
 import httpx2
 import pytest
 from openai import OpenAI
+from rich.console import Console
 
 from runtime import Settings
+from service.cli.doctor import show
 from tests.conftest import EXAMPLES
 from tests.judge_server import Connection, JudgeServer, Raw, Reply, Request, chat, delayed, status, verdict
 from tests.service import commands
@@ -298,16 +301,18 @@ def test_the_doctor_asks_the_judges(tmp_path: Path) -> None:
             f'[judges."o3"]\nbase_url = "{server.url}"\n'
             '[judges."gone"]\nbase_url = "http://127.0.0.1:9/v1"\n[judges."keyless"]\n'
         )
-        found = commands.run("doctor", "--json", env=os.environ, cwd=tmp_path)
-        shown = commands.run("doctor", env=os.environ, cwd=tmp_path)
-    judges = {judge["name"]: judge for judge in json.loads(found.stdout)["judges"]}
-    assert found.returncode == 1
+        done = commands.run("doctor", "--json", env=os.environ, cwd=tmp_path)
+    found = json.loads(done.stdout)
+    judges = {judge["name"]: judge for judge in found["judges"]}
+    assert done.returncode == 1
     assert judges["gpt-[45]*"]["how"] == "it has 1 models"
     assert "does not list 'o3'" in judges["o3"]["how"]
     assert [judge["answers"] for judge in judges.values()] == [True, True, False, False]
     assert "[judges]" in judges["keyless"]["how"]
-    assert "gpt-[45]* at http" in shown.stdout
-    assert "not well: judge gone: no answer" in shown.stdout
+    text = io.StringIO()
+    show(found, Console(file=text, width=200))
+    assert "gpt-[45]* at http" in text.getvalue()
+    assert "not well: judge gone: no answer" in text.getvalue()
 
 
 @pytest.mark.parametrize(
