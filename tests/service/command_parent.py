@@ -11,9 +11,11 @@ import importlib
 import json
 import os
 import pkgutil
+import random
 import selectors
 import socket
 import sys
+import tempfile
 from typing import TypedDict
 
 import graders
@@ -97,6 +99,8 @@ def become(request: Request, streams: list[int]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    tempfile.tempdir = None  # what was read of the parent's environment, and drawn by it, is not this one's
+    random.seed()
     sys.argv[:] = request["argv"]
 
 

@@ -98,7 +98,7 @@ class Forked:
     """
 
     def __init__(self, command: Sequence[str], report: int) -> None:
-        self._command, self._report = command, open(report, "rb", buffering=0)  # noqa: PTH123, SIM115  # until it ends
+        self._command, self._report = command, open(report, "rb", buffering=0)  # noqa: SIM115  # until it ends
         self._lock = threading.Lock()
         self.returncode: int | None = None
         self.pid = int(self._report.readline())
