@@ -63,6 +63,12 @@ def own_verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("GRADERS_FILES_DIR", str(home / "files"))
         for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
             patch.delenv(name, raising=False)
+        # to read the machine's certificates takes each HTTP client 30 ms; nothing here speaks TLS with strangers but pip
+        if "SSL_CERT_FILE" in os.environ:
+            patch.setenv("PIP_CERT", os.environ.get("PIP_CERT", os.environ["SSL_CERT_FILE"]))
+            patch.delenv("SSL_CERT_FILE")
+        (home / "certificates").mkdir()
+        patch.setenv("SSL_CERT_DIR", str(home / "certificates"))
         yield
 
 
