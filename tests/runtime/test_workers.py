@@ -172,7 +172,8 @@ async def test_a_worker_sees_no_variable_of_its_evaluator(quick: Settings) -> No
 
 async def test_a_deadline_ends_what_runs_and_keeps_what_is_done(evaluator: Evaluator) -> None:
     samples = ["good 1", "spin", *(f"good {n}" for n in range(2, 20))]
-    await evaluator.grade(HOSTILE, "good")  # a worker that another test has ended is started before the deadline begins
+    # a worker that another test has ended is started before the deadline begins
+    await evaluator.grade(HOSTILE, "good")
     gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 20, deadline_s=3.0)
     failure = gradings[1].failure
     assert gradings.rewards[0] == 1.0
