@@ -32,8 +32,8 @@ class Address:
         Raises:
             ValueError: When it is no URL of a service.
         """
-        parts = urlsplit(url.strip()) if isinstance(url, str) else None
-        if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+        parts = urlsplit(url.strip())
+        if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(f"url: expected something like 'http://127.0.0.1:8000', got {url!r}")
         if parts.username is not None or parts.query or parts.fragment:
             raise ValueError("url: expected scheme, host, port and path alone; a key goes into `api_key`")

@@ -62,7 +62,7 @@ class GraderClient:
         gather_s: float = GATHER_S,
         compress: bool | None = None,
     ) -> None:
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "api_key": api_key,
             "version": version,
             "deadline_s": deadline_s,

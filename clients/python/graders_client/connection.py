@@ -146,7 +146,7 @@ class Connection:
             connection.close()
             raise NotSent(f"no connection to {host}:{port}: {_described(error)}") from None
         self._socket = _TimedSocket(connection.sock)
-        connection.sock = self._socket  # type: ignore[assignment]  # it has what http.client uses of a socket
+        connection.sock = self._socket  # it has what http.client uses of a socket
         self._http = connection
 
     def _is_open(self) -> bool:
