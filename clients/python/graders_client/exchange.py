@@ -214,7 +214,7 @@ def _trouble(answer: Answer) -> str:
         message = (
             f"it redirects to {answer.headers.get('location', 'nowhere')!r:.200}; give that as the `url`"
         )
-    return f"the service answered {answer.status}: {message or answer.body[:200]!r}"
+    return f"the service answered {answer.status}: {message or repr(answer.body[:200])}"
 
 
 def _wait_s(tries: int, answer: Answer | None = None) -> float:
