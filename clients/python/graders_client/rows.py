@@ -48,6 +48,8 @@ def read_row(sample: object, item: Mapping[str, Any] | None) -> Row | Graded:
 
 
 def _text(name: str, value: object) -> str | Graded:
+    if type(value) is str:  # most samples are
+        return _QUOTED(value)
     try:
         return _ENCODER.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -138,6 +140,7 @@ def _plain(value: Any) -> Any:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain)
+_QUOTED = json.encoder.encode_basestring_ascii
 
 
 def _complaint(name: str, value: object, error: Exception) -> str:
