@@ -15,8 +15,9 @@ from graders.errors import (
     UnknownGraderType,
 )
 from graders.formula import Formula
+from graders.grader_type import GraderType, Score
 from graders.pattern import Pattern
-from graders.plugin import GraderType, Score, grader
+from graders.plugin import grader
 from graders.registry import Registry
 from graders.samples.sample import Sample
 from graders.template import Template

@@ -15,7 +15,7 @@ from graders.bound_grader import Grader
 from graders.context import Context
 from graders.contract import GraderResult, Item, brief
 from graders.errors import ConfigurationError, GradingError
-from graders.plugin import GraderType, type_of
+from graders.grader_type import GraderType, type_of
 from graders.registry import Registry
 from graders.samples.sample import Sample
 from graders.testing.fakes import FakeContext

@@ -34,6 +34,7 @@ from graders.context import (
 from graders.contract import FailureType, GraderResult, Item
 from graders.errors import CodeFailure, GradingError
 from graders.samples.sample import Sample
+from graders.vote_results import combine_votes
 
 A = TypeVar("A")
 Script: TypeAlias = Sequence[A | Exception] | Callable[..., A]
@@ -278,7 +279,7 @@ class FakeContext:
         if grader.votes is None:
             return await self._grade_once(grader, samples, item)
         votes = [await self._grade_once(grader, samples, item) for _ in range(grader.votes.count)]
-        return [grader.votes.combined(grader, of_one) for of_one in zip(*votes, strict=True)]
+        return [combine_votes(grader, grader.votes, of_one) for of_one in zip(*votes, strict=True)]
 
     async def _grade_once(self, grader: Grader, samples: Sequence[Sample], item: Item) -> list[GraderResult]:
         if grader.type.form == "single" and len(samples) > 1:
