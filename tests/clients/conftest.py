@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from graders_client import GraderClient
+
 from runtime import Settings, SyncEvaluator
 from tests.service.conftest import served
 

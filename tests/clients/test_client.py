@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import graders_client
 import numpy as np
 import pytest
+from graders_client import GraderClient, RequestRefused, WrongProcess
+from graders_client.rewarder import Rewarder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-import graders_client
-from graders_client import GraderClient, RequestRefused, WrongProcess
-from graders_client.rewarder import Rewarder
 from runtime import Settings, SyncEvaluator
 from tests.clients.child import grade_in_child
 from tests.clients.conftest import EXACT, statistics

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from graders_client import GraderClient, RequestRefused
+
 from tests.clients import scripted
 from tests.clients.scripted import Action, Scripted
 
@@ -237,6 +237,30 @@ def test_no_result_is_lost_doubled_misplaced_or_misread(
         found = client.grade(["a", "b", "c"], [{"n": 1}, {"n": 2}, {"n": 3}])
     assert [graded.reward for graded in found] == expected
     assert all(graded.failure for graded in found if graded.reward is None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"reward": [0.5, None, 1], "failure": [None, {"message": "why"}, None]}, [0.5, None, 1.0]),
+        ({"reward": [0.5, None, 1]}, [0.5, None, 1.0]),
+        ({"reward": [0.5, 1]}, [None] * 3),
+        ({"reward": [0.5, 1, 1, 1]}, [None] * 3),
+        ({"reward": [0.5, 1, 1], "failure": [None, None]}, [None] * 3),
+        ({"reward": {"0": 1}}, [None] * 3),
+        ({"reward": ["1", math.nan, 1e39]}, [None] * 3),
+        ({}, [None] * 3),
+    ],
+)
+def test_columns_are_read_if_they_have_a_value_for_each_row(
+    columns: dict[str, Any], expected: list[float | None]
+) -> None:
+    body = json.dumps({"object": "batch.columns", "columns": columns}).encode()
+    with Scripted(usually=scripted.sends(body)) as server, client_of(server) as client:
+        found = client.grade(["a", "b", "c"], [{"n": 1}, {"n": 2}, {"n": 3}])
+    assert [graded.reward for graded in found] == expected
+    assert all(graded.failure for graded in found if graded.reward is None)
+    assert server.seen[0].path.endswith("?fields=reward,failure,sub_rewards,metrics")
 
 
 def test_bodies_and_answers_are_compressed_where_the_service_is_elsewhere() -> None:

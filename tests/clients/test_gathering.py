@@ -5,11 +5,11 @@ import threading
 from typing import Any
 
 import pytest
+from graders_client import Graded, GraderClient
+from graders_client.rows import Row, halves, requests_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graders_client import Graded, GraderClient
-from graders_client.rows import Row, halves, requests_of
 from tests.clients import scripted
 from tests.clients.scripted import Scripted
 

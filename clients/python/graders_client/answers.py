@@ -15,16 +15,22 @@ from graders_client.graded import (
     ungraded,
 )
 
+FIELDS = ("reward", "failure", "sub_rewards", "metrics")
+"""What is asked for of each result: an answer of arrays is a fraction of one of objects."""
+
 
 def results_of(answer: Mapping[str, Any], count: int) -> list[Graded]:
-    """The result of each row, in the order of the rows, whatever the order in the answer.
+    """The result of each row, in the order of the rows.
 
     A row that the answer leaves out, has twice, or says nothing sound about is ungraded.
 
     Args:
-        answer: The answer's JSON.
+        answer: The answer's JSON, with a list of results, in any order, or with a column for each field.
         count: Rows of the request.
     """
+    columns = answer.get("columns")
+    if isinstance(columns, Mapping):
+        return _of_columns(columns, count)
     found: list[Graded | None] = [None] * count
     twice: set[int] = set()
     results = answer.get("results")
@@ -39,6 +45,18 @@ def results_of(answer: Mapping[str, Any], count: int) -> list[Graded]:
         found[index] = ungraded("the answer has this row twice", "malformed_response")
     missing = ungraded("the answer leaves this row out", "malformed_response")
     return [missing if graded is None else graded for graded in found]
+
+
+def _of_columns(columns: Mapping[str, Any], count: int) -> list[Graded]:
+    """The results in columns, of which each must have a value for each row: a shift would misplace rewards."""
+    for name, values in columns.items():
+        if not isinstance(values, list) or len(values) != count:
+            return [
+                ungraded(f"the answer has no {count} values of {name!r:.40}", "malformed_response")
+            ] * count
+    names = [name for name in FIELDS if name in columns]
+    rows = zip(*(columns[name] for name in names)) if names else [()] * count
+    return [graded_of(dict(zip(names, row))) for row in rows]
 
 
 def graded_of(result: Mapping[str, Any]) -> Graded:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from graders_client.address import Address
+from graders_client.answers import FIELDS
 from graders_client.calls import Call
 from graders_client.connection import Connection
 from graders_client.exchange import Exchange
@@ -86,7 +87,7 @@ class GraderClient:
         self._address = Address.of(url)
         if compress is None:
             compress = not self._address.is_loopback
-        path = self._address.prefix + BATCH_PATH
+        path = f"{self._address.prefix}{BATCH_PATH}?fields={','.join(FIELDS)}"
         self._requests = GraderRequests(Exchange(api_key, compress=compress), path, grader, version)
         self._processes: dict[int, Process] = {}
 
