@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import socket
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass
@@ -146,7 +147,7 @@ class Scripted:
     seen: list[Seen] = field(default_factory=list)
     port: int = 0
 
-    def __enter__(self) -> Scripted:
+    def __enter__(self) -> Self:
         self._script = iter(self.script)
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
@@ -180,10 +181,8 @@ class Scripted:
         # a connection of its own: closing alone does not wake who accepts
         with self._lock:
             for connection in self._open:
-                try:
+                with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
         for thread in self._threads:
             thread.join()
         for connection in self._open:
@@ -207,17 +206,14 @@ class Scripted:
             thread.start()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
-        try:
-            with connection.makefile("rb") as stream:
-                while (seen := _read(stream, number)) is not None:
-                    with self._lock:
-                        self.seen.append(seen)
-                        action = next(self._script, self.usually)
-                    if not action(connection, seen):
-                        break
+        with contextlib.suppress(OSError), connection.makefile("rb") as stream:
+            while (seen := _read(stream, number)) is not None:
+                with self._lock:
+                    self.seen.append(seen)
+                    action = next(self._script, self.usually)
+                if not action(connection, seen):
+                    break
             connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
 
 def _read(stream: Any, number: int) -> Seen | None:

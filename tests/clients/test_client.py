@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-import datetime
+import datetime as dt
 import math
 import multiprocessing
 import pickle
@@ -151,7 +151,7 @@ ODD: list[tuple[Any, Any, float | None, str]] = [
     (None, {"answer": "a"}, None, "sample"),
     (5, {"answer": "a"}, None, "sample"),
     ("a", {"answer": "a", "p": np.array([1, 2]), "q": np.float32(0.5)}, 1.0, ""),
-    ("a", {"answer": "a", "p": datetime.date(2026, 1, 1)}, 1.0, ""),
+    ("a", {"answer": "a", "p": dt.date(2026, 1, 1)}, 1.0, ""),
     ("a\ud83d", {"answer": "a\ud83d"}, 1.0, ""),
     ([{"role": "assistant", "content": "a"}], {"answer": "a"}, 1.0, ""),
     ("a", None, None, "item.answer"),
@@ -267,7 +267,7 @@ def test_a_client_can_be_closed_and_used_again(client: GraderClient) -> None:
 
 def test_a_copy_grades_as_the_original_does(client: GraderClient) -> None:
     client.grade_one("a", {"answer": "a"})
-    for other in (copy.deepcopy(client), pickle.loads(pickle.dumps(client))):
+    for other in (copy.deepcopy(client), pickle.loads(pickle.dumps(client))):  # noqa: S301  # our own
         with other:
             assert repr(other) == repr(client)
             assert other.grade_one("a", {"answer": "a"}).reward == 1.0

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -84,8 +85,6 @@ def test_storage_that_fails_is_asked_to_keep_nothing() -> None:
 
 @pytest.mark.parametrize("date", [False, True])
 def test_retry_after_is_waited_for(date: bool) -> None:
-    from email.utils import formatdate
-
     asked = formatdate(time.time() + 2, usegmt=True) if date else "1"
     with Scripted([scripted.says(429, "later", Retry_After=asked)]) as server, client_of(server) as client:
         began = time.monotonic()
@@ -173,7 +172,7 @@ def test_a_request_that_is_wrong_itself_raises_at_once(status: int, code: str | 
         with pytest.raises(RequestRefused):
             asyncio.run(client.agrade_one("1", {}))
     assert (refused.value.status, refused.value.code) == (status, code)
-    copied = pickle.loads(pickle.dumps(refused.value))
+    copied = pickle.loads(pickle.dumps(refused.value))  # noqa: S301  # our own
     assert (str(copied), copied.status, copied.code) == (str(refused.value), status, code)
 
 

@@ -1,6 +1,7 @@
 """Calls of one sample each: gathered into few requests, groups together, none lost, doubled or misplaced."""
 
 import asyncio
+import itertools
 import threading
 from typing import Any
 
@@ -166,7 +167,7 @@ def test_requests_have_every_row_once_and_no_group_is_split_or_joined(
         )
         runs = [name for n, name in enumerate(order) if n == 0 or order[n - 1] != name]
         assert len(runs) == len(set(runs))
-        pairs = zip(request, request[1:], strict=False)
+        pairs = itertools.pairwise(request)
         assert all(sent[a].item != sent[b].item or groups[a] == groups[b] for a, b in pairs)
         assert len(request) <= most or len(set(order)) == 1
 

@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Union
 
 from graders_client.errors import UngradedSamples
@@ -23,6 +26,8 @@ OnFailure = Union[str, float]
 WORDS = ("raise", "null", "group_mean")
 NOTHING_KNOWN = 0.0
 """Stands for an ungraded sample in a trainer that asks for one at a time, while not a single reward is known."""
+PATIENCE_S = 2.0
+"""Seconds that an ungraded sample waits for its neighbours' rewards, in trainers that ask for one at a time."""
 MEANS_KEPT = 4_096
 """Groups whose mean is remembered, for trainers that ask for one sample at a time."""
 
@@ -128,7 +133,7 @@ def rewards_of(
     if failures and (on_failure == "raise" or (on_failure == "group_mean" and not known)):
         raise UngradedSamples(failures)
     if on_failure != "group_mean":
-        other = None if on_failure == "null" else float(on_failure)
+        other = None if isinstance(on_failure, str) else on_failure
         return [other if result.reward is None else result.reward for result in graded]
     names = [None] * len(graded) if groups is None else groups
     members: dict[Hashable, list[float]] = {}
@@ -146,41 +151,69 @@ def rewards_of(
 class RecentMeans:
     """Means of the rewards of each prompt, for trainers that ask for one sample at a time.
 
-    A sample's neighbours may come after it, or in another process: the mean is of those that have come here.
+    A sample's neighbours may come after it, or in another process. So what stands for an ungraded sample waits a little, and is the
+    mean of those that have come here by then: of its prompt, else of all prompts.
 
     Args:
         on_failure: Of `chosen`.
+        patience_s: Seconds to wait for neighbours.
     """
 
-    def __init__(self, on_failure: OnFailure) -> None:
-        self.on_failure = on_failure
+    def __init__(self, on_failure: OnFailure, *, patience_s: float = PATIENCE_S) -> None:
+        self._on_failure, self._patience_s = on_failure, patience_s
         self._sums: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
         self._total, self._count = 0.0, 0
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RecentMeans, (self.on_failure,)
+        return partial(RecentMeans, patience_s=self._patience_s), (self._on_failure,)
 
-    def reward(self, graded: Graded, group: Hashable) -> float:
-        """The reward of a sample, or what stands for it.
+    def rewards(self, graded: Sequence[Graded], groups: Sequence[Hashable]) -> list[float]:
+        """The reward of each sample, or what stands for it.
+
+        Args:
+            graded: The results.
+            groups: What the group of each is called.
 
         Raises:
-            UngradedSamples: When it is ungraded, and the policy is `raise`.
+            UngradedSamples: When one is ungraded, and the policy is `raise`.
         """
-        if graded.reward is None and self.on_failure == "raise":
-            raise UngradedSamples({0: graded.reason})
-        if isinstance(self.on_failure, float):
-            return self.on_failure if graded.reward is None else graded.reward
-        with self._lock:
-            if graded.reward is None:
-                return self._mean(group)
-            total, count = self._sums.pop(group, (0.0, 0))
-            self._sums[group] = total + graded.reward, count + 1
-            if len(self._sums) > MEANS_KEPT:
-                self._sums.popitem(last=False)
-            self._total, self._count = self._total + graded.reward, self._count + 1
-            return graded.reward
+        if self._waits(graded, groups):
+            time.sleep(self._patience_s)
+        return self._found(graded, groups)
 
-    def _mean(self, group: Hashable) -> float:
+    async def arewards(self, graded: Sequence[Graded], groups: Sequence[Hashable]) -> list[float]:
+        """The same without blocking the event loop."""
+        if self._waits(graded, groups):
+            await asyncio.sleep(self._patience_s)
+        return self._found(graded, groups)
+
+    def _waits(self, graded: Sequence[Graded], groups: Sequence[Hashable]) -> bool:
+        """Remember what is graded; whether something is not, and waits for its neighbours."""
+        failures = {index: each.reason for index, each in enumerate(graded) if each.reward is None}
+        if failures and self._on_failure == "raise":
+            raise UngradedSamples(failures)
+        if self._on_failure != "group_mean":
+            return False
+        with self._lock:
+            for each, group in zip(graded, groups):
+                if each.reward is not None:
+                    total, count = self._sums.pop(group, (0.0, 0))
+                    self._sums[group] = total + each.reward, count + 1
+                    self._total, self._count = self._total + each.reward, self._count + 1
+            while len(self._sums) > MEANS_KEPT:
+                self._sums.popitem(last=False)
+        return bool(failures)
+
+    def _found(self, graded: Sequence[Graded], groups: Sequence[Hashable]) -> list[float]:
+        with self._lock:
+            return [
+                self._stand_in(group) if each.reward is None else each.reward
+                for each, group in zip(graded, groups)
+            ]
+
+    def _stand_in(self, group: Hashable) -> float:
+        if not isinstance(self._on_failure, str):
+            return self._on_failure
         total, count = self._sums.get(group, (self._total, self._count))
         return total / count if count else NOTHING_KNOWN

@@ -50,7 +50,7 @@ class Reward:
             results = self._rewarder.grade([answers[at] for at in found], [items[at] for at in found])
             for index, result in zip(found, results):
                 graded[index] = result
-        rewards = [self._means.reward(each, prompt) for each, prompt in zip(graded, prompts)]
+        rewards = self._means.rewards(graded, list(zip(prompts, map(str, labels))))
         tensor = self._tensor or _torch_tensor
         logs = {"graded": tensor([float(each.graded) for each in graded])}
         return {"rewards": tensor(rewards), "scores": tensor(rewards), "extra_logs": logs}

@@ -43,7 +43,7 @@ def step(action: str, config: Mapping[str, Any], extras: Mapping[str, Any]) -> d
         metadata["failure"] = graded.failure.message
     return {
         "observations": [],
-        "reward": means.reward(graded, group_of(item)),
+        "reward": means.rewards([graded], [group_of(item)])[0],
         "done": True,
         "metadata": metadata,
     }
