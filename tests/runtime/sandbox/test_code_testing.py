@@ -70,6 +70,33 @@ async def test_an_answer_with_odd_fences_is_run(sandboxed: Evaluator, answer: st
     assert (await sandboxed.grade(config, answer)).reward == 1.0
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "```python\ndef add(a, b): return a + b\n```\nUse:\n```python\nprint(add(1, 2))\n```",
+        "```\ndef add(a, b): return plus(a, b)\n```\n```\nfrom operator import add as plus\n```",
+        "```\n>>> def add(a, b):\n...     return a + b\n```",
+        "def add(a, b):\n\u00a0\u00a0return a + b",
+    ],
+)
+async def test_what_defines_the_tested_function_is_run(sandboxed: Evaluator, answer: str) -> None:
+    for tests in ([{"call": [1, 2], "expected": 3, "function": "add"}], ["assert add(1, 2) == 3"]):
+        assert (await sandboxed.grade({"type": "code_tests", "tests": tests}, answer)).reward == 1.0
+
+
+async def test_blocks_that_are_too_much_to_parse_do_not_hide_the_code(sandboxed: Evaluator) -> None:
+    config = {"type": "code_tests", "entry_point": "f", "tests": [{"call": [], "expected": 7}]}
+    for deep in (
+        "-" * 50_000 + "1",
+        "(" * 9_999,
+        "lambda: " * 3_000 + "1",
+        "x = " * 9_999 + "1",
+        "f." * 30_000 + "a",
+    ):
+        answer = f"```python\n{deep}\n```\n```python\ndef f(): return 7\n```\n```python\nf()\n```"
+        assert (await sandboxed.grade(config, answer)).reward == 1.0
+
+
 async def test_a_reading_that_is_too_much_to_compile_is_not_chosen(sandboxed: Evaluator) -> None:
     config = {"type": "code_tests", "tests": [{"input": "", "output": "7"}]}
     deep = f"{'-' * 50_000}1"
