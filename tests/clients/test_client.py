@@ -53,7 +53,7 @@ def test_a_grader_may_be_its_json(service: str) -> None:
 
 def test_split_and_step_reach_the_statistics(service: str, client: GraderClient) -> None:
     client.grade(["a", "b"], [{"answer": "a"}] * 2, split="valid", step=17)
-    client.grade_one("a", {"answer": "a"}, split="valid", step=np.int64(18))
+    client.grade_one("a", {"answer": "a"}, split="valid", step=18)
     for _ in range(100):
         if statistics(service, "exact")["splits"]["valid"]["gradings"] == 3:
             return
@@ -229,12 +229,14 @@ def on_loops_in_threads(
     return [found[index % 4][index // 4] for index in range(len(samples))]
 
 
-@pytest.mark.parametrize("way", [one_by_one, in_threads, on_a_loop, on_loops_in_threads])
+@pytest.mark.parametrize(
+    ("way", "count"), [(one_by_one, 8), (in_threads, 96), (on_a_loop, 400), (on_loops_in_threads, 400)]
+)
 def test_single_calls_get_their_own_rewards(
     client: GraderClient,
     way: Callable[[GraderClient, list[str], list[dict[str, Any]]], list[float | None]],
+    count: int,
 ) -> None:
-    count = {one_by_one: 8, in_threads: 96}.get(way, 400)
     samples = [str(index % 5) for index in range(count)]
     items = [{"answer": str(index % 3), "n": index % 11} for index in range(count)]
     assert way(client, samples, items) == list(map(right, samples, items))

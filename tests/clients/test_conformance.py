@@ -34,7 +34,8 @@ def scaled(ddof: int, epsilon: float) -> Formula:
     def advantages(rewards: Sequence[float | None]) -> list[float | None]:
         values = np.array(rewards, float)
         found = (values - np.nanmean(values)) / (np.nanstd(values, ddof=ddof) + epsilon)
-        return [float(each) for each in np.nan_to_num(found, nan=0.0)]
+        numbers: list[float | None] = np.nan_to_num(found, nan=0.0).tolist()
+        return numbers
 
     return advantages
 

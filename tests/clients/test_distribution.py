@@ -79,7 +79,7 @@ def test_there_are_no_dependencies() -> None:
 
 @pytest.mark.slow
 def test_the_wheel_has_the_package_and_the_judge_of_verifiers(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, HOME]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(tmp_path), str(HOME)]
     subprocess.run(command, check=True)
     (wheel,) = tmp_path.glob("rft_graders_client-*.whl")
     names = zipfile.ZipFile(wheel).namelist()

@@ -17,7 +17,10 @@ from tests.clients.scripted import Scripted
 CALLS = 16_000
 
 
-def together(client: GraderClient, calls: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> list[Graded]:
+Calls = list[tuple[str, dict[str, Any], dict[str, Any]]]
+
+
+def together(client: GraderClient, calls: Calls) -> list[Graded]:
     async def main() -> list[Graded]:
         return list(
             await asyncio.gather(*(client.agrade_one(sample, item, **more) for sample, item, more in calls))
@@ -27,7 +30,7 @@ def together(client: GraderClient, calls: list[tuple[str, dict[str, Any], dict[s
 
 
 def test_sixteen_thousand_calls_at_once_get_their_own_rewards_and_are_sent_once() -> None:
-    calls = [(str(n % 5), {"answer": str(n % 3), "n": n}, {}) for n in range(CALLS)]
+    calls: Calls = [(str(n % 5), {"answer": str(n % 3), "n": n}, {}) for n in range(CALLS)]
     with Scripted() as server, GraderClient(server.url, "math") as client:
         found = together(client, calls)
         assert [graded.reward for graded in found] == [float(n % 5 == n % 3) for n in range(CALLS)]
@@ -46,7 +49,7 @@ def test_many_calls_of_one_item_fit_into_requests_too() -> None:
 
 def test_answers_that_are_lost_lose_and_double_nothing() -> None:
     faults = [scripted.drops, scripted.half, scripted.closes_after, scripted.says(503), scripted.answers] * 6
-    calls = [(str(n), {"answer": str(n), "n": n}, {}) for n in range(3000)]
+    calls: Calls = [(str(n), {"answer": str(n), "n": n}, {}) for n in range(3000)]
     with Scripted(faults) as server, GraderClient(server.url, "math") as client:
         assert [graded.reward for graded in together(client, calls)] == [1.0] * 3000
     by_key: dict[str, set[str]] = {}
@@ -75,7 +78,7 @@ def test_many_threads_get_their_own_rewards() -> None:
 
 
 def test_the_samples_of_a_group_are_in_one_request_one_after_the_other() -> None:
-    calls = [(str(n), {"prompt": n % 40}, {"group": n % 40}) for n in range(400)]
+    calls: Calls = [(str(n), {"prompt": n % 40}, {"group": n % 40}) for n in range(400)]
     with Scripted() as server, GraderClient(server.url, "math", gather_s=1.0, batch_rows=1000) as client:
         together(client, calls)
         for seen in server.seen:

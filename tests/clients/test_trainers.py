@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 from graders_client import GraderClient, UngradedSamples, local
 from graders_client.__main__ import main
 from graders_client.reward_files import reward_file
@@ -445,7 +446,7 @@ def test_verifiers_of_now_loads_the_judge_by_a_name_at_the_top_level(
     parameters = set(inspect.signature(judge.score).parameters)
     assert parameters == {"task", "trace"}
 
-    class Data(stand_ins.BaseModel):
+    class Data(BaseModel):
         ground_truth: Any = "4"
 
     trace = SimpleNamespace(last_reply="4")

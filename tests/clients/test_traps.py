@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import copy
+import json
 import pickle
 import threading
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_results_are_matched_by_their_index_and_not_by_their_place() -> None:
     def shuffled(connection: Any, seen: scripted.Seen) -> bool:
         answer = scripted.batch(seen.body)
         answer["results"].reverse()
-        return scripted.sends(scripted.json.dumps(answer).encode())(connection, seen)
+        return scripted.sends(json.dumps(answer).encode())(connection, seen)
 
     with Scripted(usually=shuffled) as server, GraderClient(server.url, "math") as client:
         found = client.grade(["1", "2", "3"], [{"answer": "1"}, {"answer": "x"}, {"answer": "3"}])
@@ -116,9 +117,10 @@ def test_results_are_matched_by_their_index_and_not_by_their_place() -> None:
 
 def test_a_lone_value_is_not_spread_over_a_batch() -> None:
     client = GraderClient("http://127.0.0.1:1", "math")
-    for arguments in (("4", [{}]), (["4", "5"], {"answer": "4"}), (["4", "5"], [{}])):
+    wrong: list[tuple[Any, Any]] = [("4", [{}]), (["4", "5"], {"answer": "4"}), (["4", "5"], [{}])]
+    for arguments in wrong:
         with pytest.raises((TypeError, ValueError), match=r"expected (a list|one for each)"):
-            client.grade(*arguments)  # type: ignore[arg-type]
+            client.grade(*arguments)
     with pytest.raises(ValueError, match=r"answer: expected one value for each of the 2"):
         trl.Reward(client)(prompts=["?"] * 2, completions=["4", "5"], answer=["4"])
 

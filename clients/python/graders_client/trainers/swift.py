@@ -5,7 +5,7 @@ ms-swift counts None as 0, so an ungraded sample gets the mean of its prompt's r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from graders_client.on_failure import OnFailure, chosen, rewards_of
@@ -44,7 +44,7 @@ class Reward:
 
 def reward_class(
     rewarder: Rewarder, *, on_failure: OnFailure | None = None, columns: Sequence[str] | None = None
-) -> type[Reward]:
+) -> Callable[..., Reward]:
     """What ms-swift wants in `orms`: a class that it makes itself, with its own arguments."""
 
     class Made(Reward):
