@@ -100,6 +100,8 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_sent(
         ({"grader": {"type": math.nan}}, "grader: expected the name of a stored grader, or its JSON"),
         ({"deadline_s": 0}, "deadline_s: expected a number above 0"),
         ({"deadline_s": math.nan}, "deadline_s: expected a number above 0"),
+        ({"deadline_s": math.inf}, "deadline_s: expected a number above 0"),
+        ({"gather_s": -1}, "gather_s: expected a number above 0"),
         ({"concurrency": 0}, "concurrency: expected a number above 0"),
         ({"batch_rows": -1}, "batch_rows: expected a number above 0"),
         ({"api_key": "a\nb"}, "api_key: expected visible ASCII"),

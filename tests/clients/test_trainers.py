@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import BaseModel
 from graders_client import GraderClient, UngradedSamples, local
 from graders_client.__main__ import main
 from graders_client.reward_files import reward_file
@@ -28,6 +27,7 @@ from graders_client.trainers import (
     areal,
     art,
     aws_lambda,
+    decoded,
     eval_protocol,
     openenv,
     openrlhf,
@@ -42,6 +42,7 @@ from graders_client.trainers import (
 )
 from graders_client.trainers.decoded import answer_in
 from graders_client.trainers.inspect import grader_scorer
+from pydantic import BaseModel
 
 from runtime import SyncEvaluator
 from tests.clients import stand_ins
@@ -339,10 +340,20 @@ def test_openrlhf_takes_several_samples_and_none(graders: str) -> None:
     [
         ("2+2=4", "2+2=", "4"),
         ("<s>2+2=4</s>", "2+2=", "4"),
-        ("a question: 2+2=4", "first a question: 2+2=", "4"),  # its beginning was cut off
+        (
+            "a rather long question: 2+2=4",
+            "first a rather long question: 2+2=",
+            "4",
+        ),  # its beginning was cut off
         ("2+2=4<|im_end|>\n<|endoftext|>", "2+2=", "4"),
         ("2+2= 4 ", "2+2=", " 4 "),
         ("something else", "2+2=", None),
+        (
+            "<|im_start|>user\n2+2=<|im_end|>\n<|im_start|>assistant\n4<|im_end|>",
+            "user\n2+2=\nassistant\n",
+            "\n4",
+        ),
+        ("4 of s", "s", None),
         ("=4", "a long question: 2+2=", None),  # too little of the prompt is left
         ("4", "", "4"),
     ],
@@ -351,6 +362,13 @@ def test_the_answer_is_told_from_the_prompt_or_not_graded(
     query: str, prompt: str, answer: str | None
 ) -> None:
     assert answer_in(query, prompt) == answer
+
+
+def test_the_service_tells_them_apart_in_the_same_way() -> None:
+    """The file is there twice: neither distribution can import the other."""
+    there = pytest.importorskip("service.routes.trainers.prompt_prefix")
+    here = inspect.getsource(decoded).replace("from __future__ import annotations\n\n", "")
+    assert here == inspect.getsource(there)
 
 
 # AReaL: `partial(reward_fn, prompt, completions, prompt_ids, completion_ids, **data)` in a pool of processes

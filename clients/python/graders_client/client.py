@@ -23,6 +23,8 @@ from graders_client.rows import Row, read_row
 BATCH_PATH = "/v1/grade/batch"
 BATCH_ROWS = 256
 DEADLINE_S = 300.0
+MOST_DEADLINE_S = 604_800.0
+"""Seconds of a week: what is longer, sockets and locks may not take."""
 CONCURRENCY = 4
 GATHER_S = 0.004
 
@@ -73,13 +75,14 @@ class GraderClient:
             "compress": compress,
         }
         self.url, self.grader = url, grader
-        for name, number in (
-            ("deadline_s", deadline_s),
-            ("concurrency", concurrency),
-            ("batch_rows", batch_rows),
+        for name, number, most in (
+            ("deadline_s", deadline_s, MOST_DEADLINE_S),
+            ("concurrency", concurrency, 1_000),
+            ("batch_rows", batch_rows, 10_000),
+            ("gather_s", gather_s, 60.0),
         ):
-            if not number > 0:
-                raise ValueError(f"{name}: expected a number above 0, got {number!r}")
+            if not 0 < number <= most:
+                raise ValueError(f"{name}: expected a number above 0, up to {most:,}, got {number!r}")
         if api_key is not None and not (api_key and all("!" <= character <= "~" for character in api_key)):
             raise ValueError("api_key: expected visible ASCII characters; is there a line's end in it?")
         self._deadline_s, self._concurrency = deadline_s, concurrency
@@ -227,8 +230,10 @@ class GraderClient:
 
     def _deadline(self, deadline_s: float | None) -> float:
         seconds = self._deadline_s if deadline_s is None else deadline_s
-        if not seconds > 0:
-            raise ValueError(f"deadline_s: expected seconds, a number above 0, got {seconds!r}")
+        if not 0 < seconds <= MOST_DEADLINE_S:
+            raise ValueError(
+                f"deadline_s: expected seconds above 0, up to {MOST_DEADLINE_S:,}, got {seconds!r}"
+            )
         return time.monotonic() + seconds
 
     def _here(self) -> Process:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from graders_client.calls import Call, deliver
 from graders_client.graded import Graded, ungraded
@@ -18,8 +19,7 @@ QUIET = 0.25
 """Share of the gathering time without a new call after which those that have come are sent."""
 
 
-@dataclass(frozen=True, eq=False)
-class Single:
+class Single(NamedTuple):
     """A call of one sample.
 
     Attributes:
@@ -74,9 +74,9 @@ class Gatherer:
             else:
                 self._hold(single, single.group_size)
             if not self._running:
-                self._running = True
                 # a daemon: a program that forgets to close its client must still end
                 threading.Thread(target=self._run, name="graders-client-gather", daemon=True).start()
+                self._running = True
             elif len(self._waiting) in (1, self._most) or single.group_size is not None:
                 self._condition.notify()
 
@@ -108,8 +108,11 @@ class Gatherer:
                 given_up = self._given_up()
             for held in given_up:
                 _give_up(held)
-            if taken:
-                self._send(taken)
+            try:
+                if taken:
+                    self._send(taken)
+            except BaseException as error:  # noqa: BLE001  # whatever it is, those who wait must get it
+                deliver(((single.call, None) for single in taken), error)
 
     def _await_calls(self) -> bool:
         """Wait until there is something to do; whether there is."""

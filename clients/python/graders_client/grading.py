@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graders_client.answers import results_of
 from graders_client.connection import Connection
@@ -14,8 +13,7 @@ from graders_client.graded import Graded
 from graders_client.rows import Row, halves
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request asks for besides its rows.
 
     Attributes:

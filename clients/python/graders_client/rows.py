@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graders_client.graded import Graded, ungraded
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row, ready to send.
 
     Attributes:
@@ -30,9 +28,6 @@ class Row:
     def text(self) -> str:
         """The row as the service takes it."""
         return f'{{"sample":{self.sample},"item":{self.item}}}'
-
-    def __len__(self) -> int:
-        return len(self.sample) + len(self.item)
 
 
 def read_row(sample: object, item: Mapping[str, Any] | None) -> Row | Graded:
@@ -78,7 +73,7 @@ def requests_of(
     requests: list[list[int]] = []
     size = 0
     for unit in units:
-        weight = sum(len(rows[index]) for index in unit)
+        weight = sum(len(rows[index].sample) + len(rows[index].item) for index in unit)
         fits = (
             requests
             and len(requests[-1]) + len(unit) <= most_rows

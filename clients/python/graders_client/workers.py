@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from graders_client.connection import Connection
 IDLE_S = 60.0
 """Seconds without work after which a thread ends."""
 JOIN_S = 5.0
+"""Seconds that closing waits for threads that are at work."""
 
 Job = Callable[[Connection], None]
 """Something to do with a connection; it raises nothing."""
@@ -34,7 +36,11 @@ class Workers:
         self._closed = False
 
     def submit(self, job: Job) -> None:
-        """Have a job done by the next thread that is free."""
+        """Have a job done by the next thread that is free.
+
+        Raises:
+            RuntimeError: When no thread can be started.
+        """
         with self._condition:
             self._jobs.append(job)
             if len(self._jobs) <= self._idle or len(self._threads) >= self._most:
@@ -42,8 +48,14 @@ class Workers:
                 return
             # a daemon: a program that forgets to close its client must still end
             thread = threading.Thread(target=self._work, name="graders-client", daemon=True)
-            self._threads.add(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the machine has no more threads: those that there are do it
+                if not self._threads:
+                    self._jobs.pop()
+                    raise
+            else:
+                self._threads.add(thread)
 
     def close(self) -> None:
         """Have the threads end when the jobs are done that are waiting."""
@@ -51,9 +63,10 @@ class Workers:
             self._closed = True
             self._condition.notify_all()
             threads = list(self._threads)
+        until = time.monotonic() + JOIN_S
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(JOIN_S)
+                thread.join(max(0.0, until - time.monotonic()))
 
     def abandon(self) -> None:
         """Close this process's copies of the connections, after a fork: the threads are in the other process."""

@@ -12,7 +12,7 @@ from typing import Any
 from graders_client.graded import Graded, ungraded
 from graders_client.on_failure import OnFailure, RecentMeans, chosen
 from graders_client.rewarder import Rewarder
-from graders_client.trainers.decoded import ENDS, answer_in
+from graders_client.trainers.decoded import answer_in
 
 
 class Reward:
@@ -21,7 +21,6 @@ class Reward:
     Args:
         rewarder: Grades the samples.
         on_failure: What OpenRLHF is given for an ungraded sample: a number.
-        ends: Special tokens that are cut off the end of an answer.
         tensor: Makes a tensor out of a list; None takes PyTorch's.
     """
 
@@ -30,10 +29,9 @@ class Reward:
         rewarder: Rewarder,
         *,
         on_failure: OnFailure | None = None,
-        ends: Sequence[str] = ENDS,
         tensor: Callable[[list[float]], Any] | None = None,
     ) -> None:
-        self._rewarder, self._ends, self._tensor = rewarder, tuple(ends), tensor
+        self._rewarder, self._tensor = rewarder, tensor
         self._means = RecentMeans(chosen("openrlhf", on_failure))
 
     def __call__(
@@ -41,7 +39,7 @@ class Reward:
     ) -> dict[str, Any]:
         """Rewards, scores, and a log of how many were graded: tensors with one number for each query."""
         graded: list[Graded] = [_NO_ANSWER] * len(queries)
-        answers = [answer_in(query, prompt, self._ends) for query, prompt in zip(queries, prompts)]
+        answers = [answer_in(query, prompt) for query, prompt in zip(queries, prompts)]
         found = [index for index, answer in enumerate(answers) if answer is not None]
         items = [{"prompt": prompts[index], "label": labels[index]} for index in range(len(queries))]
         if len(found) == 1:  # the usual call: one sample, gathered with those of other threads

@@ -28,7 +28,11 @@ def step(action: str, config: Mapping[str, Any], extras: Mapping[str, Any]) -> d
         config: The environment's configuration.
         extras: Of the dataset row; `reward_spec` has the `ground_truth`.
     """
-    url, grader = config["url"], config["grader"]
+    url, grader = config.get("url"), config.get("grader")
+    if not url or not grader:
+        raise ValueError(
+            "the environment's configuration: expected `url`, and `grader`, a stored grader's name"
+        )
     means = _means(url, grader, chosen("skyrl", config.get("on_failure")))
     spec = extras.get("reward_spec") or {}
     row = {name: value for name, value in extras.items() if name not in ("reward_spec", "max_turns")}
