@@ -132,6 +132,11 @@ class Grader:
             invalid_grade,
         )
 
+    def prepared_anew(self) -> Any:
+        """A grading function with the same options that remembers nothing of what `function` has graded."""
+        function = self.type.prepare(self.options)
+        return getattr(function, "grading", function) if self.built_in else function
+
     @cached_property
     def echo(self) -> Mapping[str, Any]:
         """Its JSON as others may see it: options that are `SecretStr` are masked, also those of graders inside it."""

@@ -1,6 +1,7 @@
 """`code_tests`: a model's Python against tests, in processes that cannot reach the tests' answers."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
@@ -24,6 +25,8 @@ from graders.template import Template
 
 NOT_COMPILED = ("SyntaxError", "IndentationError", "TabError")
 _NO_SAMPLE = Sample("")
+LONG_CHARACTERS = 20_000
+"""Of an answer; to look for the code in a longer one may take more than 20 ms."""
 SHOWN = 5
 """Failed tests that an explanation tells of."""
 
@@ -126,7 +129,8 @@ class CodeTests:
         tests = self._read_tests(entry_point, sample, item)
         code = self._code(sample, item)
         purpose = purpose_of(tests, entry_point, self._limits["module"])
-        candidates = self._candidates(code, purpose)
+        look = partial(self._candidates, code, purpose)
+        candidates = await context.aside(look) if len(code) > LONG_CHARACTERS else look()
         if not candidates:
             failure = Failure(
                 kind=FailureKind.SAMPLE_PARSE, caused_by="model", message="there is no code in the answer"

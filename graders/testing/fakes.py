@@ -270,6 +270,10 @@ class FakeContext:
         """The network that it was given."""
         return _given("http", self._http)
 
+    async def aside(self, work: Callable[[], A]) -> A:
+        """Do the work at once."""
+        return work()
+
     async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
         """Grade one sample; a group grader gets it as a group of one."""
         return (await self.grade_group(grader, [sample], item))[0]

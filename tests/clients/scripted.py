@@ -96,6 +96,56 @@ def half(connection: socket.socket, seen: Seen) -> bool:
     return False
 
 
+def stalls(connection: socket.socket, seen: Seen) -> bool:
+    """Answer half, and then nothing for long, until the client leaves."""
+    whole = right(seen)
+    connection.sendall(whole[: len(whole) // 2])
+    return silent(connection, seen)
+
+
+def chunked(connection: socket.socket, seen: Seen) -> bool:
+    """Answer in chunks."""
+    body = json.dumps(batch(seen.body)).encode()
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for start in range(0, len(body), 100):
+        piece = body[start : start + 100]
+        connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+    connection.sendall(b"0\r\n\r\n")
+    return True
+
+
+def broken_chunk(connection: socket.socket, seen: Seen) -> bool:
+    """Begin an answer in chunks, and close inside one."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n{")
+    return False
+
+
+def until_closed(connection: socket.socket, seen: Seen) -> bool:
+    """Answer without a length, so that the end of the connection is the end of the answer."""
+    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(batch(seen.body)).encode())
+    return False
+
+
+def cut_without_length(connection: socket.socket, seen: Seen) -> bool:
+    """The same, cut off: nothing but the text itself shows it."""
+    body = json.dumps(batch(seen.body)).encode()
+    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body[: len(body) // 2])
+    return False
+
+
+def garbage(connection: socket.socket, seen: Seen) -> bool:
+    """Answer what is no HTTP."""
+    connection.sendall(b"SSH-2.0-OpenSSH_9.7\r\n\r\n")
+    return False
+
+
+def says_more(connection: socket.socket, seen: Seen) -> bool:
+    """Answer, and send more bytes, which must not be taken for the next answer."""
+    wrong = json.dumps({"results": [{"index": n, "reward": 0.125} for n in range(10)]}).encode()
+    connection.sendall(right(seen) + http(200, wrong))
+    return True
+
+
 def drips(connection: socket.socket, seen: Seen) -> bool:
     """Answer a byte at a time, for ever."""
     for byte in right(seen) * 1000:

@@ -18,6 +18,8 @@ from graders_client import GraderClient, RequestRefused, WrongProcess
 from graders_client.rewarder import Rewarder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion, ChatCompletionMessage
+from openai.types.chat.chat_completion import Choice
 from pydantic import SecretStr
 
 from runtime import Settings, SyncEvaluator
@@ -143,6 +145,17 @@ def test_an_idle_connection_that_the_service_has_closed_costs_nothing(quick: Set
             time.sleep(0.6)
 
 
+COMPLETION = ChatCompletion(
+    id="1",
+    object="chat.completion",
+    created=0,
+    model="m",
+    choices=[
+        Choice(
+            index=0, finish_reason="stop", message=ChatCompletionMessage(role="assistant", content="a")
+        )
+    ],
+)
 ODD: list[tuple[Any, Any, float | None, str]] = [
     ("a", {"answer": "a", "p": math.nan}, None, "item.p: nan is not JSON"),
     ("a", {"answer": "a", "p": [{"q": -math.inf}]}, None, r"item.p\[0\].q: -inf is not JSON"),
@@ -156,6 +169,7 @@ ODD: list[tuple[Any, Any, float | None, str]] = [
     ("a", {"answer": "a", "p": dt.date(2026, 1, 1)}, 1.0, ""),
     ("a\ud83d", {"answer": "a\ud83d"}, 1.0, ""),
     ([{"role": "assistant", "content": "a"}], {"answer": "a"}, 1.0, ""),
+    (COMPLETION, {"answer": "a"}, 1.0, ""),
     ("a", None, None, "item.answer"),
 ]
 

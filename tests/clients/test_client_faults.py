@@ -1,12 +1,15 @@
 """Servers that fail: what becomes of the rows, and how often they are graded."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import math
 import os
 import pickle
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -38,6 +41,12 @@ def rewards(client: GraderClient, **options: Any) -> list[float | None]:
         scripted.drops,
         scripted.half,
         scripted.closes_after,
+        scripted.chunked,
+        scripted.broken_chunk,
+        scripted.until_closed,
+        scripted.cut_without_length,
+        scripted.garbage,
+        scripted.says_more,
         scripted.says(429, "later", Retry_After="0"),
         scripted.says(503, "draining", "draining", Retry_After="0"),
         scripted.says(503, "busy"),
@@ -102,7 +111,7 @@ def test_a_server_that_says_to_come_after_the_deadline_is_not_waited_for() -> No
 
 
 @pytest.mark.parametrize(
-    "never", [scripted.drips, scripted.silent, scripted.drops, scripted.half, scripted.says(503)]
+    "never", [scripted.drips, scripted.silent, scripted.stalls, scripted.drops, scripted.half, scripted.says(503)]
 )
 def test_what_never_answers_leaves_rows_ungraded_at_the_deadline(never: Action) -> None:
     with Scripted(usually=never) as server, client_of(server, deadline_s=0.5) as client:
@@ -384,3 +393,56 @@ def test_a_cancelled_call_is_not_sent_any_more() -> None:
         gate.set()
         assert rewards(client) == REWARDS
         assert len(server.seen) <= 3
+
+
+def test_a_service_that_reads_nothing_holds_nobody_beyond_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        with GraderClient(url, "math", deadline_s=0.5, compress=False) as client:
+            (graded,) = client.grade(["x" * 20_000_000], [{}])
+    assert (graded.reward, graded.reason.details["type"]) == (None, "deadline")
+
+
+def test_one_cancelled_call_takes_no_other_of_its_request_with_it() -> None:
+    async def main(client: GraderClient) -> list[float | None]:
+        calls = [asyncio.ensure_future(client.agrade_one(str(n), {"answer": str(n)})) for n in range(10)]
+        await asyncio.sleep(0)
+        calls[3].cancel()
+        others = await asyncio.gather(*calls[:3], *calls[4:])
+        assert calls[3].cancelled()
+        return [graded.reward for graded in others]
+
+    with Scripted() as server, client_of(server, gather_s=0.2) as client:
+        assert asyncio.run(main(client)) == [1.0] * 9
+
+
+def test_an_event_loop_that_ends_early_disturbs_nobody() -> None:
+    gate = threading.Event()
+
+    def gated(connection: socket.socket, seen: scripted.Seen) -> bool:
+        gate.wait(30)
+        return scripted.answers(connection, seen)
+
+    async def leave(client: GraderClient) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(client.agrade_one("1", {"answer": "1"}), 0.05)
+
+    with Scripted(usually=gated) as server, client_of(server) as client:
+        asyncio.run(leave(client))
+        gate.set()
+        assert client.grade_one("1", {"answer": "1"}).reward == 1.0
+
+
+def test_where_no_thread_can_be_started_the_caller_hears_of_it() -> None:
+    """As in a container with a limit of processes."""
+    code = (
+        "import resource, sys\nfrom graders_client import GraderClient\n"
+        "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\nresource.setrlimit(resource.RLIMIT_AS, (120_000_000,) * 2)\n"
+        "client = GraderClient('http://127.0.0.1:1', 'math', deadline_s=20)\n"
+        "for call in (client.grade_one, lambda *row: client.grade([row[0]], [row[1]])):\n"
+        "    try: call('1', {})\n    except RuntimeError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if "can't start new thread" not in done.stdout:
+        pytest.skip("nothing keeps this user from starting threads")
+    assert done.stdout.count("can't start new thread") == 2

@@ -379,10 +379,15 @@ def test_areal_calls_it_in_forked_processes(client: GraderClient) -> None:
     client.grade_one("a", {"answer": "a"})  # connections are open when it forks
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
         assert pool.submit(reward, "2+2?", "4", [1], [2], answer="4", messages=[]).result(60) == 1.0
-        assert pool.submit(reward, "2+2?", "5", [1], [2], answer="4").result(60) == 0.0
+        assert pool.submit(reward, "2+2?", "5<|im_end|>", [1], [2], answer="4").result(60) == 0.0
         with pytest.raises(UngradedSamples, match=r"item.answer"):
             pool.submit(reward, "2+2?", "4", [1], [2]).result(60)
     assert areal.Reward(client, on_failure=-1)("2+2?", "4") == -1.0
+
+
+def test_areal_decodes_the_token_that_ends_an_answer_which_is_no_part_of_it(service: str) -> None:
+    with GraderClient(service, "exact") as client:
+        assert areal.Reward(client)("2+2?", "4<|im_end|>", [1], [2], answer="4") == 1.0
 
 
 def test_areal_is_answered_before_it_gives_up(client: GraderClient) -> None:

@@ -35,7 +35,8 @@ def read_row(sample: object, item: Mapping[str, Any] | None) -> Row | Graded:
 
     Args:
         sample: A text, a stored sample, a chat completion, or a list of messages.
-        item: The dataset row. Arrays and numbers of numpy, torch and the like become lists and numbers.
+        item: The dataset row. Arrays and numbers of numpy, torch and the like become lists and numbers, dates texts, and
+            models of pydantic objects.
     """
     texts = _text("sample", sample), _text("item", {} if item is None else item)
     wrong = next((text for text in texts if isinstance(text, Graded)), None)
@@ -128,6 +129,9 @@ def _plain(value: Any) -> Any:
     tolist = getattr(value, "tolist", None)  # numpy, torch, jax: arrays, and single numbers
     if callable(tolist):
         return tolist()
+    dump = getattr(value, "model_dump", None)  # messages and completions of clients that are made with pydantic
+    if callable(dump):
+        return dump(mode="json")
     isoformat = getattr(value, "isoformat", None)
     if callable(isoformat):
         return isoformat()

@@ -11,6 +11,7 @@ from typing import Any
 from graders_client.errors import UngradedSamples
 from graders_client.on_failure import OnFailure, chosen
 from graders_client.rewarder import Rewarder
+from graders_client.trainers.decoded import answer_in
 
 DEADLINE_S = 10.0
 LONGEST_S = 14.0
@@ -48,9 +49,9 @@ class Reward:
         Raises:
             UngradedSamples: When it is ungraded, and nothing else was chosen.
         """
-        graded = self._rewarder.grade_one(
-            completions, {**data, "prompt": prompt}, deadline_s=self._deadline_s
-        )
+        # AReaL decodes special tokens too, and an answer ends with one
+        answer = answer_in(completions, "") if isinstance(completions, str) else completions
+        graded = self._rewarder.grade_one(answer, {**data, "prompt": prompt}, deadline_s=self._deadline_s)
         if graded.reward is not None:
             return graded.reward
         if isinstance(self._on_failure, float):
