@@ -151,9 +151,7 @@ COMPLETION = ChatCompletion(
     created=0,
     model="m",
     choices=[
-        Choice(
-            index=0, finish_reason="stop", message=ChatCompletionMessage(role="assistant", content="a")
-        )
+        Choice(index=0, finish_reason="stop", message=ChatCompletionMessage(role="assistant", content="a"))
     ],
 )
 ODD: list[tuple[Any, Any, float | None, str]] = [

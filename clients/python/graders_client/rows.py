@@ -129,7 +129,9 @@ def _plain(value: Any) -> Any:
     tolist = getattr(value, "tolist", None)  # numpy, torch, jax: arrays, and single numbers
     if callable(tolist):
         return tolist()
-    dump = getattr(value, "model_dump", None)  # messages and completions of clients that are made with pydantic
+    dump = getattr(
+        value, "model_dump", None
+    )  # messages and completions of clients that are made with pydantic
     if callable(dump):
         return dump(mode="json")
     isoformat = getattr(value, "isoformat", None)
