@@ -51,6 +51,12 @@ def leave_one_out(rewards: Sequence[float | None]) -> list[float | None]:
     return [float(each) for each in values - (values.sum() - values) / (len(values) - 1)]
 
 
+def leave_one_out_scaled(rewards: Sequence[float | None]) -> list[float | None]:
+    """The same, in standard deviations of the group."""
+    deviation = float(np.std(np.array(rewards, float), ddof=1)) + 1e-4
+    return [None if each is None else each / deviation for each in leave_one_out(rewards)]
+
+
 def batch(trainer: str, on_failure: str | None = None) -> list[float | None]:
     """What a trainer is given that asks for the group at once."""
     return rewards_of(GROUP, chosen(trainer, on_failure), ["prompt"] * len(GROUP))
@@ -113,6 +119,7 @@ TOO_MANY = (
 MEAN = "the mean does not move"
 GONE = "the sample is left out"
 GROUP_OF_SEVEN = "the factor n/(n-1) is that of eight"
+BOTH = "the factor n/(n-1) and the deviation are those of eight"
 CASES = [
     Case("TRL, one function", "trl 1.16.0 grpo_trainer.py:2757-2787, utils.py:1021", scaled(1, 1e-4), batch("trl"), GONE),
     Case("TRL, beside another function", "the same", scaled(1, 1e-4), batch("trl", "group_mean"), TOO_MANY),
@@ -120,11 +127,11 @@ CASES = [
     Case("verl, GRPO, no neighbour known in its process", "the same", scaled(1, 1e-6), [*MEASURED[:PLACE], *alone("verl"), *MEASURED[PLACE:]], "0 is given, with `graded: 0`: its neighbours are in other processes, or more than 2 s late"),
     Case("verl, Dr. GRPO", "verl 0.9.1 core_algos.py:328", centred, one_by_one("verl"), MEAN),
     Case("OpenRLHF, group_norm", "openrlhf 0.11.2 experience_maker.py:273-274", scaled(1, 1e-9), one_by_one("openrlhf"), TOO_MANY),
-    Case("OpenRLHF, reinforce_baseline or dr_grpo", "openrlhf 0.11.2 experience_maker.py:271-272", centred, one_by_one("openrlhf"), MEAN),
+    Case("OpenRLHF, dr_grpo", "openrlhf 0.11.2 experience_maker.py:271-272", centred, one_by_one("openrlhf"), MEAN),
     Case("OpenRLHF, rloo", "openrlhf 0.11.2 experience_maker.py:268-270", leave_one_out, one_by_one("openrlhf"), GROUP_OF_SEVEN),
     Case("SkyRL, GRPO", "skyrl-train ppo_utils.py, compute_grpo_outcome_advantage", scaled(1, 1e-6), one_by_one("skyrl"), TOO_MANY),
     Case("ms-swift, GRPO", "ms_swift 4.6.0 advantage.py:58-98", scaled(1, 1e-4), batch("swift"), TOO_MANY),
-    Case("ms-swift, RLOO", "ms_swift 4.6.0 advantage.py:67-68", leave_one_out, batch("swift"), GROUP_OF_SEVEN),
+    Case("ms-swift, RLOO", "ms_swift 4.6.0 advantage.py:67-98", leave_one_out_scaled, batch("swift"), BOTH),
     Case("tunix", "google_tunix 0.1.7 algo_core.py:559-566", scaled(1, 1e-6), batch("tunix"), TOO_MANY),
     Case("AReaL, by groups", "areal 1.0.4 utils/data.py:1411-1496", scaled(1, 1e-5), dropped("areal"), GONE),
     Case("ART", "openpipe_art 0.5.18 tokenize.py:247-256", scaled(0, 1e-6), MEASURED, GONE),
