@@ -210,6 +210,11 @@ def test_one_row_that_breaks_the_server_takes_no_other_with_it() -> None:
     assert [graded.reward for graded in found] == [*REWARDS[:4], None, *REWARDS[5:]]
 
 
+def test_a_service_that_fails_for_a_while_costs_no_reward() -> None:
+    with Scripted([scripted.says(500, "internal")] * 5) as server, client_of(server) as client:
+        assert client.grade_one("1", {"answer": "1"}).reward == 1.0
+
+
 def test_a_group_is_not_cut_in_two() -> None:
     with Scripted(usually=scripted.says(413, "too long")) as server, client_of(server) as client:
         found = client.grade(["1"] * 4, [{"answer": "1"}] * 4, groups=["g"] * 4)

@@ -137,7 +137,7 @@ CASES = [
     Case("ART", "openpipe_art 0.5.18 tokenize.py:247-256", scaled(0, 1e-6), MEASURED, GONE),
     Case("tinker-cookbook, `group_mean`", "tinker_cookbook 0.5.8 data_processing.py:37-39", centred, batch("tinker", "group_mean"), MEAN),
     Case("slime with `--group-rm`, `group_mean`", "slime ray/rollout.py, _post_process_rewards", scaled(1, 1e-6), batch("slime", "group_mean"), TOO_MANY),
-    Case("verifiers 0.3, where nobody reads `state['error']`", "verifiers 0.3.1 rubric.py:208, 406-409", centred, [0.0 if r is None else r for r in REWARDS], "an exception is 0.0 there; whoever trains must leave rollouts with an error out"),
+    Case("verifiers 0.3, where `state['error']` is not read", "verifiers 0.3.1 rubric.py:208, 406-409", centred, [0.0 if r is None else r for r in REWARDS], "an exception is 0.0 there; rollouts with an error must be left out of training"),
     Case("verifiers 0.4", "verifiers v1/task.py, Task.score", centred, dropped("verifiers_v04"), GONE),
 ]  # fmt: skip
 

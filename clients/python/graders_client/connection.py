@@ -145,6 +145,7 @@ class Connection:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise NotSent(f"no connection to {host}:{port}: {_described(error)}") from None
+        _keep_alive(connection.sock)
         self._socket = _TimedSocket(connection.sock)
         connection.sock = self._socket  # it has what http.client uses of a socket
         self._http = connection
@@ -156,6 +157,14 @@ class Connection:
         poll = select.poll()
         poll.register(self._socket.fileno(), select.POLLIN)
         return not poll.poll(0)
+
+
+def _keep_alive(connected: socket.socket) -> None:
+    """Have the system find out within half a minute that the other machine is gone: it sends nothing then."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):  # not every system has them
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class _TimedSocket:

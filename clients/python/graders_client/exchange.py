@@ -23,10 +23,10 @@ from graders_client.graded import Graded, late, ungraded
 
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 """Statuses after which the same request may succeed."""
-SMALLER = frozenset({413, 500})
-"""Statuses that may be one row's doing: the request is cut in two, so that the others are graded."""
 TRIES_OF_500 = 3
 """Internal errors of the service after which a request is cut in two: they come again for the same rows."""
+LAST_TRIES_OF_500 = 8
+"""Internal errors after which a request that cannot be cut has no answer: some seconds, and not all of the time."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 ANSWERING_S = 1.0
 """Seconds of the deadline, at most a tenth of it, that are kept for the way of the answer."""
@@ -66,6 +66,7 @@ class Request:
         path: With its query.
         head: The fields of the body besides the rows and the deadline, as JSON members.
         rows: The rows, as JSON, with commas between them.
+        divisible: Whether there are smaller requests.
         deadline: When to give up, by `time.monotonic`.
         abandoned: Whether nobody waits for it any more.
     """
@@ -73,6 +74,7 @@ class Request:
     path: str
     head: str
     rows: str
+    divisible: bool
     deadline: float
     abandoned: Callable[[], bool]
 
@@ -122,7 +124,8 @@ class Exchange:
                     return value
                 trouble, wait_s = _trouble(answer), _wait_s(tries, answer)
                 internal_errors += answer.status == 500
-                self._judge(answer, trouble, internal_errors)
+                most = TRIES_OF_500 if request.divisible else LAST_TRIES_OF_500
+                self._judge(answer, trouble, again=internal_errors < most)
                 attempt.after(answer)
             tries += 1
             if time.monotonic() + wait_s >= request.deadline:
@@ -130,15 +133,20 @@ class Exchange:
             time.sleep(wait_s)
 
     @staticmethod
-    def _judge(answer: Answer, trouble: str, internal_errors: int) -> None:
+    def _judge(answer: Answer, trouble: str, *, again: bool) -> None:
         """Raise if it makes no sense to send the request again.
+
+        Args:
+            answer: Without results.
+            trouble: What it says.
+            again: Whether to try again after an internal error of the service.
 
         Raises:
             RequestRefused: When the service refuses it whatever its rows are.
             TooMuch: When fewer rows may succeed.
         """
         status = answer.status
-        if status == 413 or (status == 500 and internal_errors >= TRIES_OF_500):
+        if status == 413 or (status == 500 and not again):
             raise TooMuch(ungraded(trouble, "status", retryable=status == 500))
         if status not in AGAIN and status != 200:
             error = _error_of(answer)

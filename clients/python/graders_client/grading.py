@@ -75,11 +75,13 @@ class GraderRequests:
         Raises:
             RequestRefused: When the service refuses the request whatever its rows are.
         """
+        cut = halves(rows, groups)
         request = Request(
             self._path,
             # statistics belong to names: the service refuses a split or a step without one
             self._head + (_members(split=asked.split, step=asked.step) if self._is_named else ""),
             ",".join(row.text for row in rows),
+            cut is not None,
             deadline,
             abandoned,
         )
@@ -88,7 +90,6 @@ class GraderRequests:
         except NoAnswer as error:
             return [error.graded] * len(rows)
         except TooMuch as error:
-            cut = halves(rows, groups)
             if cut is None:
                 return [error.graded] * len(rows)
         found: list[Graded] = []
