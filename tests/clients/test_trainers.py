@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from graders_client import GraderClient, UngradedSamples, local
 from graders_client.__main__ import main
+from graders_client.calls import GRACE_S
 from graders_client.reward_files import reward_file
 from graders_client.rewarder import Rewarder
 from graders_client.trainers import (
@@ -392,7 +393,8 @@ def test_areal_decodes_the_token_that_ends_an_answer_which_is_no_part_of_it(serv
 
 def test_areal_is_answered_before_it_gives_up(client: GraderClient) -> None:
     with pytest.raises(ValueError, match=r"AReaL waits 15"):
-        areal.Reward(client, deadline_s=15)
+        areal.Reward(client, deadline_s=13)
+    assert areal.LONGEST_S + GRACE_S < 15
 
 
 # slime: `await f(args, sample)`, or with `--group-rm` `await f(args, samples)`

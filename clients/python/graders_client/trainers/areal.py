@@ -14,8 +14,8 @@ from graders_client.rewarder import Rewarder
 from graders_client.trainers.decoded import answer_in
 
 DEADLINE_S = 10.0
-LONGEST_S = 14.0
-"""Seconds after which AReaL would give up waiting, and take 0 for the reward, with one to spare."""
+LONGEST_S = 12.0
+"""Seconds: a client may answer two later, and after 15 AReaL takes 0 for the reward."""
 
 
 class Reward:
@@ -24,7 +24,7 @@ class Reward:
     Args:
         rewarder: Grades the samples.
         on_failure: What AReaL is given for an ungraded sample.
-        deadline_s: Seconds that one sample may take, below 14.
+        deadline_s: Seconds that one sample may take, at most 12.
 
     Raises:
         ValueError: When an argument is wrong.
