@@ -77,6 +77,18 @@ def test_there_are_no_dependencies() -> None:
     assert "dependencies = []" in (HOME / "pyproject.toml").read_text()
 
 
+def test_threads_that_grade_do_not_import_asyncio() -> None:
+    code = (
+        f"import sys\nsys.path.append({str(HOME)!r})\nfrom graders_client import GraderClient\n"
+        "client = GraderClient('http://127.0.0.1:1', 'math', deadline_s=0.1)\n"
+        "print(client.grade_one('1', {}).reward, 'asyncio' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["None", "False"]
+
+
 @pytest.mark.slow
 def test_the_wheel_has_the_package_and_the_judge_of_verifiers(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(tmp_path), str(HOME)]

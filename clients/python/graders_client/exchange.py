@@ -10,9 +10,9 @@ from __future__ import annotations
 import email.utils
 import gzip
 import json
+import os
 import random
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -185,7 +185,7 @@ class _Attempt:
             body = gzip.compress(body, 1)
             self.headers["Content-Encoding"] = "gzip"
         if self._keyed:
-            self.headers["Idempotency-Key"] = uuid.uuid4().hex
+            self.headers["Idempotency-Key"] = os.urandom(16).hex()
         self.body = body
 
     def forget(self) -> None:

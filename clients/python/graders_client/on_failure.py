@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import OrderedDict
@@ -185,6 +184,8 @@ class RecentMeans:
     async def arewards(self, graded: Sequence[Graded], groups: Sequence[Hashable]) -> list[float]:
         """The same without blocking the event loop."""
         if self._waits(graded, groups):
+            import asyncio  # noqa: PLC0415  # it takes long to import, and threads do without it
+
             await asyncio.sleep(self._patience_s)
         return self._found(graded, groups)
 

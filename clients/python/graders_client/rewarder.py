@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, Optional, Protocol
+from typing import Any, Optional, Protocol, TypeVar
 
 from graders_client.client import many
 from graders_client.errors import WrongProcess
 from graders_client.graded import Failure, Graded, numbers, numbers_or_none, of_reward, turns
 from graders_client.rows import Row, read_row, requests_of
 
+T = TypeVar("T")
 Item = Optional[Mapping[str, Any]]
 """A dataset row; None where the grader reads none."""
 
@@ -159,7 +159,7 @@ class LocalRewarder:
         work = partial(
             self.grade, samples, items, groups=groups, split=split, step=step, deadline_s=deadline_s
         )
-        return await asyncio.get_running_loop().run_in_executor(None, work)
+        return await _in_thread(work)
 
     def grade_one(
         self,
@@ -206,7 +206,7 @@ class LocalRewarder:
             step=step,
             deadline_s=deadline_s,
         )
-        return await asyncio.get_running_loop().run_in_executor(None, work)
+        return await _in_thread(work)
 
     def _graded(self, samples: list[object], items: list[Item], deadline_s: float | None) -> list[Graded]:
         results = self._evaluator.grade_many(self._grader, samples, items, deadline_s=deadline_s)
@@ -228,3 +228,10 @@ def _of_result(result: Any) -> Graded:
         metrics=numbers(result.metrics),
         turn_rewards=turns(getattr(result, "turn_rewards", None)),
     )
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """What some work gives that blocks."""
+    import asyncio  # noqa: PLC0415  # it takes long to import
+
+    return await asyncio.get_running_loop().run_in_executor(None, work)
