@@ -22,7 +22,9 @@ from graders.kinds.numeric.extraction import Extract, read_number
 from graders.kinds.numeric.forms import NumberError
 from tests.strategies import integers_as_text
 
-KINDS = ("words", "forms", "places", "ordinary", "expressions", "changes", "withdrawn", "latex")
+KINDS = (
+    "words", "forms", "places", "ordinary", "expressions", "changes", "withdrawn", "latex", "equations", "notations", "several", "questions", "mentions",
+)  # fmt: skip
 PLACES: dict[str, Any] = {"after": {"after": "Answer:"}, "hash": {"after": "####"}}
 
 
