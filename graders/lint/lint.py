@@ -15,9 +15,8 @@ from graders.formula import Formula, normal_name
 from graders.kinds.messages import Message, SamplingParams
 from graders.lint.findings import Finding, Path, RowReference, lines_named
 from graders.lint.item_check import ItemCheck, wrong_whatever_the_data
-from graders.lint.unseen import BlindSpots, blind_whatever_the_data, written_as_template
+from graders.lint.unseen import BlindSpots, blind_whatever_the_data, unknown_fields, written_as_template
 from graders.paths import Step, has_path, walk
-from graders.samples.sample import FIELDS
 from graders.template import Template
 
 _SINGLE_BRACES = re.compile(r"(?<!\{)\{\s*([A-Za-z_][\w.]{0,80})\s*\}(?!\})")
@@ -98,15 +97,7 @@ def _check_template(path: Path, template: Template) -> Iterator[Finding]:
         yield Finding(
             "warning", path, f"{bare[1]!r} is plain text, not a variable", f"write {{{{{bare[1]}}}}}"
         )
-    for reference in template.references:
-        if reference.namespace == "sample" and reference.steps and reference.steps[0] not in FIELDS:
-            near = get_close_matches(str(reference.steps[0]), FIELDS, n=1) or ["output_text"]
-            yield Finding(
-                "error",
-                path,
-                f"{{{{{reference.text}}}}}: a sample has no such field",
-                f"write {{{{sample.{near[0]}}}}}",
-            )
+    yield from unknown_fields(path, template)
 
 
 def _check_swapped(path: Path, templates: Mapping[Path, Template]) -> Iterator[Finding]:

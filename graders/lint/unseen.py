@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from graders.bound_grader import Grader
@@ -11,7 +12,7 @@ from graders.errors import ConfigurationError, GradingError
 from graders.lint.blind_spots import is_fatal, of_contained, of_reference
 from graders.lint.findings import Finding, Path, RowReference, lines_named
 from graders.options import RESERVED
-from graders.samples.sample import Sample
+from graders.samples.sample import FIELDS, Sample
 from graders.template import Template
 
 TRIED = 1_000
@@ -66,17 +67,36 @@ def written_references(config: object, loaded: Iterable[Path] = ()) -> Iterator[
         config: The JSON.
         loaded: The paths of what does load, which is left out.
     """
-    apart = list(loaded)
-    for where, text in texts_in(config):
-        if any(where[: len(path)] == path for path in apart):
-            continue
-        try:
-            references = Template(text).references if "{{" in text else ()
-        except ConfigurationError:
-            continue
-        for reference in references:
+    for where, template in _written_templates(config, loaded):
+        for reference in template.references:
             if reference.namespace == "item" and reference.steps:
                 yield RowReference(where, reference.text, reference.steps)
+
+
+def wrongly_written(config: object, loaded: Iterable[Path] = ()) -> Iterator[Finding]:
+    """Fields that a sample does not have, in the texts of a grader's JSON where it does not load; the arguments are the same."""
+    for where, template in _written_templates(config, loaded):
+        yield from unknown_fields(where, template)
+
+
+def unknown_fields(path: Path, template: Template) -> Iterator[Finding]:
+    """Fields that a template names and that a sample does not have."""
+    for reference in template.references:
+        if reference.namespace == "sample" and reference.steps and reference.steps[0] not in FIELDS:
+            near = get_close_matches(str(reference.steps[0]), FIELDS, n=1) or ["output_text"]
+            message = f"{{{{{reference.text}}}}}: a sample has no such field"
+            yield Finding("error", path, message, f"write {{{{sample.{near[0]}}}}}")
+
+
+def _written_templates(config: object, loaded: Iterable[Path]) -> Iterator[tuple[Path, Template]]:
+    apart = list(loaded)
+    for where, text in texts_in(config):
+        if "{{" not in text or where[-1:] == ("source",) or any(where[: len(path)] == path for path in apart):
+            continue
+        try:
+            yield where, Template(text)
+        except ConfigurationError:
+            continue
 
 
 def texts_in(config: object, path: Path = ()) -> Iterator[tuple[Path, str]]:

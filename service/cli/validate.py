@@ -16,7 +16,7 @@ from graders.formula import Formula
 from graders.kinds.text_similarity import LOCAL_MODEL
 from graders.lint.findings import Finding
 from graders.lint.lint import DataCheck, all_graders, check_grader
-from graders.lint.unseen import written_references
+from graders.lint.unseen import written_references, wrongly_written
 from runtime import Settings, SyncEvaluator
 from runtime.data.datasets import STDIN, Row, UnreadableFile, read_rows
 from runtime.data.grader_file import GraderFile
@@ -129,7 +129,10 @@ class Report:
         for path, grader in loaded.graders:
             for finding in [*check_grader(grader, path), *_without_a_server(path, grader, settings)]:
                 self._add(finding, file.where(finding.path))
-        references = written_references(file.config, [path for path, _ in loaded.graders])
+        apart = [path for path, _ in loaded.graders]
+        for finding in wrongly_written(file.config, apart):
+            self._add(finding, file.where(finding.path))
+        references = written_references(file.config, apart)
         return loaded.graders, DataCheck(loaded.graders, references)
 
     def _add_lines(self, text: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from graders import InvalidOptions, Item, Registry, Sample, Template, grader
 from graders.lint.findings import Finding
 from graders.lint.lint import DataCheck, check_grader
-from graders.lint.unseen import TRIED, written_references
+from graders.lint.unseen import TRIED, written_references, wrongly_written
 from tests.conftest import EXAMPLES
 from tests.strategies import any_str, rows
 
@@ -696,6 +696,13 @@ def test_variables_are_read_where_a_grader_does_not_load() -> None:
         (("graders", "b", "x", 0), "item.b"),
     ]
     assert [each.text for each in written_references(config, [("graders", "a")])] == ["item.b"]
+    (wrong,) = wrongly_written(config)
+    assert (wrong.path, wrong.message) == (
+        ("graders", "a", "input"),
+        "{{sample.x}}: a sample has no such field",
+    )
+    assert not list(wrongly_written(config, [("graders", "a")]))
+    assert not list(wrongly_written({"source": "f'{{sample.x}}'"}))
     check = DataCheck([(("graders", "c"), REGISTRY.load(CHECK))], found)
     check.add(1, {"b": 1})
     assert {found.path for found in check.findings()} == {
