@@ -135,6 +135,15 @@ def too_many_digits(value: Any) -> str | None:
     return f"expected a whole number of at most {MAX_DIGITS:,} digits; write longer ones as text"
 
 
+def has_infinity(value: object) -> bool:
+    """Whether JSON data holds a number that is not finite."""
+    if isinstance(value, list):
+        return any(map(has_infinity, value))
+    if isinstance(value, dict):
+        return any(map(has_infinity, value.values()))
+    return isinstance(value, float) and math.isinf(value)
+
+
 def not_json(value: Any) -> str | None:
     """What keeps a value that holds no others from being JSON; None when nothing does."""
     if isinstance(value, float) and not math.isfinite(value):

@@ -4,7 +4,6 @@ Every source becomes the same object: plain text, a chat completion, a Responses
 that was stored by an earlier run. JSON in the text is parsed once, when somebody asks for it, and so is its reasoning.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,7 +14,7 @@ from pydantic_core import from_json
 
 from graders.contract import FailureKind, FailureType, brief
 from graders.errors import ConfigurationError, GradingError
-from graders.samples.plain_data import plain
+from graders.samples.plain_data import has_infinity, plain
 from graders.samples.reasoning import Split, split
 from graders.samples.shapes import (
     Said,
@@ -113,7 +112,7 @@ class Sample:
         except (ValueError, TypeError):
             return False, None
         # 1e999 is infinity to the parser, and infinity is not JSON
-        if _MAYBE_INFINITE.search(text) and _has_infinity(value):
+        if _MAYBE_INFINITE.search(text) and has_infinity(value):
             return False, None
         return True, value
 
@@ -267,9 +266,15 @@ class Sample:
     @classmethod
     def _from_stored(cls, data: Mapping[str, Any]) -> "Sample":
         if "output_text" not in data:
+            got = ", ".join(map(repr, data)) or "an empty object"
+            hint = (
+                "; write messages as a list: [{'role': 'assistant', …}]"
+                if {"role", "messages"} & set(data)
+                else ""
+            )
             raise ConfigurationError(
                 "a sample that is a JSON object has 'output_text', or 'choices' as a chat completion, or 'output' as a "
-                f"Responses object; got {', '.join(map(repr, data)) or 'an empty object'}"
+                f"Responses object; got {got}{hint}"
             )
         text = data["output_text"]
         said = Said(["" if text is None else text])
@@ -377,14 +382,6 @@ class Sample:
         said = Said()
         read_message(read[last], (last,), said)
         return cls._of(said, {})
-
-
-def _has_infinity(value: object) -> bool:
-    if isinstance(value, list):
-        return any(map(_has_infinity, value))
-    if isinstance(value, dict):
-        return any(map(_has_infinity, value.values()))
-    return isinstance(value, float) and math.isinf(value)
 
 
 def _plain(source: object, what: str) -> Mapping[str, Any]:
