@@ -40,6 +40,7 @@ from service.routes import (
     pages,
     schema,
 )
+from service.routes.trainers import endpoint, google, nemo_gym, openrlhf, sandbox_fusion, slime
 from service.state import State
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracing, TracingMiddleware
@@ -167,6 +168,8 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(data.router)
     app.include_router(schema.router)  # before the named graders, whose route also matches it
     app.include_router(named.router)
+    for trainer in (openrlhf, slime, nemo_gym, endpoint, google, sandbox_fusion):
+        app.include_router(trainer.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(pages.router)
