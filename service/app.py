@@ -15,6 +15,7 @@ from runtime import Settings
 from runtime.settings.variables import CONFIG_VARIABLE
 from runtime.telemetry.outcomes import OTHER
 from service import errors
+from service.auth import path_keys
 from service.auth.admission import Admission
 from service.auth.keys import Keyring
 from service.http import descriptors, openapi, protocol
@@ -73,6 +74,7 @@ class Service(FastAPI):
             return
         scope["app"] = self
         scope.setdefault("state", {})
+        path_keys.take(scope)
         await self.front(scope, receive, send)
 
 

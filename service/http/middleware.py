@@ -14,6 +14,7 @@ from typing import cast
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.auth import path_keys
 from service.auth.keys import ANYONE, Caller, Keyring, Limits
 from service.errors import ApiError
 from service.http.paths import OPEN_PATHS, READY_PATH, route_of
@@ -154,7 +155,7 @@ class AccessControl:
         path = scope["path"]
         task = cast("Task", asyncio.current_task())  # None only outside the loop
         limit = scope["state"]["body_limit"] = self._body_limits.get(path, self._body_limit)
-        if path in OPEN_PATHS:
+        if path in OPEN_PATHS and path_keys.STATE not in scope["state"]:
             if path == READY_PATH:
                 self._shutdown.check()
             await self._app(scope, receive, send)
@@ -198,7 +199,9 @@ class AccessControl:
     ) -> None:
         """Pass a request on that its caller may make, or raise what it is answered with instead."""
         state = scope["state"]
-        caller = await self._caller(scope["method"], scope["path"], headers)
+        caller = await path_keys.caller(scope, self._keyring)
+        if caller is None:
+            caller = await self._caller(scope["method"], scope["path"], headers)
         state["client"], state["caller"] = caller.client, caller
         if caller is ANYONE:
             self._same_origin.check(scope)

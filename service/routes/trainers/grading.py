@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Query, Request
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError, core_schema, from_json
 
 from graders import GraderResult, GradingError, Item
@@ -39,7 +39,7 @@ class _Seconds:
 
 def _seconds(text: str) -> float:
     try:
-        seconds = float(text) if text.isascii() and len(text) <= 20 else math.nan
+        seconds = float(text) if text.isascii() and "_" not in text and len(text) <= 20 else math.nan
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
@@ -55,6 +55,8 @@ Split = Annotated[str | None, OneOf(SPLITS), Query()]
 
 class Parameters(BaseModel):
     """The query parameters of these routes, since their bodies belong to the trainers."""
+
+    model_config = ConfigDict(extra="forbid")
 
     version: VersionNumber = Field(
         None, description="Which version of the grader; the current one by itself."

@@ -13,7 +13,7 @@ from service.http.responses import Answer, JsonAnswer, written
 from service.http.routing import Route
 from service.routes.trainers.grading import PREFIX, Asked, body_of, body_schema, grading_of, row_of
 from service.routes.trainers.nemo_gym_metrics import Metrics, aggregated
-from service.routes.trainers.ungraded import policy_of
+from service.routes.trainers.ungraded import outcome, policy_of
 
 TRAINER = "nemo-gym"
 
@@ -121,11 +121,13 @@ async def _session_id(request: Request) -> str | None:
 
 
 def _verified(result: GraderResult) -> Verified:
+    found = outcome(result, TRAINER)
+    failure = found if isinstance(found, Failure) else result.failure
     return Verified(
-        reward=0.0 if result.reward is None else result.reward,
-        mask_sample=result.reward is None,
-        failure_kind=None if result.failure is None else failure_kind(result.failure),
-        failure_reason=None if result.failure is None else result.failure.message,
+        reward=0.0 if isinstance(found, Failure) else found,
+        mask_sample=isinstance(found, Failure),
+        failure_kind=None if failure is None else failure_kind(failure),
+        failure_reason=None if failure is None else failure.message,
         reward_components={key: value for key, value in result.sub_rewards.items() if value is not None},
     )
 

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request
 
-from graders import GraderResult, GradingError
+from graders import Failure, GraderResult
 from runtime.data.rows import unreadable
 from service.http.grade_requests import wrong_body
 from service.http.responses import Answer
@@ -27,13 +26,11 @@ from service.routes.trainers.grading import (
     row_of,
 )
 from service.routes.trainers.prompt_prefix import answer_in
-from service.routes.trainers.ungraded import Policy, policy_of, ungraded
+from service.routes.trainers.ungraded import Policy, outcome, policy_of, ungraded
 
 TRAINER = "openrlhf"
 LONG = 20_000
 """Characters of a prompt that is looked for beside the event loop."""
-LARGEST = float(np.finfo(np.float32).max)
-"""OpenRLHF makes float32 of rewards; what is larger would be infinite there."""
 
 router = APIRouter(prefix=PREFIX, tags=["trainers"], route_class=Route)
 
@@ -58,15 +55,14 @@ async def get_reward(request: Request, name: str, asked: Asked) -> Rewards:
     queries, prompts, labels = _columns(body)
     grading = await grading_of(request, name, asked, rows=len(queries))
     rows = [
-        await row_of(_answer(query, prompt, index), labelled(prompt, label), has_unreadable=has_unreadable)
+        await row_of(
+            await _answer(query, prompt, index), labelled(prompt, label), has_unreadable=has_unreadable
+        )
         for index, (query, prompt, label) in enumerate(zip(queries, prompts, labels, strict=True))
     ]
     results = await grading.many([sample for sample, _ in rows], [item for _, item in rows]) if rows else []
-    measured = [_reward(result) for result in results]
-    rewards = [
-        reward if reward is not None else _substitute(policy, index, results, measured, prompts)
-        for index, reward in enumerate(measured)
-    ]
+    found = [outcome(result, TRAINER) for result in results]
+    rewards = [_substitute(policy, index, found, prompts) for index in range(len(found))]
     return Rewards(rewards=rewards, scores=rewards, extra_logs=_logs(results))
 
 
@@ -97,40 +93,24 @@ async def _answer(query: object, prompt: object, index: int) -> object:
     return unreadable(f"query.{index}", message)
 
 
-def _reward(result: GraderResult) -> float | None:
-    """The reward of a sample as OpenRLHF can hold it; None without one.
-
-    A reward that overflows float32 would make every advantage of its group zero or NaN.
-    """
-    reward = result.reward
-    return reward if reward is not None and abs(reward) <= LARGEST else None
-
-
 def _substitute(
-    policy: Policy,
-    index: int,
-    results: Sequence[GraderResult],
-    measured: Sequence[float | None],
-    prompts: Sequence[object],
+    policy: Policy, index: int, found: Sequence[float | Failure], prompts: Sequence[object]
 ) -> float:
-    """What stands for the reward of an ungraded sample.
+    """What stands for the reward of one sample, which may be ungraded.
 
     Raises:
-        ApiError: 503, when nothing does.
+        ApiError: 503, when it is and nothing stands for it.
     """
+    here = found[index]
+    if isinstance(here, float):
+        return here
     if isinstance(policy, float):
         return policy
-    same = [
-        reward
-        for reward, prompt in zip(measured, prompts, strict=True)
-        if reward is not None and prompt == prompts[index]
-    ]
+    pairs = zip(found, prompts, strict=True)
+    same = [reward for reward, prompt in pairs if isinstance(reward, float) and prompt == prompts[index]]
     if policy == "group_mean" and same:
         return sum(same) / len(same)
-    failure = results[index].failure
-    if failure is None or results[index].reward is not None:
-        failure = GradingError("the reward is too large for float32").failure
-    raise ungraded(failure, TRAINER, where=f"query.{index}")
+    raise ungraded(here, TRAINER, where=f"query.{index}")
 
 
 def _logs(results: Sequence[GraderResult]) -> dict[str, list[float]]:

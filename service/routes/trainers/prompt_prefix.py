@@ -2,7 +2,8 @@
 
 Decoding changes a prompt: special tokens appear or are gone, white space differs, and a prompt that was too long lacks its
 beginning. So the prompt is looked for without regard to these; where it is not found, nobody can say where the answer begins.
-Special tokens at the end, such as `<|im_end|>`, are not part of the answer.
+Tokens that end a turn, such as `<|im_end|>`, are no part of the answer where they stand before it or behind it; others are,
+for reasoning is marked with some.
 """
 
 import re
@@ -12,7 +13,10 @@ SHORTEST_REST = 16
 there by chance."""
 
 _SPECIAL = r"<\|[^<>|\n]{1,64}\|>|<｜[^<>｜\n]{1,64}｜>|</?s>|<(?:bos|eos|pad|unk)>|\[/?INST\]|<(?:start|end)_of_turn>"
-_TOKEN = re.compile(rf"(?:{_SPECIAL})\s*")
+_CLOSING = re.compile(
+    r"(?:<\|(?:im_end|eot_id|eom_id|end|return|endoftext|end_of_text|pad)\|>|</s>|<(?:eos|pad|end_of_turn)>|\[/INST\]"
+    r"|<｜(?:end▁of▁sentence|Assistant)｜>)\s*"
+)
 _SKIPPED = re.compile(rf"(?:\s|{_SPECIAL})+")
 
 
@@ -24,7 +28,11 @@ def answer_in(query: str, prompt: str) -> str | None:
         prompt: The prompt alone.
     """
     start = _end_of(prompt, query)
-    return None if start is None else query[start : _end_of_answer(query, start)]
+    if start is None:
+        return None
+    while prompt and (closing := _CLOSING.match(query, start)) is not None:
+        start = closing.end()
+    return query[start : _end_of_answer(query, start)]
 
 
 def _end_of(prompt: str, query: str) -> int | None:
@@ -73,9 +81,9 @@ def _overlap(prompt: str, query: str) -> int:
 
 
 def _end_of_answer(query: str, start: int) -> int:
-    """Where the special tokens begin with which a text ends."""
+    """Where the closing tokens begin with which a text ends."""
     end = len(query)
-    for token in reversed([*_TOKEN.finditer(query, start)]):
+    for token in reversed([*_CLOSING.finditer(query, start)]):
         if token.end() != end:
             break
         end = token.start()

@@ -18,6 +18,7 @@ from graders.context import Ended, Sandbox, Unread
 from graders.contract import brief
 from graders.errors import CodeFailure
 from service.http.grade_requests import wrong_body
+from service.http.openapi import declared
 from service.http.responses import Answer
 from service.http.routing import Route
 from service.routes.trainers.grading import body_of, body_schema, text_of
@@ -71,7 +72,11 @@ class RunCode(Answer):
     files: dict[str, str]
 
 
-@router.post(PATH, openapi_extra=_BODY)
+@router.post(
+    PATH,
+    responses={504: declared("The sandbox has failed or is busy, and may succeed when it is asked again.")},
+    openapi_extra=_BODY,
+)
 async def run_code(request: Request) -> RunCode:
     """Run a Python program in the sandbox."""
     body, _ = await body_of(request, ["code", "language"])
@@ -131,7 +136,7 @@ def _killed(error: CodeFailure, seconds: float) -> RunCode:
         status="TimeLimitExceeded" if is_late else "Error",
         execution_time=seconds,
         return_code=None,
-        stdout="",
+        stdout=str(error.failure.details.get("stdout", "")),
         stderr=error.failure.message,
     )
     return RunCode(status="Failed", message=error.failure.message, run_result=result, files={})

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from pydantic_core import to_json
 
+from graders import Failure
 from service.http.responses import Answer, JsonAnswer, written
 from service.http.routing import Route
 from service.routes.paging import OneOf
@@ -23,7 +24,7 @@ from service.routes.trainers.grading import (
     row_of,
     text_of,
 )
-from service.routes.trainers.ungraded import measured, policy_of
+from service.routes.trainers.ungraded import measured, outcome, policy_of
 
 TRAINER = "slime"
 FORMS = ("number", "object")
@@ -62,10 +63,10 @@ async def remote_rm(request: Request, name: str, asked: Annotated[SlimeParameter
     row = await row_of(text_of(body, "response"), item, has_unreadable=has_unreadable)
     grading = await grading_of(request, name, asked)
     result = await grading.one(*row)
-    is_substituted = result.reward is None and isinstance(policy, float)
-    reward = float(policy) if is_substituted else measured(result, TRAINER)
+    found = outcome(result, TRAINER)
+    reward = policy if isinstance(found, Failure) and isinstance(policy, float) else measured(result, TRAINER)
     if asked.form == "number":
         return JsonAnswer(to_json(reward))
     return JsonAnswer(
-        written(Reward(reward=reward, graded=result.graded, sub_rewards=dict(result.sub_rewards)))
+        written(Reward(reward=reward, graded=isinstance(found, float), sub_rewards=dict(result.sub_rewards)))
     )
