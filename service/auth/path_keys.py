@@ -18,7 +18,7 @@ PREFIX = "/k/"
 STATE = "path_key"
 """The name in a request's state under which the key is that was in its path."""
 SCOPE = "grade"
-_HIDDEN = "/k"
+_HIDDEN = b"/k"
 """The path of a request with a key in it that cannot be told from the rest."""
 
 
@@ -32,10 +32,11 @@ def take(scope: Scope) -> None:
         return
     raw = scope.get("raw_path") or scope["path"].encode()
     # split before it is decoded: a key may have an encoded slash
-    _, prefix, key, *rest = [*raw.partition(b"?")[0].split(b"/", 3), b"", b""]
-    if unquote(prefix.decode("latin-1")) != "k":
-        key, rest = b"", [_HIDDEN[1:].encode()]
-    path = b"/" + rest[0].rstrip(b"/")
+    segments = raw.partition(b"?")[0].split(b"/", 3)
+    key, path = b"", _HIDDEN
+    if len(segments) > 2 and unquote(segments[1].decode("latin-1")) == PREFIX.strip("/"):
+        key = segments[2]
+        path = b"/" + b"".join(segments[3:]).rstrip(b"/")
     scope["state"][STATE] = unquote_to_bytes(key)
     scope["raw_path"], scope["path"] = path, unquote(path.decode("latin-1"))
 
