@@ -3,8 +3,10 @@
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from re import fullmatch
 
 from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -38,6 +40,7 @@ from service.routes import (
     metrics,
     models,
     named,
+    named_batches,
     pages,
     schema,
 )
@@ -45,6 +48,8 @@ from service.routes.trainers import endpoint, google, nemo_gym, openrlhf, sandbo
 from service.state import State
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracing, TracingMiddleware
+
+_LONG_BODIES = r"/v1/graders/[^/]+/(grade/batch|for/.+)"
 
 
 class Service(FastAPI):
@@ -149,13 +154,20 @@ def _gate(app: ASGIApp, process: Process) -> AccessControl:
     settings = process.settings
     return AccessControl(
         Compression(FastRoutes(app, _direct())),
-        body_limit=settings.body_limit,
-        body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
+        body_limit=partial(_body_limit, settings, files.body_limits(settings)),
         body_timeout_s=settings.body_timeout_s,
         keyring=process.keyring,
         graceful_shutdown=process.graceful_shutdown,
         same_origin=SameOrigin(settings.host_names),
     )
+
+
+def _body_limit(settings: Settings, files: Mapping[str, int], path: str) -> int:
+    """Bytes of a request's body: what carries many samples, or a whole rollout, may be as long as a batch."""
+    if path in files:
+        return files[path]
+    is_long = path == grade.BATCH_PATH or fullmatch(_LONG_BODIES, path) is not None
+    return settings.batch_body_limit if is_long else settings.body_limit
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -170,6 +182,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(data.router)
     app.include_router(schema.router)  # before the named graders, whose route also matches it
     app.include_router(named.router)
+    app.include_router(named_batches.router)
     for trainer in (openrlhf, slime, nemo_gym, endpoint, google, sandbox_fusion):
         app.include_router(trainer.router)
     app.include_router(health.router)

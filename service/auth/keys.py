@@ -45,7 +45,7 @@ TRAINER_PATHS = r"/v1/graders/[^/]+/for/.+|/run_code"
 
 RULES = (
     _Rule("POST", r"(/openai)?/v1/fine_tuning/alpha/graders/(run|validate)", "grade"),
-    _Rule("POST", r"/v1/grade(/batch)?", "grade"),
+    _Rule("POST", r"/v1/grade(/batch)?|/v1/graders/[^/]+/grade/batch", "grade"),
     _Rule("POST|GET|HEAD", TRAINER_PATHS, "grade"),
     _Rule("GET|HEAD", r"/(docs|openapi\.json)?", None),
     _Rule("GET|HEAD", r"(?s:.*)", "read"),

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import getrandbits, uniform
 from typing import cast
 
@@ -89,7 +89,8 @@ class AccessLog:
 class AccessControl:
     """Gives each response an `x-request-id`, and refuses what nobody may ask, or not now, and bodies that are too long.
 
-    A body is counted while it arrives, so that one without a `content-length` is bounded too. Routes find in their
+    A body is counted while it arrives, so that one without a `content-length` is bounded too; `body_limit` gives the bytes that it
+    may have, by path. Routes find in their
     request's state the `client` and the `headers`, by their names in lower case, and middleware the `body_limit`, in bytes.
     """
 
@@ -97,15 +98,13 @@ class AccessControl:
         self,
         app: ASGIApp,
         *,
-        body_limit: int,
-        body_limits: Mapping[str, int],
+        body_limit: Callable[[str], int],
         body_timeout_s: float,
         keyring: Keyring,
         graceful_shutdown: GracefulShutdown,
         same_origin: SameOrigin,
     ) -> None:
-        self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
-        self._same_origin = same_origin
+        self._app, self._body_limit, self._same_origin = app, body_limit, same_origin
         self._arrivals = BodyTimeout(body_timeout_s)
         self._keyring, self._shutdown, self._limits = keyring, graceful_shutdown, Limits()
         self._held_back = 0
@@ -154,7 +153,7 @@ class AccessControl:
         """Count a request as running while it is answered, or raise the error that refuses it."""
         path = scope["path"]
         task = cast("Task", asyncio.current_task())  # None only outside the loop
-        limit = scope["state"]["body_limit"] = self._body_limits.get(path, self._body_limit)
+        limit = scope["state"]["body_limit"] = self._body_limit(path)
         if path in OPEN_PATHS and path_keys.STATE not in scope["state"]:
             if path == READY_PATH:
                 self._shutdown.check()

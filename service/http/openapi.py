@@ -100,6 +100,7 @@ _EXAMPLES: dict[tuple[str, str], object] = {
             {"sample": "5", "item": {"answer": "4"}},
         ],
     },
+    ("post", "/v1/graders/{name}/grade/batch"): {"rows": [{"sample": "4", "item": {"answer": "4"}}]},
     ("post", "/v1/graders/{name}/for/openrlhf"): {
         "query": ["2+2=4"],
         "prompts": ["2+2="],
