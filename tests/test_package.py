@@ -36,6 +36,7 @@ BUILT_IN = {
     "rank",
     "equivalence",
     "endpoint",
+    "google_reward",
 }
 
 
