@@ -34,6 +34,7 @@ from service.routes import (
     eval_runs,
     evals,
     files,
+    google_dry_run,
     grade,
     graders,
     health,
@@ -185,6 +186,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(named_batches.router)
     for trainer in (openrlhf, slime, nemo_gym, endpoint, google, sandbox_fusion):
         app.include_router(trainer.router)
+    app.include_router(google_dry_run.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(pages.router)

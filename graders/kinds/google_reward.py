@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from graders.bound_grader import Grader
 from graders.context import Context
-from graders.contract import GraderInfo, GraderResult, Item, brief, checked_number
+from graders.contract import GraderResult, Item, brief, checked_number
 from graders.errors import ConfigurationError, GradingError, InvalidOptions, Problem, UnknownImage
 from graders.kinds.endpoint import ask_service, invalid_answer, wrong_url
 from graders.kinds.google.config import (
@@ -133,10 +133,7 @@ class GoogleReward:
         for (reward, weight), extractor in zip(self._rewards, self._extractors, strict=True):
             result = await self._part(reward, extractor, sample, item, context)
             results.append((reward.reward_name, weight, result))
-        if self._is_single:
-            return results[0][2]
-        named = [(name, weight, _named(result, name)) for name, weight, result in results]
-        return mean(named)
+        return results[0][2] if self._is_single else mean(results)
 
     async def _part(
         self, reward: SingleReward, extractor: Grader | None, sample: Sample, item: Item, context: Context
@@ -179,11 +176,6 @@ def _extractor(reward: SingleReward) -> Grader | None:
     kind = GoogleReward.grader_type  # type: ignore[attr-defined]  # the decorator adds it
     options = validate_options(kind.options, option_values(kind.options, whole))
     return Grader.bind(kind, options, config=whole, versions=",".join, built_in=True)
-
-
-def _named(result: GraderResult, name: str) -> GraderResult:
-    info = GraderInfo(name, "google_reward", "", (-1.0, 1.0))
-    return result.completed(info, passed=None, execution_time=result.execution_time)
 
 
 def _content(text: str) -> dict[str, Any]:

@@ -47,6 +47,7 @@ RULES = (
     _Rule("POST", r"(/openai)?/v1/fine_tuning/alpha/graders/(run|validate)", "grade"),
     _Rule("POST", r"/v1/grade(/batch)?|/v1/graders/[^/]+/grade/batch", "grade"),
     _Rule("POST|GET|HEAD", TRAINER_PATHS, "grade"),
+    _Rule("POST", r"/v1(beta1)?/projects/.+:validateReinforcementTuningReward", "grade"),
     _Rule("GET|HEAD", r"/(docs|openapi\.json)?", None),
     _Rule("GET|HEAD", r"(?s:.*)", "read"),
     _Rule(r"(?s:.*)", r"(?s:.*)", "manage"),

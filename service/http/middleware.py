@@ -289,4 +289,7 @@ class BodyTimeout:
 
 def _given_key(headers: Mapping[bytes, bytes]) -> bytes:
     scheme, _, bearer = headers.get(b"authorization", b"").partition(b" ")
-    return (bearer if scheme.lower() == b"bearer" else headers.get(b"api-key", b"")).strip()
+    if scheme.lower() == b"bearer":
+        return bearer.strip()
+    # Google's client sends its key under the second name
+    return next((headers[name] for name in (b"api-key", b"x-goog-api-key") if name in headers), b"").strip()

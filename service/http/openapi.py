@@ -131,6 +131,26 @@ _EXAMPLES: dict[tuple[str, str], object] = {
         "response": {"parts": [{"text": "4"}]},
         "metadata": {"step": 1, "tuning_job_id": 1},
     },
+    (
+        "post",
+        "/v1beta1/projects/{project}/locations/{location}/tuningJobs:validateReinforcementTuningReward",
+    ): {
+        "sampleResponse": {"role": "model", "parts": [{"text": "4"}]},
+        "example": {
+            "contents": [{"role": "user", "parts": [{"text": "2+2="}]}],
+            "references": {"answer": "4"},
+        },
+        "singleRewardConfig": {
+            "rewardName": "equal",
+            "stringMatchRewardScorer": {
+                "correctAnswerReward": 1.0,
+                "stringMatchExpression": {
+                    "matchOperation": "EXACT_MATCH",
+                    "expression": "{{references.answer}}",
+                },
+            },
+        },
+    },
     ("post", "/run_code"): {"code": "print(input())", "stdin": "4", "language": "python"},
     ("put", "/v1/graders/{name}"): {"grader": _GRADER},
     ("post", "/v1/evals"): {

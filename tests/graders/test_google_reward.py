@@ -29,7 +29,7 @@ def match(operation: str = "EXACT_MATCH", expression: str = "{{references.answer
     return {"stringMatchExpression": {"matchOperation": operation, "expression": expression}}
 
 
-def string(name: str = "match", **scorer: Any) -> dict[str, Any]:
+def string(name: str = "match", /, **scorer: Any) -> dict[str, Any]:
     rewards = {"correctAnswerReward": 1.0, "wrongAnswerReward": -0.5}
     return {"rewardName": name, "stringMatchRewardScorer": {**rewards, **(scorer or match())}}
 
@@ -86,10 +86,10 @@ def problems(config: Any) -> list[str]:
     ],
 )
 async def test_it_loads_in_every_form_in_which_it_is_held(config: dict[str, Any]) -> None:
-    config = json.loads(json.dumps(config))
-    assert (await grade(config)).reward == 1.0
-    assert (await grade(config, "No")).reward == -0.5
-    loaded = REGISTRY.load(config)
+    written = json.loads(json.dumps(config))
+    assert (await grade(written)).reward == 1.0
+    assert (await grade(written, "No")).reward == -0.5
+    loaded = REGISTRY.load(written)
     assert loaded.info.range == (-1.0, 1.0)
     assert (await grade(loaded.config)).reward == 1.0
 
@@ -101,12 +101,13 @@ def test_equal_configurations_have_equal_signatures_however_they_are_written() -
 
 
 def test_what_is_not_googles_stays_as_it_is() -> None:
-    for config in (
+    configs: list[dict[str, Any]] = [
         {"type": "string_check"},
         {},
         {"singleReward": {}},
         {"type": "x", "singleRewardConfig": {}},
-    ):
+    ]
+    for config in configs:
         assert not is_google(config)
         assert with_type(config) is config
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from graders.contract import GraderResult, Item
+from graders.contract import GraderInfo, GraderResult, Item
 from graders.errors import GradingError
 from graders.kinds.google.config import ParseConfig, StringMatchScorer
 from graders.kinds.google.texts import compiled, last_match, with_references
@@ -93,8 +93,13 @@ def mean(results: Sequence[tuple[str, float, GraderResult]]) -> GraderResult:
         failure=failure,
         explanation=failure.message if failure else None,
         metadata={"rewards": said} if said else {},
-        parts={name: result for name, _, result in results if result.grader is not None},
+        parts={name: _named(result, name) for name, _, result in results},
     )
+
+
+def _named(result: GraderResult, name: str) -> GraderResult:
+    info = GraderInfo(name, "google_reward", "", (-1.0, 1.0))
+    return result.completed(info, passed=None, execution_time=result.execution_time)
 
 
 def matches(operation: str, target: str, wanted: str) -> bool:
