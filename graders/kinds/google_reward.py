@@ -34,9 +34,7 @@ SERVICE_SECONDS = 300.0
 RETRIES = 3
 DEFAULT_MODEL = "autorater"
 """What a judge is called for which the configuration names no model: the operator says which one that is."""
-CALL = "\n\ndef grade(sample, item):\n    return evaluate(item, sample)\n"
-"""Stands behind the author's source, so that its line numbers stay."""
-
+_GRADE = re.compile(r"\bgrade\b")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 _MODEL = re.compile(r"(?:.*/)?(?:models|endpoints)/([^/]+)")
 _SCHEMA = answer_schema(response={"type": "string"})
@@ -120,7 +118,7 @@ class GoogleReward:
             if code is None:
                 continue
             try:
-                await context.sandbox.check(code.python_code_snippet + CALL)
+                await context.sandbox.check(f"{code.python_code_snippet}\n\ndef grade(sample, item): ...\n")
             except UnknownImage:
                 raise
             except ConfigurationError as error:
@@ -182,9 +180,24 @@ def _content(text: str) -> dict[str, Any]:
     return {"role": "model", "parts": [{"text": text}]}
 
 
+def callable_source(snippet: str) -> str:
+    """A source of a Python grader that calls the `evaluate` of a snippet.
+
+    The call stands behind the snippet, so that its line numbers stay. A snippet that has a `grade` of its own keeps it: it is
+    run in a namespace of its own, where nothing takes that name.
+    """
+    if _GRADE.search(snippet) is None:
+        return f"{snippet}\n\ndef grade(sample, item):\n    return evaluate(item, sample)\n"
+    return (
+        'snippet = {"__name__": "snippet"}\n'
+        f'exec(compile({snippet!r}, "snippet.py", "exec"), snippet)\n\n'
+        'def grade(sample, item):\n    return snippet["evaluate"](item, sample)\n'
+    )
+
+
 async def _by_code(source: str, text: str, item: Item, context: Context) -> GraderResult:
     rows = [(_content(text), example_of(item))]
-    (answer,) = await context.sandbox.grade(source + CALL, rows, timeout_s=CODE_SECONDS)
+    (answer,) = await context.sandbox.grade(callable_source(source), rows, timeout_s=CODE_SECONDS)
     if isinstance(answer, GradingError):
         raise answer
     return GraderResult(clipped(answer))

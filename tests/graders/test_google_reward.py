@@ -14,6 +14,7 @@ from graders.dialects import is_google, with_type
 from graders.errors import ConfigurationError, UnknownImage
 from graders.kinds.google.string_match import StringMatch
 from graders.kinds.google.texts import prompt_with, with_references
+from graders.kinds.google_reward import callable_source
 from graders.testing import FakeContext, FakeHttp, FakeJudge, FakeSandbox
 
 REGISTRY = Registry.installed()
@@ -323,6 +324,22 @@ async def test_code_is_given_the_row_and_what_was_parsed() -> None:
     assert message["sample"] == {"role": "model", "parts": [{"text": "Yes"}]}
     assert message["item"] == {**ITEM, "systemInstruction": "s"}
     assert call["timeout_s"] == 100.0
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        "def evaluate(example, response):\n    return example + response\n",
+        "def grade(x):\n    return x\n\ndef evaluate(example, response):\n    return grade(example) + response\n",
+        "grade = 1\n\ndef evaluate(example, response):\n    return example + response * grade\n",
+        "from __future__ import annotations\ngrade = 0\ndef evaluate(example, response) -> X:\n    return example + response",
+    ],
+)
+def test_a_snippet_keeps_all_its_names(snippet: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(callable_source(snippet), namespace)  # noqa: S102  # our own
+    assert namespace["grade"](2, 1) == 3
+    assert namespace["grade"](2, 1) == 3
 
 
 @pytest.mark.parametrize(("returned", "reward"), [(5.0, 1.0), (-5.0, -1.0), (0.5, 0.5)])
