@@ -18,6 +18,7 @@ from graders.formula import Formula
 from graders.pattern import Pattern
 from graders.plugin import GraderType, Score, grader
 from graders.registry import Registry
+from graders.reward_functions import from_openrlhf, from_slime, from_trl, from_verifiers, from_verl
 from graders.samples.sample import Sample
 from graders.template import Template
 
@@ -53,5 +54,10 @@ __all__ = [
     "TemplateError",
     "UnknownGraderType",
     "Verdict",
+    "from_openrlhf",
+    "from_slime",
+    "from_trl",
+    "from_verifiers",
+    "from_verl",
     "grader",
 ]
