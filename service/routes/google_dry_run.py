@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from graders import GraderResult
 from runtime.data.rows import item_or_failure, sample_or_failure, unreadable_inside
@@ -15,7 +16,7 @@ from service.errors import ApiError
 from service.http.grade_requests import wrong_body
 from service.http.idempotency import note_failures
 from service.http.requests import documented, json_with_rows
-from service.http.responses import Answer, JsonAnswer, written
+from service.http.responses import JsonAnswer, written
 from service.http.routing import Route, json_object
 from service.routes.graders import prepared
 from service.routes.trainers.google import sample_of
@@ -32,18 +33,22 @@ _OBJECT = {"type": "object"}
 _BODY = documented(
     {
         "type": "object",
-        "properties": {"sampleResponse": _OBJECT, "example": _OBJECT, **dict.fromkeys(CONFIGS, _OBJECT)},
+        "properties": {
+            "sampleResponse": _OBJECT,
+            "example": _OBJECT,
+            **{name: {"type": ["object", "null"]} for name in CONFIGS},
+        },
         "required": ["sampleResponse", "example"],
         "additionalProperties": False,
     }
 )
 
 
-class DryRun(Answer):
-    """The reward, or why there is none, in all and by the names of the rewards."""
+class DryRun(BaseModel):
+    """The reward, or why there is none, in all and by the names of the rewards; what is not set is left out, as in ProtoJSON."""
 
-    overallReward: float | None  # noqa: N815  # the published names, here and below
-    error: str | None
+    overallReward: float | None = None  # noqa: N815  # the published names, here and below
+    error: str | None = None
     rewardInfoDetails: dict[str, dict[str, Any]]  # noqa: N815
 
 

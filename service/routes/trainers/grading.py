@@ -231,5 +231,6 @@ def _object_in(label: object) -> Mapping[str, Any]:
 
 
 def body_schema(properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
-    """A body for the OpenAPI document."""
-    return documented({"type": "object", "properties": dict(properties), "required": list(required)})
+    """A body for the OpenAPI document, which may be left out where no field of it is required."""
+    schema = {"type": "object", "properties": dict(properties), "required": list(required)}
+    return documented(schema, required=bool(required))

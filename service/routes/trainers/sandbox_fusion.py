@@ -35,16 +35,15 @@ SMALLEST_MB = 64
 
 router = APIRouter(tags=["trainers"], route_class=Route)
 
-_NUMBER = {"type": "number"}
 _BODY = body_schema(
     {
         "code": {"type": "string"},
         "language": {"const": "python"},
         "stdin": {"type": ["string", "null"]},
-        "compile_timeout": _NUMBER,
-        "run_timeout": _NUMBER,
-        "memory_limit_MB": {"type": "integer"},
-        "files": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+        "compile_timeout": {},
+        "run_timeout": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "memory_limit_MB": {"type": ["integer", "null"]},
+        "files": {"type": ["object", "null"], "additionalProperties": {"type": ["string", "null"]}},
         "fetch_files": {"type": "array", "maxItems": 0},
     },
     ["code", "language"],
@@ -82,7 +81,7 @@ async def run_code(request: Request) -> RunCode:
     body, _ = await body_of(request, ["code", "language"])
     if body["language"] != "python":
         raise wrong_body("language", f"expected 'python', got {brief(body['language'])}")
-    if body.get("fetch_files"):
+    if body.get("fetch_files", []) != []:
         raise wrong_body("fetch_files", "expected an empty list: files of a program are not kept")
     message = {"program": text_of(body, "code"), "stdin": _stdin(body), "files": _files(body.get("files"))}
     state = state_of(request)
