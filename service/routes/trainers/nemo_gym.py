@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from graders import Failure, FailureKind, FailureType, GraderResult
 from service.errors import ApiError
+from service.http.grade_requests import wrong_body
 from service.http.responses import Answer, JsonAnswer, written
 from service.http.routing import Route
 from service.routes.trainers.grading import PREFIX, Asked, body_of, body_schema, grading_of, row_of
@@ -21,7 +22,7 @@ router = APIRouter(prefix=f"{PREFIX}/nemo-gym", tags=["trainers"], route_class=R
 
 _OBJECT = {"type": "object"}
 _VERIFY = body_schema({"responses_create_params": _OBJECT, "response": _OBJECT}, ["response"])
-_SESSION = body_schema({"resources_session_id": {"type": "string"}}, [])
+_SESSION = body_schema({"resources_session_id": {"type": ["string", "null"]}}, [])
 _AGGREGATE = body_schema({"verify_responses": {"type": "array", "items": _OBJECT}}, ["verify_responses"])
 
 JUDGE_FAILED = "judge_failed"
@@ -117,7 +118,9 @@ async def _session_id(request: Request) -> str | None:
         return None
     body, _ = await body_of(request, [])
     given = body.get("resources_session_id")
-    return given if isinstance(given, str) else None
+    if given is not None and not isinstance(given, str):
+        raise wrong_body("resources_session_id", "expected a text")
+    return given
 
 
 def _verified(result: GraderResult) -> Verified:
