@@ -44,7 +44,7 @@ test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but the slow
 	$(BIN)/coverage report --include='graders/*' --fail-under=100
 	$(BIN)/python -m pytest $(IN_PARALLEL) --ignore tests/graders --ignore tests/metrics
 
-test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the slow tests
+test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis .cache/trl ## the slow tests
 	$(BIN)/python -m pytest -m slow
 
 coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everything the tests cover
@@ -89,6 +89,10 @@ format: $(INSTALLED) ## format the code
 # the projects that we are measured beside; what they pin conflicts with what we test with
 .cache/peers: tools/fetch_peers.sh tools/peers.txt
 	@PYTHON=$(PYTHON) sh tools/fetch_peers.sh
+
+# the trainers that exports are loaded by, with torch: 1.5 GB
+.cache/trl: tools/fetch_trl.sh tools/trl.txt
+	@PYTHON=$(PYTHON) sh tools/fetch_trl.sh
 
 clean: ## remove what these commands made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist site

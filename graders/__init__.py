@@ -15,8 +15,9 @@ from graders.errors import (
     UnknownGraderType,
 )
 from graders.formula import Formula
+from graders.grader_type import GraderType, Score
 from graders.pattern import Pattern
-from graders.plugin import GraderType, Score, grader
+from graders.plugin import grader
 from graders.registry import Registry
 from graders.reward_functions import from_openrlhf, from_slime, from_trl, from_verifiers, from_verl
 from graders.samples.sample import Sample

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, GetCoreSchemaHandler, SecretStr, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsonable_python
@@ -23,13 +23,10 @@ from graders.contract import (
     checked_range,
 )
 from graders.errors import ConfigurationError, GradingError, InvalidOptions, PluginError, Problem
+from graders.grader_type import GraderType
 from graders.options import Options, carry
 from graders.template import Template
 from graders.votes import Votes
-
-if TYPE_CHECKING:
-    from graders.plugin import GraderType
-
 
 T = TypeVar("T")
 
@@ -58,7 +55,7 @@ class Grader:
             lowest reward for the model's failures and leaves the sample ungraded after the grader's.
     """
 
-    type: "GraderType[..., Any]"
+    type: GraderType[..., Any]
     config: Mapping[str, Any] = field(repr=False)
     options: Options
     info: GraderInfo
@@ -72,7 +69,7 @@ class Grader:
     @classmethod
     def bind(
         cls,
-        grader_type: "GraderType[..., Any]",
+        grader_type: GraderType[..., Any],
         options: Options,
         *,
         config: Mapping[str, Any],
@@ -134,6 +131,11 @@ class Grader:
             votes,
             invalid_grade,
         )
+
+    def prepared_anew(self) -> Any:
+        """A grading function with the same options that remembers nothing of what `function` has graded."""
+        function = self.type.prepare(self.options)
+        return getattr(function, "grading", function) if self.built_in else function
 
     @cached_property
     def echo(self) -> Mapping[str, Any]:

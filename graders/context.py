@@ -8,7 +8,7 @@ network is an `async def` with a third parameter `context`; `runtime` implements
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 from graders.contract import GraderResult
 from graders.errors import GradingError
@@ -16,6 +16,8 @@ from graders.errors import GradingError
 if TYPE_CHECKING:
     from graders.bound_grader import Grader
     from graders.samples.sample import Sample
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,10 @@ class Context(Protocol):
     @property
     def trace_id(self) -> str | None:
         """The caller's own name for this grading."""
+        ...
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do work on a long text in a thread: it would keep the event loop, and so everybody else, waiting."""
         ...
 
     async def grade(self, grader: "Grader", sample: "Sample", item: Mapping[str, Any]) -> GraderResult:

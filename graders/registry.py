@@ -17,8 +17,8 @@ from graders.bound_grader import Grader
 from graders.contract import brief
 from graders.dialects import with_type
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem, UnknownGraderType
+from graders.grader_type import GraderType, Need, find_type, type_of
 from graders.options import LABELS, option_values, validate_options
-from graders.plugin import GraderType, Need, find_type, type_of
 from graders.votes import Votes
 
 GROUP = "graders"

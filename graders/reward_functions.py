@@ -4,7 +4,7 @@
 
     accuracy_grader = graders.from_trl(accuracy)  # in my_package
 
-    [project.entry-points.graders]
+    [project.entry - points.graders]
     accuracy_grader = "my_package:accuracy_grader"
 
 The function is called as its trainer calls it, for one sample at a time, and runs where plugins run: in a locked process, with a
@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from graders.context import Context
 from graders.contract import UNBOUNDED, FailureKind, GraderResult, Item, brief, checked_number
 from graders.errors import GradingError, PluginError
-from graders.plugin import GraderType, Isolation, Need
+from graders.grader_type import GraderType, Isolation, Need
 from graders.samples.sample import Sample
 
 RewardFunction: TypeAlias = Callable[..., Any]

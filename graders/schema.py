@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from graders.errors import PluginError
-from graders.plugin import GraderType
+from graders.grader_type import GraderType
 from graders.registry import Entry
 from graders.votes import MAX_VOTES, Combine
 

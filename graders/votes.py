@@ -10,14 +10,9 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
-from graders.contract import GraderResult, brief
-from graders.errors import GradingError
-from graders.usage import summed
-
-if TYPE_CHECKING:
-    from graders.bound_grader import Grader
+from graders.contract import brief
 
 Combine: TypeAlias = Literal["median", "mean", "majority"]
 
@@ -59,51 +54,13 @@ class Votes:
             raise ValueError(f"expected 1 to {MAX_VOTES}, or a map such as {example}; got {brief(count)}")
         return cls(count, combine) if count > 1 else None
 
-    def combined(self, grader: "Grader", votes: Sequence[GraderResult]) -> GraderResult:
-        """The result of one sample out of its votes.
+    def combined(self, numbers: Sequence[float]) -> float:
+        """One number out of those of the votes, by `combine`.
 
-        A vote that failed as a measurement leaves the sample ungraded: what the other votes say is another measurement
-        than the one that was asked for. For the same reason one vote that got the grader's `invalid_grade` gives it to the
-        sample. What is said beside the reward (explanation, parts, metadata) is that of the vote
-        nearest to it; `metrics` gains `votes`, `vote_spread` (highest less lowest) and `vote_std` (of the population).
+        Raises:
+            OverflowError: When they are so large that they have no mean.
         """
-        usage = summed(vote.usage for vote in votes)
-        seconds = sum(vote.execution_time for vote in votes)
-        ungraded = next((vote for vote in votes if vote.reward is None), None)
-        if ungraded is not None:
-            return ungraded.replace(usage=usage, execution_time=seconds)
-        invalid = next((vote for vote in votes if vote.substituted), None)
-        if grader.invalid_grade is not None and invalid is not None:
-            return invalid.replace(usage=usage, execution_time=seconds)
-        rewards = [vote.reward for vote in votes if vote.reward is not None]
-        # a substituted reward is no measurement: one such vote marks the whole, whatever else went wrong
-        spoilt = max(votes, key=lambda vote: (vote.substituted, vote.failure is not None))
-        try:
-            reward = _COMBINE[self.combine](rewards)
-            nearest = min(votes, key=lambda vote: abs((vote.reward or 0.0) - reward))
-            spread = {"vote_spread": max(rewards) - min(rewards), "vote_std": statistics.pstdev(rewards)}
-            return nearest.replace(
-                reward=reward,
-                passed=grader.passes(reward),
-                sub_rewards=self._sub_rewards(votes),
-                failure=spoilt.failure,
-                substituted=spoilt.substituted,
-                metrics={**nearest.metrics, "votes": float(len(votes)), **spread},
-                usage=usage,
-                execution_time=seconds,
-            )
-        except (OverflowError, ValueError) as error:  # numbers near the largest that there is
-            failed = GradingError(f"the votes cannot be combined: {error}")
-            return grader.failed(failed, execution_time=seconds).replace(usage=usage)
-
-    def _sub_rewards(self, votes: Sequence[GraderResult]) -> dict[str, float | None]:
-        """Each sub-reward combined as the rewards are; None where a vote has none."""
-        combined: dict[str, float | None] = {}
-        for name in votes[0].sub_rewards:
-            of_one = [vote.sub_rewards.get(name) for vote in votes]
-            known = [value for value in of_one if value is not None]
-            combined[name] = _COMBINE[self.combine](known) if len(known) == len(votes) else None
-        return combined
+        return _COMBINE[self.combine](numbers)
 
 
 def mean(numbers: Sequence[float]) -> float:

@@ -15,6 +15,7 @@ from graders import (
     Sample,
 )
 from graders.samples.plain_data import rows as as_rows
+from graders.vote_results import combine_votes
 from runtime.concurrency.own_loop import OwnLoop
 from runtime.data.rows import item_or_failure, readable, readable_rows, sample_or_failure
 from runtime.evaluation.batch_result import BatchResult, gradings_of
@@ -312,7 +313,7 @@ class Evaluator(GradingServices):
                 )
             )
             grading_context.voted(votes)
-            return [grader.votes.combined(grader, of_one) for of_one in zip(*votes, strict=True)]
+            return [combine_votes(grader, grader.votes, of_one) for of_one in zip(*votes, strict=True)]
         return await self._run_once(grader, samples, item, grading_context)
 
     async def _run_once(

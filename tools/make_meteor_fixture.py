@@ -1,4 +1,4 @@
-"""Write `tests/metrics/meteor_nltk_values.json`: NLTK's METEOR for 300 pairs of texts.
+"""Write `tests/metrics/meteor_nltk_values.json`: NLTK's METEOR for 303 pairs of texts.
 
     tools/fetch_wordnet.sh
     .venv/bin/python tools/make_meteor_fixture.py
@@ -39,6 +39,12 @@ EDGES = [
     ("İstanbul ΣΑΣ", "i̇stanbul σας"),
     ("on the mat sat the cat", "the cat sat on the mat"),
 ]
+UNUSUAL = [
+    ("the \ud800 cat\udfff", "cat\udfff \ud800"),
+    ("a\0b cats", "cat a\0b"),
+    ("cat\u3000ox\x85men\u2028man", "men cat\x1cox"),
+]
+"""Characters that no encoding or no dictionary has, and white space that is not ASCII's."""
 
 
 def families(reader: Any, chance: random.Random) -> list[list[str]]:
@@ -77,13 +83,14 @@ def main() -> None:
         sizes = chance.randrange(1, 18), chance.randrange(1, 18)
         candidate, reference = (" ".join(chance.choices(words, k=size)) for size in sizes)
         pairs.append((candidate, reference))
+    pairs += UNUSUAL
     rows = [(candidate, reference, score(candidate, reference)) for candidate, reference in pairs]
     head = {
         "made_by": "tools/make_meteor_fixture.py",
         "nltk": version("nltk"),
         "wordnet": reader.get_version(),
     }
-    lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in rows)
+    lines = ",\n".join("  " + json.dumps(row, ensure_ascii="\ud800" in row[0]) for row in rows)
     OUTPUT.write_text(json.dumps(head)[:-1] + ', "rows": [\n' + lines + "\n]}\n", encoding="utf-8")
     print(f"{OUTPUT}: {len(rows)} pairs, {sum(row[2] > 0 for row in rows)} above 0")
 

@@ -1,6 +1,7 @@
 """`code_tests`: a model's Python against tests, in processes that cannot reach the tests' answers."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
@@ -8,10 +9,12 @@ from pydantic import Field, PlainValidator
 from graders.context import Context
 from graders.contract import Failure, FailureKind, GraderResult, Item, brief
 from graders.errors import ConfigurationError, GradingError, InvalidOptions, Problem, UnknownImage
+from graders.kinds.code_testing.candidate import Candidate
 from graders.kinds.code_testing.extraction import possible_codes
 from graders.kinds.code_testing.forms import CallTest, Test, read_tests
 from graders.kinds.code_testing.outcomes import CodeTestOutcome
 from graders.kinds.code_testing.plan import Plan
+from graders.kinds.code_testing.purpose import Purpose, purpose_of
 from graders.kinds.code_testing.run import Run
 from graders.options import carry
 from graders.plugin import grader
@@ -22,6 +25,8 @@ from graders.template import Template
 
 NOT_COMPILED = ("SyntaxError", "IndentationError", "TabError")
 _NO_SAMPLE = Sample("")
+LONG_CHARACTERS = 20_000
+"""Of an answer; to look for the code in a longer one may take more than 20 ms."""
 SHOWN = 5
 """Failed tests that an explanation tells of."""
 
@@ -123,13 +128,15 @@ class CodeTests:
         entry_point = self._function(sample, item)
         tests = self._read_tests(entry_point, sample, item)
         code = self._code(sample, item)
-        codes = possible_codes(code) if self._extract == "fenced" else [code] if code.strip() else []
-        if not codes:
+        purpose = purpose_of(tests, entry_point, self._limits["module"])
+        look = partial(self._candidates, code, purpose)
+        candidates = await context.aside(look) if len(code) > LONG_CHARACTERS else look()
+        if not candidates:
             failure = Failure(
                 kind=FailureKind.SAMPLE_PARSE, caused_by="model", message="there is no code in the answer"
             )
             return GraderResult(0.0, failure=failure, explanation=failure.message, metrics=_counts([], tests))
-        plan = self._plan(codes, entry_point, sample, item)
+        plan = self._plan(candidates, purpose, entry_point, sample, item)
         try:
             outcomes = await self._outcomes(context, plan, tests)
         except GradingError as error:
@@ -175,10 +182,29 @@ class CodeTests:
             raise GradingError(f"the item's tests are wrong: {wrong}", kind=FailureKind.INVALID_VARIABLE)
         return tests
 
-    def _plan(self, codes: list[str], entry_point: str | None, sample: Sample, item: Item) -> Plan:
+    def _candidates(self, code: str, purpose: Purpose) -> list[Candidate]:
+        if self._extract == "fenced":
+            return possible_codes(code, purpose.names)
+        return [Candidate((code,))] if code.strip() else []
+
+    def _plan(
+        self,
+        candidates: list[Candidate],
+        purpose: Purpose,
+        entry_point: str | None,
+        sample: Sample,
+        item: Item,
+    ) -> Plan:
         prelude = _ended(self._prelude(sample, item)) if self._prelude else ""
         setup = _ended(self._setup(sample, item)) if self._setup else ""
-        return Plan(codes=tuple(codes), prelude=prelude, setup=setup, entry_point=entry_point, **self._limits)
+        return Plan(
+            candidates=tuple(candidates),
+            purpose=purpose,
+            prelude=prelude,
+            setup=setup,
+            entry_point=entry_point,
+            **self._limits,
+        )
 
     def _result(self, outcomes: list[CodeTestOutcome], tests: list[Test]) -> GraderResult:
         failed = [outcome for outcome in outcomes if not outcome.passed]

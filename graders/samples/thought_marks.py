@@ -1,6 +1,6 @@
 """The tags, tokens and channels that begin and end reasoning in what a model wrote.
 
-* Tags such as `<think>`, in any case, with attributes, with ASCII or full-width brackets: `_TAGS`.
+* Tags such as `<think>`, in any case, with attributes, with ASCII, full-width or escaped brackets (`&lt;think&gt;`): `_TAGS`.
 * Tags that are also the names of ordinary XML elements, such as `<analysis>`: `_WEAK_TAGS`.
 * Names in square brackets: `[THINK]` (Magistral), `[THINKING]`.
 * Names between bars or triangles: `<|think|>…<|/think|>`, `◁think▷…◁/think▷` (Kimi).
@@ -33,8 +33,8 @@ _FINAL = "[BEGIN FINAL RESPONSE]"
 """Ends the reasoning of Apriel, which has no opening token."""
 
 _MARK = re.compile(
-    r"[<＜]\s{0,8}(?P<close>[/／]?)\s{0,8}(?i:(?P<tag>" + _TAGS + ")|(?P<weak>" + _WEAK_TAGS + r"))"
-    r"(?:\s[^<>＜＞\n]{0,80})?\s{0,8}(?<!/)[>＞]"
+    r"(?:[<＜]|&lt;)\s{0,8}(?P<close>[/／]?)\s{0,8}(?i:(?P<tag>" + _TAGS + ")|(?P<weak>" + _WEAK_TAGS + r"))"
+    r"(?:\s[^<>＜＞\n]{0,80}?)?\s{0,8}(?<!/)(?:[>＞]|&gt;)"
     r"|\[(?P<bracket_close>/?)(?P<bracket>(?i:think(?:ing)?))\]"
     r"|<[|｜](?P<bar_close>/?)(?P<bar>(?i:" + _WORDS + r"))[|｜]>|◁(?P<kimi_close>/?)(?P<kimi>think(?:ing)?)▷"
     r"|<[|｜]?(?i:(?P<edge>" + _EDGE + r")[_▁-](?:of[_▁-])?(?P<edged>" + _WORDS + ")"
@@ -66,7 +66,7 @@ class Mark(NamedTuple):
 
 def may_have_thoughts(text: str) -> bool:
     """Whether a text has a character that begins a tag or a token: most have not, and this is a hundred times faster."""
-    return "<" in text or "[" in text or "◁" in text or "＜" in text
+    return "<" in text or "[" in text or "&lt;" in text or "◁" in text or "＜" in text
 
 
 def find_marks(text: str) -> Iterator[Mark]:

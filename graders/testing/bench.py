@@ -15,7 +15,7 @@ from graders.bound_grader import Grader
 from graders.context import Context
 from graders.contract import GraderResult, Item, brief
 from graders.errors import ConfigurationError, GradingError
-from graders.plugin import GraderType, type_of
+from graders.grader_type import GraderType, type_of
 from graders.registry import Registry
 from graders.samples.sample import Sample
 from graders.testing.fakes import FakeContext
@@ -115,11 +115,7 @@ class Bench:
 
     def fresh(self) -> Grader:
         """The same grader, prepared anew: it remembers nothing of the gradings of another."""
-        mine = self.grader
-        again = Grader.bind(
-            mine.type, mine.options, config=mine.config, versions=lambda _: "", built_in=mine.built_in
-        )
-        return replace(mine, function=again.function)
+        return replace(self.grader, function=self.grader.prepared_anew())
 
     def grade(self, grader: Grader, samples: Sequence[Sample], item: Item) -> list[GraderResult]:
         """Grade copies of the samples and of the item.

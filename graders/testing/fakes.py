@@ -34,6 +34,7 @@ from graders.context import (
 from graders.contract import FailureType, GraderResult, Item
 from graders.errors import CodeFailure, GradingError
 from graders.samples.sample import Sample
+from graders.vote_results import combine_votes
 
 A = TypeVar("A")
 Script: TypeAlias = Sequence[A | Exception] | Callable[..., A]
@@ -269,6 +270,10 @@ class FakeContext:
         """The network that it was given."""
         return _given("http", self._http)
 
+    async def aside(self, work: Callable[[], A]) -> A:
+        """Do the work at once."""
+        return work()
+
     async def grade(self, grader: Grader, sample: Sample, item: Item) -> GraderResult:
         """Grade one sample; a group grader gets it as a group of one."""
         return (await self.grade_group(grader, [sample], item))[0]
@@ -278,7 +283,7 @@ class FakeContext:
         if grader.votes is None:
             return await self._grade_once(grader, samples, item)
         votes = [await self._grade_once(grader, samples, item) for _ in range(grader.votes.count)]
-        return [grader.votes.combined(grader, of_one) for of_one in zip(*votes, strict=True)]
+        return [combine_votes(grader, grader.votes, of_one) for of_one in zip(*votes, strict=True)]
 
     async def _grade_once(self, grader: Grader, samples: Sequence[Sample], item: Item) -> list[GraderResult]:
         if grader.type.form == "single" and len(samples) > 1:

@@ -81,7 +81,7 @@ sys.meta_path.insert(0, Bundled([name for name in MODULES if name not in stand_i
 sys.meta_path.append(Bundled(stand_ins))
 
 from graders.errors import GradingError
-from graders.plugin import find_type
+from graders.grader_type import find_type
 from graders.registry import Entry, Registry
 from graders.samples.sample import Sample
 

@@ -7,19 +7,30 @@ not listed comes through.
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from graders import ConfigurationError
+from runtime.data.column_types import ONE_TYPE, ColumnTypes
 from runtime.data.conversation import NoConversation
 from runtime.data.exporting.hosts import HOSTS, RftRow, checked
+from runtime.data.formats import format_named
 from runtime.data.output_files import same_file, writing
 from runtime.data.printable import printable_json
-from runtime.data.records import Record, record_file
-from runtime.data.training_rows import TrainingRow, training_row
+from runtime.data.records import Record, RecordFile, record_file
+from runtime.data.training_rows import READABLE, TrainingRow, training_row
 
 BOM = b"\xef\xbb\xbf"
+EXAMPLES = 200
+"""Rows by which is decided what a file is for."""
+_LOOKS = {
+    "sft": "one for sft, since it ends with the model's turn",
+    "dpo": "one for dpo, since it has a better and a worse answer",
+    "rft": "one for rft, since it has no answer",
+}
 
 
 @dataclass
@@ -31,6 +42,7 @@ class Conversion:
         losses: How many rows lose what, by field.
         first: The first line of each loss.
         refused: Lines that cannot be converted, with the reason.
+        mixed: Columns of several types, where the new format is read into a table; a message for each.
         notes: What is called by another name in the new format.
         written: Whether a file was written.
     """
@@ -39,13 +51,14 @@ class Conversion:
     losses: Counter[str] = field(default_factory=Counter)
     first: dict[str, int] = field(default_factory=dict)
     refused: list[tuple[int, str]] = field(default_factory=list)
+    mixed: list[str] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     written: bool = False
 
     @property
     def loses(self) -> bool:
         """Whether anything would be lost."""
-        return bool(self.losses or self.refused)
+        return bool(self.losses or self.refused or self.mixed)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -57,6 +70,7 @@ class Conversion:
             "rows": self.rows,
             "losses": losses,
             "refused": refused,
+            "mixed": self.mixed,
             "notes": dict(self.notes),
             "written": self.written,
         }
@@ -67,6 +81,7 @@ def convert_file(
     output: Path,
     host: str,
     *,
+    row_format: str | None = None,
     reference: str | None = None,
     data_source: str | None = None,
     allow_loss: bool = False,
@@ -74,13 +89,16 @@ def convert_file(
 ) -> Conversion:
     """Write the rows of a file in another format, unless something would be lost.
 
+    All rows of a file are for one kind of training: that of most of the first `EXAMPLES` rows. A row for another kind is refused.
+
     Args:
         path: The file.
         output: Where the rows go.
         host: Whose format: a name of `runtime.data.exporting.hosts.HOSTS`.
+        row_format: The format of the rows, a name of `runtime.data.training_rows.READABLE`; None to recognise it.
         reference: The field with the reference, for formats that have one place for it.
         data_source: What verl is to call the data set; the file's name where it is not given.
-        allow_loss: Write all the same, without what is lost.
+        allow_loss: Write all the same, without what is lost; values of a column with several types become texts.
         force: Write over a file that is there.
 
     Raises:
@@ -88,36 +106,58 @@ def convert_file(
     """
     if host not in HOSTS:
         raise ConfigurationError(f"--to: expected one of {', '.join(HOSTS)}, got {host!r}")
+    if row_format is not None and row_format not in READABLE:
+        raise ConfigurationError(f"--format: expected one of {', '.join(READABLE)}, got {row_format!r}")
     if same_file(path, output):
         raise ConfigurationError(f"{output} is what is read; choose another -o")
-    converter = Converter(host, reference, data_source or path.stem)
     report = Conversion()
-    for _ in _converted(path, converter, report):
-        report.rows += 1
-    if report.rows and (allow_loss or not report.loses):
-        with writing(output, replace=force) as file:
-            file.write(BOM if HOSTS[host].has_bom else b"")
-            for row in _converted(path, converter, None):
-                file.write(printable_json(row, separators=(",", ":")).encode() + b"\n")
-        report.written = True
+    with record_file(path) as file:
+        training = _training_of(file) if row_format is None else format_named(row_format).kind
+        converter = Converter(
+            host, reference, data_source or path.stem, row_format=row_format, training=training
+        )
+        types = ColumnTypes()
+        for row, number in _converted(file, converter, report):
+            report.rows += 1
+            if host in ONE_TYPE:
+                types.add(row, number)
+        report.mixed = types.mixed
+        if report.rows and (allow_loss or not report.loses):
+            with writing(output, replace=force) as target:
+                target.write(BOM if HOSTS[host].has_bom else b"")
+                for row, _ in _converted(file, converter, None):
+                    line = printable_json(types.with_texts(row), separators=(",", ":"))
+                    target.write(line.encode() + b"\n")
+            report.written = True
     return report
 
 
-def _converted(path: Path, converter: "Converter", report: Conversion | None) -> Iterator[dict[str, Any]]:
-    with record_file(path) as file:
-        for record in file:
-            try:
-                row, lost, note = converter.convert(_readable(record), record.number)
-            except NoConversation as error:
-                if report is not None:
-                    report.refused.append((record.number, str(error)))
-                continue
+def _training_of(file: RecordFile) -> str | None:
+    """What most of the first rows are for; None where none of them can be read."""
+    found: Counter[str] = Counter()
+    for record in islice(file, EXAMPLES):
+        with suppress(NoConversation):
+            found[training_row(_readable(record)).training] += 1
+    return found.most_common(1)[0][0] if found else None
+
+
+def _converted(
+    file: RecordFile, converter: "Converter", report: Conversion | None
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """The rows that can be converted, each with its line in the file."""
+    for record in file:
+        try:
+            row, lost, note = converter.convert(_readable(record), record.number)
+        except NoConversation as error:
             if report is not None:
-                for each in lost:
-                    report.losses[each] += 1
-                    report.first.setdefault(each, record.number)
-                report.notes.update([note] if note else [])
-            yield row
+                report.refused.append((record.number, str(error)))
+            continue
+        if report is not None:
+            for each in lost:
+                report.losses[each] += 1
+                report.first.setdefault(each, record.number)
+            report.notes.update([note] if note else [])
+        yield row, record.number
 
 
 def _readable(record: Record) -> Any:
@@ -133,10 +173,21 @@ class Converter:
         host: A name of `HOSTS`.
         reference: The field with the reference; None to take one of the usual names.
         data_source: What verl is to call the data set.
+        row_format: The format of the rows, a name of `READABLE`; None to recognise that of each row.
+        training: What the rows are for, `sft`, `dpo` or `rft`; None for any of them.
     """
 
-    def __init__(self, host: str, reference: str | None = None, data_source: str = "data") -> None:
+    def __init__(
+        self,
+        host: str,
+        reference: str | None = None,
+        data_source: str = "data",
+        *,
+        row_format: str | None = None,
+        training: str | None = None,
+    ) -> None:
         self._host, self._reference, self._data_source = host, reference, data_source
+        self._format, self._training = row_format, training
 
     def convert(self, value: object, number: int = 1) -> tuple[dict[str, Any], Sequence[str], str]:
         """A row in the new format, what of it is lost, and what is called by another name.
@@ -144,7 +195,12 @@ class Converter:
         Raises:
             NoConversation: When it cannot be converted.
         """
-        row = training_row(value)
+        row = training_row(value, self._format)
+        if self._training not in (None, row.training):
+            of_file = "the file's format is" if self._format else "most rows of the file are"
+            raise NoConversation(
+                f"the row is {_LOOKS[row.training]}; {of_file} for {self._training}: remove the row, or change it"
+            )
         written, renamed = self._written(row, number)
         checked(self._host, row.training, written)
         again = training_row(_as_read(written))

@@ -29,7 +29,7 @@ from runtime.data.json_text import NotJson, named_path, read_text, unreadable_pa
 
 Kind = Literal["jsonl", "json", "parquet"]
 MAX_PAGE = 256 << 20
-"""Bytes of a file that is one JSON object over several lines."""
+"""Bytes of a file that is one JSON object, which is read as a whole."""
 MAX_ROW_GROUP = 4 << 30
 """Bytes of a row group of parquet as its file declares it, when it is unpacked."""
 PAGE_FIELDS = ("items", "data")
@@ -138,7 +138,13 @@ class RecordFile:
         rest = any(line.strip() for line in bounded_lines(self._file))
         try:
             if not rest:
-                return self._page_of(read_text(first)[0])
+                is_cut = len(first) > MAX_LINE
+                if is_cut and self.size > MAX_PAGE:
+                    return None
+                value = read_text(self._whole() if is_cut else first)[0]
+                rows = self._page_of(value)
+                # an export of one object, such as promptfoo's, has more values than a row may have
+                return [value] if rows is None and too_much(first) is not None else rows
             if self.size > MAX_PAGE or (value := self._read_object(first)) is None:
                 return None
         except NotJson:
@@ -157,9 +163,12 @@ class RecordFile:
         try:
             read_text(first)
         except NotJson:
-            self._file.seek(0)
-            return read_text(self._file.read().removeprefix(BYTE_ORDER_MARK))[0]
+            return read_text(self._whole())[0]
         return None
+
+    def _whole(self) -> bytes:
+        self._file.seek(0)
+        return self._file.read().removeprefix(BYTE_ORDER_MARK)
 
 
 @contextmanager

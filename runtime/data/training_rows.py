@@ -1,6 +1,6 @@
 """Rows of trainers and hosts, read into one form: a prompt, the answers to it, and the other fields."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,22 +40,35 @@ class TrainingRow:
     reference: str | None = None
 
 
-def training_row(row: object) -> TrainingRow:
+def training_row(row: object, row_format: str | None = None) -> TrainingRow:
     """A row of any of the formats.
+
+    Args:
+        row: The row.
+        row_format: The name of its format, one of `READABLE`; None to recognise it.
 
     Raises:
         NoConversation: When it is of none of them, or a part of it cannot be read.
     """
     if not isinstance(row, Mapping):
         raise NoConversation("expected an object")
+    if row_format is None:
+        return _reader_of(row)(row)
+    fields, read = READABLE[row_format]
+    for name in fields:
+        if name not in row:
+            raise NoConversation(f"the row has no {name!r}, which rows of the format {row_format!r} have")
+    return read(row)
+
+
+def _reader_of(row: Mapping[str, Any]) -> "_Reader":
     if converse.is_converse(row):
-        return _bedrock_conversation(row)
-    for fields, read in _READERS:
+        return _bedrock_conversation
+    for fields, read in _RECOGNISED:
         if all(name in row for name in fields):
-            return read(row)
-    raise NoConversation(
-        f"no format of a trainer has the fields {', '.join(map(repr, list(row)[:8])) or 'of an empty object'}"
-    )
+            return read
+    names = ", ".join(map(repr, list(row)[:8])) or "of an empty object"
+    raise NoConversation(f"no format of a trainer has the fields {names}")
 
 
 def _dpo_chat(row: Mapping[str, Any]) -> TrainingRow:
@@ -65,7 +78,7 @@ def _dpo_chat(row: Mapping[str, Any]) -> TrainingRow:
     rest |= {f"input.{name}": value for name, value in _without(asked, *_PROMPTS).items()}
     unread = [*_unread(asked.get("messages")), *_unread(row["preferred_output"])]
     unread += _unread(row.get("non_preferred_output"))
-    return TrainingRow("dpo", prompt_of(asked), answers, rest, unread)
+    return TrainingRow("dpo", _unanswered(asked, "messages"), answers, rest, unread)
 
 
 def _dpo_trl(row: Mapping[str, Any]) -> TrainingRow:
@@ -82,13 +95,15 @@ def _dpo_trl(row: Mapping[str, Any]) -> TrainingRow:
             raise NoConversation("the prompts in 'chosen' and 'rejected' differ")
     answers = [_answer(given[name], name) for name in names]
     unread = [each for value in (asked.get("prompt"), *given.values()) for each in _unread(value)]
-    return TrainingRow("dpo", prompt_of(asked), answers, _without(row, *names, *_PROMPTS), unread)
+    return TrainingRow("dpo", _unanswered(asked, "prompt"), answers, _without(row, *names, *_PROMPTS), unread)
 
 
 def _sft_trl(row: Mapping[str, Any]) -> TrainingRow:
     answer = _answer(row["completion"], "completion")
     unread = [*_unread(row["prompt"]), *_unread(row["completion"])]
-    return TrainingRow("sft", prompt_of(row), [answer], _without(row, "completion", *_PROMPTS), unread)
+    return TrainingRow(
+        "sft", _unanswered(row, "prompt"), [answer], _without(row, "completion", *_PROMPTS), unread
+    )
 
 
 def _verl(row: Mapping[str, Any]) -> TrainingRow:
@@ -104,7 +119,9 @@ def _verl(row: Mapping[str, Any]) -> TrainingRow:
     }
     rest |= _without(row, "reward_model", "extra_info", "data_source", "ability", *_PROMPTS)
     rest["ground_truth"] = model.get("ground_truth")
-    return TrainingRow("rft", prompt_of(row), (), rest, _unread(row.get("prompt")), "ground_truth")
+    return TrainingRow(
+        "rft", _unanswered(row, "prompt"), (), rest, _unread(row.get("prompt")), "ground_truth"
+    )
 
 
 def _google(row: Mapping[str, Any]) -> TrainingRow:
@@ -113,15 +130,15 @@ def _google(row: Mapping[str, Any]) -> TrainingRow:
     rest = _without(row, *_PROMPTS, "references", "completions")
     if "completions" in row:
         answers = [_answer_of_google(each) for each in _best_first(row["completions"])]
-        return TrainingRow("dpo", prompt_of(prompt), answers, rest, unread)
+        return TrainingRow("dpo", _unanswered(prompt, "contents"), answers, rest, unread)
     contents = row["contents"]
-    if isinstance(contents, list) and contents and _role(contents[-1]) == "model":
+    if "references" not in row and _is_answer(_last(contents)):
         asked = prompt_of(prompt)
         answer = _answer(google_contents.messages_of(row)[len(asked.messages) :], "contents")
         return TrainingRow("sft", asked, [answer], rest | _without(row, *_PROMPTS), unread)
     references = row.get("references")
     item = {**rest, **(references if isinstance(references, Mapping) else {})}
-    return TrainingRow("rft", prompt_of(prompt), (), item, unread)
+    return TrainingRow("rft", _unanswered(prompt, "contents"), (), item, unread)
 
 
 def _bedrock_conversation(row: Mapping[str, Any]) -> TrainingRow:
@@ -137,7 +154,8 @@ def _bedrock_conversation(row: Mapping[str, Any]) -> TrainingRow:
         found = {each.get("preferenceLabel"): each for each in map(_object, _listed(last["candidates"]))}
         answers = [_candidate(found.get(label), label) for label in bedrock_dpo.LABELS]
         unread += _unread_blocks(list(found.values()))
-        return TrainingRow("dpo", prompt, answers, rest, unread)
+        asked = _unanswered({"messages": whole, "tools": tools}, "messages")
+        return TrainingRow("dpo", asked, answers, rest, unread)
     spoken = whole[len(prompt.messages) :]
     if spoken:
         return TrainingRow("sft", prompt, [_answer(spoken, "messages")], rest, unread)
@@ -151,22 +169,30 @@ def _candidate(found: Mapping[str, Any] | None, label: str) -> list[Message]:
 
 
 def _chat(row: Mapping[str, Any]) -> TrainingRow:
+    is_answered = "reference_answer" not in row and _is_answer(_last(row["messages"]))
+    return _sft_chat(row) if is_answered else _rft_chat(row)
+
+
+def _sft_chat(row: Mapping[str, Any]) -> TrainingRow:
     messages = row["messages"]
-    unread = _unread(messages)
     prompt = prompt_of(row)
-    rest = _without(row, *_PROMPTS)
+    answer = _answer(_listed(messages)[len(prompt.messages) :], "messages")
+    return TrainingRow("sft", prompt, [answer], _without(row, *_PROMPTS), _unread(messages))
+
+
+def _rft_chat(row: Mapping[str, Any]) -> TrainingRow:
     reference = "reference_answer" if "reference_answer" in row else None
-    if isinstance(messages, list) and len(messages) > len(prompt.messages):
-        answer = _answer(messages[len(prompt.messages) :], "messages")
-        return TrainingRow("sft", prompt, [answer], rest, unread)
-    return TrainingRow("rft", prompt, (), rest, unread, reference)
+    rest = _without(row, *_PROMPTS)
+    return TrainingRow("rft", _unanswered(row, "messages"), (), rest, _unread(row["messages"]), reference)
 
 
 def _prompt_only(row: Mapping[str, Any]) -> TrainingRow:
-    return TrainingRow("rft", prompt_of(row), (), _without(row, *_PROMPTS), _unread(row["prompt"]))
+    rest = _without(row, *_PROMPTS)
+    return TrainingRow("rft", _unanswered(row, "prompt"), (), rest, _unread(row["prompt"]))
 
 
-_READERS = (
+_Reader = Callable[[Mapping[str, Any]], TrainingRow]
+_RECOGNISED: Sequence[tuple[Sequence[str], _Reader]] = (
     (("input", "preferred_output"), _dpo_chat),
     (("chosen", "rejected"), _dpo_trl),
     (("contents",), _google),
@@ -175,7 +201,36 @@ _READERS = (
     (("messages",), _chat),
     (("prompt",), _prompt_only),
 )
-"""The fields that each format has, the most particular first, and what reads it."""
+"""The fields that a row has, the most particular first, and what reads it."""
+READABLE: Mapping[str, tuple[Sequence[str], _Reader]] = {
+    "sft": (("messages",), _sft_chat),
+    "sft-trl": (("prompt", "completion"), _sft_trl),
+    "dpo": (("input", "preferred_output"), _dpo_chat),
+    "dpo-trl": (("chosen", "rejected"), _dpo_trl),
+    "rft": (("messages",), _rft_chat),
+    "bedrock": (("messages", "reference_answer"), _rft_chat),
+    "bedrock-sft": (("messages",), _bedrock_conversation),
+    "bedrock-dpo": (("messages",), _bedrock_conversation),
+    "verl": (("reward_model", "prompt"), _verl),
+    "google": (("contents",), _google),
+    "google-sft": (("contents",), _google),
+    "google-dpo": (("contents", "completions"), _google),
+    "prompts": (("prompt",), _prompt_only),
+}
+"""The formats whose rows can be read, by their names: the fields that a row needs, and what reads it."""
+
+
+def _unanswered(row: Mapping[str, Any], name: str) -> Prompt:
+    """The prompt of a row whose answers stand elsewhere, or which has no answer.
+
+    Raises:
+        NoConversation: When it ends with an answer. No trainer takes such a prompt, and a row without that turn is another row.
+    """
+    if _is_answer(_last(row.get(name))):
+        raise NoConversation(
+            f"{name!r} ends with the model's turn; expected the user's: remove the answer, or keep it in a field of its own"
+        )
+    return prompt_of(row)
 
 
 def _answer(value: object, name: str) -> list[Message]:
@@ -270,5 +325,9 @@ def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _role(content: object) -> object:
-    return _object(content).get("role")
+def _last(turns: object) -> object:
+    return turns[-1] if isinstance(turns, list) and turns else None
+
+
+def _is_answer(turn: object) -> bool:
+    return _object(turn).get("role") in ("assistant", "model")

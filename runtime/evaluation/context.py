@@ -3,9 +3,9 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from graders import (
     Embedder,
@@ -22,6 +22,8 @@ from graders import (
 from runtime.evaluation.execute import execute
 from runtime.telemetry.observed import ObservedEmbedder, ObservedHttp, ObservedJudge, ObservedSandbox
 from runtime.telemetry.tracing import Span, Trace, grading, tell
+
+T = TypeVar("T")
 
 TURN_SECONDS = 0.005
 """Gradings that run inline give the event loop its turn after this time."""
@@ -58,6 +60,10 @@ class EmptyContext:
     def http(self) -> HttpClient:
         """No network."""
         raise _unavailable("http")
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do work on a long text in a thread, beside the event loop."""
+        return await asyncio.to_thread(work)
 
 
 class Runner(Protocol):

@@ -24,6 +24,12 @@ def cost_of(grader: Grader) -> Cost:
     return cost
 
 
+def asks_others(grader: Grader) -> bool:
+    """Whether a grader, or one inside it, may call judges or services; graders of code and combinations do not do so themselves."""
+    own = grader.is_async and grader.type.name not in _SANDBOXED | _COMBINING
+    return own or any(asks_others(each) for _, each in grader.inner())
+
+
 def _own(grader: Grader) -> Cost:
     if not grader.built_in:
         return "worker"

@@ -17,7 +17,7 @@ from pydantic_settings import (
 )
 
 from graders.errors import ConfigurationError
-from graders.plugin import Need
+from graders.grader_type import Need
 from runtime.settings import messages
 from runtime.settings.judges import Budget, JudgeModel, Scope
 from runtime.settings.variables import PREFIX

@@ -4,7 +4,7 @@ import errno
 import socket
 from collections.abc import Iterator
 
-from graders.plugin import Need
+from graders.grader_type import Need
 
 _NETWORK = frozenset(
     {

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from graders import ConfigurationError, Grader, GraderType, Registry
-from graders.plugin import Need
+from graders.grader_type import Need
 from graders.registry import Entry
 from runtime.sandbox.layers import Level
 from runtime.sandbox.processes.zygote import HOME, OUTSIDE, SCRATCH_FILES

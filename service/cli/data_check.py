@@ -1,19 +1,23 @@
 """`graders data check`: what is wrong with training data, for a terminal, for programs and as a page."""
 
+import math
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
-from graders import ConfigurationError, Grader, Registry
-from runtime.data.check import CheckedFile, CheckReport, check_data
+from graders import ConfigurationError, Grader, GraderResult, Registry
+from runtime import Settings, SyncEvaluator
+from runtime.data.check import AnswerGrading, CheckedFile, CheckReport, check_data
 from runtime.data.datasets import STDIN
 from runtime.data.findings import Group
 from runtime.data.formats import format_named
 from runtime.data.grader_file import GraderFile
 from runtime.data.output_files import already_there, same_file, write_file
+from runtime.evaluation.cost_class import asks_others, cost_of
 from service.cli import terminal
 from service.cli.validate import counted
 
@@ -23,6 +27,9 @@ WIDTH = 80
 _INDENT = "        "
 _LINES_NAMED = 5
 _SHARES = 8
+_INLINE_ROWS = 2_000
+_PROCESS_ROWS = 50
+"""Rows on which constant answers are graded, where a grading takes microseconds and where it takes a process."""
 
 
 def check(
@@ -36,6 +43,7 @@ def check(
     html: Path | None,
     force: bool,
     as_json: bool,
+    settings: Callable[[], Settings],
 ) -> int:
     """Check a file; gives the exit code.
 
@@ -47,8 +55,12 @@ def check(
         _check_target(html, (file, valid, grader), force=force)
     if grader is not None and grader == STDIN and STDIN in {file, valid}:
         raise ConfigurationError("the grader and the data cannot both come from the standard input")
-    loaded = None if grader is None else _loaded(grader)
-    report = check_data(file, valid=valid, grader=loaded, host=host, by=by, row_format=row_format)
+    with ExitStack() as stack:
+        loaded = None if grader is None else _loaded(grader)
+        answers = None if loaded is None else _answers(loaded, settings, stack)
+        report = check_data(
+            file, valid=valid, grader=loaded, host=host, by=by, row_format=row_format, answers=answers
+        )
     if html is not None:
         from runtime.data.check.page import page  # noqa: PLC0415  # matplotlib
 
@@ -62,6 +74,25 @@ def check(
 
 def _loaded(path: Path) -> Grader:
     return GraderFile(path).load(Registry.installed().load)
+
+
+def _answers(grader: Grader, settings: Callable[[], Settings], stack: ExitStack) -> AnswerGrading:
+    """How constant answers are graded: on fewer rows where a grading takes a process, on none where it takes a judge."""
+    if asks_others(grader):
+        return AnswerGrading(reason="the grader calls judges or services")
+    evaluator: list[SyncEvaluator] = []
+
+    def grade(
+        grader: Grader, samples: Sequence[str], items: Sequence[Mapping[str, Any]]
+    ) -> Iterable[GraderResult]:
+        if not evaluator:
+            known = settings()
+            if known.python_isolation is None:  # a file of the operator's own, as in `graders run`
+                known = known.model_copy(update={"python_isolation": "worker"})
+            evaluator.append(stack.enter_context(SyncEvaluator(settings=known)))
+        return evaluator[0].grade_many(grader, samples, items)
+
+    return AnswerGrading(grade, rows=_INLINE_ROWS if cost_of(grader) == "inline" else _PROCESS_ROWS)
 
 
 def _check_target(html: Path, read: Sequence[Path | None], *, force: bool) -> None:
@@ -150,6 +181,7 @@ def facts(figures: Mapping[str, Any]) -> Iterator[str]:
         )
     for name, found in figures.get("constant", {}).items():
         yield f"{name}: always {_short(found['value'])} scores {found['score']:.2f}"
+    yield from _by_grader(figures.get("constant_by_grader", {}))
     for name, found in figures.get("by", {}).items():
         shares = ", ".join(
             f"{_short(each['value'])} {each['share']:.0%}" for each in found["values"][:_SHARES]
@@ -164,6 +196,24 @@ def facts(figures: Mapping[str, Any]) -> Iterator[str]:
     systems = figures.get("system_prompts", {})
     if systems.get("different"):
         yield f"system prompts: {systems['different']:,} different, {systems['rows_without']:,} rows without"
+
+
+def _by_grader(found: Mapping[str, Any]) -> Iterator[str]:
+    if "skipped" in found:
+        yield f"by the grader: constant answers are not graded, since {found['skipped']}"
+    answers = found.get("answers", ())
+    if not answers:
+        return
+    rows, graded = found["rows"], found["graded_rows"]
+    share = (
+        "" if rows == graded else f" (on {graded:,} of {rows:,} rows, drawn with the seed {found['seed']})"
+    )
+    yield f"what constant answers get from the grader{share}:"
+    for each in sorted(answers, key=lambda each: math.inf if each["score"] is None else -each["score"]):
+        said = f"always {_short(each['answer'])}" if each["answer"] else "the empty answer"
+        causes = ", ".join(f"{count:,} {kind}" for kind, count in each["ungraded"].items())
+        score = "no reward" if each["score"] is None else f"{each['score']:.2f} by the grader"
+        yield f"  {said}: {score}{f'; ungraded: {causes}' if causes else ''}"
 
 
 def _short(text: str) -> str:

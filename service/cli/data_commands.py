@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from service.cli import import_commands
-from service.cli.common_options import Json
+from service.cli.common_options import Config, Json, read_settings
 
 app = typer.Typer(
     help="Data for training: check it, split it, turn it into other formats.", no_args_is_help=True
@@ -37,7 +37,10 @@ def check_data(
     valid: Annotated[
         Path | None, typer.Option(help="The validation file: checked too, and compared with FILE.")
     ] = None,
-    grader: Annotated[Path | None, typer.Option(help="A grader's JSON: can it grade each row?")] = None,
+    grader: Annotated[
+        Path | None,
+        typer.Option(help="A grader's JSON: can it grade each row, and what does it give constant answers?"),
+    ] = None,
     host: Annotated[
         Host | None, typer.Option("--for", help="Who is to take the file; its limits become errors.")
     ] = None,
@@ -50,6 +53,7 @@ def check_data(
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
     force: Force = False,
+    config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Find what is wrong with training data. Exits with 1 when there is an error, with 2 when a file cannot be read."""
@@ -65,6 +69,7 @@ def check_data(
         html=html,
         force=force,
         as_json=as_json,
+        settings=lambda: read_settings(config),
     )
     if code:
         raise typer.Exit(code)

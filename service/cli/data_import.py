@@ -95,6 +95,7 @@ def convert(
     output: Path,
     host: str,
     *,
+    data_format: str | None,
     reference: str | None,
     data_source: str | None,
     allow_loss: bool,
@@ -110,6 +111,7 @@ def convert(
         file,
         output,
         host,
+        row_format=data_format,
         reference=reference,
         data_source=data_source,
         allow_loss=allow_loss,
@@ -131,6 +133,7 @@ def _outcome(report: Conversion, file: Path, output: Path) -> Sequence[str]:
         f"lost: {name} in {count:,} rows, first in line {report.first[name]}"
         for name, count in report.losses.items()
     ]
+    lines += [f"mixed: {each}; --allow-loss writes texts" for each in report.mixed]
     lines += [f"note: {name} in {count:,} rows; graders name it so" for name, count in report.notes.items()]
     if report.written:
         lines.append(f"{report.rows:,} rows in {output}")

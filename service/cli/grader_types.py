@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from graders import PluginError, Registry, UnknownGraderType
-from graders.plugin import Need
+from graders.grader_type import Need
 from runtime.workers.plugin_sharing import isolation_of
 from runtime.workers.spawn import allowances
 from service.cli.tables import show_rows

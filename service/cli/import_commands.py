@@ -47,6 +47,9 @@ def convert_data(
         str, typer.Option("--to", help="openai, foundry, trl, google, bedrock or verl.", show_default=False)
     ],
     output: Output,
+    data_format: Annotated[
+        str | None, typer.Option("--format", help="The format, instead of the one that the rows look like.")
+    ] = None,
     reference: Annotated[
         str | None, typer.Option(help="The field with the reference, where the format has one place for it.")
     ] = None,
@@ -66,6 +69,7 @@ def convert_data(
         file,
         output,
         host,
+        data_format=data_format,
         reference=reference,
         data_source=data_source,
         allow_loss=allow_loss,

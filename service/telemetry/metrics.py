@@ -19,23 +19,20 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from graders import GraderInfo, GraderResult, Item
 from graders.pattern import encodable
-from graders.usage import TOKENS
 from runtime import BatchResult
 from runtime.evaluation.cost_class import COSTS, Cost
 from runtime.judge.statistics import ModelStatistics
 from runtime.telemetry.outcomes import OTHER, failed_by, known_cause, outcome_of
 from service.telemetry.distributions import BoundHistogram, BoundSummary, Histogram, Summary
 from service.telemetry.exposition import exposition
+from service.telemetry.judge_metrics import JudgeCounters
+from service.telemetry.request_metrics import NOTED, RequestCounters
 from service.telemetry.reward_groups import equal_groups
 
-NOTED = 65_536
-"""So many of one kind are noted at most before they are counted; usually they are counted every second."""
 NAMES = 200
 """Different names of strangers, for each label, that have a label of their own."""
 NAME_CHARACTERS = 100
 """Of a name that are shown."""
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 Statistics: TypeAlias = Callable[[], Mapping[str, ModelStatistics]]
 """Gives what the judges of this process did until now."""
@@ -45,7 +42,6 @@ Depths: TypeAlias = Callable[[], Mapping[Cost, int]]
 """Gives how many gradings wait in this process or are being worked at."""
 
 _GRADING_SECONDS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_REQUEST_SECONDS = (1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class Names:
@@ -68,7 +64,7 @@ class Names:
 
 @dataclass(slots=True)
 class _Gradings:
-    """The counters of one combination of labels, and the gradings that they have still to be told."""
+    """The counters of one combination of labels, and the gradings that they have still to count."""
 
     total: Counter
     seconds: BoundHistogram
@@ -98,37 +94,6 @@ class _Gradings:
         self.new_rewards, self.new_seconds = [], []
 
 
-@dataclass(slots=True)
-class _Requests:
-    """The counters of one combination of labels, and the requests that they have still to be told."""
-
-    total: Counter
-    seconds: BoundHistogram
-    new_seconds: list[float] = field(default_factory=list)
-
-    def note(self, seconds: float) -> None:
-        """Note one request."""
-        self.new_seconds.append(seconds)
-        if len(self.new_seconds) > NOTED:
-            self.settle()
-
-    def settle(self) -> None:
-        """Count what is noted."""
-        self.total.inc(len(self.new_seconds))
-        self.seconds.observe(self.new_seconds)
-        self.new_seconds = []
-
-
-@dataclass(slots=True)
-class _Counted:
-    """What of a judge's statistics the counters have already."""
-
-    numbers: Counts[str] = field(default_factory=Counts)
-    failures: Counts[str] = field(default_factory=Counts)
-    tokens: Counts[str] = field(default_factory=Counts)
-    money: float = 0.0
-
-
 class Metrics:
     """The figures of one process, and how they are shown; a service has one, in its `State`."""
 
@@ -136,19 +101,17 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._graders, self._models = Names(names), Names(names)
         self._gradings: dict[tuple[str, ...], _Gradings] = {}
-        self._requests: dict[tuple[str, str, str], _Requests] = {}
         self._statistics: Statistics = dict
-        self._judged: dict[str, _Counted] = {}
         self._kills: Kills = dict
         self._queues: Depths = dict
         self._killed: Counts[str] = Counts()
 
         self._total = self._counter(
-            "graders_gradings", "BatchResult, by outcome and cause.", "grader", "type", "outcome", "cause"
+            "graders_gradings", "Gradings, by outcome and cause.", "grader", "type", "outcome", "cause"
         )
         self._failures = self._counter(
             "graders_failures",
-            "BatchResult that failed, by who made them fail and what the sample got.",
+            "Gradings that failed, by who made them fail and what the sample got.",
             *("grader", "caused_by", "got"),
         )
         self._seconds = Histogram(
@@ -177,35 +140,15 @@ class Metrics:
         )
         self._depths = Gauge(
             "graders_queue_depth",
-            "BatchResult that wait or are being worked at, by what they cost.",
+            "Gradings that wait or are being worked at, by what they cost.",
             ["cost"],
             registry=self._registry,
             multiprocess_mode="livesum",
         )
         for cost in COSTS:  # an empty queue has a figure too
             self._depths.labels(cost)
-        self._answered = self._counter(
-            "graders_http_requests", "Requests, by route and status.", "route", "method", "status"
-        )
-        self._latency = Histogram(
-            "graders_http_request_seconds",
-            "How long requests took.",
-            ["route", "method"],
-            bounds=_REQUEST_SECONDS,
-            registry=self._registry,
-        )
-        self._judges = {
-            name: self._counter(f"graders_judge_{name}", text, "model") for name, text in _JUDGES.items()
-        }
-        self._judge_failures = self._counter(
-            "graders_judge_failures", "Judgements without a verdict.", "model", "cause"
-        )
-        self._judge_tokens = self._counter(
-            "graders_judge_tokens", "Tokens of the judges' answers.", "model", "kind"
-        )
-        self._judge_money = self._counter(
-            "graders_judge_money", "What the judges' answers cost, in the unit of their prices.", "model"
-        )
+        self._requests = RequestCounters(self._registry)
+        self._judges = JudgeCounters(self._registry)
 
     def observe(self, results: Iterable[GraderResult]) -> None:
         """Count finished gradings, each with everything inside it as one."""
@@ -255,16 +198,12 @@ class Metrics:
             status: HTTP status; 0 where the client was gone before there was one.
             seconds: How long it took.
         """
-        key = (route, method if method in METHODS else OTHER, str(status))
-        bound = self._requests.get(key)
-        if bound is None:
-            bound = _Requests(self._answered.labels(*key), self._latency.labels(*key[:2]))
-            self._requests[key] = bound
-        bound.note(seconds)
+        self._requests.note(route, method, status, seconds)
 
     async def follow(self, statistics: Statistics, kills: Kills, depths: Depths) -> None:
         """Count what judges, sandbox and queues do, every second until it is cancelled: another process may be asked."""
-        self._statistics, self._judged = statistics, {}
+        self._statistics = statistics
+        self._judges.begin_anew()
         self._kills, self._killed = kills, Counts()
         self._queues = depths
         while True:
@@ -275,32 +214,13 @@ class Metrics:
         """Bring the figures to where gradings, judges, sandbox and queues are; in the event loop that they belong to."""
         for gradings in self._gradings.values():
             gradings.settle()
-        for requests in self._requests.values():
-            requests.settle()
-        self._count_judges()
+        self._requests.settle()
+        self._judges.catch_up(self._statistics(), self._models.label)
         for cost, depth in self._queues().items():
             self._depths.labels(cost).set(depth)
         for cause, number in self._kills().items():
             self._sandbox_kills.labels(known_cause(cause)).inc(number - self._killed[cause])
             self._killed[cause] = number
-
-    def _count_judges(self) -> None:
-        for name, now in self._statistics().items():
-            model = self._models.label(name)
-            counted = self._judged.setdefault(name, _Counted())
-            for which in _JUDGES:
-                number = now.cached if which == "remembered" else getattr(now, which)
-                self._judges[which].labels(model).inc(number - counted.numbers[which])
-                counted.numbers[which] = number
-            for cause, number in now.failures.items():
-                self._judge_failures.labels(model, known_cause(cause)).inc(number - counted.failures[cause])
-                counted.failures[cause] = number
-            for kind, number in now.tokens.items():
-                label = kind if kind in TOKENS else OTHER
-                self._judge_tokens.labels(model, label).inc(number - counted.tokens[kind])
-                counted.tokens[kind] = number
-            self._judge_money.labels(model).inc(now.money - counted.money)
-            counted.money = now.money
 
     def show(self, accept: str = "") -> tuple[bytes, str]:
         """Everything counted, by all processes of the service, when they last caught up.
@@ -311,7 +231,7 @@ class Metrics:
         Returns:
             The text, and its content type.
         """
-        distributions = (self._seconds, self._rewards, self._latency)
+        distributions = (self._seconds, self._rewards, self._requests.latency)
         return exposition(self._registry, distributions, accept)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -333,12 +253,3 @@ class Metrics:
                 self._failures.labels(name, *failed) if failed else None,
             )
         return bound
-
-
-_JUDGES = {
-    "judgements": "Verdicts that graders asked for.",
-    "remembered": "Verdicts that were remembered from earlier.",
-    "joined": "Verdicts that were being asked for already.",
-    "requests": "Requests that were sent to the judges' servers.",
-    "retries": "Requests that were sent again.",
-}

@@ -21,7 +21,7 @@ from graders.installation import install_command
 from runtime.telemetry.outcomes import OTHER
 from runtime.telemetry.tracing import Attributes, Kind, Span
 from service.http.paths import OPEN_PATHS, route_of
-from service.telemetry.metrics import METHODS
+from service.telemetry.request_metrics import METHODS
 
 if TYPE_CHECKING:
     from opentelemetry import trace

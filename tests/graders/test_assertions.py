@@ -50,7 +50,7 @@ def ran(*, message: Mapping[str, Any], **_: Any) -> Any:
     if "source" in message:
         return len(message["sample"]["output_text"]) % 7 / 7
     if "candidate" in message:
-        return {"compiles": True, "acts": True}
+        return {"compiles": True, "acts": True, "defines": True, "code": None}
     return {"ok": True} if "load" in message else {"number": message["number"], "value": 3}
 
 
@@ -112,13 +112,24 @@ BUILT_IN: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_built_in_type_is_well_behaved(name: str) -> None:
+    check_built_in(name, max_length=12, examples=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_built_in_type_is_well_behaved_on_long_texts_and_many_examples(name: str) -> None:
+    check_built_in(name, max_length=2000, examples=100)
+
+
+def check_built_in(name: str, *, max_length: int, examples: int) -> None:
+    """Try every hostile text, odd sample and hole; `max_length` is that of the repeated and the generated texts."""
     assert_well_behaved(
         BUILT_IN[name],
         items=[{"reference": "42"}],
         context=CONTEXT,
         max_seconds=5,
-        max_length=300,
-        examples=10,
+        max_length=max_length,
+        examples=examples,
     )
 
 
@@ -410,11 +421,11 @@ def test_a_broken_group_is_remembered_as_a_group() -> None:
 
 def test_a_grader_that_grades_nothing_is_refused() -> None:
     config = {"type": "numeric_check", **TEXTS}
-    assert refusal(config, items=[{}], examples=5, max_length=50).startswith(
+    assert refusal(config, items=[{}], examples=5, max_length=50, max_seconds=5).startswith(
         "numeric_check graded nothing, so nothing is known of it: every grading was ungraded"
     )
     assert "write FakeContext(judge=…). Give items= as" in refusal(
-        {"type": "score_model", **ASK}, examples=5, max_length=50
+        {"type": "score_model", **ASK}, examples=5, max_length=50, max_seconds=5
     )
 
 

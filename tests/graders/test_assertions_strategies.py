@@ -4,11 +4,14 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 
 from graders import Sample
 from graders import testing as public
@@ -22,33 +25,67 @@ from graders.testing.strategies import HOLES, each_filling, each_hole, texts_in
 from tests.strategies import json_values
 
 ITEM = {"reference": "42", "parts": [{"unit": "cm"}]}
-SHAPES: dict[str, tuple[st.SearchStrategy[Any], Any]] = {
-    "an empty text": (hostile_texts(), lambda text: text == ""),
-    "a long text": (hostile_texts(max_length=900), lambda text: len(text) > 800),
-    "a broken fence": (hostile_texts(), lambda text: text == "```json\n"),
-    "what is expected, changed": (hostile_texts(["abc"]), lambda text: text == "ABC"),
-    "what is expected, cut": (hostile_texts(["abc"]), lambda text: text == "ab"),
-    "what is expected, twice": (hostile_texts(["abc"]), lambda text: text == "abcabc"),
-    "a call with arguments": (tool_calls(), lambda call: call.get("function", {}) and call["id"] == "call_1"),
-    "a call without a function": (tool_calls(), lambda call: "function" not in call),
-    "a sample with calls": (samples(), lambda sample: len(sample.output_tools) > 1),
-    "a sample with choices": (samples(), lambda sample: len(sample.choices) > 1),
-    "a sample without choices": (samples(), lambda sample: sample.choices == []),
-    "a sample whose text is JSON": (samples(), lambda sample: isinstance(sample.output_json, dict)),
-    "an item as it was given": (items(ITEM), lambda item: item == ITEM),
-    "an item without a field": (items(ITEM), lambda item: item == {"reference": "42"}),
-    "an item without any": (items(ITEM), lambda item: item == {}),
-    "an item without an inner field": (items(ITEM), lambda item: item == {"reference": "42", "parts": [{}]}),
-    "an item with null": (items(ITEM), lambda item: item.get("reference", 0) is None),
-    "an item of anything": (items(), lambda item: len(item) > 1),
+Shapes = dict[str, Callable[[Any], object]]
+SHAPES: dict[str, tuple[st.SearchStrategy[Any], Shapes]] = {
+    "hostile texts": (
+        hostile_texts(max_length=900),
+        {
+            "empty": lambda text: text == "",
+            "long": lambda text: len(text) > 800,
+            "a broken fence": lambda text: text == "```json\n",
+        },
+    ),
+    "hostile texts like those that are expected": (
+        hostile_texts(["abc"]),
+        {
+            "changed": lambda text: text == "ABC",
+            "cut": lambda text: text == "ab",
+            "twice": lambda text: text == "abcabc",
+        },
+    ),
+    "tool calls": (
+        tool_calls(),
+        {
+            "with arguments": lambda call: call.get("function", {}) and call["id"] == "call_1",
+            "without a function": lambda call: "function" not in call,
+        },
+    ),
+    "samples": (
+        samples(),
+        {
+            "with calls": lambda sample: len(sample.output_tools) > 1,
+            "with choices": lambda sample: len(sample.choices) > 1,
+            "without choices": lambda sample: sample.choices == [],
+            "whose text is JSON": lambda sample: isinstance(sample.output_json, dict),
+        },
+    ),
+    "items": (
+        items(ITEM),
+        {
+            "as it was given": lambda item: item == ITEM,
+            "without a field": lambda item: item == {"reference": "42"},
+            "without any": lambda item: item == {},
+            "without an inner field": lambda item: item == {"reference": "42", "parts": [{}]},
+            "with null": lambda item: item.get("reference", 0) is None,
+        },
+    ),
+    "items of anything": (items(), {"with fields": lambda item: len(item) > 1}),
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_is_tried(shape: str) -> None:
-    strategy, is_one = SHAPES[shape]
+@pytest.mark.parametrize("kind", SHAPES)
+def test_every_shape_is_tried(kind: str) -> None:
+    strategy, missing = SHAPES[kind][0], dict(SHAPES[kind][1])
+
+    def was_the_last(value: object) -> bool:
+        for shape in [name for name, is_one in missing.items() if is_one(value)]:
+            del missing[shape]
+        return not missing
+
     quick = settings(max_examples=5000, database=None, derandomize=True, phases=[Phase.generate])
-    assert is_one(find(strategy, is_one, settings=quick))
+    with suppress(NoSuchExample):
+        find(strategy, was_the_last, settings=quick)
+    assert list(missing) == []
 
 
 @given(items(ITEM, {}, holes=False))

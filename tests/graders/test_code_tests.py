@@ -558,21 +558,28 @@ async def test_a_hidden_test_tells_nothing_of_itself() -> None:
 
 # the code
 
+JUDGED = {"compiles": True, "acts": True, "defines": True, "code": None}
+
 
 @pytest.mark.parametrize(
     ("verdicts", "chosen"),
     [
-        ([(True, True)], "Done"),
-        ([(True, False), (True, True)], "x = 3\n"),
-        ([(True, False), (True, False)], "Done"),
-        ([(False, False), (True, False)], "x = 3\n"),
-        ([(False, False), (False, False)], "Done"),
+        ([(True, True, True)], "Done"),
+        ([(True, False, False), (True, True, True)], "x = 3\n"),
+        ([(True, True, False), (True, True, True)], "x = 3\n"),
+        ([(True, True, False), (True, True, False)], "Done"),
+        ([(True, False, True), (True, False, True)], "Done"),
+        ([(False, False, False), (True, False, True)], "x = 3\n"),
+        ([(False, False, False), (False, False, False)], "Done"),
         ([died("memory_limit"), died("timeout")], "Done"),
     ],
 )
 async def test_the_first_reading_that_is_a_program_is_the_code(verdicts: list[Any], chosen: str) -> None:
     answers = [
-        each if isinstance(each, CodeFailure) else {"compiles": each[0], "acts": each[1]} for each in verdicts
+        each
+        if isinstance(each, CodeFailure)
+        else {"compiles": each[0], "acts": each[1], "defines": each[2], "code": None}
+        for each in verdicts
     ]
     sandbox = answering(candidate=answers, program=[Ended(0, "3"), Ended(0, "3")])
     tests = [{"input": "", "output": "3"}, {"input": "1", "output": "3"}]
@@ -580,7 +587,16 @@ async def test_the_first_reading_that_is_a_program_is_the_code(verdicts: list[An
     assert result.reward == 1.0
     asked = [call["message"] for call in sandbox.calls]
     assert [message for message in asked if "candidate" in message] == [
-        {"candidate": code, "prelude": "import math\n"} for code in ("Done", "x = 3\n")[: len(verdicts)]
+        {
+            "candidate": {
+                "prelude": "import math\n",
+                "blocks": (code,),
+                "chosen": 0,
+                "names": (),
+                "program": "reads",
+            }
+        }
+        for code in ("Done", "x = 3\n")[: len(verdicts)]
     ]
     assert [message["program"] for message in asked if "program" in message] == [f"import math\n{chosen}"] * 2
 
@@ -595,8 +611,17 @@ async def test_a_sandbox_that_fails_while_the_code_is_chosen_is_tried_once_more(
     lost = CodeFailure(
         "its zygote ended", reason=FailureType.SIGNAL, caused_by="infrastructure", retryable=True
     )
-    sandbox = answering(candidate=[lost, {"compiles": True, "acts": True}], call=value(3))
+    sandbox = answering(candidate=[lost, JUDGED], call=value(3))
     assert (await grade(sandbox, CALLS, f"{ADD}```\nDone")).reward == 1.0
+
+
+async def test_the_code_may_be_more_blocks_than_one() -> None:
+    use = "print(add(1, 2))\n"
+    sandbox = answering(candidate={**JUDGED, "code": "import math\n\n\nadd = max"}, call=value(3))
+    assert (await grade(sandbox, CALLS, f"```python\n{ADD}```\nUse:\n```python\n{use}```")).reward == 1.0
+    asked = sandbox.calls[0]["message"]["candidate"]
+    assert asked == {"prelude": "", "blocks": (ADD, use), "chosen": 0, "names": ("add",), "program": ""}
+    assert sandbox.calls[1]["message"] == {"load": "import math\n\n\nadd = max"}
 
 
 async def test_the_whole_answer_can_be_the_code() -> None:

@@ -29,7 +29,7 @@ from graders import (
     Template,
     grader,
 )
-from graders.plugin import find_type, type_of
+from graders.grader_type import find_type, type_of
 from graders.testing import FakeContext
 from tests.strategies import json_values
 

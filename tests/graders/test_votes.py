@@ -22,6 +22,7 @@ from graders import (
 )
 from graders.context import Context, Verdict
 from graders.testing import FakeContext, FakeJudge
+from graders.vote_results import combine_votes
 from graders.votes import Votes, mean
 from tests.strategies import json_values
 
@@ -164,7 +165,7 @@ def test_a_failure_of_one_vote_marks_them_all(
     kinds: list[str], reward: float, failure: str | None, substituted: bool
 ) -> None:
     votes = Votes(3)
-    result = votes.combined(REGISTRY.load(SCORE), [result_of(kind, kind) for kind in kinds])
+    result = combine_votes(REGISTRY.load(SCORE), votes, [result_of(kind, kind) for kind in kinds])
     assert (result.reward, result.substituted) == (reward, substituted)
     assert (result.failure and result.failure.message) == failure
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write(path: Path, rows: list[sound.Row]) -> None:
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("grader", "shown"),
+    [
+        (GRADER, "by the grader"),
+        (
+            {"type": "python", "source": "def grade(sample, item):\n    return 1.0\n"},
+            "the empty answer: 1.00 by the grader",
+        ),
+        (
+            {
+                "type": "score_model",
+                "model": "m",
+                "input": [{"role": "user", "content": "{{sample.output_text}}"}],
+            },
+            "the grader calls judges",
+        ),
+    ],
+    ids=lambda value: value["type"] if isinstance(value, dict) else "",
+)
+def test_check_says_what_constant_answers_get_from_the_grader(
+    folder: Path, tmp_path: Path, grader: dict[str, Any], shown: str
+) -> None:
+    (tmp_path / "grader.json").write_text(json.dumps(grader))
+    done = graders("data", "check", "good.jsonl", "--grader", tmp_path / "grader.json", cwd=folder)
+    assert shown in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_a_sound_file_exits_with_0_and_a_bad_one_with_1(folder: Path) -> None:

@@ -26,7 +26,7 @@ _IN_CODE = re.compile(
     r"|\"(?:\\[^\r\n]|[^\"\\\r\n])*+\"?|'(?:\\[^\r\n]|[^'\\\r\n])*+'?|#[^`\r\n]*+"
     rf"|(?P<mark>{_MARK.pattern})"
 )
-_TRIPLE_END = {
+TRIPLE_END = {
     '"""': re.compile(r'(?:[^\\"]++|\\.|"(?!""))*+"""', re.DOTALL),
     "'''": re.compile(r"(?:[^\\']++|\\.|'(?!''))*+'''", re.DOTALL),
 }
@@ -113,7 +113,7 @@ class Marks:
             place = found.end()
             quotes, mark = found["triple"], (found["mark"] or "").strip()
             if quotes and quotes not in self._unclosed:
-                end = _TRIPLE_END[quotes].match(self._text, place)
+                end = TRIPLE_END[quotes].match(self._text, place)
                 if end is None:
                     self._unclosed.add(quotes)
                 else:

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+from graders.kinds.code_testing.candidate import Candidate
+from graders.kinds.code_testing.purpose import Purpose
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is run, and how.
 
     Attributes:
-        codes: What may be the code under test, most likely first: the first that is a program is.
+        candidates: What may be the code under test, most likely first: the first that is a program is.
+        purpose: What the tests use of it.
         prelude: What stands before it.
         setup: Source that stands before every test source.
         entry_point: The function under test; None when each test names what it uses.
@@ -21,7 +25,8 @@ class Plan:
         total_timeout_s: Seconds for all.
     """
 
-    codes: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    purpose: Purpose
     prelude: str
     setup: str
     entry_point: str | None

@@ -6,6 +6,7 @@ from typing import Any
 from graders.context import Unread
 from graders.contract import FailureType
 from graders.errors import CodeFailure
+from graders.kinds.code_testing.candidate import Candidate
 from graders.kinds.code_testing.comparer import Comparer
 from graders.kinds.code_testing.comparison import shown
 from graders.kinds.code_testing.forms import CallTest, ProgramTest
@@ -15,6 +16,8 @@ from graders.kinds.code_testing.processes import ProcessSlot, Start, TimeBudget
 
 MAX_ANSWER_BYTES = 4 << 20
 """Of one answer that goes to the judge, which the tests have to read."""
+BEST = 3
+"""The merit of a reading that compiles, does something, and defines what is tested."""
 
 
 class SubjectSide:
@@ -128,29 +131,43 @@ class SubjectSide:
     async def _code(self) -> str:
         """The code under test, its prelude before it; chosen once, where there is a choice."""
         if self._source is None:
-            codes, prelude = self._plan.codes, self._plan.prelude
-            code = codes[0] if len(codes) == 1 else await self._chosen(codes)
-            self._source = prelude + code
+            candidates = self._plan.candidates
+            has_choice = len(candidates) > 1 or len(candidates[0].blocks) > 1
+            code = await self._chosen(candidates) if has_choice else candidates[0].code
+            self._source = self._plan.prelude + code
         return self._source
 
-    async def _chosen(self, codes: Sequence[str]) -> str:
-        """The first text that is a program and does something, else the first that compiles, else the first."""
+    async def _chosen(self, candidates: Sequence[Candidate]) -> str:
+        """The first reading that is a program, does something and defines what is tested, else the first with less of these."""
         process_slot = ProcessSlot(self._start, TimeBudget(self._plan.timeout_s, self._plan.timeout_s))
-        compiling: list[str] = []
+        best, code = 0, candidates[0].code
         try:
-            for code in codes:
+            for candidate in candidates:
                 try:
-                    found = await process_slot.ask({"candidate": code, "prelude": self._plan.prelude})
+                    found = await process_slot.ask({"candidate": self._question(candidate)})
                 except CodeFailure as error:
                     if error.failure.caused_by == "infrastructure":
                         raise
                     continue  # it is too much for the compiler
-                if found["acts"]:
-                    return code
-                compiling += [code] if found["compiles"] else []
+                merit = found["compiles"] + found["acts"] + (found["acts"] and found["defines"])
+                if merit > best:
+                    best, code = merit, found["code"] or candidate.code
+                if best == BEST:
+                    break
         finally:
             await process_slot.leave()
-        return [*compiling, *codes][0]
+        return code
+
+    def _question(self, candidate: Candidate) -> dict[str, Any]:
+        purpose = self._plan.purpose
+        program = ("reads" if purpose.reads else "silent") if purpose.is_program else ""
+        return {
+            "prelude": self._plan.prelude,
+            "blocks": candidate.blocks,
+            "chosen": candidate.chosen,
+            "names": purpose.names,
+            "program": program,
+        }
 
     async def _ask(self, message: dict[str, Any]) -> dict[Any, Any]:
         self._number += 1

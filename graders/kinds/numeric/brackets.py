@@ -38,6 +38,17 @@ def is_in_expression(before: str, after: str) -> bool:
     return closed[:1] in tuple(_CLOSING) and _is_operand(before.rstrip(SPACES), closed.lstrip(_CLOSING))
 
 
+def is_absolute(before: str, after: str) -> bool:
+    """Whether a number stands between the only two bars of its line: `| -3 |` is 3, unlike a cell of a table.
+
+    Args:
+        before: What stands before the number, in plain notation.
+        after: What follows it.
+    """
+    left, right = before.rpartition("\n")[2].rstrip(SPACES), after.partition("\n")[0].lstrip(SPACES)
+    return left.endswith("|") and right.startswith("|") and left.count("|") == right.count("|") == 1
+
+
 def _is_tuple(before: str, after: str) -> bool:
     """A point, an interval or a list in brackets: numbers and commas only."""
     if _REPEATED.search(before[-16:]):

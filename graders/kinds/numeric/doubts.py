@@ -31,14 +31,53 @@ def _pairs(text: str) -> frozenset[tuple[str, str]]:
     return frozenset((first, second) for first, second in map(str.split, text.split("|")))
 
 
+_SUPPOSES: Final = frozenset({"suppose", "supposing", "imagine", "pretend", "assume", "hypothetically"})
 _NO_ONE: Final = _pairs("no one|none would|few would")
 _SUPPOSED: Final = _pairs(
-    "tempted to|tempting to|refuse to|deny that|used to|incorrectly get|wrongly get|mistakenly get|not write|not put|have said"
+    "tempted to|tempting to|refuse to|deny that|used to|incorrectly get|wrongly get|mistakenly get|wonder if|wonder whether|wondering if|wondering whether|sure if|sure whether|unsure if|unsure whether|know if|know whether|not sure|not write|not put|have said"
 )
 """Two words of a clause that gives a wrong answer."""
 _SUPPOSED_BY_OTHERS: Final = _pairs("would say|might say|might think|would think|might guess|may think")
 """The same, unless it speaks of `I` or `we`."""
 _OWN: Final = frozenset({"i", "we"})
+
+SIGNALS: Final = (
+    "think",
+    "believ",
+    "doubt",
+    "that",
+    "wrong",
+    "incorrect",
+    "false",
+    "mistake",
+    "error",
+    "would",
+    "might",
+    "tempt",
+    "said",
+    "refuse",
+    "used to",
+    "deny",
+    "incorrectly",
+    "mistakenly",
+    "not",
+    "nobody",
+    "no one",
+    "none would",
+    "suppos",
+    "wonder",
+    "sure",
+    "know if",
+    "know whether",
+    "assume",
+    "imagin",
+    "pretend",
+    "hypothe",
+    "let's",
+    "few would",
+    "noone",
+)
+"""Pieces of text without one of which no clause is doubted."""
 
 
 def is_negation(word: str) -> bool:
@@ -55,6 +94,10 @@ def is_doubted(tokens: list[str]) -> bool:
     if any(word in _WRONG and following in _ANSWERS for word, following in pairwise(tokens[-4:])):
         return True
     clause = tokens[-_clause_length(tokens) :]
+    if clause[0] in _SUPPOSES or (
+        clause[0] == "let's" and clause[1:2] in (["suppose"], ["assume"], ["say"], ["imagine"])
+    ):
+        return True
     if not _NOBODY.isdisjoint(clause) or not _NO_ONE.isdisjoint(pairwise(clause)):
         return True
     for word, following, verb in zip(clause, clause[1:], clause[2:], strict=False):

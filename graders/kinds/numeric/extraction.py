@@ -15,6 +15,7 @@ import re2
 from pydantic import Field, model_validator
 
 from graders.kinds.numeric.calculations import results
+from graders.kinds.numeric.equations import is_unsolved, left_side
 from graders.kinds.numeric.forms import NumberError, Percent
 from graders.kinds.numeric.marks import ALGEBRA
 from graders.kinds.numeric.notation import plain
@@ -340,7 +341,7 @@ def _as_surrounded(number: Number, before: str, after: str, percent: Percent) ->
     if before[-1:].isdigit() or after[:1].isdigit() or before.rstrip().endswith("}{"):
         raise NumberError("the box is part of a larger expression")
     size = abs(number.exact)
-    lead = plain(before)
+    lead = _without_left_side(plain(before))
     around = lead + str(size).encode() + plain(after)
     found = next(
         (found for found in occurrences(around, percent) if found.start <= len(lead) < found.end), None
@@ -350,6 +351,15 @@ def _as_surrounded(number: Number, before: str, after: str, percent: Percent) ->
     if _digits(read.text) != _digits(str(size)) or (negated and number.exact < 0):
         raise NumberError("the box is part of a larger expression")
     return number._replace(exact=-read.exact if number.exact < 0 else read.exact)
+
+
+def _without_left_side(lead: bytes) -> bytes:
+    r"""What stands before a box, with a name for the other side of its equation: `3x = \\boxed{42}` states 42."""
+    text = lead.decode("latin-1").rstrip(" +-$(")
+    begin = left_side(text)
+    if begin == len(text) or not is_unsolved(text, ""):
+        return lead
+    return text[:begin].encode("latin-1") + b" x " + lead[text.rindex("=") :]
 
 
 def _digits(text: str) -> str:

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Final
 
 from graders.kinds.numeric.latex_extents import NOT_A_NUMBER, SYMBOL, closings, extent
-from graders.kinds.numeric.marks import ALGEBRA, COIN, GAP, BytesPattern, Match, compile_bytes
+from graders.kinds.numeric.marks import ALGEBRA, COIN, GAP, GREEK, BytesPattern, Match, compile_bytes
 
 _MAX_DECIMALS: Final = 100
 """Digits of a fraction of decimal numbers."""
@@ -14,18 +14,23 @@ _COMMANDS: dict[bytes, bytes] = {
         (b"!", b"left", b"right", b"displaystyle", b"textstyle", b"scriptstyle", b"mathstrut"), b""
     ),
     **dict.fromkeys(b"big Big bigg Bigg bigl bigr Bigl Bigr limits".split(), b""),
-    **dict.fromkeys((b"\\", b"(", b")", b"[", b"]", b"quad", b"qquad", b"newline", b"/"), b" "),
+    **dict.fromkeys((b"\\", b"newline"), b"\n"),
+    **dict.fromkeys((b"(", b")", b"[", b"]", b"quad", b"qquad", b"/"), b" "),
+    **dict.fromkeys((b"boxed", b"fbox", b"framebox"), b"\t"),
     **dict.fromkeys((b" ", b",", b";", b":", b">", b"thinspace"), GAP.encode("latin-1")),
     **dict.fromkeys(
         b"text textbf textit textrm textsf texttt textup textsl textsc textnormal mathrm mathbf mathit mathsf mathtt mathnormal "
-        b"boxed fbox framebox mbox hbox makebox boldsymbol bm pmb emph underline num ang unit si ensuremath operatorname "
+        b"mbox hbox makebox boldsymbol bm pmb emph underline num ang unit si ensuremath operatorname "
         b"rm bf it sf tt sc sl em cal bfseries itshape rmfamily large Large LARGE huge Huge small normalsize tiny".split(),
         b" ",
     ),
+    **dict.fromkeys(b"approx sim simeq equiv cong".split(), b"="),
+    **dict.fromkeys(b"implies iff Rightarrow Longrightarrow Leftrightarrow therefore".split(), b"=>"),
+    **dict.fromkeys(b"rightarrow longrightarrow mapsto longmapsto to".split(), b"->"),
     **dict.fromkeys(
-        b"approx sim simeq equiv cong implies iff Rightarrow Longrightarrow Leftrightarrow rightarrow longrightarrow mapsto to "
-        b"therefore".split(),
-        b"=",
+        b"alpha beta gamma delta epsilon varepsilon eta theta vartheta iota kappa lambda nu xi rho sigma tau upsilon chi psi omega "
+        b"Delta Theta Lambda Xi Sigma Phi Psi".split(),
+        GREEK.encode("latin-1"),
     ),
     **{mark: mark for mark in (b"%", b"$", b"#", b"&", b"_")},
     b"{": b"(",
@@ -56,6 +61,12 @@ _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\\(?:tag|label|ref|eqref|hspace|vspace|phantom|hphantom|color)\*?\s*\{[^{}]*\}"), b" "),
     (compile_bytes(r"\\(?:textcolor|colorbox)\s*\{[^{}]*\}"), b" "),
     (compile_bytes(r"\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"), b" "),
+    (
+        compile_bytes(
+            r"\\(?:begin|end)\s*\{(?:(?:fl)?align|aligned|equation|gather|gathered|split|multline|eqnarray|displaymath|math|center)\*?\}"
+        ),
+        b"\n",
+    ),
     (compile_bytes(r"\\(?:left|right)\b"), b""),
     (compile_bytes(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([\\a-zA-Z\s./^0-9]*)\}"), rb" \1 \\siunit{\2} "),
     (
@@ -67,9 +78,13 @@ _REWRITES: tuple[tuple[BytesPattern, bytes], ...] = (
     (compile_bytes(r"\b(max|min|gcd|lcm|hcf)\s*\{([^{}]*)\}"), rb"\1(\2)"),
     (compile_bytes(r"\{\s*10\s*\}\s*\^"), b"10^"),
     (compile_bytes(r"\b([kMGm])\s*\}?\s*\\(?:Omega|ohm)\b"), rb"\1ohm "),
+    (compile_bytes(r"\|\s*\{([^{}|]*)\}\s*\|"), rb"|\1|"),
     (compile_bytes(r"\\(?:not\s*=|neq?\b)"), ALGEBRA.encode("latin-1")),
     (compile_bytes(r"\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?"), "°".encode("latin-1")),
     (compile_bytes(r"\^\s*\{\s*(?:\\(?:text|mathrm|rm)\b\s*\{?)?\s*(st|nd|rd|th)\s*\}"), rb"\1{"),
+)
+_REPEATING = compile_bytes(
+    r"(^|[^0-9.,A-Za-z_])([0-9]{1,40})\.([0-9]{0,40})\\(?:overline|bar|overbar)\s*(?:\{\s*([0-9]{1,40})\s*\}|([0-9]))"
 )
 _OVER = compile_bytes(r"\{?\s*([-+]?[0-9]+)\s*\\over\s*([0-9]+)\s*\}?")
 _INFIX = compile_bytes(r"\{[^{}]*\\(?:over|choose|atop|brace|brack)\b[^{}]*\}")
@@ -84,7 +99,7 @@ def without_latex(data: bytes) -> bytes:
     """A text without LaTeX commands; what is left is a number only where it was one."""
     for pattern, replacement in _REWRITES:
         data = pattern.sub(replacement, data)
-    data = _FRACTION.sub(_fraction, data)
+    data = _FRACTION.sub(_fraction, _REPEATING.sub(_repeating, data))
     data = _INFIX.sub(NOT_A_NUMBER, _OVER.sub(rb"\1/\2 ", data))
     data = _UNIT.sub(_unit, _SET.sub(rb"\1(\2)", data))
     data = _SUBSCRIPT.sub(b" " + SYMBOL + b"_", _without_commands(data))
@@ -120,6 +135,15 @@ def _script(data: bytes, start: int, end: int, closed: dict[int, int]) -> tuple[
         space = b"" if data[after : after + 1] in (b"_", b"^") else b" "
         return mark + b"".join(inside.split()) + space, after
     return mark + SYMBOL, after
+
+
+def _repeating(match: Match) -> bytes:
+    r"""A decimal number whose last digits repeat as a fraction: `0.1\overline{6}` is 1/6."""
+    lead, whole, once, *repeated = match.groups(b"")
+    digits = b"".join(repeated)
+    nines = 10 ** len(digits) - 1
+    exact = (int(whole + once) * nines + int(digits)) / Fraction(nines * 10 ** len(once))
+    return lead + f"{exact.numerator}/{exact.denominator} ".encode()
 
 
 def _fraction(match: Match) -> bytes:

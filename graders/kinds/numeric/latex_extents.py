@@ -13,6 +13,13 @@ NOT_A_NUMBER: Final = f"{ALGEBRA}0{ALGEBRA} ".encode("latin-1")
 """What an expression becomes: something that is found, and refused as part of a larger expression."""
 SYMBOL: Final = ALGEBRA.encode("latin-1")
 """What a command without digits becomes."""
+_SOLVABLE: Final = frozenset(
+    b"sqrt surd frac dfrac tfrac cfrac sfrac nicefrac binom dbinom tbinom sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh "
+    b"log ln lg exp".split()
+)
+"""Commands whose value says what an unknown in their arguments is worth."""
+_UNKNOWN = re.compile(rb"\[A-Za-z]+|(?<![A-Za-z])[A-Za-z](?![A-Za-z])(?:_?[0-9])?")
+_DERIVATIVE = re.compile(rb"\\partial|\bd[A-Za-z]?\b")
 _ARGUMENTS: Final = {
     **dict.fromkeys(
         b"sqrt surd overline underbrace overbrace dot ddot cancel bcancel xcancel sout st".split(), 1
@@ -71,8 +78,19 @@ def extent(data: bytes, name: bytes, end: int, closed: dict[int, int]) -> tuple[
         digits = digits or ((operator or not script) and _DIGIT.search(data, position, after) is not None)
         arguments += not script
         position = after
-    is_expression = digits or (position > end and (operator or wanted))
-    return (NOT_A_NUMBER if is_expression else SYMBOL), position
+    if not (digits or (position > end and (operator or wanted))):
+        named = SYMBOL + name + b" " if operator and name in _SOLVABLE else SYMBOL
+        return named, position
+    return (_with_unknowns(data[end:position]) if name in _SOLVABLE else NOT_A_NUMBER), position
+
+
+def _with_unknowns(arguments: bytes) -> bytes:
+    r"""An expression with its unknowns: at most two, since more make no difference; a derivative is a quantity of its own."""
+    if _DERIVATIVE.search(arguments):
+        return NOT_A_NUMBER
+    found = (match.group() for match in _UNKNOWN.finditer(arguments))
+    unknowns = dict.fromkeys(name for name in found if not name.startswith(b"\\"))
+    return b"".join((SYMBOL, b"1", b"*".join(list(unknowns)[:2]), SYMBOL, b" "))
 
 
 def _skip(data: bytes, position: int) -> int:

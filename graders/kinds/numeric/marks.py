@@ -10,6 +10,8 @@ GAP: Final = "\xa0"
 COIN: Final = "\xa4"
 SPACES: Final = f" \t{GAP}"
 ALGEBRA: Final = "\xac"
+OTHER: Final = "\xa6"
+"""Stands in for every character that has no meaning here."""
 GREEK: Final = "\xf0"
 """A letter that stands in for every Greek one: after a number it is a variable."""
 

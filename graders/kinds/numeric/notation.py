@@ -11,15 +11,19 @@ What a character becomes:
   punctuation: `DASH`;
 * no-break, thin, narrow and figure spaces, and LaTeX's `\,`: `GAP`, a thousands separator that is not a space;
 * superscripts: `^` and ASCII digits; subscripts: `_` and a digit; vulgar fractions: ` 1/2`;
+* `<sup>3</sup>` and `<sub>3</sub>`: `^{3}` and `_{3}`; `&lt;` and its like: the character that they stand for;
 * every currency sign but `$`, `£`, `¥`: `COIN`; zero-width and direction marks: nothing;
+* arrows: `->` and `=>`; any character that Latin-1 lacks and none of these: `OTHER`;
 * what makes a number part of a larger expression (roots, π, ±, inequalities, ‰, CJK myriads, unknown LaTeX commands):
   `ALGEBRA`.
 """
 
+import re
 import unicodedata
+from html import unescape
 
 from graders.kinds.numeric.latex import without_latex
-from graders.kinds.numeric.marks import ALGEBRA, COIN, DASH, GAP, GREEK, compile_bytes
+from graders.kinds.numeric.marks import ALGEBRA, COIN, DASH, GAP, GREEK, OTHER, compile_bytes
 
 # fmt: off
 _ZEROS = (
@@ -29,6 +33,9 @@ _ZEROS = (
 # fmt: on
 _SUPERSCRIPTS = {chr(0x80 + value): mark for value, mark in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")}
 _VULGAR, _VULGAR_END = "\x8f", "\x8e"
+_QUESTION = "\xbf"
+_UNKNOWN = bytes.maketrans(b"?" + _QUESTION.encode("latin-1"), OTHER.encode("latin-1") + b"?")
+"""Tells question marks from what the encoder writes for characters that Latin-1 lacks."""
 _SCRIPTS = [
     (chr(code), unicodedata.decomposition(chr(code)))
     for code in (
@@ -57,9 +64,13 @@ _CHARACTERS: dict[str, str] = {
         "\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff\u202a\u202b\u202c\u202d\u202e", ""
     ),
     **dict.fromkeys("€₹₩₽₺₫₦₱₪₴฿₡₲₵₸₼₾₿", COIN),
-    **dict.fromkeys(
-        "π√∛∜∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘❎🚫👎⛔🙅🛑⅟‰‱万萬亿億千百十兆만억천백", ALGEBRA
-    ),
+    **dict.fromkeys("π∑∏∫∂±∓≤≥≠≮≯⩽⩾≦≧≨≩≲≳≪≫≁≄≉≇≢∈∉⌊⌋⌈⌉❌✗✘❎🚫👎⛔🙅🛑⅟‰‱万萬亿億千百十兆만억천백", ALGEBRA),
+    **dict.fromkeys("√∛∜", f"{ALGEBRA}sqrt "),
+    **dict.fromkeys("→⟶↦⟼➔➜➝➞➡", "->"),
+    **dict.fromkeys("⇒⟹⇔⟺", "=>"),
+    **dict.fromkeys("?？؟", _QUESTION),
+    "¿": OTHER,
+    OTHER: OTHER,
     **dict.fromkeys("⁄∕／", "/"),
     **dict.fromkeys("⋅∙", "·"),
     **dict.fromkeys("✕✖⨯", "×"),
@@ -92,6 +103,8 @@ _CHARACTERS: dict[str, str] = {
     },
 }
 _TABLE = str.maketrans(_CHARACTERS)
+_ENTITY = re.compile(r"&(?:[A-Za-z]{2,12}|#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5});")
+_SCRIPT = re.compile(r"<(su[pb])>([^<>\n]{0,40})</\1>", re.IGNORECASE)
 _RAISED = compile_bytes(r"[\x80-\x8b]+")
 _TWO_FRACTIONS = compile_bytes(r"\x8e([0-9.\x8f])")
 _MIXED = compile_bytes(r"([0-9])\x8f")
@@ -101,10 +114,14 @@ _RAISED_DIGITS = bytes.maketrans(bytes(range(0x80, 0x8C)), b"0123456789+-")
 
 def plain(text: str) -> bytes:
     """Rewrite `text` in the one notation the scanner reads, one Latin-1 byte a character."""
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: unescape(match.group()), text)
+    if "<s" in text or "<S" in text:
+        text = _SCRIPT.sub(lambda match: f"{'^' if match[1].lower() == 'sup' else '_'}{{{match[2]}}}", text)
     if text.isascii():
         data = text.encode()
     else:
-        data = text.translate(_TABLE).encode("latin-1", "replace")
+        data = text.translate(_TABLE).encode("latin-1", "replace").translate(_UNKNOWN)
         data = _RAISED.sub(lambda match: b"^" + (match.group() or b"").translate(_RAISED_DIGITS), data)
         data = _TWO_FRACTIONS.sub(rb"\1\xac", data)
         data = _MIXED.sub(rb"\1 ", data).translate(None, _VULGAR_MARKS)

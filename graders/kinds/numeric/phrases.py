@@ -147,7 +147,7 @@ _AFTER = (
     "|at least|at most|at minimum|at maximum|at the least|at the most|at the very least|at the very most|at best|at worst"
     "|rounded down|rounded up|truncated|with a minus|with a negative|with negative|but negative|but with a minus|but with a negative"
     "|in the negative|to the left of|below zero|below freezing|below|degrees below|* degrees below|or not|short of #|shy of #|not included|excluded"
-    "|and then|is half|is twice|is double|is less than @|is more than @|is greater than @|is a lower bound|is an upper bound"
+    "|and then|and add|and subtract|and multiply|and divide|and double|and halve|and square|is half|is twice|is double|is less than @|is more than @|is greater than @|is a lower bound|is an upper bound"
     "|is the lower bound|is the upper bound|is the square|take away|s square|s cube|s root|s factorial|s reciprocal|s inverse"
     "|s negative|s opposite|s double|s half|s negation|s logarithm|s complement|s successor|s predecessor|s absolute value"
     "|all squared|all cubed|all over|all divided|all times|raised by|lowered by|shifted by|scaled by|multiplied with|in debt|in the red"

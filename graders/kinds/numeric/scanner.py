@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from graders.kinds.numeric.cases import WINDOW as CASES
+from graders.kinds.numeric.cases import other_answers
 from graders.kinds.numeric.forms import MAX_DIGITS, SPAN, NumberError, Parts, Percent
 from graders.kinds.numeric.marks import COIN, DASH, GAP, SPACES
 from graders.kinds.numeric.notation import plain
@@ -168,7 +170,7 @@ def _read(text: str, start: int, end: int, percent: Percent) -> Number | Unreada
     where = standing(text, start, end)
     if where is Standing.NAME:
         return None
-    words = words_around(text, start, end) if where is Standing.FREE else NEUTRAL
+    words = _words(text, start, end) if where is Standing.FREE else NEUTRAL
     if where is Standing.FREE and words is NEUTRAL and written.isdigit() and end - start < 60:
         return Number(Fraction(int(written)), written, "integer")
     shown, parts = _shown(written.strip(SPACES)), Parts.of(written)
@@ -181,6 +183,14 @@ def _read(text: str, start: int, end: int, percent: Percent) -> Number | Unreada
     if parts.currency and text[end : end + 1] == "m" and not text[end + 1 : end + 2].isalnum():
         return UnreadableNumber(shown, "ambiguous: metres or millions")
     return _valued(_signed(parts, words, text, start), words, shown, percent)
+
+
+def _words(text: str, start: int, end: int) -> Words:
+    words = words_around(text, start, end)
+    if words.reason or words.passed_over:
+        return words
+    others = other_answers(text[max(0, start - CASES) : start], text[end : end + CASES])
+    return replace(words, others=words.others + others) if others else words
 
 
 def _signed(parts: Parts, words: Words, text: str, start: int) -> Parts:

@@ -9,15 +9,20 @@ import re
 from enum import Enum
 from typing import Final
 
-from graders.kinds.numeric.brackets import is_in_expression
+from graders.kinds.numeric import equations
+from graders.kinds.numeric.brackets import is_absolute, is_in_expression
+from graders.kinds.numeric.labels import is_label
 from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK, SPACES
 from graders.kinds.numeric.phrases import FUNCTIONS, TRANSPARENT_CALLS
+from graders.kinds.numeric.questions import is_asked
 from graders.kinds.numeric.ranges import is_in_range
 from graders.kinds.numeric.struck import is_struck
 
 _WINDOW = 64
 _UNIT_LETTERS: Final = frozenset("aAcCdFgGhHIJKlLmNsVWµ°$")
 """Single letters that follow a number as a unit or an English word; any other one is a variable."""
+_HEXADECIMAL: Final = frozenset("aAbBcCdDeEfF")
+"""Single letters that, glued to a number, may be a digit, a variable or a unit."""
 _VARIABLES: Final = frozenset(f"eijnqrvwxyzXYZ{GREEK}")
 """Single letters that are variables, spaces apart from the number too."""
 _AREA_UNITS: Final = frozenset({"m", "cm", "mm", "km", "ft", "in", "yd", "dm"})
@@ -41,6 +46,8 @@ class Standing(Enum):
     INEQUALITY = "a bound, not a value"
     GLUED = "run together with letters"
     STRUCK = "struck out"
+    UNSOLVED = "a side of an equation that is not solved"
+    ASKED = "asked about, not stated"
     SIGN = "a bullet or a sign: it cannot be told"
 
 
@@ -56,11 +63,26 @@ def standing(text: str, start: int, end: int) -> Standing:
     if found is Standing.NAME:
         return found
     found = _worse(found, _ahead(after, before, text[start:end]))
-    if found is Standing.FREE and (
-        is_in_expression(before, after) or is_in_range(before, text[start:end], after)
+    if found is not Standing.FREE:
+        return found
+    if (
+        is_in_expression(before, after)
+        or is_in_range(before, text[start:end], after)
+        or (signed and is_absolute(before, after))
     ):
         return Standing.EXPRESSION
-    return found
+    return _in_sentence(text, start, end)
+
+
+def _in_sentence(text: str, start: int, end: int) -> Standing:
+    """How a quantity of its own stands in its sentence, or in its equation."""
+    before = text[max(0, start - equations.WINDOW) : start]
+    after = text[end : end + equations.WINDOW]
+    if is_label(before, text[start:end], after):
+        return Standing.NAME
+    if equations.is_unsolved(before, after):
+        return Standing.UNSOLVED
+    return Standing.ASKED if is_asked(after) else Standing.FREE
 
 
 def _worse(first: Standing, second: Standing) -> Standing:
@@ -265,6 +287,8 @@ def _letters(after: str) -> Standing:
             word.lower() in _AREA_UNITS and following in "23" and not after[length + 1 : length + 2].isalnum()
         )
         return Standing.FREE if area else Standing.GLUED
+    if length == 1 and word in _HEXADECIMAL:
+        return Standing.GLUED  # 2A
     if following == "(" or (length == 1 and word not in _UNIT_LETTERS):
         return Standing.EXPRESSION
     return Standing.FREE

@@ -31,6 +31,27 @@ _REJECTED = (
     r"|(?:this|that|it|which)(?:'s a contradiction\b| (?:\w+ )?(?:contradicts|(?:is|gives|yields|leads to|would be) (?:a|an absurd) contradiction)\b)"
 )
 """Remarks of their own sentence, line or bracket."""
+_NOT_KNOWN = (
+    r"(?:(?:still|currently|simply|just|therefore|thus|hence|that|actually|now|yet) )*"
+    r"(?:unknown|undetermined|indeterminate|undefined|unclear|uncertain|unsolvable|unanswerable|unsure|insufficient|inconclusive|pending|missing|blank"
+    r"|not (?:known|determinable|determined|given|available|defined|enough|clear|possible|yet|computable|stated|provided|applicable|certain|sure|a number|unique)"
+    r"|none\b|n/?a\b|nil\b|null\b|nan\b|tbd\b|dne\b|to be (?:determined|found|decided)|nothing|no (?:answer|solution|idea|number|value|such|clue|one knows)"
+    r"|does not exist|doesn't exist|in(?:finite|finity)|impossible|(?:cannot|can't|can not|could not|couldn't)\b"
+    r"|(?:i|we) (?:do not|don't|did not|didn't|cannot|can't|can not|could not|couldn't|am not|are not|have no|give up)\b|i'm (?:not|un)|\?|-{2,}\s*(?:$|\n)|[a-z][\s.*$]*(?:$|\n))"
+)
+"""What an answer says that gives no number."""
+_UNKNOWN = (
+    r"(?:(?:^|\n) {0,3}#{2,6}|\t |<(?:final[_ ]?)?answer>|\b(?:answer|result|solution|conclusion)(?: (?:to|of) [^.:?\n]{1,40}?)?[*_\s]*"
+    r"(?:\bis\b|\bremains\b|\bwould be\b|[:=]|->|=>|\xad|-))[\s*_\"'`$(:\\{\[]*(?:(?:text|textbf|boxed|mathrm|the|answer|is)\b[\s{\\]*)*"
+    rf"{_NOT_KNOWN}"
+    r"|\b(?:answer|result|value|solution|number|it|this|problem|question)(?: \w+){0,2} (?:cannot|can't|can not|could not|couldn't|can never) (?:be |actually be )?"
+    r"(?:determined|found|known|given|computed|calculated|inferred|derived|decided|established|obtained|deduced|solved|answered)\b"
+    r"|\b(?:there (?:is|seems to be|appears to be)|there's) no (?:(?:real|valid|unique|definite|single|possible|final|correct) )?(?:answer|solution)s?\b"
+    r"|\bi (?:do not|don't|cannot|can't) (?:really |actually )?(?:know|tell|determine|say|solve|answer|find|figure)\b|\bi have no (?:idea|clue)\b|\bi give up\b|\bno idea\b"
+    r"|\b(?:i am|i'm|we are|we're|im) (?:really |quite |honestly |just )?(?:not|un) ?(?:(?:at all|really|entirely|completely|fully|totally|quite|so|very|too|100%) )?(?:sure|certain|confident)\b"
+    r"|(?:^|[.!?;,(\n]) *(?:but |though )?not (?:\w+ )?(?:sure|certain)\b"
+)
+"""An answer that is not known after all, or that its writer does not stand by."""
 _ANYWHERE = (
     r"\b(?:that|this|it|which|answer|above|result|number|value|calculation|one)(?:'s| is| was| seems| looks| must be)"
     r"(?: (?:clearly|obviously|just|simply|also|definitely|probably|actually|all|totally|completely|quite|unfortunately))?"
@@ -43,7 +64,7 @@ _ANYWHERE = (
     rf"|\b(?:is not|was not|isn't|wasn't|'s not|ain't) it{_STOP}|\b(?:can't|cannot|can not|couldn't|could not) be(?: (?:it|so|right|correct|true))?{_STOP}"
     rf"|^[\s,]*(?:,\s*{_WRONG}{_STOP}|(?:\w+ )?fail(?:s|ed)?\b|or (?:maybe |perhaps )?not\b"
     r"|not[ \t]*(?:[.!]|\n|$)|which (?:\w+ )?contradicts\b|(?:lol,? )?jk\b"
-    r"|(?:is|was) (?:wrong|incorrect|false|invalid|inconsistent|ruled out|rejected|excluded|no good|a mistake|a typo|an error|absurd)\b"
+    r"|(?:is|was|has been|can be|gets|got|must be) (?:wrong|incorrect|false|invalid|inconsistent|ruled out|rejected|excluded|eliminated|discarded|dismissed|crossed out|no good|a mistake|a typo|an error|absurd)\b"
     rf"|(?:is|was) (?:out|off){_STOP}|(?:is not|isn't|ain't|was not|wasn't) (?:the (?:one|number|value)|right|good|allowed|possible|acceptable)\b)"
     r"|\b(?:can't|cannot|can not) be (?:right|correct|true)\b|\bi (?:was|am) (?:wrong|mistaken)\b|\bthat's wrong\b"
     r"|\bshould (?:instead )?(?:have been|be) (?:[-$]|[0-9])|\b(?:does(?:n't| not)|won't|will not|wouldn't|cannot|can't) (?:work|check out|satisfy|hold|add up|make sense)\b"
@@ -57,12 +78,12 @@ _RESTATED = re.compile(
 )
 _WITHDRAWN: Final = compile_bytes(
     rf"(?i:(?:^|[\n.!?;:,(\x85\xad?-])[\s*_>\"'(]*(?:(?:oh|but|ah|and|well|so)\b[\s,]*)?(?:{_AT_START})"
-    rf"|(?:^|[\n.!?;:(\[>\x85\xad-])[\s*_>\"'(]*(?:(?:oh|but|ah|well|hmm|however)\b[\s,]*)?(?:{_AT_SENTENCE}|{_REJECTED})|{_ANYWHERE})"
+    rf"|(?:^|[\n.!?;:(\[>\x85\xad-])[\s*_>\"'(]*(?:(?:oh|but|ah|well|hmm|however)\b[\s,]*)?(?:{_AT_SENTENCE}|{_REJECTED})|{_ANYWHERE}|{_UNKNOWN})"
 )
 
 
 _NOT_WITHDRAWN: Final = compile_bytes(
-    r"(?i:\bwait(?:ing)? (?:for (?:the|your|my|a|an|more|further|next)|until|till)\b)"
+    r"(?i:\bi (?:do not|don't) know (?:of|any|another|how many|who|why)\b|\bwait(?:ing)? (?:for (?:the|your|my|a|an|more|further|next)|until|till)\b)"
 )
 _THUMBS_DOWN = str.maketrans(dict.fromkeys("👎🚫❌❎✗✘⛔🙅🛑", " wrong. ") | {"’": "'"})
 _CLAIMED_WRONG = re.compile(

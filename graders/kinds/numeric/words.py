@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from graders.kinds.numeric.doubts import is_doubted, is_negation
+from graders.kinds.numeric.doubts import SIGNALS, is_doubted, is_negation
 from graders.kinds.numeric.marks import ALGEBRA, DASH, GREEK
+from graders.kinds.numeric.mentions import GUESSES, VERBS, is_mentioned
 from graders.kinds.numeric.phrases import (
     ABBREVIATIONS,
     AFTER,
@@ -41,6 +42,7 @@ _ABBREVIATED = re.compile(
     r"(?:\bmax|\bmin|[0-9] ?(?:r|rem|ft|yd|lbs?|hrs?|mins?))\. ?[*_\"'`$(\[]*$", re.IGNORECASE
 )
 """An abbreviation whose full stop does not part it from the number behind it."""
+_SENTENCE = re.compile(r"[ *_#>]*[A-Z][a-z]* [A-Za-z]")
 _PLACES: Final = frozenset(
     {"decimal", "decimals", "significant", "sig", "dp", "places", "place", "digits", "figures"}
 )
@@ -68,35 +70,9 @@ _OPEN: Final = frozenset(
 )
 _MARKS_BEFORE: Final = " \t\n\r\xa0*_\"'`$~#[{"
 _MARKS_AFTER: Final = " \t\n\r\xa0*_\"'`$~)]}.,"
-_DOUBTS: Final = (
-    "think",
-    "believ",
-    "doubt",
-    "that",
-    "wrong",
-    "incorrect",
-    "false",
-    "mistake",
-    "error",
-    "would",
-    "might",
-    "tempt",
-    "said",
-    "refuse",
-    "used to",
-    "deny",
-    "incorrectly",
-    "mistakenly",
-    "not",
-    "nobody",
-    "no one",
-    "none would",
-    "few would",
-    "noone",
-)
 _DENIALS: Final = ("not", "n't", "never", "or")
 _TELLING_BEFORE: Final = frozenset(
-    {*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and", *LARGER_UNITS}
+    {*BEFORE, *SIGNS, *FILLERS, *PASSED_OVER, "equal", "to", "or", "and", *LARGER_UNITS, *VERBS}
 )
 _TELLING_AFTER: Final = frozenset({*AFTER, *FUNCTIONS, *COMPARATIVES, "or", "and", "negative"})
 
@@ -131,14 +107,14 @@ _EXPRESSION = Words(reason="part of a larger expression")
 
 def words_around(text: str, start: int, end: int) -> Words:
     """What the words around the number at `text[start:end]`, in plain notation, make of it."""
-    left, right = text[max(0, start - _WINDOW) : start], text[end : end + _WINDOW]
+    left, right = _own_line(text[max(0, start - _WINDOW) : start]), text[end : end + _WINDOW]
     if _is_neutral_left(left) and _is_neutral_right(right):
         return NEUTRAL
     before = tokens_before(left)
     after = tokens_after(right)
     if before and before[-1] == "to" and after and after[0] in _PLACES:
         return Words(passed_over=True)
-    if _is_compound(before, after):
+    if _is_compound(before, after) or is_mentioned(before, after):
         return _REFUSED
     found = _behind(before) if before else NEUTRAL
     if found.reason or found.passed_over or not after:
@@ -149,6 +125,12 @@ def words_around(text: str, start: int, end: int) -> Words:
     return Words(sign=found.sign, others=found.others + ahead.others) if ahead.others else found
 
 
+def _own_line(left: str) -> str:
+    """What stands before a number, without earlier lines where a sentence begins with its line."""
+    line = left.rpartition("\n")[2]
+    return line if len(line) < len(left) and _SENTENCE.match(line) else left
+
+
 def _is_neutral_left(left: str) -> bool:
     """Whether what stands before a number surely leaves it what it is: the common case, at a small part of the cost."""
     if _ABBREVIATED.search(left):
@@ -157,13 +139,14 @@ def _is_neutral_left(left: str) -> bool:
     if not left or left[-1] in ".;!":
         return True
     left = left.lower()
-    if any(map(left.__contains__, _DOUBTS)):
+    if any(map(left.__contains__, SIGNALS)):
         return False
     if left[-1] in ":=":
         word = left[left.rfind(" ") + 1 : -1].strip(_MARKS_BEFORE)
         return (
             word.isalnum()
             and word not in SIGN_TOO
+            and word not in GUESSES
             and (left[-1] == ":" or not any(map(left.__contains__, _DENIALS)))
         )
     word = left[left.rfind(" ") + 1 :]

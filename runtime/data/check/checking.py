@@ -9,6 +9,7 @@ from typing import Any
 
 from graders import ConfigurationError, Grader
 from runtime.data.check.base import Check, CheckedRow
+from runtime.data.check.constant_answers import AnswerGrading, ConstantAnswers
 from runtime.data.check.gradable import Gradable
 from runtime.data.check.labels import Labels, SharesBy
 from runtime.data.check.languages import Languages
@@ -94,6 +95,7 @@ def check_data(
     host: str | None = None,
     by: Sequence[str] = (),
     row_format: Format | None = None,
+    answers: AnswerGrading | None = None,
 ) -> CheckReport:
     """Check a file of training data, and the validation file beside it.
 
@@ -104,6 +106,7 @@ def check_data(
         host: Who is to take the files, one of `runtime.data.formats.HOSTS`; their limits become errors.
         by: Fields whose shares are shown; with a validation file, values that stand in both are reported.
         row_format: The format, where it is not to be recognised.
+        answers: How the grader grades constant answers on the rows; None for not at all.
 
     Raises:
         UnreadableFile: When a file cannot be read.
@@ -128,7 +131,12 @@ def check_data(
                 [] if overlap is None else [overlap.train if role == "train" else overlap.valid]
             )
             files.append(
-                one.run(str(where), findings, [*one.checks(grader, by), *extra], has_valid=valid is not None)
+                one.run(
+                    str(where),
+                    findings,
+                    [*one.checks(grader, by, answers), *extra],
+                    has_valid=valid is not None,
+                )
             )
     return CheckReport(files, findings, host)
 
@@ -157,13 +165,17 @@ class _OneFile:
         self.is_given = is_given
         self.views = [self.format.view(row) for row in rows]
 
-    def checks(self, grader: Grader | None, by: Sequence[str]) -> list[Check]:
+    def checks(self, grader: Grader | None, by: Sequence[str], answers: AnswerGrading | None) -> list[Check]:
         """The checks of this file."""
         found: list[Check] = [Values(self.format, self._host), Labels(), Leaks(), SharesBy(by)]
         if not self.format.repeats or all(view.answer is None for view in self.views):
             found += [Duplicates(), NearDuplicateRows(self.format, self.views)]
         found += [Contradictions(self.format), Lengths(), Languages(), SystemPrompts(), Privacy()]
-        return found if grader is None else [*found, Gradable(grader)]
+        if grader is not None:
+            found.append(Gradable(grader))
+            if answers is not None:
+                found.append(ConstantAnswers(grader, answers))
+        return found
 
     def run(self, name: str, findings: Findings, checks: list[Check], *, has_valid: bool) -> CheckedFile:
         """Give every row to every check."""

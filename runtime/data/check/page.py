@@ -1,6 +1,6 @@
 """A check of training data as one self-contained page: findings, shares and plots."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runtime.data.check.checking import CheckedFile, CheckReport
@@ -75,6 +75,10 @@ def _file(file: CheckedFile) -> Iterator[str]:
         for name, shares in figures.get(field, {}).items():
             yield element("h3", f"{title}: {_safe(name)}, {shares['different']:,} different")
             yield _shares((each["value"], each["rows"], each["share"]) for each in shares["values"])
+    answers = figures.get("constant_by_grader", {}).get("answers", ())
+    if answers:
+        yield element("h3", "What constant answers get from the grader")
+        yield _constant_answers(answers)
     languages = figures.get("languages", {})
     if languages.get("rows"):
         total = languages["looked_at"]
@@ -98,6 +102,21 @@ def _fields(fields: Mapping[str, Any], rows: int) -> Markup:
                 _safe(", ".join(f"{kind} {count:,}" for kind, count in found["types"].items())),
             ]
             for name, found in list(fields.items())[:_FIELDS]
+        ],
+    )
+
+
+def _constant_answers(answers: Sequence[Mapping[str, Any]]) -> Markup:
+    return table(
+        ["answer", "mean reward", "graded", "ungraded"],
+        [
+            [
+                _safe(each["answer"][:_FIELD_NAME] or "(empty)"),
+                "none" if each["score"] is None else f"{each['score']:.2f}",
+                f"{each['graded']:,}",
+                _safe(", ".join(f"{count:,} {kind}" for kind, count in each["ungraded"].items())),
+            ]
+            for each in answers
         ],
     )
 

@@ -1,5 +1,6 @@
 """Fields that some rows lack, that are misspelled, or whose values have another type in some rows."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,17 +8,16 @@ from difflib import get_close_matches
 from typing import Any
 
 from runtime.data.check.base import Check, CheckedRow
+from runtime.data.column_types import MOST_FIELDS, ONE_TYPE, columns_of
 from runtime.data.findings import KEPT, Finding, Level
 from runtime.data.formats import Format
 from runtime.data.formats.base import brief, named
 
-MOST_FIELDS = 500
 USUAL = 0.5
 """Share of rows that have a field, from which on the others lack it."""
 RARE = 0.1
-ONE_TYPE = ("trl", "verl")
-"""Hosts that read files into tables, which have one type a column."""
-_INNER = ("item", "references", "reward_model", "extra_info", "datasource_item", "recorded")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
+"""What pyarrow's reader of JSON takes for a timestamp, where every value of a column is one."""
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class _Field:
     lacking_lines: list[int] = field(default_factory=list)
     types: Counter[str] = field(default_factory=Counter)
     lines: dict[str, list[int]] = field(default_factory=dict)
+    are_dates: bool = True
 
 
 class Values(Check):
@@ -45,7 +46,7 @@ class Values(Check):
 
     def add(self, row: CheckedRow) -> Iterator[Finding]:
         """Count the fields of a row."""
-        found = dict(_fields(row.value))
+        found = dict(columns_of(row.value))
         for name, value in found.items():
             known = self._fields.get(name)
             if known is None:
@@ -55,6 +56,7 @@ class Values(Check):
             known.rows += 1
             kind = named(value)
             known.types[kind] += 1
+            known.are_dates = known.are_dates and isinstance(value, str) and bool(_DATE.fullmatch(value))
             lines = known.lines.setdefault(kind, [])
             if len(lines) < KEPT:
                 lines.append(row.number)
@@ -76,6 +78,10 @@ class Values(Check):
             if name not in own and found.lacking and found.rows >= USUAL * self._rows:
                 yield from self._lacking(name, found)
             yield from self._drift(name, found)
+            if found.are_dates and self._host in ONE_TYPE:
+                message = f"{brief(name)} is a date in every row; `datasets` reads such a column of JSON as timestamps"
+                hint = "write Parquet, which keeps texts, or compare with timestamps in the reward function"
+                yield Finding("date-column", "warning", message, hint, field=name)
 
     def _lacking(self, name: str, found: _Field) -> Iterator[Finding]:
         outer = name.rpartition(".")[0]
@@ -118,15 +124,3 @@ class Values(Check):
                 name: {"rows": found.rows, "types": dict(found.types)} for name, found in self._fields.items()
             }
         }
-
-
-def _fields(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The fields of a row, and of the objects in it that hold fields of its author; null is as good as no field."""
-    for name, value in row.items():
-        if value is None:
-            continue
-        yield name, value
-        if name in _INNER and isinstance(value, Mapping):
-            for inner, part in value.items():
-                if part is not None:
-                    yield f"{name}.{inner}", part

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from graders import ConfigurationError
 from graders.contract import brief
 from graders.installation import install_command
+from runtime.data.column_types import ONE_TYPE, ColumnTypes
 from runtime.data.conversation import NoConversation, answer_of, prompt_of
 from runtime.data.datasets import BYTE_ORDER_MARK, STDIN, bounded_lines, opened
 from runtime.data.exporting.choosing import Wanted, choose, chosen_samples, prompt_digest
@@ -78,7 +79,8 @@ def export(file: GradedFile, wanted: Wanted, form: Form, output: Path, *, replac
         replace: Write over files that are there.
 
     Raises:
-        ConfigurationError: When the host has no such format, or a file cannot be read or written.
+        ConfigurationError: When the host has no such format, a column has several types where the file is read into a table,
+            or a file cannot be read or written.
     """
     host = HOSTS[form.host]
     if getattr(host, wanted.kind) is None:
@@ -96,7 +98,10 @@ def export(file: GradedFile, wanted: Wanted, form: Form, output: Path, *, replac
         return found
     with ExitStack() as stack:
         provenance = None if beside is None else stack.enter_context(writing(beside, replace=replace))
-        written = _Provenance(file, wanted, form, provenance).of(chain([first], rows))
+        units: Iterator[_Row] = chain([first], rows)
+        if form.host in ONE_TYPE or output.suffix == ".parquet":
+            units = _of_one_type(units, output)
+        written = _Provenance(file, wanted, form, provenance).of(units)
         if output.suffix == ".parquet":
             _write_parquet(output, written, replace=replace)
         else:
@@ -167,6 +172,23 @@ def _built(
         row = host.rft(made)
         found.lost.update(made.lost)
     return checked(form.host, wanted.kind, row), prompt_digest(prompt)
+
+
+def _of_one_type(rows: Iterator[_Row], output: Path) -> Iterator[_Row]:
+    """The rows, of which each column has one type.
+
+    Raises:
+        ConfigurationError: After the last row, when a column has several.
+    """
+    types = ColumnTypes()
+    for row, prompt, samples in rows:
+        types.add(row, samples[0].line)
+        yield row, prompt, samples
+    if types.mixed:
+        lines = "\n".join(f"  {each}" for each in types.mixed)
+        raise ConfigurationError(
+            f"{output} is not written:\n{lines}\nwrite one type in the graded rows, whose lines these are"
+        )
 
 
 @dataclass

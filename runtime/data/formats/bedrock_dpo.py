@@ -10,49 +10,35 @@ Source: "Direct Preference Optimization (DPO)" in the user guide of Amazon Nova 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runtime.data.formats.base import Fault, Format, Row, View, brief, wrong_type
+from runtime.data.formats.base import Fault, Row, View, brief, wrong_type
 from runtime.data.formats.converse import (
-    FIELDS,
+    ConverseFormat,
     block_faults,
-    frame_faults,
     is_converse,
     shown,
     shown_prompt,
     shown_system,
-    tool_faults,
-    turn_faults,
 )
 
 LABELS = ("preferred", "non-preferred")
 
 
-class BedrockDpo(Format):
+class BedrockDpo(ConverseFormat):
     """Conversations with a better and a worse last turn."""
 
     name = "bedrock-dpo"
     title = "preference optimisation (Bedrock)"
-    hosts = ("bedrock",)
-    fields = FIELDS
-    is_open = False
     kind = "dpo"
+    needs_version = False
 
     def likeness(self, row: Row) -> int:
         """Candidates in the last message."""
-        return 9 if is_converse(row) and "candidates" in _last(row) else 0
+        return 9 if is_converse(row) and "candidates" in _last(row.get("messages")) else 0
 
-    def faults(self, row: Row) -> Iterator[Fault]:
-        """Wrong turns, and candidates that are no pair."""
-        yield from self.missing(row)
-        yield from frame_faults(row, needs_version=False)
-        messages = row.get("messages")
-        if not isinstance(messages, list) or not messages:
-            if messages is not None:
-                yield wrong_type("messages", "a list of messages", messages)
-            return
-        yield from turn_faults(messages)
-        yield from tool_faults(messages)
-        path = f"messages.{len(messages) - 1}.candidates"
-        found = _last(row).get("candidates")
+    def last_faults(self, turns: list[Any]) -> Iterator[Fault]:
+        """Candidates that are no pair."""
+        path = f"messages.{len(turns) - 1}.candidates"
+        found = _last(turns).get("candidates")
         if not isinstance(found, list) or len(found) != 2 or not all(isinstance(e, Mapping) for e in found):
             yield wrong_type(path, "two candidates, preferred and non-preferred", found)
             return
@@ -69,7 +55,8 @@ class BedrockDpo(Format):
 
     def view(self, row: Row) -> View:
         """The turns before the candidates, and both candidates."""
-        messages, found = row.get("messages"), _last(row).get("candidates")
+        messages = row.get("messages")
+        found = _last(messages).get("candidates")
         by_label = {
             str(each.get("preferenceLabel")): shown(each.get("content"))
             for each in (found if isinstance(found, list) else ())
@@ -80,7 +67,6 @@ class BedrockDpo(Format):
         return View(shown_prompt(asked), shown_system(row), better, item=row, contrast=worse)
 
 
-def _last(row: Row) -> Mapping[str, Any]:
-    messages = row.get("messages")
-    last = messages[-1] if isinstance(messages, list) and messages else None
+def _last(turns: object) -> Mapping[str, Any]:
+    last = turns[-1] if isinstance(turns, list) and turns else None
     return last if isinstance(last, Mapping) else {}

@@ -4,49 +4,35 @@ Source: as for `converse`.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
-from runtime.data.formats.base import Fault, Format, Row, View, wrong_type
+from runtime.data.formats.base import Fault, Row, View
 from runtime.data.formats.converse import (
-    FIELDS,
-    frame_faults,
+    ConverseFormat,
     is_converse,
     shown,
     shown_prompt,
     shown_system,
-    tool_faults,
-    turn_faults,
 )
 from runtime.data.formats.messages import role_of
 
 
-class BedrockSft(Format):
+class BedrockSft(ConverseFormat):
     """Conversations whose last answer is learned."""
 
     name = "bedrock-sft"
     title = "supervised fine-tuning (Bedrock)"
-    hosts = ("bedrock",)
-    fields = FIELDS
-    is_open = False
     kind = "sft"
 
     def likeness(self, row: Row) -> int:
         """Messages in the form of the Converse API."""
         return 8 if is_converse(row) else 0
 
-    def faults(self, row: Row) -> Iterator[Fault]:
-        """Wrong turns, blocks and tools."""
-        yield from self.missing(row)
-        yield from frame_faults(row, needs_version=True)
-        messages = row.get("messages")
-        if not isinstance(messages, list) or not messages:
-            if messages is not None:
-                yield wrong_type("messages", "a list of messages", messages)
-            return
-        yield from turn_faults(messages)
-        yield from tool_faults(messages)
-        if role_of(messages[-1]) != "assistant":
+    def last_faults(self, turns: list[Any]) -> Iterator[Fault]:
+        """A last turn that is not the assistant's."""
+        if role_of(turns[-1]) != "assistant":
             message = "the last turn is not the assistant's, which the model learns from"
-            where = f"messages.{len(messages) - 1}"
+            where = f"messages.{len(turns) - 1}"
             yield Fault("last-not-assistant", where, message, "end with a turn of the role 'assistant'")
 
     def view(self, row: Row) -> View:

@@ -9,16 +9,46 @@ the reference of the Converse API (November 2026).
 """
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from runtime.data.formats.base import MOST, Fault, Row, brief, named, wrong_type
+from runtime.data.formats.base import MOST, Fault, Format, Row, brief, named, wrong_type
 from runtime.data.formats.messages import misspelled
 
 SCHEMA = "bedrock-conversation-2024"
 FIELDS = ("messages", "schemaVersion", "system", "toolConfig")
 _BLOCKS = ("text", "image", "video", "document", "toolUse", "toolResult", "reasoningContent", "cachePoint")
 _EXAMPLE = '{"role": "user", "content": [{"text": "…"}]}'
+
+
+class ConverseFormat(Format):
+    """A format of rows with turns in this form; the formats differ in their last turn.
+
+    Attributes:
+        needs_version: Whether a row without `schemaVersion` is an error.
+    """
+
+    hosts = ("bedrock",)
+    fields = FIELDS
+    is_open = False
+    needs_version: ClassVar[bool] = True
+
+    @abstractmethod
+    def last_faults(self, turns: list[Any]) -> Iterator[Fault]:
+        """What is wrong with the last of some turns."""
+
+    def faults(self, row: Row) -> Iterator[Fault]:
+        """Wrong turns, blocks and tools, and a wrong last turn."""
+        yield from self.missing(row)
+        yield from frame_faults(row, needs_version=self.needs_version)
+        turns = row.get("messages")
+        if isinstance(turns, list) and turns:
+            yield from turn_faults(turns)
+            yield from tool_faults(turns)
+            yield from self.last_faults(turns)
+        elif turns is not None:
+            yield wrong_type("messages", "a list of messages", turns)
 
 
 def is_converse(row: Row) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from graders.kinds.numeric.extraction import Extract, read_number
 from graders.kinds.numeric.forms import NumberError
 from tests.strategies import integers_as_text
 
-KINDS = ("words", "forms", "places", "ordinary", "expressions", "changes", "withdrawn", "latex")
+KINDS = (
+    "words", "forms", "places", "ordinary", "expressions", "changes", "withdrawn", "latex", "equations", "notations", "several", "questions", "mentions",
+)  # fmt: skip
 PLACES: dict[str, Any] = {"after": {"after": "Answer:"}, "hash": {"after": "####"}}
 
 
@@ -32,13 +35,17 @@ class Phrase:
     text: str
 
 
+@cache
+def table(kind: str) -> list[Phrase]:
+    path = Path(__file__).parent / "phrases" / f"{kind}.yaml"
+    return [
+        Phrase(place, None if value is None else Fraction(str(value)), text)
+        for place, value, text in YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    ]
+
+
 def phrases(*kinds: str) -> list[Phrase]:
-    rows: list[Phrase] = []
-    for kind in kinds:
-        path = Path(__file__).parent / "phrases" / f"{kind}.yaml"
-        for place, value, text in YAML(typ="safe").load(path.read_text(encoding="utf-8")):
-            rows.append(Phrase(place, None if value is None else Fraction(str(value)), text))
-    return rows
+    return [phrase for kind in kinds for phrase in table(kind)]
 
 
 def ours(phrase: Phrase) -> Fraction | None:

@@ -1,6 +1,6 @@
 """A short answer is read as the search for a number reads it: the same number, text and form, whatever the text."""
 
-from itertools import product
+from itertools import combinations, cycle, islice, product
 from typing import Any
 
 import pytest
@@ -56,15 +56,35 @@ def check(text: str, extract: Extract) -> bool:
     return short is not None
 
 
-@pytest.mark.parametrize("place", EXTRACTS)
-def test_every_combination_of_the_patterns_parts_is_read_alike(place: str) -> None:
-    frames = ("{}", r"\boxed{{{}}}", r"$\boxed{{{}}}$")
+PARTS = (
+    ("", "\n", "  \n "), WORDS, ("{}", r"\boxed{{{}}}", r"$\boxed{{{}}}$"), NUMBERS, ("", "."), ("", "\n", "  \n"),
+)  # fmt: skip
+EVERY_13TH = 13
+"""No number of parts has this factor, so that every part stands beside every other one in one in 13 of the combinations."""
+
+
+def check_combinations(place: str, step: int) -> None:
     taken = 0
-    for space, words, frame, number, stop, end in product(
-        ("", "\n", "  \n "), WORDS, frames, NUMBERS, ("", "."), ("", "\n", "  \n")
-    ):
+    for space, words, frame, number, stop, end in islice(product(*PARTS), 0, None, step):
         taken += check(space + words + frame.format(number) + stop + end, EXTRACTS[place])
     assert taken or place in ("{'regex': 'is (.*)'}", "{'after': '1'}", "{'after': '.'}")
+
+
+@pytest.mark.parametrize("place", EXTRACTS)
+def test_every_pair_of_the_patterns_parts_is_read_alike(place: str) -> None:
+    check_combinations(place, EVERY_13TH)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", EXTRACTS)
+def test_every_combination_of_the_patterns_parts_is_read_alike(place: str) -> None:
+    check_combinations(place, 1)
+
+
+def test_every_pair_of_parts_is_among_every_13th_combination() -> None:
+    tried = list(islice(product(*PARTS), 0, None, EVERY_13TH))
+    for one, other in combinations(range(len(PARTS)), 2):
+        assert {(parts[one], parts[other]) for parts in tried} == set(product(PARTS[one], PARTS[other]))
 
 
 @pytest.mark.parametrize(
@@ -92,11 +112,21 @@ def test_what_needs_a_look_is_left_to_the_search(text: str, place: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_phrase_of_the_tables_is_read_alike(kind: str) -> None:
+    others = cycle(EXTRACTS.values())
     for phrase in phrases(kind):
-        for extract in (*EXTRACTS.values(), Extract.model_validate(PLACES.get(phrase.place, phrase.place))):
-            check(phrase.text, extract)
-            check(f"{phrase.text}\n#### 12", extract)
-            check(f"{phrase.text}.\n#### 12.", extract)
+        own = Extract.model_validate(PLACES.get(phrase.place, phrase.place))
+        check(phrase.text, own)
+        check(f"{phrase.text}\n#### 12", own)
+        check(f"{phrase.text}.\n#### 12.", next(others))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_phrase_of_the_tables_is_read_alike_in_every_place(kind: str) -> None:
+    for phrase, extract in product(phrases(kind), EXTRACTS.values()):
+        check(phrase.text, extract)
+        check(f"{phrase.text}\n#### 12", extract)
+        check(f"{phrase.text}.\n#### 12.", extract)
 
 
 PIECES = st.sampled_from(

@@ -587,3 +587,24 @@ def test_instructions_that_all_prompts_share_make_no_near_duplicates(tmp_path: P
     ]
     report = check_data(write(tmp_path / "rows.jsonl", rows))
     assert report.files[0].figures["near_duplicates"] == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "host", "is_found"),
+    [
+        (["1969-07-20", "2024-01-01T03:04:05Z", "2024-01-01 03:04"], "trl", True),
+        (["1969-07-20", "2024-01-01", "2024-01-01"], "verl", True),
+        (["1969-07-20", "in 1969", "1969-07-20"], "trl", False),
+        (["20240101", "20240102", "20240103"], "trl", False),
+        ([1969, 1970, 1971], "trl", False),
+        (["1969-07-20", "2024-01-01", "2024-01-01"], "openai", False),
+    ],
+)
+def test_texts_that_a_table_makes_timestamps_of_are_found(
+    tmp_path: Path, values: list[Any], host: str, *, is_found: bool
+) -> None:
+    rows = [{"prompt": f"When, {value}?", "answer": value} for value in values]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    codes = {group.first.code for group in check_data(path, host=host).findings}
+    assert ("date-column" in codes) == is_found

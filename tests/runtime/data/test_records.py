@@ -75,3 +75,14 @@ def test_files_of_other_shapes(content: bytes, rows: list[Any], tmp_path: Path) 
 def test_files_that_are_no_rows_say_why(content: bytes, reason: str, tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match=reason):
         read(tmp_path / "rows", content)
+
+
+@pytest.mark.parametrize("indent", [None, 1], ids=["one line", "several lines"])
+def test_an_export_of_one_object_may_have_more_values_than_a_row(tmp_path: Path, indent: int | None) -> None:
+    inner = [[number] * 100 for number in range(2_500)]
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps({"results": {"results": inner}, "text": "x" * 200_000}, indent=indent))
+    with record_file(path) as file:
+        [record] = list(file)
+        assert (file.kind, record.failure) == ("json", None)
+        assert record.value["results"]["results"] == inner

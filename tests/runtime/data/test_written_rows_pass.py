@@ -1,5 +1,6 @@
 """What is exported or converted for a host passes the check for that host."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,8 @@ def test_every_export_passes_the_check_for_its_host(
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(items(), st.sampled_from(KINDS), st.data())
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(items(), st.sampled_from([*KINDS, "mixed"]), st.data())
 def test_every_conversion_passes_the_check_for_its_host(
     tmp_path_factory: pytest.TempPathFactory,
     host: str,
@@ -157,7 +158,9 @@ def test_every_conversion_passes_the_check_for_its_host(
     data: st.DataObject,
 ) -> None:
     folder = tmp_path_factory.mktemp("converted")
-    source = write_rows(folder / "rows.jsonl", [_row(item, kind, data) for item in given_items])
+    kinds = [data.draw(st.sampled_from(KINDS)) if kind == "mixed" else kind for _ in given_items]
+    rows = [_row(item, each, data) for item, each in zip(given_items, kinds, strict=True)]
+    source = write_rows(folder / "rows.jsonl", rows)
     for to in (host, *data.draw(st.permutations(list(HOSTS)))[:1]):
         output = folder / f"{to}.{source.name}"
         if not convert_file(source, output, to, allow_loss=True).written:
@@ -168,14 +171,38 @@ def test_every_conversion_passes_the_check_for_its_host(
 
 def _row(item: dict[str, Any], kind: str, data: st.DataObject) -> dict[str, Any]:
     prompt = {name: value for name, value in data.draw(asked()).items() if value is not None}
+    if data.draw(st.integers(0, 3)) == 0:
+        prompt["messages"] = [*prompt["messages"], {"role": "assistant", "content": data.draw(TEXTS)}]
     good, bad = ([{"role": "assistant", "content": data.draw(TEXTS)}] for _ in range(2))
     if kind == "rft":
-        # a row that ends with the model's turn looks like one of supervised fine-tuning
-        asked_last = [{"role": "user", "content": "2 + 2?"}] * (prompt["messages"][-1]["role"] != "user")
-        return {**item, **prompt, "messages": [*prompt["messages"], *asked_last]}
+        row: dict[str, Any] = data.draw(st.sampled_from(RFT))(item, prompt)
+        return row
     if kind == "dpo":
         return {"input": prompt, "preferred_output": good, "non_preferred_output": bad}
     return {**prompt, "messages": [*prompt["messages"], *good]}
+
+
+def _google(item: dict[str, Any], prompt: dict[str, Any]) -> dict[str, Any]:
+    roles = {"assistant": "model"}
+    said = [each for each in prompt["messages"] if each["role"] in ("user", "assistant")]
+    contents = [
+        {"role": roles.get(each["role"], "user"), "parts": [{"text": str(each["content"])}]} for each in said
+    ]
+    return {"contents": contents, "references": {"answer": item["answer"]}}
+
+
+RFT: list[Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]] = [
+    lambda item, prompt: {**item, **prompt},
+    lambda item, prompt: {**prompt, "reference_answer": item["answer"]},
+    lambda item, prompt: {**item, "prompt": prompt["messages"]},
+    lambda item, prompt: {
+        "data_source": "d",
+        "prompt": prompt["messages"],
+        "reward_model": {"style": "rule", "ground_truth": item["answer"]},
+    },
+    _google,
+]
+"""What a row for reinforcement fine-tuning looks like: OpenAI's, Bedrock's, TRL's, verl's and Google's."""
 
 
 def test_an_exported_row_that_its_host_would_refuse_is_left_out_with_the_reason(tmp_path: Path) -> None:

@@ -335,3 +335,32 @@ def test_a_conversation_with_tools_goes_to_every_host(tmp_path: Path) -> None:
         elif host == "openai":
             MESSAGES.validate_python(row["messages"])
             assert [each["role"] for each in row["messages"]] == ["user", "assistant", "tool", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("host", "output", "name"),
+    [
+        ("trl", "out.jsonl", "answer"),
+        ("verl", "out.jsonl", "reward_model.ground_truth"),
+        ("verl", "out.parquet", "reward_model.ground_truth"),
+        ("openai", "out.parquet", "answer"),
+    ],
+)
+def test_a_column_of_several_types_is_not_exported_for_tables(
+    tmp_path: Path, host: str, output: str, name: str
+) -> None:
+    rows = [
+        {
+            "item": {"answer": answer},
+            "messages": [{"role": "user", "content": f"{number}?"}],
+            "samples": ["4"],
+        }
+        for number, answer in enumerate(["4", "4", ["4"], None])
+    ]
+    path = write_graded(tmp_path, rows, [1.0] * 4)
+    with pytest.raises(ConfigurationError) as refused:
+        write(path, "rft", host, output)
+    assert f"'{name}' is a text in 2 rows (first in line " in str(refused.value)
+    assert "and a list in 1 row (first in line " in str(refused.value)
+    assert not path.with_name(output).exists()
+    assert not path.with_name(output + PROVENANCE).exists()

@@ -222,3 +222,129 @@ def test_what_is_written_is_in_a_known_format() -> None:
     for host in HOSTS:
         written = Converter(host).convert(SFT)[0]
         assert format_of(written) in FORMATS
+
+
+ANSWERED = [*ASKED, FOUR]
+GOOGLE_ANSWERED = [{"role": "user", "parts": [{"text": "2"}]}, {"role": "model", "parts": [{"text": "4"}]}]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": ANSWERED, "reference_answer": "4"},
+        {"data_source": "d", "prompt": ANSWERED, "reward_model": {"style": "rule", "ground_truth": "4"}},
+        {"prompt": ANSWERED, "answer": "4"},
+        {"contents": GOOGLE_ANSWERED, "references": {"answer": "4"}},
+        {**DPO, "input": {"messages": ANSWERED}},
+        {"prompt": ANSWERED, "chosen": [FOUR], "rejected": [FIVE]},
+        {"prompt": ANSWERED, "completion": [FIVE]},
+        {
+            "contents": GOOGLE_ANSWERED,
+            "completions": [
+                {"score": score, "completion": {"role": "model", "parts": [{"text": str(score)}]}}
+                for score in (0, 1)
+            ],
+        },
+        {
+            "schemaVersion": "bedrock-conversation-2024",
+            "messages": [
+                {"role": "user", "content": [{"text": "2"}]},
+                {"role": "assistant", "content": [{"text": "4"}]},
+                {
+                    "role": "assistant",
+                    "candidates": [
+                        {"preferenceLabel": label, "content": [{"text": label}]}
+                        for label in ("preferred", "non-preferred")
+                    ],
+                },
+            ],
+        },
+    ],
+    ids="-".join,
+)
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_prompt_that_ends_with_an_answer_is_refused_and_never_cut(row: dict[str, Any], host: str) -> None:
+    with pytest.raises(NoConversation, match="ends with the model's turn; expected the user's"):
+        Converter(host).convert(row)
+
+
+ANSWERED_RFT = {"messages": ANSWERED, "answer": "4"}
+
+
+@pytest.mark.parametrize("host", [name for name in HOSTS if name not in ("google", "bedrock")])
+@pytest.mark.parametrize(
+    ("rows", "kept", "reason"),
+    [
+        ([RFT, ANSWERED_RFT, RFT], "rft", "for sft, since it ends with the model's turn; most rows of the file are for rft"),
+        ([ANSWERED_RFT, RFT, ANSWERED_RFT], "sft", "for rft, since it has no answer; most rows of the file are for sft"),
+        ([SFT, {"prompt": ASKED, "chosen": [FOUR], "rejected": [FIVE]}, SFT], "sft", "for dpo, since it has a better and a worse answer"),
+    ],
+)  # fmt: skip
+def test_a_file_is_for_one_kind_of_training(
+    tmp_path: Path, host: str, rows: list[Any], kept: str, reason: str
+) -> None:
+    source, output = lines(tmp_path / "a.jsonl", *rows), tmp_path / "b.jsonl"
+    report = convert_file(source, output, host, allow_loss=True)
+    assert [line for line, _ in report.refused] == [2]
+    assert reason in report.refused[0][1]
+    written = [training_row(json.loads(line)) for line in output.read_text("utf-8-sig").splitlines()]
+    assert [row.training for row in written] == [kept] * 2
+
+
+def test_a_named_format_decides_what_rows_are_for(tmp_path: Path) -> None:
+    source, output = lines(tmp_path / "a.jsonl", ANSWERED_RFT, ANSWERED_RFT, RFT), tmp_path / "b.jsonl"
+    report = convert_file(source, output, "openai", row_format="rft", allow_loss=True)
+    assert [line for line, _ in report.refused] == [1, 2]
+    assert all("'messages' ends with the model's turn" in reason for _, reason in report.refused)
+    assert json.loads(output.read_text()) == RFT
+
+
+@pytest.mark.parametrize("name", ["no", "rows", "columns"])
+def test_a_format_that_is_no_trainers_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"--format: expected one of sft, .*, got '{name}'"):
+        convert_file(lines(tmp_path / "a.jsonl", SFT), tmp_path / "b.jsonl", "openai", row_format=name)
+
+
+def test_rows_without_the_fields_of_the_named_format_are_refused(tmp_path: Path) -> None:
+    source = lines(tmp_path / "a.jsonl", DPO)
+    report = convert_file(source, tmp_path / "b.jsonl", "openai", row_format="verl")
+    assert report.refused == [(1, "the row has no 'reward_model', which rows of the format 'verl' have")]
+
+
+MIXED = [
+    ("a number", 1),
+    ("a boolean", True),
+    ("a list", ["4"]),
+    ("an object", {"a": 1}),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), MIXED)
+@pytest.mark.parametrize(
+    ("host", "name"), [("trl", "answer"), ("verl", "reward_model.ground_truth")], ids=["trl", "verl"]
+)
+def test_a_column_of_several_types_is_refused_for_tables_and_repaired_as_texts(
+    tmp_path: Path, host: str, name: str, kind: str, value: Any
+) -> None:
+    source = lines(tmp_path / "a.jsonl", RFT, RFT, {**RFT, "answer": value}, {**RFT, "answer": "5"})
+    output = tmp_path / "b.jsonl"
+    report = convert_file(source, output, host)
+    assert not output.exists()
+    assert report.mixed == [
+        (
+            f"'{name}' is a text in 3 rows (first in line 1) and {kind} in 1 row (first in line 3); "
+            "a table has one type a column"
+        )
+    ]
+    assert convert_file(source, output, host, allow_loss=True).written
+    found = [json.loads(line) for line in output.read_text().splitlines()]
+    values = [row["answer"] if host == "trl" else row["reward_model"]["ground_truth"] for row in found]
+    assert (values[0], json.loads(values[2]), values[3]) == ("4", value, "5")
+    assert all(isinstance(each, str) for each in values)
+
+
+def test_null_and_numbers_of_two_kinds_are_one_type_and_other_hosts_take_any(tmp_path: Path) -> None:
+    source = lines(tmp_path / "a.jsonl", *({**RFT, "x": value} for value in (1, 1.5, None)))
+    assert convert_file(source, tmp_path / "b.jsonl", "trl").written
+    mixed = lines(tmp_path / "m.jsonl", RFT, {**RFT, "answer": 4})
+    assert convert_file(mixed, tmp_path / "c.jsonl", "openai").written

@@ -5,7 +5,8 @@ import json
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from tests.judge_server import JudgeServer, Reply, Request, answer, delayed
 from tests.runtime.judge.mocked import SCHEMA, Script, ask, chat, error, judging
 
 HISTORIES = int(os.environ.get("SPENDING_HISTORIES", "150"))
-"""Random histories of one test run; 10,000 of them were tried."""
+"""Random histories of the slow test; 10,000 of them were tried."""
 SEED = int(os.environ.get("SPENDING_SEED", "7"))
 
 
@@ -109,18 +110,27 @@ async def one_history(two: Sequence[Judges], client: str, chance: random.Random)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(HISTORIES, marks=pytest.mark.slow)])
+async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(
+    count: int, tmp_path: Path
+) -> None:
     chance, model = random.Random(SEED), Model(SEED + 1)  # noqa: S311
-    clients = [f"c{number}" for number in range(HISTORIES)]
+    clients = [f"c{number}" for number in range(count)]
     async with (
         judging(model, tmp_path, **SETTINGS, model=MODEL) as one,
         judging(model, tmp_path, **SETTINGS, model=MODEL) as other,
     ):
-        for start in range(0, HISTORIES, 8):
+        for start in range(0, count, 8):
             await asyncio.gather(
                 *(one_history((one, other), client, chance) for client in clients[start : start + 8])
             )
-    limits = shared_limits_at(str(tmp_path / "judges.sqlite"))
+    over = await check_accounts(tmp_path, clients, model.spent)
+    assert over > count / 10, "many of them come to the end of their budget"
+
+
+async def check_accounts(home: Path, clients: Sequence[str], spent: Mapping[str, int]) -> int:
+    """Assert that no client has spent more than the limit and one reservation; how many came to their limit."""
+    limits = shared_limits_at(str(home / "judges.sqlite"))
     messages = [{"role": "user", "content": f"{clients[-1]} asks 15"}]
     question = Question(
         "judge", messages, AnswerShape(SCHEMA), "verdict", {"max_completion_tokens": 100}, "chat"
@@ -129,10 +139,45 @@ async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(
     for client in clients:
         account = await limits.account(f"key {client} {datetime.now(UTC).date()}")
         assert (account.held, account.aside) == (0, Price()), "nothing stays aside"
-        assert model.spent.get(client, 0) <= account.spent.tokens <= LIMIT + reservation, client
+        assert spent.get(client, 0) <= account.spent.tokens <= LIMIT + reservation, client
         over += account.spent.tokens >= LIMIT
     await limits.aclose()
-    assert over > HISTORIES / 10, "many of them come to the end of their budget"
+    return over
+
+
+HISTORIES_OF_A_PROCESS = """
+import asyncio, sys
+from pathlib import Path
+from tests.runtime.judge.test_spending import histories
+asyncio.run(histories(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+async def histories(home: Path, seed: int, count: int) -> None:
+    """Go through the histories of all clients, and print what the model has written for each."""
+    retries.FIRST_PAUSE_S = 0.0001
+    chance, model = random.Random(seed), Model(seed + 1)  # noqa: S311
+    async with judging(model, home, **SETTINGS, model=MODEL) as judges:
+        for start in range(0, count, 8):
+            clients = [f"c{number}" for number in range(start, min(start + 8, count))]
+            await asyncio.gather(*(one_history((judges,), client, chance) for client in clients))
+    sys.stdout.write(json.dumps(model.spent))
+
+
+@pytest.mark.parametrize("count", [48, pytest.param(10_000, marks=pytest.mark.slow)])
+async def test_two_processes_spend_no_more_than_one(count: int, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", HISTORIES_OF_A_PROCESS, str(tmp_path)]
+    running = [
+        await asyncio.create_subprocess_exec(
+            *arguments, str(SEED + 10 * number), str(count), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        for number in range(2)
+    ]
+    spent: Counter[str] = Counter()
+    for printed, _ in await asyncio.gather(*(process.communicate() for process in running)):
+        spent.update(json.loads(printed))
+    over = await check_accounts(tmp_path, [f"c{number}" for number in range(count)], spent)
+    assert over > count / 10, "many of them come to the end of their budget"
 
 
 PROCESS = """

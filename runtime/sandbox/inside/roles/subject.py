@@ -58,7 +58,7 @@ class _Subject:
 
     def answer(self, message: dict[str, Any], body: bytes) -> bytes:
         if "candidate" in message:
-            return self._pack(self._encode(candidates.judged(message["prelude"], message["candidate"])))
+            return self._pack(self._encode(candidates.judged(**message["candidate"])))
         if "load" in message:
             return self._load(message["load"])
         number = message["number"]
