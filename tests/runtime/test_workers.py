@@ -71,11 +71,11 @@ FORGED = [
     '{"done":1,"rewards":[1.0]}',
     '{"done":NUMBER,"rewards":[7.0]}',
     '{"done":NUMBER,"results":[{"reward":null}]}',
-    '{"number":NUMBER,"call":"grade_all","graders":[],"sample":"","item":{}}',
     "[" * 50_000,
 ]
-"""What is no frame, of another grading, out of range, no result, a question, and too deep."""
+"""What is no frame, of another grading, out of range, no result, and too deep; the misdeed `imitate` sends a question."""
 ALSO_FORGED = [
+    '{"number":NUMBER,"call":"grade_all","graders":[],"sample":"","item":{}}',
     "[1]",
     '{"done":{}}',
     '{"done":0}',
@@ -172,8 +172,9 @@ async def test_a_worker_sees_no_variable_of_its_evaluator(quick: Settings) -> No
 
 async def test_a_deadline_ends_what_runs_and_keeps_what_is_done(evaluator: Evaluator) -> None:
     samples = ["good 1", "spin", *(f"good {n}" for n in range(2, 20))]
-    await evaluator.prepare(HOSTILE)
-    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 20, deadline_s=2.5)
+    # a worker that another test has ended is started before the deadline begins
+    await evaluator.grade(HOSTILE, "good")
+    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 20, deadline_s=3.0)
     failure = gradings[1].failure
     assert gradings.rewards[0] == 1.0
     assert failure is not None
