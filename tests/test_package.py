@@ -38,6 +38,7 @@ BUILT_IN = {
     "rank",
     "equivalence",
     "endpoint",
+    "google_reward",
 }
 
 

@@ -85,6 +85,7 @@ def check_schemathesis(address: str, document: Document, home: Path, examples: i
         assert {record["label"] for record in records if record["interactions"]} == {*operations(document)}
 
 
+@pytest.mark.timeout(900)  # several thousand requests, beside other tests
 @pytest.mark.skipif(not ST.exists(), reason="no Schemathesis: run tools/fetch_schemathesis.sh")
 def test_every_operation_answers_as_documented(address: str, document: Document, tmp_path: Path) -> None:
     check_schemathesis(address, document, tmp_path, 1, "coverage", "fuzzing")
