@@ -198,11 +198,11 @@ def _by_grader(found: Mapping[str, Any]) -> Iterator[str]:
     share = (
         "" if rows == graded else f" (on {graded:,} of {rows:,} rows, drawn with the seed {found['seed']})"
     )
-    yield f"what constant answers get from the grader{share}:"
+    yield f"rewards of constant answers by the grader{share}:"
     for each in sorted(answers, key=lambda each: math.inf if each["score"] is None else -each["score"]):
         said = f"always {_short(each['answer'])}" if each["answer"] else "the empty answer"
         causes = ", ".join(f"{count:,} {kind}" for kind, count in each["ungraded"].items())
-        score = "no reward" if each["score"] is None else f"{each['score']:.2f} by the grader"
+        score = "no reward" if each["score"] is None else f"{each['score']:.2f}"
         yield f"  {said}: {score}{f'; ungraded: {causes}' if causes else ''}"
 
 

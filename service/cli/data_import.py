@@ -76,17 +76,17 @@ def _config(path: Path) -> Any:
 
 def _lines(report: ImportReport, output: Path) -> Sequence[str]:
     kinds = ", ".join(f"{count:,} from {name}" for name, count in report.by_source.items())
-    lines = [f"{report.rows:,} rows in {output}{f': {kinds}' if kinds else ''}"]
+    lines = [f"{counted(report.rows, 'row')} in {output}{f': {kinds}' if kinds else ''}"]
     if report.rows:
         lines.append(f"{report.with_sample:,} have an answer, {report.rows - report.with_sample:,} have none")
     if report.ungraded:
         lines.append(f"{report.ungraded:,} have the cause in its place: the model did not answer")
-    lines += [f"{count:,} recorded scores of {name}" for name, count in report.recorded.items()]
-    lines += [f"lost: {name} of {count:,} rows" for name, count in report.lost.items()]
+    lines += [f"{counted(count, 'recorded score')} of {name}" for name, count in report.recorded.items()]
+    lines += [f"lost: {name} of {counted(count, 'row')}" for name, count in report.lost.items()]
     lines += [f"note: {note}" for note in report.notes]
     if report.rejected:
         lines.append(
-            f"{report.rejected:,} parts of the exports could not be read; each is listed with its place"
+            f"{counted(report.rejected, 'part')} of the exports could not be read: see 'not imported' above"
         )
     return lines
 

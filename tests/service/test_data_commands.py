@@ -50,7 +50,7 @@ def write(path: Path, rows: list[sound.Row]) -> None:
         (GRADER, "by the grader"),
         (
             {"type": "python", "source": "def grade(sample, item):\n    return 1.0\n"},
-            "the empty answer: 1.00 by the grader",
+            "the empty answer: 1.00\n",
         ),
         (
             {

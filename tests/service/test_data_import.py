@@ -43,7 +43,7 @@ def test_an_import_says_what_it_found_and_lists_what_it_could_not_read(tmp_path:
         "2 rows in rows.jsonl: 2 from evals",
         "2 have an answer, 0 have none",
         "2 recorded scores of right",
-        "1 parts of the exports could not be read; each is listed with its place",
+        "1 part of the exports could not be read: see 'not imported' above",
     ]
     assert done.stderr == (
         "not imported: a.jsonl: line 2: no known source system; it has the fields 'other'; "
