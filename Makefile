@@ -21,7 +21,7 @@ help: ## show this
 NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 NEEDED := pyproject.toml constraints.txt examples/countdown_grader/pyproject.toml tools/install.py
 
-$(INSTALLED): $(NEEDED) tests/plugin_package/pyproject.toml
+$(INSTALLED): $(NEEDED) tests/plugin_package/pyproject.toml clients/python/pyproject.toml
 	@$(NEW_ENOUGH)
 	@$(PYTHON) tools/install.py dev
 	@touch $@ $(RUNS)

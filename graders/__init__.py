@@ -19,6 +19,7 @@ from graders.grader_type import GraderType, Score
 from graders.pattern import Pattern
 from graders.plugin import grader
 from graders.registry import Registry
+from graders.reward_functions import from_openrlhf, from_slime, from_trl, from_verifiers, from_verl
 from graders.samples.sample import Sample
 from graders.template import Template
 
@@ -54,5 +55,10 @@ __all__ = [
     "TemplateError",
     "UnknownGraderType",
     "Verdict",
+    "from_openrlhf",
+    "from_slime",
+    "from_trl",
+    "from_verifiers",
+    "from_verl",
     "grader",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 
 from graders.bound_grader import Grader
 from graders.contract import brief
+from graders.dialects import with_type
 from graders.errors import ConfigurationError, InvalidOptions, PluginError, Problem, UnknownGraderType
 from graders.grader_type import GraderType, Need, find_type, type_of
 from graders.options import LABELS, option_values, validate_options
@@ -143,7 +144,9 @@ class Registry(Mapping[str, Entry]):
         """
         if isinstance(config, Grader):
             return config
-        if not isinstance(config, Mapping):
+        if isinstance(config, Mapping):
+            config = with_type(config)
+        else:
             raise InvalidOptions(
                 [Problem((), f'a grader is a JSON object with a "type", got {_named(config)}')]
             )

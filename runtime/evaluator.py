@@ -16,6 +16,7 @@ from graders import (
 )
 from graders.samples.plain_data import rows as as_rows
 from graders.vote_results import combine_votes
+from runtime.concurrency.own_loop import OwnLoop
 from runtime.data.rows import item_or_failure, readable, readable_rows, sample_or_failure
 from runtime.evaluation.batch_result import BatchResult, gradings_of
 from runtime.evaluation.batches import (
@@ -47,7 +48,8 @@ class Evaluator(GradingServices):
     """Grades samples; use it as `async with Evaluator() as evaluator`.
 
     A failed grading is a result, never an exception: only a grader that cannot be used at all raises, before anything was
-    graded. One evaluator belongs to one event loop; `runtime.SyncEvaluator` is the same without `async`.
+    graded. One evaluator belongs to the event loop that it is first used on, and raises a `RuntimeError` on another;
+    `runtime.SyncEvaluator` is the same without `async`.
 
     Attributes:
         registry: Its grader types.
@@ -75,7 +77,7 @@ class Evaluator(GradingServices):
         self._pool = WorkerPool(self.registry, self.settings)
         self._compiled = GraderCache(self.registry, self.settings.cache_bytes("graders"))
         self._prepared: WeakSet[Grader] = WeakSet()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = OwnLoop("Evaluator")
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,7 +105,9 @@ class Evaluator(GradingServices):
         Raises:
             ConfigurationError: When the grader is wrong.
             PluginError: When a worker cannot import a plugin or load its grader.
+            RuntimeError: When the evaluator belongs to another event loop.
         """
+        self._loop.get()
         grader = await self._compiled.load_aside(config)
         if grader not in self._prepared:
             is_ready = grader.built_in or await self._pool.prepare(grader)
@@ -341,11 +345,8 @@ class Evaluator(GradingServices):
             return failed_group(grader, deadline_passed(), len(samples))
 
     def _context(self, deadline_s: float | None, trace_id: str | None, client: str) -> GradingContext:
-        if self._loop is None:
-            self._loop = (
-                asyncio.get_running_loop()
-            )  # a system call in Python 3.11, which each grading would pay for
-        deadline = None if deadline_s is None else self._loop.time() + deadline_s
+        loop = self._loop.get()
+        deadline = None if deadline_s is None else loop.time() + deadline_s
         trace = None if self.tracer is None else Trace(self.tracer)
         return GradingContext(self, deadline, trace_id=trace_id, client=client, trace=trace)
 

@@ -4,9 +4,10 @@ import asyncio
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from graders import Grader, GraderResult, Item, Registry
+from runtime.concurrency.own_loop import OwnProcess
 from runtime.evaluation.batch_result import BatchResult
 from runtime.evaluation.batches import Rows
 from runtime.evaluator import Evaluator
@@ -23,7 +24,8 @@ T = TypeVar("T")
 class SyncEvaluator:
     """Grades samples; use it as `with SyncEvaluator() as evaluator`, or let the program's end close it.
 
-    See `Evaluator` for every argument. It may be used from several threads.
+    See `Evaluator` for every argument. It may be used from several threads. In a fork of the process that made it, where its
+    thread is not, every method raises a `RuntimeError`; it does not pickle.
     """
 
     def __init__(
@@ -41,11 +43,12 @@ class SyncEvaluator:
             evaluator: What it runs, in place of one that is made of the other two; it is closed with this.
         """
         self._evaluator = Evaluator(registry, settings) if evaluator is None else evaluator
+        self._process = OwnProcess("SyncEvaluator")
         self._loop = asyncio.new_event_loop()
         # a daemon: a program that forgets to close its evaluator must still end
         thread = threading.Thread(target=self._loop.run_forever, name="graders-evaluator", daemon=True)
         thread.start()
-        self._finalizer = weakref.finalize(self, _stop, self._evaluator, self._loop, thread)
+        self._finalizer = weakref.finalize(self, _stop, self._evaluator, self._loop, thread, self._process)
 
     def __enter__(self) -> Self:
         return self
@@ -53,12 +56,18 @@ class SyncEvaluator:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a SyncEvaluator does not pickle: it has a thread and processes; make one in each process, and send it the grader's JSON"
+        )
+
     def close(self) -> None:
         """Stop the worker processes and the thread."""
         self._finalizer()
 
     def load(self, config: Grader | Mapping[str, Any]) -> Grader:
         """A grader out of its JSON."""
+        self._process.check()
         return self._evaluator.load(config)
 
     def prepare(self, config: Grader | Mapping[str, Any]) -> Grader:
@@ -128,7 +137,16 @@ class SyncEvaluator:
             self._wait(pump.stop())
 
     def _wait(self, awaited: Coroutine[Any, Any, T]) -> T:
-        """Run something on the other thread; an interrupt here cancels it there."""
+        """Run something on the other thread; an interrupt here cancels it there.
+
+        Raises:
+            RuntimeError: When this process is a fork of the one that has the thread.
+        """
+        try:
+            self._process.check()
+        except RuntimeError:
+            awaited.close()
+            raise
         future = asyncio.run_coroutine_threadsafe(awaited, self._loop)
         try:
             return future.result()
@@ -177,7 +195,11 @@ class _Pump(Generic[T]):
         await self._results.aclose()
 
 
-def _stop(evaluator: Evaluator, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+def _stop(
+    evaluator: Evaluator, loop: asyncio.AbstractEventLoop, thread: threading.Thread, process: OwnProcess
+) -> None:
+    if process.is_forked:  # what is to be stopped is in the other process, which still needs it
+        return
     asyncio.run_coroutine_threadsafe(evaluator.aclose(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()

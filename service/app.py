@@ -3,8 +3,10 @@
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from re import fullmatch
 
 from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -15,6 +17,7 @@ from runtime import Settings
 from runtime.settings.variables import CONFIG_VARIABLE
 from runtime.telemetry.outcomes import OTHER
 from service import errors
+from service.auth import path_keys
 from service.auth.admission import Admission
 from service.auth.keys import Keyring
 from service.http import descriptors, openapi, protocol
@@ -31,18 +34,23 @@ from service.routes import (
     eval_runs,
     evals,
     files,
+    google_dry_run,
     grade,
     graders,
     health,
     metrics,
     models,
     named,
+    named_batches,
     pages,
     schema,
 )
+from service.routes.trainers import endpoint, google, nemo_gym, openrlhf, sandbox_fusion, slime
 from service.state import State
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracing, TracingMiddleware
+
+_LONG_BODIES = r"/v1/graders/[^/]+/(grade/batch|for/.+)"
 
 
 class Service(FastAPI):
@@ -72,6 +80,7 @@ class Service(FastAPI):
             return
         scope["app"] = self
         scope.setdefault("state", {})
+        path_keys.take(scope)
         await self.front(scope, receive, send)
 
 
@@ -146,13 +155,20 @@ def _gate(app: ASGIApp, process: Process) -> AccessControl:
     settings = process.settings
     return AccessControl(
         Compression(FastRoutes(app, _direct())),
-        body_limit=settings.body_limit,
-        body_limits={grade.BATCH_PATH: settings.batch_body_limit, **files.body_limits(settings)},
+        body_limit=partial(_body_limit, settings, files.body_limits(settings)),
         body_timeout_s=settings.body_timeout_s,
         keyring=process.keyring,
         graceful_shutdown=process.graceful_shutdown,
         same_origin=SameOrigin(settings.host_names),
     )
+
+
+def _body_limit(settings: Settings, files: Mapping[str, int], path: str) -> int:
+    """Bytes of a request's body: what carries many samples, or a whole rollout, may be as long as a batch."""
+    if path in files:
+        return files[path]
+    is_long = path == grade.BATCH_PATH or fullmatch(_LONG_BODIES, path) is not None
+    return settings.batch_body_limit if is_long else settings.body_limit
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -167,6 +183,10 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(data.router)
     app.include_router(schema.router)  # before the named graders, whose route also matches it
     app.include_router(named.router)
+    app.include_router(named_batches.router)
+    for trainer in (openrlhf, slime, nemo_gym, endpoint, google, sandbox_fusion):
+        app.include_router(trainer.router)
+    app.include_router(google_dry_run.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(pages.router)

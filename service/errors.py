@@ -14,6 +14,7 @@ from graders import ConfigurationError, PluginError
 from graders.options import no_such_field
 from graders.pattern import encodable
 from graders.wording import in_words
+from service.http.paths import shown_path
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _HEADERS = {
@@ -120,7 +121,7 @@ def install(app: FastAPI) -> None:
     async def answer_api_error(request: Request, error: Exception) -> JSONResponse:
         if isinstance(error, HTTPException):
             code = _CODES.get(error.status_code)
-            what = f"{error.detail}: {request.method} {request.url.path}"
+            what = f"{error.detail}: {request.method} {shown_path(request.url.path)}"
             response = ApiError(error.status_code, what, code=code).response()
             if error.status_code == 405:
                 response.headers["allow"] = ", ".join(_allowed(request))

@@ -20,7 +20,9 @@ import runtime
 from tests.attacks.machine import has_namespaces, isolates
 from tests.conftest import ROOT
 
-LEVELS = [3, 2] if isolates() and has_namespaces() else [2]
+LEVELS = (
+    [3, pytest.param(2, marks=pytest.mark.slow)] if isolates() and has_namespaces() else [pytest.param(2)]
+)
 
 BUILT_IN = {
     "string_check",
@@ -36,6 +38,7 @@ BUILT_IN = {
     "rank",
     "equivalence",
     "endpoint",
+    "google_reward",
 }
 
 

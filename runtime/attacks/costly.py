@@ -81,7 +81,7 @@ def _python(name: str, body: str) -> Costly:
 def _texts(count: int = 150_000, length: int = 400_000) -> tuple[str, str]:
     """Two long texts of the same words in different orders."""
     numbers = random.Random(1)  # noqa: S311  # no secret
-    words = [numbers.choice("abcdefghijklmnop") * numbers.randint(1, 3) for _ in range(count)]
+    words = numbers.choices([letter * times for letter in "abcdefghijklmnop" for times in (1, 2, 3)], k=count)
     one = " ".join(words)[:length]
     numbers.shuffle(words)
     return one, " ".join(words)[:length]

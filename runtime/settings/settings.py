@@ -121,8 +121,9 @@ class Settings(BaseSettings):
     """Connections of one address of clients, or of one IPv6 network of 64 bits; None: half of `connections`."""
     head_timeout_s: float = Field(default=10.0, gt=0, le=600)
     """Seconds that the head of a request may take to arrive, and a new connection to send one."""
-    idle_timeout_s: float = Field(default=20.0, gt=0, le=3600)
-    """Seconds that a connection is kept for its next request; more than the usual clients keep theirs, so that these close first."""
+    idle_timeout_s: float = Field(default=120.0, gt=0, le=3600)
+    """Seconds that a connection is kept for its next request: longer than most training steps, after which the same connection is
+    used again. Where there are too many connections, those that wait longest are closed first."""
     api_keys: tuple[SecretStr, ...] = ()
     """Keys that clients must send and that allow everything, besides those of `graders keys`; without any of either,
     everyone who reaches the port may grade."""

@@ -90,7 +90,14 @@ class Admission:
         Raises:
             Refusal: 429, if the queue is full.
         """
-        cost = cost_of(grader)
+        return self.enter_class(cost_of(grader), gradings)
+
+    def enter_class(self, cost: Cost, gradings: int = 1) -> Held:
+        """Admit work of a class; as `enter`.
+
+        Raises:
+            Refusal: 429, if the queue is full.
+        """
         queue = self._queues[cost]
         if queue.depth >= queue.limit:
             message = f"{queue.depth:,} gradings of the class '{cost}' are waiting or being worked at already"

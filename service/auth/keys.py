@@ -40,9 +40,14 @@ class _Rule:
         return bool(re.fullmatch(self.methods, method) and re.fullmatch(self.path, path))
 
 
+TRAINER_PATHS = r"/v1/graders/[^/]+/for/.+|/run_code"
+"""A pattern of what trainers ask, who may also send their key in the path (`service.auth.path_keys`)."""
+
 RULES = (
     _Rule("POST", r"(/openai)?/v1/fine_tuning/alpha/graders/(run|validate)", "grade"),
-    _Rule("POST", r"/v1/grade(/batch)?", "grade"),
+    _Rule("POST", r"/v1/grade(/batch)?|/v1/graders/[^/]+/grade/batch", "grade"),
+    _Rule("POST|GET|HEAD", TRAINER_PATHS, "grade"),
+    _Rule("POST", r"/v1(beta1)?/projects/.+:validateReinforcementTuningReward", "grade"),
     _Rule("GET|HEAD", r"/(docs|openapi\.json)?", None),
     _Rule("GET|HEAD", r"(?s:.*)", "read"),
     _Rule(r"(?s:.*)", r"(?s:.*)", "manage"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import (
+    convert,
     data_commands,
     graded_commands,
     image_commands,
@@ -31,6 +32,7 @@ app.add_typer(image_commands.app, name="images")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(sample_commands.app)
 app.add_typer(operating_commands.app)
+app.add_typer(convert.app)
 
 GraderArgument = Annotated[
     Path, typer.Argument(help="The grader's JSON; '-' reads standard input.", show_default=False)

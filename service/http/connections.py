@@ -14,6 +14,7 @@ from itertools import chain, islice
 from typing import Protocol
 
 from service.errors import ApiError
+from service.http.parts import Phase
 from service.telemetry.rate_limited_log import RateLimitedLog
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,10 @@ class ClosingRank(IntEnum):
     """It waits for its next request."""
     BODY = 2
     """It carries a request whose body has yet to arrive."""
+
+
+DISCARD_S = 20.0
+"""Seconds that a connection waits for the rest of a body that was answered before it was complete."""
 
 
 class _Waiting:
@@ -83,7 +88,7 @@ class Connections:
         per_address: int,
         *,
         head_timeout_s: float = 10.0,
-        idle_timeout_s: float = 20.0,
+        idle_timeout_s: float = 120.0,
         on_refusal: Callable[[int], None] = lambda status: None,
     ) -> None:
         self.limit, self.per_address = limit, per_address
@@ -99,6 +104,12 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self._address)
+
+    def timeout_s(self, phase: Phase) -> float:
+        """Seconds that a connection may wait for its client."""
+        if phase is Phase.HEAD:
+            return self.head_timeout_s
+        return min(DISCARD_S, self.idle_timeout_s) if phase is Phase.DISCARD else self.idle_timeout_s
 
     def enter(self, connection: Connection, address: str) -> ApiError | None:
         """Count a new connection, which waits; gives the answer to it where it is one too many.

@@ -69,12 +69,11 @@ class BatchRow(BaseModel):
     id: str | int | float | None = Field(None, description="The caller's own name for the row.")
 
 
-class BatchRequest(BaseModel):
-    """`POST /v1/grade/batch`."""
+class NamedBatchRequest(BaseModel):
+    """`POST /v1/graders/{name}/grade/batch`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    grader: dict[str, Any] | None = Field(None, description="The grader's JSON; this or `name` is required.")
     rows: list[BatchRow] = Field(description="What to grade; at most `batch_rows`.")
     trace_id: str | None = Field(None, description="The caller's own name for this batch.")
     deadline_s: float | None = Field(
@@ -86,14 +85,22 @@ class BatchRequest(BaseModel):
         "null",
         description="What an ungraded row gets: null, the grader's lowest reward, or a 422 for the batch.",
     )
-    name: str | None = Field(None, description="The name of a stored grader, in place of `grader`.")
-    version: int | None = Field(None, ge=1, description="Which version of it; the current one by itself.")
+    version: int | None = Field(
+        None, ge=1, description="Which version of a stored grader; the current one by itself."
+    )
     split: Literal["train", "valid"] | None = Field(
         None, description="What the statistics of the name count this as: `train` by itself."
     )
     step: int | None = Field(
         None, ge=0, description="The training step that the statistics of the name count this for."
     )
+
+
+class BatchRequest(NamedBatchRequest):
+    """`POST /v1/grade/batch`."""
+
+    grader: dict[str, Any] | None = Field(None, description="The grader's JSON; this or `name` is required.")
+    name: str | None = Field(None, description="The name of a stored grader, in place of `grader`.")
 
 
 @dataclass(frozen=True, slots=True)

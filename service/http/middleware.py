@@ -7,13 +7,14 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import getrandbits, uniform
 from typing import cast
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.auth import path_keys
 from service.auth.keys import ANYONE, Caller, Keyring, Limits
 from service.errors import ApiError
 from service.http.paths import OPEN_PATHS, READY_PATH, route_of
@@ -88,7 +89,8 @@ class AccessLog:
 class AccessControl:
     """Gives each response an `x-request-id`, and refuses what nobody may ask, or not now, and bodies that are too long.
 
-    A body is counted while it arrives, so that one without a `content-length` is bounded too. Routes find in their
+    A body is counted while it arrives, so that one without a `content-length` is bounded too; `body_limit` gives the bytes that it
+    may have, by path. Routes find in their
     request's state the `client` and the `headers`, by their names in lower case, and middleware the `body_limit`, in bytes.
     """
 
@@ -96,15 +98,13 @@ class AccessControl:
         self,
         app: ASGIApp,
         *,
-        body_limit: int,
-        body_limits: Mapping[str, int],
+        body_limit: Callable[[str], int],
         body_timeout_s: float,
         keyring: Keyring,
         graceful_shutdown: GracefulShutdown,
         same_origin: SameOrigin,
     ) -> None:
-        self._app, self._body_limit, self._body_limits = app, body_limit, body_limits
-        self._same_origin = same_origin
+        self._app, self._body_limit, self._same_origin = app, body_limit, same_origin
         self._arrivals = BodyTimeout(body_timeout_s)
         self._keyring, self._shutdown, self._limits = keyring, graceful_shutdown, Limits()
         self._held_back = 0
@@ -153,8 +153,8 @@ class AccessControl:
         """Count a request as running while it is answered, or raise the error that refuses it."""
         path = scope["path"]
         task = cast("Task", asyncio.current_task())  # None only outside the loop
-        limit = scope["state"]["body_limit"] = self._body_limits.get(path, self._body_limit)
-        if path in OPEN_PATHS:
+        limit = scope["state"]["body_limit"] = self._body_limit(path)
+        if path in OPEN_PATHS and path_keys.STATE not in scope["state"]:
             if path == READY_PATH:
                 self._shutdown.check()
             await self._app(scope, receive, send)
@@ -198,7 +198,9 @@ class AccessControl:
     ) -> None:
         """Pass a request on that its caller may make, or raise what it is answered with instead."""
         state = scope["state"]
-        caller = await self._caller(scope["method"], scope["path"], headers)
+        caller = await path_keys.caller(scope, self._keyring)
+        if caller is None:
+            caller = await self._caller(scope["method"], scope["path"], headers)
         state["client"], state["caller"] = caller.client, caller
         if caller is ANYONE:
             self._same_origin.check(scope)
@@ -287,4 +289,7 @@ class BodyTimeout:
 
 def _given_key(headers: Mapping[bytes, bytes]) -> bytes:
     scheme, _, bearer = headers.get(b"authorization", b"").partition(b" ")
-    return (bearer if scheme.lower() == b"bearer" else headers.get(b"api-key", b"")).strip()
+    if scheme.lower() == b"bearer":
+        return bearer.strip()
+    # Google's client sends its key under the second name
+    return next((headers[name] for name in (b"api-key", b"x-goog-api-key") if name in headers), b"").strip()

@@ -11,7 +11,8 @@ from service.http.paths import OPEN_PATHS, READY_PATH
 DESCRIPTION = (
     "Graders for reinforcement fine-tuning, files and evals, as the official client asks for them, and routes of our own. "
     "What stands under `/v1/fine_tuning`, `/v1/files` and `/v1/evals` answers under `/openai/v1/…` as well, which is not "
-    "listed again. A service that has no keys asks for none. Bodies may be compressed: `Content-Encoding: gzip` or `zstd`."
+    "listed again. A service that has no keys asks for none. The routes of trainers, `/v1/graders/{name}/for/…` and `/run_code`, "
+    "answer under `/k/{key}/…` too, for clients that can send no header. Bodies may be compressed: `Content-Encoding: gzip` or `zstd`."
 )
 JSON = "application/json"
 ERROR: dict[str, Any] = {
@@ -63,13 +64,18 @@ _MEANINGS = {
     415: "The body is compressed in a way that is not known here, or, without keys, is neither JSON nor a form.",
     429: "More than the key or the service may take at once.",
     500: "A failure of the service; its log has it under the `x-request-id`.",
-    503: "This process is ending, has too many connections, or the plugin that a grader needs does not start.",
+    503: "This process is ending, has too many connections, or the plugin that a grader needs does not start; to a trainer: "
+    "the sample is ungraded.",
 }
 _GRADER = {
     "type": "string_check",
     "input": "{{sample.output_text}}",
     "reference": "{{item.answer}}",
     "operation": "eq",
+}
+_RESPONSE = {
+    "object": "response",
+    "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "4"}]}],
 }
 _FILE = "file-0123456789abcdef01234567"
 _EXAMPLES: dict[tuple[str, str], object] = {
@@ -94,6 +100,58 @@ _EXAMPLES: dict[tuple[str, str], object] = {
             {"sample": "5", "item": {"answer": "4"}},
         ],
     },
+    ("post", "/v1/graders/{name}/grade/batch"): {"rows": [{"sample": "4", "item": {"answer": "4"}}]},
+    ("post", "/v1/graders/{name}/for/openrlhf"): {
+        "query": ["2+2=4"],
+        "prompts": ["2+2="],
+        "labels": [{"answer": "4"}],
+    },
+    ("post", "/v1/graders/{name}/for/slime"): {
+        "prompt": "2+2=",
+        "response": "4",
+        "label": {"answer": "4"},
+    },
+    ("post", "/v1/graders/{name}/for/nemo-gym/verify"): {
+        "answer": "4",
+        "responses_create_params": {"input": "2+2="},
+        "response": _RESPONSE,
+    },
+    ("post", "/v1/graders/{name}/for/nemo-gym/seed_session"): {"resources_session_id": "session-1"},
+    ("post", "/v1/graders/{name}/for/nemo-gym/close_session"): {"resources_session_id": "session-1"},
+    ("post", "/v1/graders/{name}/for/nemo-gym/sandbox_access"): {"resources_session_id": "session-1"},
+    ("post", "/v1/graders/{name}/for/nemo-gym/aggregate_metrics"): {
+        "verify_responses": [{"_ng_task_index": 0, "reward": 1.0, "mask_sample": False}]
+    },
+    ("post", "/v1/graders/{name}/for/endpoint"): {"sample": {"output_text": "4"}, "item": {"answer": "4"}},
+    ("post", "/v1/graders/{name}/for/google"): {
+        "example": {
+            "contents": [{"role": "user", "parts": [{"text": "2+2="}]}],
+            "references": {"answer": "4"},
+        },
+        "response": {"parts": [{"text": "4"}]},
+        "metadata": {"step": 1, "tuning_job_id": 1},
+    },
+    (
+        "post",
+        "/v1beta1/projects/{project}/locations/{location}/tuningJobs:validateReinforcementTuningReward",
+    ): {
+        "sampleResponse": {"role": "model", "parts": [{"text": "4"}]},
+        "example": {
+            "contents": [{"role": "user", "parts": [{"text": "2+2="}]}],
+            "references": {"answer": "4"},
+        },
+        "singleRewardConfig": {
+            "rewardName": "equal",
+            "stringMatchRewardScorer": {
+                "correctAnswerReward": 1.0,
+                "stringMatchExpression": {
+                    "matchOperation": "EXACT_MATCH",
+                    "expression": "{{references.answer}}",
+                },
+            },
+        },
+    },
+    ("post", "/run_code"): {"code": "print(input())", "stdin": "4", "language": "python"},
     ("put", "/v1/graders/{name}"): {"grader": _GRADER},
     ("post", "/v1/evals"): {
         "name": "sums",

@@ -4,7 +4,7 @@ All of this holds before any key is looked at, and costs time in proportion to t
 
 * The head of a request has at most `HEAD_BYTES` bytes and `HEADERS` headers, trailers of a chunked body included, and its URL at
   most `URL_BYTES`; it arrives within `head_timeout_s`, in one piece or byte by byte.
-* A connection waits for its next request for `idle_timeout_s`, and as long for the rest of a body that nobody reads any more.
+* A connection waits for its next request for `idle_timeout_s`, at most 20 s for the rest of a body that nobody reads any more.
 * There are only so many connections, of one address and in all (`service.http.connections`).
 
 What is refused is answered in the published shape where an answer is possible, in its turn after earlier requests of the same
@@ -375,8 +375,7 @@ class HttpProtocol(HttpToolsProtocol):
         return self._begun and not self.cycle.response_complete
 
     def _wait(self) -> None:
-        limits = self._connections
-        seconds = limits.head_timeout_s if self._phase is Phase.HEAD else limits.idle_timeout_s
+        seconds = self._connections.timeout_s(self._phase)
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:

@@ -1,7 +1,7 @@
 """`grade` and `grade/batch`: our own routes, on which a failed grading is null and never a low reward."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from math import isfinite
 from typing import Any
@@ -18,7 +18,8 @@ from runtime.evaluation.batches import CHUNK
 from runtime.explain.explain import explain
 from service.auth.admission import Held
 from service.auth.keys import Caller
-from service.errors import ApiError
+from service.errors import ApiError, invalid_query
+from service.http.columns import FIELDS, ColumnsResponse, columns, fields_of
 from service.http.disconnect import as_long_as_wanted
 from service.http.grade_requests import (
     EXPLAIN,
@@ -109,29 +110,31 @@ async def grade(request: Request) -> Response:
 
 @router.post(
     "/grade/batch",
-    response_model=BatchResponse,
+    response_model=BatchResponse | ColumnsResponse,
     responses={
         200: {"content": {LINES: {"schema": {"type": "string"}}}},
         422: declared('With `"on_failure": "error"`: a row is ungraded, and `param` names it.'),
     },
-    openapi_extra=documented_body(BatchRequest),
+    openapi_extra=documented_body(BatchRequest, FIELDS),
 )
 @repeatable
 async def grade_batch(request: Request) -> Response:
     """Grade many rows: in one answer, or as NDJSON, a line as soon as a row is graded."""
+    body, has_unreadable = await read_body(request, BatchRequest, but=("rows",))
+    return await answer_batch(request, body, has_unreadable=has_unreadable)
+
+
+async def answer_batch(request: Request, body: Mapping[str, Any], *, has_unreadable: bool) -> Response:
+    """The answer to a batch.
+
+    Args:
+        request: The request.
+        body: Its body: the fields of a `BatchRequest`.
+        has_unreadable: Whether a row may have a value that cannot be held.
+    """
     state = state_of(request)
     settings = state.settings
-    body, has_unreadable = await read_body(request, BatchRequest, but=("rows",))
-    policy = body.get("on_failure", "null")
-    if policy not in POLICIES:
-        raise wrong_body("on_failure", f"expected {', '.join(map(repr, POLICIES))}")
-    lines = _wants_lines(request)
-    if lines:
-        refuse_key(request)
-    if lines and policy == "error":
-        raise wrong_body(
-            "on_failure", f"'error' needs all results before it answers, which {LINES} does not wait for"
-        )
+    policy, fields, lines = _form_of(request, body)
     deadline_s, trace_id = deadline_of(body, settings.batch_timeout_s), trace_id_of(body)
     if has_unreadable:
         rows = await asyncio.to_thread(rows_of, body, settings.batch_rows, has_unreadable=True)
@@ -139,7 +142,8 @@ async def grade_batch(request: Request) -> Response:
         rows = rows_of(body, settings.batch_rows, has_unreadable=False)
     found = await chosen(state, body)
     grader, series = found.grader, series_of(body, found)
-    writer = RowWriter(_lowest(grader) if policy == "lowest" else None, found.origin)
+    lowest = _lowest(grader) if policy == "lowest" else None
+    writer = RowWriter(lowest, found.origin)
     name_trace(trace_id)
     waiting = state.queues.enter(grader, len(rows.samples))
     if lines:
@@ -178,15 +182,23 @@ async def grade_batch(request: Request) -> Response:
         place = "" if failure.message.startswith(f"rows.{index}") else f"rows.{index}: "
         message = f"{place}{failure.message}"
         raise ApiError(422, message, param=f"rows.{index}", code="ungraded")
+    if fields is not None:
+        return await columns(results, rows.ids, fields, lowest=lowest, origin=found.origin)
+    return await _whole(results, rows, writer, shown_grader(grader.info, found.origin))
+
+
+async def _whole(
+    results: BatchResult, rows: Rows, writer: RowWriter, shown_info: Mapping[str, str | int]
+) -> Response:
+    """The answer with all that the results say."""
     parts: list[bytes] = []
     for start in range(0, len(results), CHUNK):
         parts += writer.rows(results, rows.ids, slice(start, start + CHUNK))
         await asyncio.sleep(0)
-    info, counts = written(shown_grader(grader.info, found.origin)), to_json(writer.counts())
     answer = b'{"object":"batch.grades","grader":%b,"results":[%b],"counts":%b}' % (
-        info,
+        written(shown_info),
         b",".join(parts),
-        counts,
+        to_json(writer.counts()),
     )
     return JsonAnswer(answer)
 
@@ -237,6 +249,30 @@ async def _lines(
     if series is not None:
         state.statistics.observe_groups(series, rewards, rows.items)
     yield to_json({"object": "batch.summary", "counts": writer.counts()}) + b"\n"
+
+
+def _form_of(request: Request, body: Mapping[str, Any]) -> tuple[str, Sequence[str] | None, bool]:
+    """What an ungraded row gets, the fields that are wanted alone, and whether the answer is in lines.
+
+    Raises:
+        ApiError: 400, when one of these is wrong, or they contradict each other.
+    """
+    policy = body.get("on_failure", "null")
+    if policy not in POLICIES:
+        raise wrong_body("on_failure", f"expected {', '.join(map(repr, POLICIES))}")
+    fields, lines = fields_of(request), _wants_lines(request)
+    if lines:
+        refuse_key(request)
+        if policy == "error":
+            raise wrong_body(
+                "on_failure",
+                f"'error' needs all results before it answers, which {LINES} does not wait for",
+            )
+        if fields is not None:
+            raise invalid_query(
+                "fields", f"columns are one answer; ask for application/json instead of {LINES}"
+            )
+    return policy, fields, lines
 
 
 def _wants_explanation(request: Request) -> bool:

@@ -1,6 +1,7 @@
 """No text of the list gets a reward that it has not earned; each of those that are known to fool a simple harness does so."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,19 @@ given its reward away. That is what `code_tests` has two processes for."""
 isolated = pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
 
 
+def shared_out(ways: Iterable[str]) -> list[Any]:
+    """For each way to meet a text: its share of the forgeries, so that all of them are met once; and, slow, all of them."""
+    ways = list(ways)
+    return [
+        *(pytest.param(way, FORGERIES[n :: len(ways)], id=way) for n, way in enumerate(ways)),
+        *(pytest.param(way, FORGERIES, id=f"{way}-all", marks=pytest.mark.slow) for way in ways),
+    ]
+
+
 @pytest.fixture(scope="module")
 async def evaluator() -> AsyncIterator[Evaluator]:
     async with Evaluator(settings=Settings(python_memory_mb=512, sandbox_output_mb=4)) as fresh:
         yield fresh
-
-
-def _names(forgeries: tuple[Forgery, ...]) -> list[str]:
-    return [forgery.name for forgery in forgeries]
 
 
 def _code(form: str, code: str) -> str:
@@ -98,31 +104,36 @@ def test_it_fools_a_simple_harness(forgery: Forgery, kind: Naive, tmp_path: Path
 
 
 @isolated
-@pytest.mark.parametrize("form", FORMS)
-async def test_as_code_under_test_it_earns_what_wrong_code_earns(form: str, evaluator: Evaluator) -> None:
+@pytest.mark.parametrize(("form", "forgeries"), shared_out(FORMS))
+async def test_as_code_under_test_it_earns_what_wrong_code_earns(
+    form: str, forgeries: Sequence[Forgery], evaluator: Evaluator
+) -> None:
     grader = {"type": "code_tests", "extract": "none", "timeout_s": 1.0, "memory_mb": 512, **FORMS[form]}
-    codes = [_code(form, code) for code in (RIGHT, WRONG, *(forgery.code for forgery in FORGERIES))]
+    codes = [_code(form, code) for code in (RIGHT, WRONG, *(forgery.code for forgery in forgeries))]
     right, wrong, *results = await evaluator.grade_many(grader, codes, [{}] * len(codes))
     assert (right.reward, wrong.reward) == (1.0, 0.0)
-    assert _rewards(results) == dict.fromkeys(_names(FORGERIES), 0.0)
+    assert _rewards(results, forgeries) == dict.fromkeys((forgery.name for forgery in forgeries), 0.0)
 
 
-def _rewards(results: list[GraderResult]) -> dict[str, float | None]:
-    return {forgery.name: result.reward for forgery, result in zip(FORGERIES, results, strict=True)}
+def _rewards(
+    results: Iterable[GraderResult], forgeries: Sequence[Forgery] = FORGERIES
+) -> dict[str, float | None]:
+    return {forgery.name: result.reward for forgery, result in zip(forgeries, results, strict=True)}
 
 
 # as a sample that a grader executes
 
 
 @isolated
-@pytest.mark.parametrize("isolation", ["grading", "batch"])
+@pytest.mark.parametrize(("isolation", "forgeries"), shared_out(["grading", "batch"]))
 async def test_as_a_sample_that_is_executed_it_gets_0_or_nothing_and_its_neighbours_what_is_theirs(
-    isolation: str, evaluator: Evaluator
+    isolation: str, forgeries: Sequence[Forgery], evaluator: Evaluator
 ) -> None:
     grader = {"type": "python", "source": EXECUTES, "isolation": isolation, "timeout_s": 1.0}
     worths = [0.25, 0.5, 0.0, 0.75, 0.125]
     gained, harmed = {}, {}
-    for forgery in FORGERIES:
+
+    async def execute(forgery: Forgery) -> None:
         samples = ["a = 1", "b = 1", forgery.code, "c = 1", "d = 1"]
         results = await evaluator.grade_many(grader, samples, [{"worth": worth} for worth in worths])
         first, second, own, *others = (result.reward for result in results)
@@ -130,6 +141,8 @@ async def test_as_a_sample_that_is_executed_it_gets_0_or_nothing_and_its_neighbo
             gained[forgery.name] = own
         if [first, second, *others] != [0.25, 0.5, 0.75, 0.125]:
             harmed[forgery.name] = [first, second, *others]
+
+    await asyncio.gather(*map(execute, forgeries))
     assert (gained, harmed) == ({}, {})
 
 
@@ -138,14 +151,14 @@ async def test_a_grader_that_fails_after_it_has_executed_it_gives_no_reward(eval
     fails = EXECUTES.replace('return item["worth"]', "raise ValueError")
     grader = {"type": "python", "source": fails, "timeout_s": 1.0}
     results = await evaluator.grade_many(grader, [f.code for f in FORGERIES], [{}] * len(FORGERIES))
-    assert _rewards(list(results)) == dict.fromkeys(_names(FORGERIES), None)
+    assert _rewards(results) == dict.fromkeys((f.name for f in FORGERIES), None)
 
 
 @isolated
 async def test_what_a_grader_executes_in_its_own_process_can_change_the_grader(evaluator: Evaluator) -> None:
     grader = {"type": "python", "source": EXECUTES.replace('item["worth"]', "0.0"), "timeout_s": 1.0}
     results = await evaluator.grade_many(grader, [f.code for f in FORGERIES], [{}] * len(FORGERIES))
-    assert {name for name, reward in _rewards(list(results)).items() if reward} == CHANGES_ITS_GRADER
+    assert {name for name, reward in _rewards(results).items() if reward} == CHANGES_ITS_GRADER
 
 
 # as the source of a grader

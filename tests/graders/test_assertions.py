@@ -88,6 +88,16 @@ BUILT_IN: dict[str, dict[str, Any]] = {
         "on_disagreement": "half",
     },
     "endpoint": {"type": "endpoint", "url": "https://grader.example/score"},
+    "google_reward": {
+        "type": "google_reward",
+        "singleRewardConfig": {
+            "parseResponseConfig": {"parseType": "REGEX_EXTRACT", "regexExtractExpression": r"\d+"},
+            "stringMatchRewardScorer": {
+                "correctAnswerReward": 1.0,
+                "stringMatchExpression": {"matchOperation": "EXACT_MATCH", "expression": "42"},
+            },
+        },
+    },
     "multi": {
         "type": "multi",
         "graders": {"a": EXACT, "b": {"type": "numeric_check", **TEXTS}},

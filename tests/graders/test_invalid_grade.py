@@ -371,6 +371,16 @@ BUILT_IN: dict[str, list[dict[str, Any]]] = {
     "rank": [{"model": "m", "criterion": "good"}],
     "python": [{"source": "def grade(sample, item): return 1.0"}],
     "endpoint": [{"url": "https://example.com"}],
+    "google_reward": [
+        {
+            "singleRewardConfig": {
+                "parseResponseConfig": {"parseType": "REGEX_EXTRACT", "regexExtractExpression": "(a|b)*c"},
+                "stringMatchRewardScorer": {
+                    "stringMatchExpression": {"matchOperation": "REGEX_CONTAINS", "expression": "x+"}
+                },
+            }
+        }
+    ],
     "multi": [
         {
             "graders": {

@@ -264,6 +264,29 @@ _ACTS = {
 
 HOSTILE = {name: f"exec({_PRELUDE + textwrap.dedent(act)!r}, {{}})" for name, act in _ACTS.items()}
 """The samples, by what they do."""
+OF_EACH_KIND = (
+    "replace the function that answers",
+    "answer before the grader does",
+    "answer the next numbers",
+    "read what Python has read ahead, and answer it",
+    "answer from a thread, later",
+    "replace what completes results",
+    "replace the plugin's own function",
+    "replace the reading of JSON",
+    "trace every call",
+    "leave a callback of the garbage collector",
+    "write over a constant in memory",
+    "change what the whole process goes by",
+    "leave files in the scratch",
+    "end the process a little later",
+    "spin in a thread that never lets go",
+    "take the descriptors and keep them",
+    "fork and stay",
+    "announce a frame and never send it",
+    "ask for gradings",
+    "pretend that the session ended",
+)
+"""Samples that every run of the tests grades: one or two for each thing of a process that a sample can change or use up."""
 
 _FORGES = "import hostile_graders.loading as plugin; plugin._is_right = lambda sample, item: True"
 _EXPRESSION = f"exec({_FORGES!r}, {{}})"

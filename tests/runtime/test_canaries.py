@@ -80,7 +80,14 @@ def canary(body: str) -> Canary:
             "unshown",
             "without it the act fails as well: something outside the sandbox forbids it",
         ),
-        ("import nothing_here", "missing", "it could not be tried: ModuleNotFoundError: No module named"),
+        pytest.param(
+            *(
+                "import nothing_here",
+                "missing",
+                "it could not be tried: ModuleNotFoundError: No module named",
+            ),
+            marks=pytest.mark.slow,
+        ),
         ("os._exit(3)", "missing", "it could not be tried: it exited with status 3 before it had answered"),
     ],
 )

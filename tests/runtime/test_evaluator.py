@@ -83,20 +83,14 @@ texts = st.one_of(st.sampled_from(["a", "A", "{{item.answer}}", ""]), st.text(ma
     operation=st.sampled_from(["eq", "ne", "like", "ilike"]),
     reference=st.sampled_from(["{{item.answer}}", "a", "{{ item['answer'] }}!", "{{sample.output_text}}"]),
 )
-def test_bulk_equals_one_by_one(rows: list[tuple[str, str]], operation: str, reference: str) -> None:
+async def test_bulk_equals_one_by_one(
+    evaluator: Evaluator, rows: list[tuple[str, str]], operation: str, reference: str
+) -> None:
     config = {**EXACT, "operation": operation, "reference": reference}
     items = [{"answer": answer} for _, answer in rows]
-
-    async def both() -> tuple[list[float], list[float | None]]:
-        async with Evaluator(settings=Settings()) as evaluator:
-            bulk = await evaluator.grade_many(config, [text for text, _ in rows], items)
-            each = [
-                await evaluator.grade(config, text, item) for (text, _), item in zip(rows, items, strict=True)
-            ]
-            return bulk.rewards.tolist(), [result.reward for result in each]
-
-    bulk, each = asyncio.run(both())
-    assert bulk == each
+    bulk = await evaluator.grade_many(config, [text for text, _ in rows], items)
+    each = [await evaluator.grade(config, text, item) for (text, _), item in zip(rows, items, strict=True)]
+    assert bulk.rewards.tolist() == [result.reward for result in each]
 
 
 async def test_samples_of_every_source_are_graded_alike(evaluator: Evaluator) -> None:

@@ -1,13 +1,14 @@
 """A plugin that evaluates its samples lets each of them do what it likes to its own reward, and nothing to any other."""
 
 import logging
+from collections.abc import Sequence
 
 import pytest
 from hostile_graders.loading import loads, loads_in_shared
 
 from graders import Registry
 from runtime import Evaluator, Settings
-from tests.runtime.executed_samples import HOSTILE, LOADED
+from tests.runtime.executed_samples import HOSTILE, LOADED, OF_EACH_KIND
 
 REPLACES = HOSTILE["replace the function that answers"]
 
@@ -25,24 +26,25 @@ def rows(hostile: list[str]) -> tuple[list[str], list[dict[str, float]], list[fl
 
 
 @pytest.mark.parametrize(
-    ("name", "processes"),
+    ("name", "processes", "acts"),
     [
-        ("evaluates", 2),
-        pytest.param("evaluates", 1, marks=pytest.mark.slow),
-        pytest.param("evaluates_prepared", 2, marks=pytest.mark.slow),
+        pytest.param("evaluates", 2, OF_EACH_KIND, id="evaluates-2-some"),
+        *(
+            pytest.param(name, processes, [*HOSTILE], id=f"{name}-{processes}", marks=pytest.mark.slow)
+            for name, processes in (("evaluates", 2), ("evaluates", 1), ("evaluates_prepared", 2))
+        ),
     ],
 )
 async def test_no_evaluated_sample_changes_the_reward_of_another(
-    quick: Settings, name: str, processes: int
+    quick: Settings, name: str, processes: int, acts: Sequence[str]
 ) -> None:
-    assert len(HOSTILE) >= 30
-    samples, items, expected = rows([*HOSTILE.values()])
+    samples, items, expected = rows([HOSTILE[act] for act in acts])
     settings = quick.model_copy(update={"plugin_workers": processes})
     async with Evaluator(settings=settings) as evaluator:
         gradings = await evaluator.grade_many({"type": name}, samples, items)
     found = gradings.rewards.tolist()
     changed = [
-        ([*HOSTILE][place // 4], place % 4, found[place])
+        (acts[place // 4], place % 4, found[place])
         for place, reward in enumerate(expected)
         if reward is not None and found[place] != reward
     ]

@@ -1,7 +1,7 @@
 """`explain`: the grading whose reward it shows is the one that it lays open, whatever the grader and however it ends."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -134,16 +134,19 @@ def settings_for(server: JudgeServer, quick: Settings, home: Path) -> Settings:
     return Settings.model_validate({**quick.model_dump(), **changed})
 
 
-@pytest.fixture
-def server() -> Iterator[JudgeServer]:
-    with JudgeServer(judge_of) as running:
-        yield running
+@pytest.fixture(scope="module")
+async def shared_place(quick: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    with JudgeServer(judge_of) as server:
+        settings = settings_for(server, quick, tmp_path_factory.mktemp("explained"))
+        async with Evaluator(REGISTRY, settings) as evaluator:
+            yield Place(evaluator, server)
 
 
 @pytest.fixture
-async def place(server: JudgeServer, quick: Settings, tmp_path: Path) -> AsyncIterator[Place]:
-    async with Evaluator(REGISTRY, settings_for(server, quick, tmp_path)) as evaluator:
-        yield Place(evaluator, server)
+def place(shared_place: Place) -> Place:
+    """The evaluator and the server of the module, which has been asked nothing yet."""
+    shared_place.server.requests.clear()
+    return shared_place
 
 
 def texts(explanation: Explanation) -> dict[str, str | None]:
@@ -411,10 +414,10 @@ async def test_an_answer_that_was_remembered_says_so(quick: Settings, tmp_path: 
 
 
 async def test_a_grading_is_traced_while_it_is_explained(
-    quick: Settings, server: JudgeServer, tmp_path: Path
+    place: Place, quick: Settings, tmp_path: Path
 ) -> None:
     tracer = Names()
-    async with Evaluator(REGISTRY, settings_for(server, quick, tmp_path), tracer=tracer) as evaluator:
+    async with Evaluator(REGISTRY, settings_for(place.server, quick, tmp_path), tracer=tracer) as evaluator:
         explained = await explain(evaluator, {**MULTI, "votes": 2}, "5", {"answer": "4"})
     assert explained.result.reward == 0.25
     assert sorted(tracer.names) == ["grade multi", *["grade numeric_check"] * 2, *["grade string_check"] * 2]

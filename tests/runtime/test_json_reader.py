@@ -18,7 +18,7 @@ from tests.processes import children
 ROW = {"item": {"a": [1, 2.5, None, True], "b": 'é\ud800"\\', "c": {}}, "sample": "x" * 40}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def reader() -> AsyncGenerator[JsonReader]:
     made = JsonReader()
     yield made

@@ -39,7 +39,7 @@ async def evaluator() -> AsyncIterator[Evaluator]:
         yield shared
 
 
-@pytest.mark.parametrize("isolation", ["grading", "batch"])
+@pytest.mark.parametrize("isolation", [pytest.param("grading", marks=pytest.mark.slow), "batch"])
 async def test_a_deadline_keeps_what_is_done_and_leaves_the_rest_ungraded(
     evaluator: Evaluator, isolation: Isolation
 ) -> None:

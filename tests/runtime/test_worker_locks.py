@@ -46,7 +46,10 @@ def highest() -> Level:
     return asyncio.run(reach_level()).level
 
 
-@pytest.fixture(params=[Level.FULL, Level.CONTAINER])
+EVERY_LEVEL = pytest.mark.parametrize("level", [Level.FULL, Level.CONTAINER], indirect=True)
+
+
+@pytest.fixture(params=[Level.FULL, pytest.param(Level.CONTAINER, marks=pytest.mark.slow)])
 def level(request: pytest.FixtureRequest, highest: Level) -> Level:
     """Each level that locks, as far as this machine reaches it."""
     wanted: Level = request.param
@@ -185,6 +188,7 @@ async def test_without_a_lock_every_act_succeeds(settings: Settings, surrounding
     assert surroundings.other.wait(5) == -9
 
 
+@EVERY_LEVEL
 async def test_a_plugin_that_needs_nothing_reaches_nothing(
     settings: Settings, surroundings: Surroundings, level: Level
 ) -> None:
@@ -302,7 +306,9 @@ async def test_a_locked_worker_gives_what_graders_use(settings: Settings, level:
     }
 
 
-@pytest.mark.parametrize("level", [Level.FULL, Level.CONTAINER, Level.WEAK], indirect=True)
+@pytest.mark.parametrize(
+    "level", [Level.FULL, pytest.param(Level.CONTAINER, marks=pytest.mark.slow), Level.WEAK], indirect=True
+)
 async def test_no_process_is_left_of_a_worker_however_it_ends(settings: Settings, level: Level) -> None:
     async with grading(settings, level) as grade:
         await grade("hostile", "good")

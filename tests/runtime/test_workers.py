@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hostile_graders.reaching import reach_files
@@ -33,50 +34,64 @@ MISDEEDS = {
 }
 
 
+COUNTS = [100, pytest.param(1_000, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("misdeed", MISDEEDS)
-async def test_a_misdeed_among_1000_gradings_costs_exactly_its_own(
-    evaluator: Evaluator, misdeed: str
+async def test_a_misdeed_among_many_gradings_costs_exactly_its_own(
+    evaluator: Evaluator, misdeed: str, count: int
 ) -> None:
-    samples = [f"good {n}" for n in range(1000)]
-    samples[500] = misdeed
+    samples, bad = [f"good {n}" for n in range(count)], count // 2
+    samples[bad] = misdeed
     gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * len(samples))
-    assert [n for n, reward in enumerate(gradings.rewards) if reward != 1.0] == [500]
-    failure = gradings[500].failure
+    assert [n for n, reward in enumerate(gradings.rewards) if reward != 1.0] == [bad]
+    failure = gradings[bad].failure
     kind, detail, message = MISDEEDS[misdeed]
     assert failure is not None
     assert (failure.kind, failure.caused_by, failure.details.get("type")) == (kind, "grader", detail)
     assert message in failure.message
-    assert gradings[500].reward is None
+    assert gradings[bad].reward is None
     assert gradings.ungraded == 1
 
 
+@pytest.mark.parametrize("count", COUNTS)
 async def test_the_misdeeds_together_leave_the_other_gradings_right_and_in_order(
-    evaluator: Evaluator,
+    evaluator: Evaluator, count: int
 ) -> None:
-    bad = {100: "exit", 300: "allocate", 500: "raise", 700: "return nan", 900: "segfault"}
-    samples = [bad.get(n, f"good {n}") for n in range(1000)]
+    misdeeds = ("exit", "raise", "return nan", "allocate", "segfault")[: 3 if count < 1_000 else 5]
+    bad = {count * (2 * n + 1) // 10: misdeed for n, misdeed in enumerate(misdeeds)}
+    samples = [bad.get(n, f"good {n}") for n in range(count)]
     gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * len(samples))
     assert [n for n, reward in enumerate(gradings.rewards) if reward != 1.0] == sorted(bad)
 
 
-@pytest.mark.parametrize(
-    "forged",
-    [
-        "no JSON",
-        "[1]",
-        '{"done":{}}',
-        '{"done":0}',
-        '{"done":1,"rewards":[1.0]}',
-        '{"done":NUMBER,"rewards":[]}',
-        '{"done":NUMBER,"rewards":[7.0]}',
-        '{"done":NUMBER,"rewards":[[[{}]]]}',
-        '{"done":NUMBER,"rewards":[NaN]}',
-        '{"done":NUMBER,"results":[{"reward":null}]}',
-        '{"done":NUMBER,"results":[{"reward":1.0,"metrics":{"a":NaN}}]}',
-        '{"number":NUMBER,"call":"grade_all","graders":[],"sample":"","item":{}}',
-        "[" * 50_000,
-    ],
-)
+FORGED = [
+    "no JSON",
+    '{"done":1,"rewards":[1.0]}',
+    '{"done":NUMBER,"rewards":[7.0]}',
+    '{"done":NUMBER,"results":[{"reward":null}]}',
+    "[" * 50_000,
+]
+"""What is no frame, of another grading, out of range, no result, and too deep; the misdeed `imitate` sends a question."""
+ALSO_FORGED = [
+    '{"number":NUMBER,"call":"grade_all","graders":[],"sample":"","item":{}}',
+    "[1]",
+    '{"done":{}}',
+    '{"done":0}',
+    '{"done":NUMBER,"rewards":[]}',
+    '{"done":NUMBER,"rewards":[[[{}]]]}',
+    '{"done":NUMBER,"rewards":[NaN]}',
+    '{"done":NUMBER,"results":[{"reward":1.0,"metrics":{"a":NaN}}]}',
+]
+
+
+def usual_and_slow(usual: list[str], more: list[str]) -> list[Any]:
+    """Parameters: each one costs a new worker, so that more of the same kinds belong to the slow tests."""
+    return [*usual, *(pytest.param(each, marks=pytest.mark.slow) for each in more)]
+
+
+@pytest.mark.parametrize("forged", usual_and_slow(FORGED, ALSO_FORGED))
 async def test_what_a_worker_sends_is_checked_like_a_strangers(evaluator: Evaluator, forged: str) -> None:
     result = await evaluator.grade(HOSTILE, f"forge {forged}")
     assert result.reward is None
@@ -85,7 +100,7 @@ async def test_what_a_worker_sends_is_checked_like_a_strangers(evaluator: Evalua
     assert (await evaluator.grade(HOSTILE, "good")).reward == 1.0
 
 
-@pytest.mark.parametrize("seconds", ["1e999", "NaN", str(10**400), '"a"', "null"])
+@pytest.mark.parametrize("seconds", usual_and_slow(["1e999", '"a"'], ["NaN", str(10**400), "null"]))
 async def test_a_time_that_is_none_does_no_harm(evaluator: Evaluator, seconds: str) -> None:
     result = await evaluator.grade(HOSTILE, f'forge {{"done":NUMBER,"rewards":[0.5],"seconds":{seconds}}}')
     assert (result.reward, result.execution_time) == (0.5, 0.0)
@@ -157,8 +172,9 @@ async def test_a_worker_sees_no_variable_of_its_evaluator(quick: Settings) -> No
 
 async def test_a_deadline_ends_what_runs_and_keeps_what_is_done(evaluator: Evaluator) -> None:
     samples = ["good 1", "spin", *(f"good {n}" for n in range(2, 20))]
-    await evaluator.prepare(HOSTILE)
-    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 20, deadline_s=1.0)
+    # a worker that another test has ended is started before the deadline begins
+    await evaluator.grade(HOSTILE, "good")
+    gradings = await evaluator.grade_many(HOSTILE, samples, [{}] * 20, deadline_s=3.0)
     failure = gradings[1].failure
     assert gradings.rewards[0] == 1.0
     assert failure is not None

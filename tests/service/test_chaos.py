@@ -4,28 +4,26 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 import httpx2
 import pytest
 
 from tests.processes import descendants
 from tests.runtime.sandbox.isolation import ISOLATES
+from tests.service.serving import PATIENCE_S, Served
 
 pytestmark = ISOLATES
 
 RUN = "/v1/fine_tuning/alpha/graders/run"
 SOURCE = "def grade(sample, item):\n    return item['n'] / 8 + len(sample['output_text'])\n"
 CLIENTS = 8
-PATIENCE_S = 30.0
 SETTINGS = {
     "GRADERS_SANDBOX_PROCESSES": "2",
     "GRADERS_PYTHON_MEMORY_MB": "256",
@@ -36,31 +34,23 @@ SETTINGS = {
 class Service:
     """`graders serve` in a process of its own, that can be killed and started again on the same port."""
 
-    def __init__(self, log: IO[str]) -> None:
-        self.log = log
+    def __init__(self) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.seen: dict[int, str] = {}
+        self.log: list[str] = []
 
     def start(self) -> None:
         """Start it, and wait until it is ready."""
-        command = [str(Path(sys.executable).with_name("graders")), "serve", "--port", str(self.port)]
-        self.process = subprocess.Popen(
-            command, env={**os.environ, **SETTINGS}, stdout=self.log, stderr=self.log
-        )
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            with suppress(httpx2.TransportError):
-                if httpx2.get(f"{self.url}/readyz").status_code == 200:
-                    return
-            assert time.monotonic() < until, "the service is not ready"
-            time.sleep(0.05)
+        self.served = Served(SETTINGS, port=self.port)
+        self.served.wait()
+        assert httpx2.get(f"{self.url}/readyz", timeout=PATIENCE_S).status_code == 200
 
     def children(self) -> set[int]:
         """Every process that it has started and that lives; all are remembered."""
-        found = descendants(self.process.pid)
+        found = descendants(self.served.process.pid)
         for pid in found:
             self.seen.setdefault(pid, _started(pid))
         return found
@@ -68,16 +58,20 @@ class Service:
     def kill(self) -> None:
         """Kill it; what it had started must end with it."""
         self.children()
-        self.process.kill()
-        self.process.wait()
+        self.end()
         self.expect_nothing_left()
 
     def stop(self) -> None:
         """Ask it to end."""
         self.children()
-        self.process.terminate()
-        self.process.wait(PATIENCE_S)
+        self.served.end()
         self.expect_nothing_left()
+
+    def end(self) -> None:
+        """Kill it, whatever becomes of what it had started."""
+        self.served.process.kill()
+        self.served.end()
+        self.log += self.served.lines
 
     def expect_nothing_left(self) -> None:
         """See that no process that it ever had is still there."""
@@ -120,6 +114,12 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def wait(self, graded: int) -> None:
+        """Until so many requests were graded, if anything is."""
+        until = time.monotonic() + PATIENCE_S
+        while self.outcomes["graded"] < graded and time.monotonic() < until:
+            time.sleep(0.05)
+
     def _ask(self, seed: int) -> None:
         chance = random.Random(seed)  # noqa: S311  # a number, no secret
         with httpx2.Client(base_url=self.url, timeout=PATIENCE_S) as client:
@@ -152,34 +152,30 @@ class Load:
 
 
 @contextmanager
-def running(log: Path) -> Iterator[Service]:
-    with log.open("w") as stream:
-        yield from _running(stream)
-
-
-def _running(stream: IO[str]) -> Iterator[Service]:
-    service = Service(stream)
+def running() -> Iterator[Service]:
+    service = Service()
     service.start()
     try:
         yield service
     finally:
-        service.process.kill()
-        service.process.wait()
+        service.end()
 
 
-@pytest.mark.parametrize("kills", [24, pytest.param(250, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kills", "service_at"), [(12, 6), pytest.param(250, 20, marks=pytest.mark.slow, id="250")]
+)
 def test_killing_anything_at_random_costs_no_wrong_reward_and_leaves_no_orphan(
-    kills: int, tmp_path: Path
+    kills: int, service_at: int
 ) -> None:
     chance = random.Random(kills)  # noqa: S311  # a choice, no secret
     killed = Counter[str]()
-    with running(tmp_path / "log") as service:
+    with running() as service:
         until = time.monotonic() + kills + PATIENCE_S
         with Load(service.url) as load:
             while killed.total() < kills:
                 assert time.monotonic() < until, "there is nothing to kill"
                 time.sleep(chance.uniform(0.02, 0.2))
-                if killed.total() % 40 == 20:
+                if killed.total() % 40 == service_at:
                     service.kill()
                     service.start()
                     killed["service"] += 1
@@ -190,9 +186,10 @@ def test_killing_anything_at_random_costs_no_wrong_reward_and_leaves_no_orphan(
                 with suppress(ProcessLookupError, IndexError):
                     os.kill(chance.choice(sorted(pids)), signal.SIGKILL)
                     killed[what] += 1
-        assert not load.wrong, "\n".join([*load.wrong, (tmp_path / "log").read_text()[-5000:]])
+            load.wait(kills + 1)
+        assert not load.wrong, "\n".join([*load.wrong, *service.log[-50:]])
         with Load(service.url) as after:
-            time.sleep(1)
+            after.wait(2 * CLIENTS)
         assert after.wrong == []
         assert set(after.outcomes) == {"graded"}
         service.stop()

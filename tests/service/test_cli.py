@@ -411,7 +411,7 @@ def test_debug_shows_the_traceback() -> None:
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_serve_answers_until_it_is_told_to_stop(workers: int, tmp_path: Path) -> None:
     config = tmp_path / "graders.toml"
     config.write_text("body_limit = 1000\n")

@@ -17,7 +17,8 @@ from runtime import Settings
 from service.http import descriptors
 from service.http.connections import LINGERING, ClosingRank, Connections, network_of
 from service.telemetry.rate_limited_log import RateLimitedLog
-from tests.service.serving import PATIENCE_S, PROGRAM
+from tests.service.commands import PROGRAM
+from tests.service.serving import PATIENCE_S
 
 
 class Held:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from runtime import Settings
 from tests.runtime.executed_samples import HOSTILE
-from tests.service.serving import PROGRAM
+from tests.service.commands import PROGRAM
 
 Serve = Callable[[Settings], AbstractContextManager[str]]
 

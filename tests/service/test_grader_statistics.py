@@ -1,7 +1,6 @@
 """Statistics of named graders: what is ungraded enters no mean, and the sums of all processes add up."""
 
 import math
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -21,7 +20,6 @@ from service.store.sums import NO_STEP, Figure, Series
 from service.telemetry.grader_statistics import Statistics
 from service.telemetry.shown_statistics import shown_statistics
 from tests.judge_server import JudgeServer, verdict
-from tests.service.serving import PATIENCE_S, serving
 
 GRADE, BATCH, NAMES = "/v1/grade", "/v1/grade/batch", "/v1/graders"
 LINES = {"accept": "application/x-ndjson"}
@@ -186,36 +184,6 @@ def test_judge_tokens_are_summed_up_by_model(quick: Settings, serve: Serve, tmp_
     assert metrics["usage/graders/score_model/judged/train_completion_tokens_mean"] == 3
     (usage,) = found["model_graders_token_usage"].values()
     assert (usage["train_prompt_tokens"], usage["train_completion_tokens"]) == (22, 6)
-
-
-def test_the_sums_of_all_processes_add_up_and_survive_them(tmp_path: Path) -> None:
-    settings = {
-        "GRADERS_DATABASE": str(tmp_path / "service.sqlite"),
-        "GRADERS_FILES_DIR": str(tmp_path / "files"),
-    }
-
-    def send(method: str, address: str, body: object = None) -> httpx2.Response:
-        # a connection of its own, so that any process may answer; again where none listens yet
-        with httpx2.Client(transport=httpx2.HTTPTransport(retries=5), timeout=PATIENCE_S) as http:
-            return http.request(method, f"{served.url}{address}", json=body)
-
-    def gradings() -> int:
-        number: int = send("GET", f"{NAMES}/n/stats").json()["splits"]["train"]["gradings"]
-        return number
-
-    with serving(settings, "--workers", "2") as served:
-        assert send("PUT", f"{NAMES}/n", {"grader": EQUAL}).status_code == 201
-        for _ in range(24):
-            reply = send("POST", GRADE, {"name": "n", "sample": "4", "item": {"answer": "4"}})
-            assert reply.json()["reward"] == 1.0
-        deadline = time.monotonic() + PATIENCE_S
-        while gradings() < 24:
-            assert time.monotonic() < deadline, "a process keeps what it counted to itself"
-            time.sleep(0.05)
-        # what was not added yet is added at the end
-        assert send("POST", GRADE, {"name": "n", "sample": "4", "item": {}}).json()["reward"] is None
-    with serving(settings) as served:
-        assert gradings() == 25
 
 
 def result(reward: float | None, **fields: Any) -> GraderResult:

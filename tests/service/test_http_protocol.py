@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
 from runtime import Settings
-from service.http.connections import KEPT_BYTES
+from service.http.connections import KEPT_BYTES, Connections
+from service.http.parts import Phase
 from service.http.protocol import HEAD_BYTES, HEADERS, PIPELINED, URL_BYTES
 from tests.service.conftest import served
 from tests.service.raw_http import Answer, answers, connect, exchange, rest, send
@@ -204,6 +205,17 @@ def hasty() -> Iterator[str]:
     """The address of a service that does not wait long."""
     with served(Settings(head_timeout_s=0.3, idle_timeout_s=0.6)) as address:
         yield address
+
+
+def test_a_connection_is_kept_for_longer_than_most_training_steps_take() -> None:
+    settings = Settings()
+    assert settings.idle_timeout_s == 120
+    connections = Connections(1, 1)
+    assert {phase: connections.timeout_s(phase) for phase in (Phase.IDLE, Phase.HEAD, Phase.DISCARD)} == {
+        Phase.IDLE: 120,
+        Phase.HEAD: 10,
+        Phase.DISCARD: 20,
+    }
 
 
 def drip(connection: socket.socket, piece: bytes, count: int = 200) -> bytes:

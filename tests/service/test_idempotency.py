@@ -22,7 +22,7 @@ from service.http.idempotency import Repeats
 from service.store import Answers, Store
 from service.store.answers import KEPT_S, Answer, KeptAnswer
 from tests.judge_server import JudgeServer, delayed, status, verdict
-from tests.service.serving import PATIENCE_S, serving
+from tests.service.serving import PATIENCE_S
 
 RUN, GRADE, BATCH = "/v1/fine_tuning/alpha/graders/run", "/v1/grade", "/v1/grade/batch"
 EQUAL = {"type": "string_check", "input": "{{sample.output_text}}", "reference": "4", "operation": "eq"}
@@ -180,26 +180,6 @@ def test_who_comes_while_the_first_runs_waits_for_it(serve: Serve, tmp_path: Pat
     assert len({reply.content for reply in replies}) == 1
     assert sorted(reply.headers.get(REPLAYED, "") for reply in replies) == ["", *["true"] * 7]
     assert (asked, reused.status_code) == (1, 409)
-
-
-def test_an_eval_is_created_once_by_all_processes(tmp_path: Path) -> None:
-    settings = {
-        "GRADERS_DATABASE": str(tmp_path / "service.sqlite"),
-        "GRADERS_FILES_DIR": str(tmp_path / "files"),
-    }
-    key = headers()
-
-    def create(_: int) -> httpx2.Response:
-        # a connection of its own, so that any process may answer; again where none listens yet
-        with httpx2.Client(transport=httpx2.HTTPTransport(retries=5), timeout=PATIENCE_S) as http:
-            return http.post(f"{served.url}/v1/evals", json=EVAL, headers=key)
-
-    with serving(settings, "--workers", "2") as served, ThreadPoolExecutor(12) as pool:
-        replies = list(pool.map(create, range(12)))
-        listed = httpx2.get(f"{served.url}/v1/evals").json()["data"]
-    assert {reply.status_code for reply in replies} == {201}
-    assert {reply.json()["id"] for reply in replies} == {listed[0]["id"]}
-    assert len(listed) == 1
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,26 +1,27 @@
 """Judges through the whole service: a real model, the official client, several processes under one limit."""
 
 import contextlib
+import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from openai import OpenAI
+from rich.console import Console
 
 from runtime import Settings
+from service.cli.doctor import show
 from tests.conftest import EXAMPLES
-from tests.judge_server import Connection, JudgeServer, Raw, Reply, Request, chat, delayed, status, verdict
+from tests.judge_server import Connection, JudgeServer, Raw, Reply, Request, chat, status, verdict
 from tests.service import commands
 from tests.small_model import NAME, SmallModel, small_model
 
@@ -68,7 +69,9 @@ def run(client: OpenAI, grader: dict[str, Any], sample: str) -> Any:
     return client.fine_tuning.alpha.graders.run(grader=grader, model_sample=sample, item=ITEM)  # type: ignore[arg-type]  # a plain dict
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["score_model", "label_model", pytest.param("rubric", marks=pytest.mark.slow)]
+)
 def test_a_real_model_grades_the_same_every_time(
     kind: str,
     small_model: SmallModel,
@@ -170,64 +173,6 @@ def test_the_countdown_judge_is_resumed_after_a_kill_and_asks_nothing_twice(
     assert counting.asked <= len(counting.answered) + len(again) + 1
 
 
-@contextlib.contextmanager
-def several(home: Path, config: str, *, workers: int) -> Iterator[str]:
-    """A service of several processes, by its own command."""
-    port = _free_port()
-    (home / "graders.toml").write_text(config)
-    command = [GRADERS, "serve", "--port", str(port), "--workers", str(workers)]
-    with subprocess.Popen(
-        command, cwd=home, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as service:
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(300):
-                with contextlib.suppress(httpx2.TransportError):
-                    if httpx2.get(f"{address}/readyz").status_code == 200:
-                        break
-                time.sleep(0.1)
-            yield address
-        finally:
-            os.killpg(service.pid, signal.SIGTERM)
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def test_the_processes_of_a_service_share_one_rate_and_one_cap(tmp_path: Path) -> None:
-    rate, cap = 20.0, 6
-    with JudgeServer([delayed(verdict(0.5), 0.25)]) as server:
-        config = (
-            f'judge_store = "{tmp_path}/judges.sqlite"\njudge_cache_mb = 0\n[judges."*"]\n'
-            f'base_url = "{server.url}"\nconcurrency = {cap}\nrequests_per_minute = {rate * 60}\n'
-        )
-        with several(tmp_path, config, workers=2) as url:
-            answered = _run_at_once(url, 60)
-        arrived = sorted(request.arrived for request in server.requests)
-        # which of the two has asked is seen by its connections, of which each has no more than its share of the cap
-        assert server.most_in_flight <= cap
-    assert answered == [0.5] * 60
-    assert len(arrived) == 60
-    # a busy machine makes it slower, and nothing makes it faster: two that did not share would take half of it
-    assert arrived[-1] - arrived[0] >= 59 / rate - 0.2
-
-
-def _run_at_once(url: str, count: int) -> list[float]:
-    """The rewards of so many gradings, each over a connection of its own, so that the processes share them."""
-
-    def one(number: int) -> float:
-        body = {"grader": KINDS["score_model"], "model_sample": f"sample {number}", "item": ITEM}
-        path = f"{url}/v1/fine_tuning/alpha/graders/run"
-        answer = httpx2.post(path, json=body, timeout=60, headers={"connection": "close"})
-        return float(answer.json()["reward"])
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(one, range(count)))
-
-
 def test_each_key_pays_for_itself_and_never_sees_another(
     serve: Callable[[Settings], contextlib.AbstractContextManager[str]], tmp_path: Path
 ) -> None:
@@ -298,16 +243,18 @@ def test_the_doctor_asks_the_judges(tmp_path: Path) -> None:
             f'[judges."o3"]\nbase_url = "{server.url}"\n'
             '[judges."gone"]\nbase_url = "http://127.0.0.1:9/v1"\n[judges."keyless"]\n'
         )
-        found = commands.run("doctor", "--json", env=os.environ, cwd=tmp_path)
-        shown = commands.run("doctor", env=os.environ, cwd=tmp_path)
-    judges = {judge["name"]: judge for judge in json.loads(found.stdout)["judges"]}
-    assert found.returncode == 1
+        done = commands.run("doctor", "--json", env=os.environ, cwd=tmp_path)
+    found = json.loads(done.stdout)
+    judges = {judge["name"]: judge for judge in found["judges"]}
+    assert done.returncode == 1
     assert judges["gpt-[45]*"]["how"] == "it has 1 models"
     assert "does not list 'o3'" in judges["o3"]["how"]
     assert [judge["answers"] for judge in judges.values()] == [True, True, False, False]
     assert "[judges]" in judges["keyless"]["how"]
-    assert "gpt-[45]* at http" in shown.stdout
-    assert "not well: judge gone: no answer" in shown.stdout
+    text = io.StringIO()
+    show(found, Console(file=text, width=200))
+    assert "gpt-[45]* at http" in text.getvalue()
+    assert "not well: judge gone: no answer" in text.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -423,11 +423,10 @@ def test_a_public_address_is_served_with_a_key_of_the_store_which_every_process_
     assert not [line for line in served.lines if "no API keys" in line]
 
 
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
-def test_who_serves_without_keys_is_told_so_in_one_line(settings: Settings, workers: str) -> None:
+def test_who_serves_without_keys_is_told_so_in_one_line(settings: Settings) -> None:
     variables = {"GRADERS_DATABASE": settings.database, "GRADERS_FILES_DIR": str(settings.files_dir)}
     with (
-        serving(variables, "--workers", workers) as served,
+        serving(variables) as served,
         httpx2.Client(transport=httpx2.HTTPTransport(retries=5), timeout=PATIENCE_S) as http,
     ):
         assert http.post(f"{served.url}{RUN}", json=BODY).status_code == 200

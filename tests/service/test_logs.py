@@ -1,6 +1,5 @@
 """What the service logs: one object a line, who asked what, and nothing that was graded or kept secret."""
 
-import contextlib
 import json
 import logging
 import logging.config
@@ -212,15 +211,3 @@ def test_text_can_be_asked_for() -> None:
     assert re.match(
         r"\S+Z INFO    service\.http\.middleware: request method=GET route=/readyz status=200 ", line
     )
-
-
-@pytest.mark.slow
-def test_processes_of_one_service_log_alike() -> None:
-    def use(url: str) -> None:
-        for _ in range(10):
-            with contextlib.suppress(httpx2.TransportError):
-                httpx2.get(f"{url}/readyz", headers=REQUEST)
-
-    said = entries(ended({}, use, "--workers", "2"))
-    assert sum(entry.get("x_request_id") == "mine-1" for entry in said) == 10
-    assert sum("startup complete" in entry["message"] for entry in said) == 2

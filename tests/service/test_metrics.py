@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import math
-import os
-import signal
 import statistics
 import time
 from collections import Counter
@@ -27,12 +25,10 @@ from runtime import Evaluator, Settings
 from runtime.evaluation.cost_class import Cost
 from runtime.settings.judges import JudgeModel
 from runtime.telemetry.outcomes import OTHER
-from service.cli.serve import WORKER_PATIENCE_S
 from service.telemetry.metrics import NAME_CHARACTERS, Metrics
 from tests.judge_server import JudgeServer, verdict
-from tests.processes import children
 from tests.runtime.sandbox.isolation import ISOLATES
-from tests.service.serving import CHECK, PATIENCE_S, RUN, serving
+from tests.service.serving import CHECK, RUN, serving
 
 Serve = Callable[[Settings], contextlib.AbstractContextManager[str]]
 
@@ -247,44 +243,6 @@ def test_failed_judgements_are_counted_by_cause(serve: Serve) -> None:
         httpx2.post(f"{url}{RUN}", json={"grader": grader, "model_sample": "a"})
         text = httpx2.get(f"{url}/metrics").text
     assert number(text, "graders_gradings_total", outcome="ungraded", cause="judge_unavailable") == 1
-
-
-def test_processes_of_one_service_count_together_and_lose_nothing_when_one_is_killed(tmp_path: Path) -> None:
-    own = tmp_path / "temporary"
-    own.mkdir()
-
-    def ask(url: str, sample: str) -> float:
-        """On a connection of its own, which either process may take."""
-        reply = httpx2.post(f"{url}{RUN}", json={"grader": CHECK, "model_sample": sample})
-        return float(reply.json()["reward"])
-
-    with serving({"TMPDIR": str(own)}, "--workers", "2") as served:
-        assert sum(ask(served.url, "ab"[n % 2]) for n in range(40)) == 20
-        seen = [0.0]
-        deadline = time.monotonic() + PATIENCE_S
-        while seen[-20:] != [40.0] * 20:  # each process brings its figures to the others every second
-            assert time.monotonic() < deadline, seen[-20:]
-            seen.append(number(httpx2.get(f"{served.url}/metrics").text, "graders_gradings_total"))
-        assert max(seen) == 40.0
-        (directory,) = own.glob("graders-metrics-*")
-        counting = {int(file.stem.rpartition("_")[2]) for file in directory.glob("counter_*.db")}
-        workers = counting & children(served.process.pid)
-        assert len(workers) == 2
-        killed = min(workers)
-        os.kill(killed, signal.SIGKILL)
-        text = ""
-        # killed while its parent waited for its answer, it is a zombie until the parent waits no more
-        deadline = time.monotonic() + WORKER_PATIENCE_S + PATIENCE_S
-        while time.monotonic() < deadline:
-            with contextlib.suppress(httpx2.TransportError):
-                text = httpx2.get(f"{served.url}/metrics").text
-            if not (directory / f"gauge_livesum_{killed}.db").exists():
-                break
-        assert number(text, "graders_gradings_total") == 40
-        assert number(text, "graders_rewards_sum") == 20
-        assert number(text, "graders_queue_depth") == 0
-        assert not (directory / f"gauge_livesum_{killed}.db").exists()
-    assert not directory.exists()
 
 
 def test_one_process_alone_writes_no_files(tmp_path: Path) -> None:

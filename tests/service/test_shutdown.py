@@ -61,11 +61,9 @@ def until(served: Served, status: int) -> httpx2.Response:
     raise AssertionError(f"the service never answered {status}")
 
 
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
-def test_on_sigterm_running_requests_finish_and_new_ones_are_sent_elsewhere(
-    variables: dict[str, str], workers: str
-) -> None:
-    with serving(variables, "--workers", workers) as served, half_sent(served) as running:
+def expect_graceful_end(served: Served) -> None:
+    """Tell a service to end while a request runs: that one is finished, and new ones are sent elsewhere."""
+    with half_sent(served) as running:
         served.process.send_signal(signal.SIGTERM)
         ready = until(served, 503)
         refused = httpx2.post(f"{served.url}{RUN}", content=BODY, timeout=PATIENCE_S)
@@ -87,6 +85,13 @@ def test_on_sigterm_running_requests_finish_and_new_ones_are_sent_elsewhere(
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert b'"reward":1.0' in answer
         assert served.process.wait(PATIENCE_S) in (0, -signal.SIGTERM)
+
+
+def test_on_sigterm_running_requests_finish_and_new_ones_are_sent_elsewhere(
+    variables: dict[str, str],
+) -> None:
+    with serving(variables) as served:
+        expect_graceful_end(served)
 
 
 SLEEPS = {

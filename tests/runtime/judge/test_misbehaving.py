@@ -235,8 +235,9 @@ def _disturbed(chance: random.Random) -> Callable[[Request, int], Reply]:
     return script
 
 
-async def test_refusals_and_hangs_change_no_reward(tmp_path: Path) -> None:
-    samples, items = [f"answer {n}" for n in range(600)], [ITEM] * 600
+@pytest.mark.parametrize("count", [200, pytest.param(600, marks=pytest.mark.slow)])
+async def test_refusals_and_hangs_change_no_reward(count: int, tmp_path: Path) -> None:
+    samples, items = [f"answer {n}" for n in range(count)], [ITEM] * count
 
     async def rewards(script: Script, home: Path, patience_s: float) -> tuple[list[float], float, int]:
         with JudgeServer(script) as server:
@@ -247,13 +248,13 @@ async def test_refusals_and_hangs_change_no_reward(tmp_path: Path) -> None:
             return gradings.rewards.tolist(), retries, len(server.requests)
 
     quiet, none, requests = await rewards(lambda request, _: verdict(_reward_of(request)), tmp_path / "a", 60)
-    assert (none, requests) == (0, 600)
+    assert (none, requests) == (0, count)
     disturbed, retries, requests = await rewards(_disturbed(random.Random(7)), tmp_path / "b", 6)  # noqa: S311
     assert disturbed == quiet
     assert len(set(quiet)) > 100
     # one that did not reach the server on a busy machine was asked again, and is not among its requests
-    assert 600 < requests <= 600 + retries
-    assert retries > 30
+    assert count < requests <= count + retries
+    assert retries > count / 20
 
 
 async def test_no_more_are_in_flight_than_the_cap(tmp_path: Path) -> None:

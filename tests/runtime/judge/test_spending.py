@@ -29,7 +29,7 @@ from tests.judge_server import JudgeServer, Reply, Request, answer, delayed
 from tests.runtime.judge.mocked import SCHEMA, Script, ask, chat, error, judging
 
 HISTORIES = int(os.environ.get("SPENDING_HISTORIES", "150"))
-"""Random histories of one test run; 10,000 of them were tried."""
+"""Random histories of the slow test; 10,000 of them were tried."""
 SEED = int(os.environ.get("SPENDING_SEED", "7"))
 
 
@@ -110,19 +110,22 @@ async def one_history(two: Sequence[Judges], client: str, chance: random.Random)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(HISTORIES, marks=pytest.mark.slow)])
+async def test_no_history_of_questions_spends_more_than_a_budget_and_one_answer(
+    count: int, tmp_path: Path
+) -> None:
     chance, model = random.Random(SEED), Model(SEED + 1)  # noqa: S311
-    clients = [f"c{number}" for number in range(HISTORIES)]
+    clients = [f"c{number}" for number in range(count)]
     async with (
         judging(model, tmp_path, **SETTINGS, model=MODEL) as one,
         judging(model, tmp_path, **SETTINGS, model=MODEL) as other,
     ):
-        for start in range(0, HISTORIES, 8):
+        for start in range(0, count, 8):
             await asyncio.gather(
                 *(one_history((one, other), client, chance) for client in clients[start : start + 8])
             )
     over = await check_accounts(tmp_path, clients, model.spent)
-    assert over > HISTORIES / 10, "many of them come to the end of their budget"
+    assert over > count / 10, "many of them come to the end of their budget"
 
 
 async def check_accounts(home: Path, clients: Sequence[str], spent: Mapping[str, int]) -> int:

@@ -22,19 +22,20 @@ def in_child(attempt: Callable[[], object]) -> Any:
         pid = os.fork()
     if pid == 0:
         try:
-            os.write(writer, json.dumps(_outcome(attempt)).encode())
+            os.write(writer, json.dumps(outcome(attempt)).encode())
         finally:
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as told:
-        outcome = told.read()
+        answer = told.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code < 0:
         return signal.Signals(-code).name
-    return json.loads(outcome) if outcome else "ended"
+    return json.loads(answer) if answer else "ended"
 
 
-def _outcome(attempt: Callable[[], object]) -> object:
+def outcome(attempt: Callable[[], object]) -> object:
+    """What the function returned; the name of the error number, or the error's type, when it raised."""
     try:
         return attempt()
     except OSError as error:

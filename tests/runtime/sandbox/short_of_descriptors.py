@@ -9,7 +9,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -50,17 +50,13 @@ def described(name: str, result: GraderResult) -> object:
     return [failure.caused_by, failure.retryable, result.reward, failure.kind, failure.message]
 
 
-async def walked(name: str, most: int, start: Callable[[Evaluator], Awaitable[None]]) -> None:
-    """Grade with 0 to `most` free descriptors, each time with an evaluator of its own."""
-    settings = Settings(python_memory_mb=256, python_disk_mb=16, sandbox_processes=1, plugin_workers=1)
-    for free in range(most):
-        async with Evaluator(settings=settings) as evaluator:
-            await start(evaluator)
-            with all_but(free):
-                first = described(name, await evaluator.grade(MEANT[name], "good", {"n": 2}))
-            again = described(name, await evaluator.grade(MEANT[name], "good", {"n": 2}))
-        sys.stdout.write(json.dumps([free, name, first, again]) + "\n")
-        sys.stdout.flush()
+async def walked(evaluator: Evaluator, name: str, free: int) -> None:
+    """Grade with so many free descriptors, and again with enough."""
+    with all_but(free):
+        first = described(name, await evaluator.grade(MEANT[name], "good", {"n": 2}))
+    again = described(name, await evaluator.grade(MEANT[name], "good", {"n": 2}))
+    sys.stdout.write(json.dumps([free, name, first, again]) + "\n")
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -84,14 +80,22 @@ def all_but(free: int) -> Iterator[None]:
 
 
 async def main(name: str, most: int, *, warm: bool) -> None:
-    """Walk; `warm`: what is walked through is only what a grading takes once everything has started."""
+    """Grade with 0 to `most` free descriptors.
 
-    async def start(evaluator: Evaluator) -> None:
-        evaluator.load(MEANT[name])  # to import a module takes descriptors, too
-        if warm:
-            await evaluator.grade(MEANT[name], "good", {"n": 2})
-
-    await walked(name, most, start)
+    `warm`: what is walked through is only what a grading takes once everything has started, in one evaluator; otherwise each
+    time has an evaluator of its own.
+    """
+    settings = Settings(python_memory_mb=256, python_disk_mb=16, sandbox_processes=1, plugin_workers=1)
+    if warm:
+        async with Evaluator(settings=settings) as shared:
+            await shared.grade(MEANT[name], "good", {"n": 2})
+            for free in range(most):
+                await walked(shared, name, free)
+        return
+    for free in range(most):
+        async with Evaluator(settings=settings) as evaluator:
+            evaluator.load(MEANT[name])  # to import a module takes descriptors, too
+            await walked(evaluator, name, free)
 
 
 if __name__ == "__main__":

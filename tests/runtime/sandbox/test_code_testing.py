@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from graders import GraderResult
 from runtime import Evaluator, Settings
-from runtime.attacks.costly import CALL, CODE
+from runtime.attacks.costly import CALL, CODE, Costly
 
 
 @pytest.fixture(scope="module")
@@ -209,15 +209,27 @@ async def test_long_answers_are_compared_like_short_ones(sandboxed: Evaluator) -
 RIGHT = "import time\ndef f(x):\n    time.sleep(0.05)\n    return x + 3\n"
 
 
+COSTLIEST = ("many pairs", "a long message", "long keys", "words", "answers of 4 MB", "300 threads", "memory")
+"""Of each way to cost much: what is received, decoded, compared and split, and the time and memory of the code itself."""
+
+
+@pytest.mark.parametrize(
+    "costly",
+    [
+        pytest.param([each for each in CODE if each.name in COSTLIEST], id="of each kind"),
+        pytest.param(CODE, id="all", marks=pytest.mark.slow),
+    ],
+)
 async def test_the_costliest_answers_known_are_wrong_and_right_code_beside_them_is_right(
-    sandboxed: Evaluator,
+    sandboxed: Evaluator, costly: Sequence[Costly]
 ) -> None:
-    right = [grade(sandboxed, RIGHT, [CALL], entry_point="f") for _ in range(20)]
-    costly = [sandboxed.grade(each.grader, each.sample, each.item) for each in CODE]
-    results = await asyncio.gather(*right, *costly)
-    assert [result.reward for result in results[:20]] == [1.0] * 20
-    names = [each.name for each in CODE]
-    assert {name: result.reward for name, result in zip(names, results[20:], strict=True)} == dict.fromkeys(
+    right = [grade(sandboxed, RIGHT, [CALL], entry_point="f") for _ in range(10)]
+    results = await asyncio.gather(
+        *right, *(sandboxed.grade(each.grader, each.sample, each.item) for each in costly)
+    )
+    assert [result.reward for result in results[:10]] == [1.0] * 10
+    names = [each.name for each in costly]
+    assert {name: result.reward for name, result in zip(names, results[10:], strict=True)} == dict.fromkeys(
         names, 0.0
     )
 
@@ -279,19 +291,31 @@ FORGED = {
 }
 
 
-@pytest.mark.parametrize("prelude", PRELUDES)
-@pytest.mark.parametrize("options", [{"entry_point": "f"}, {}], ids=["entry point", "names"])
+@pytest.mark.parametrize(
+    ("prelude", "options"),
+    [
+        pytest.param(
+            *(prelude, {"entry_point": "f"} if named else {}),
+            id=f"{prelude}-{'entry point' if named else 'names'}",
+            # each class once, and both ways to find the function
+            marks=[pytest.mark.slow] if number % 2 == named else [],
+        )
+        for number, prelude in enumerate(PRELUDES)
+        for named in (True, False)
+    ],
+)
 async def test_an_object_is_what_its_fields_are_whatever_its_class_says(
     sandboxed: Evaluator, prelude: str, options: dict[str, str]
 ) -> None:
     # a tuple of the code's travels as a plain one, whose elements have no names
     compared = [test for test in COMPARED if prelude != "named tuple" or "found.x" not in test]
 
-    async def shares(code: str) -> float | None:
-        return (await grade(sandboxed, code, compared, prelude=PRELUDES[prelude], **options)).reward
-
-    assert await shares(HONEST) == 1.0
-    assert {name: await shares(code) for name, code in FORGED.items()} == dict.fromkeys(FORGED, 0.0)
+    codes = {"honest": HONEST, **FORGED}
+    graded = [
+        grade(sandboxed, code, compared, prelude=PRELUDES[prelude], **options) for code in codes.values()
+    ]
+    found = {name: each.reward for name, each in zip(codes, await asyncio.gather(*graded), strict=True)}
+    assert found == {"honest": 1.0, **dict.fromkeys(FORGED, 0.0)}
 
 
 LISTS = (
@@ -398,7 +422,7 @@ ESCAPES = {
 @pytest.mark.parametrize("lever", ESCAPES)
 async def test_an_answer_that_breaks_the_tests_fails_them(sandboxed: Evaluator, lever: str) -> None:
     code, test = ESCAPES[lever]
-    result = await grade(sandboxed, code, test, timeout_s=1.5)
+    result = await grade(sandboxed, code, test, timeout_s=0.75)
     assert (result.reward, result.failure is None or result.failure.caused_by) in (
         (0.0, True),
         (0.0, "model"),
@@ -441,8 +465,14 @@ def sessions() -> list[int]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("where", ["code", "tests"])
+@pytest.mark.parametrize(
+    ("where", "times"),
+    [
+        ("code", 1),
+        ("tests", 2),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("code", 2), ("tests", 1))),
+    ],
+)
 async def test_a_kill_from_outside_is_no_low_reward(sandboxed: Evaluator, times: int, where: str) -> None:
     slow = "import time\ndef f(x):\n    time.sleep(SECONDS if x == 3 else 0)\n    return x + 3\n"
     tests: list[Any] = [{"call": [2], "expected": 5}, {"call": [3], "expected": 6}]

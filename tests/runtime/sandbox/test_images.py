@@ -5,14 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from graders import ConfigurationError, GraderResult, InvalidOptions
+from graders import ConfigurationError, InvalidOptions
 from runtime import Evaluator, Settings
 from runtime.sandbox.images.build import BuildFailed, build, unfinished
 from runtime.sandbox.images.check import ImageTrial, check
@@ -87,65 +87,64 @@ def python(source: str, image: str | None = None) -> dict[str, Any]:
     return {"type": "python", "source": source, **({"image_tag": image} if image else {})}
 
 
-async def answer(settings: Settings, level: Level, source: str, image: str) -> object:
-    sandbox = LocalSandbox(settings, highest=level)
-    try:
-        (found,) = await sandbox.grade(source, [({}, {})], image=image)
-        if (reached := await sandbox.host.find()).level is not level:
-            pytest.skip(f"this machine does not reach level {level}: {reached.refused.get(level)}")
-        return found
-    finally:
-        await sandbox.aclose()
-
-
 @pytest.mark.parametrize("level", [Level.FULL, Level.CONTAINER])
-async def test_a_grader_imports_the_packages_of_its_image(small: Settings, level: Level) -> None:
-    assert await answer(small, level, USES_TOOL, "small") == 42.0
-
-
-@pytest.mark.parametrize("level", [Level.FULL, Level.CONTAINER])
-async def test_a_grader_sees_the_data_files_of_its_image(small: Settings, level: Level) -> None:
+async def test_a_grader_has_the_packages_and_the_data_files_of_its_image(
+    small: Settings, level: Level
+) -> None:
     share = small.images_dir / "small" / "share"
     share.mkdir(exist_ok=True)
     (share / "number").write_text("7")
-    source = "import sys\ndef grade(sample, item): return float(open(sys.prefix + '/share/number').read())"
-    assert await answer(small, level, source, "small") == 7.0
+    reads = "import sys\ndef grade(sample, item): return float(open(sys.prefix + '/share/number').read())"
+    sandbox = LocalSandbox(small, highest=level)
+    try:
+        found = [
+            answer
+            for source in (USES_TOOL, reads)
+            for answer in await sandbox.grade(source, [({}, {})], image="small")
+        ]
+        if (reached := await sandbox.host.find()).level is not level:
+            pytest.skip(f"this machine does not reach level {level}: {reached.refused.get(level)}")
+    finally:
+        await sandbox.aclose()
+    assert found == [42.0, 7.0]
 
 
-async def graded(settings: Settings, grader: dict[str, Any]) -> GraderResult:
-    async with Evaluator(settings=settings) as evaluator:
-        return await evaluator.grade(grader, "a")
+@pytest.fixture(scope="module")
+async def evaluator(small: Settings) -> AsyncIterator[Evaluator]:
+    """An evaluator of the machine with one image."""
+    async with Evaluator(settings=small) as shared:
+        yield shared
 
 
-async def test_a_missing_module_is_said_to_be_in_the_image_that_has_it(small: Settings) -> None:
-    failure = (await graded(small, python(USES_TOOL))).failure
+async def test_a_missing_module_is_said_to_be_in_the_image_that_has_it(evaluator: Evaluator) -> None:
+    failure = (await evaluator.grade(python(USES_TOOL), "a")).failure
     assert failure is not None
     assert failure.message == (
         "python: ModuleNotFoundError: No module named 'tooltip'; image_tag 'small' has it"
     )
 
 
-async def test_a_missing_module_that_no_image_has_is_said_to_be_in_none(small: Settings) -> None:
-    failure = (await graded(small, python("import tooltop\ndef grade(sample, item): return 1"))).failure
+async def test_a_missing_module_that_no_image_has_is_said_to_be_in_none(evaluator: Evaluator) -> None:
+    source = "import tooltop\ndef grade(sample, item): return 1"
+    failure = (await evaluator.grade(python(source), "a")).failure
     assert failure is not None
     assert failure.message.endswith("No module named 'tooltop'; no image of this machine has it")
 
 
-async def test_a_grader_runs_in_its_image_and_not_beside_the_service(small: Settings) -> None:
+async def test_a_grader_runs_in_its_image_and_not_beside_the_service(evaluator: Evaluator) -> None:
     source = "def grade(sample, item):\n import pydantic\n return 1"
-    assert (await graded(small, python(source))).reward == 1.0
-    failure = (await graded(small, python(source, "small"))).failure
+    assert (await evaluator.grade(python(source), "a")).reward == 1.0
+    failure = (await evaluator.grade(python(source, "small"), "a")).failure
     assert failure is not None
     assert failure.message.endswith("No module named 'pydantic'; image_tag 'default' has it")
 
 
 @pytest.mark.parametrize("name", ["smell", "../images/small", ".", "", "small/"])
 async def test_an_unknown_image_is_a_mistake_of_the_grader_that_is_found_before_it_grades(
-    small: Settings, name: str
+    evaluator: Evaluator, name: str
 ) -> None:
-    async with Evaluator(settings=small) as evaluator:
-        with pytest.raises(InvalidOptions) as caught:
-            await evaluator.prepare({**python("def grade(sample, item): return 1"), "image_tag": name})
+    with pytest.raises(InvalidOptions) as caught:
+        await evaluator.prepare({**python("def grade(sample, item): return 1"), "image_tag": name})
     (problem,) = caught.value.problems
     advice = f"make it with `graders images build {name} --requirements FILE`, or name no image"
     assert problem.path == ("image_tag",)
@@ -155,14 +154,6 @@ async def test_an_unknown_image_is_a_mistake_of_the_grader_that_is_found_before_
 def test_the_command_for_a_published_image_needs_no_file(small: Settings) -> None:
     with pytest.raises(ConfigurationError, match=r"with `graders images build 2025-05-08`, or"):
         Images(small).find("2025-05-08")
-
-
-def test_an_image_that_is_built_later_is_found_too(settings: Settings, local: Callable[..., str]) -> None:
-    images = Images(settings)
-    assert list(images) == ["default"]
-    make(settings, "late", local("tool-tip", "1.2", TOOL))
-    assert list(images) == ["default", "late"]
-    assert images.find("late").versions == {"tool-tip": "1.2"}
 
 
 def test_the_settings_name_images_besides_and_before_those_that_were_built(small: Settings) -> None:
@@ -201,7 +192,7 @@ def test_an_image_holds_no_programs_but_its_interpreter(small: Settings) -> None
     assert programs == {"python", "python3", f"python3.{sys.version_info[1]}"}
 
 
-@pytest.mark.parametrize("allow_missing", [False, True])
+@pytest.mark.parametrize("allow_missing", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_what_does_not_install_is_named_and_nothing_is_left(
     settings: Settings, local: Callable[..., str], allow_missing: bool
 ) -> None:
@@ -227,6 +218,7 @@ def test_what_does_not_install_is_left_out_when_that_is_allowed(
     }
 
 
+@pytest.mark.slow
 def test_packages_that_do_not_go_together_are_told_as_that(
     settings: Settings, local: Callable[..., str]
 ) -> None:
@@ -239,27 +231,29 @@ def test_packages_that_do_not_go_together_are_told_as_that(
 
 
 def test_an_image_is_replaced_only_on_demand_and_only_by_a_whole_one(
-    settings: Settings, local: Callable[..., str]
+    small: Settings, settings: Settings, local: Callable[..., str]
 ) -> None:
-    make(settings, "again", local("tool-tip", "1.0", TOOL))
+    shutil.copytree(small.images_dir / "small", settings.images_dir / "again", symlinks=True)
     with pytest.raises(ConfigurationError, match="image 'again' is there already; --replace builds it again"):
         make(settings, "again", local("tool-tip", "2.0", TOOL))
     with pytest.raises(BuildFailed):
         make(settings, "again", local("old-tool", "1.0", {}, tag="py2-none-any"), replace=True)
-    assert Images(settings)["again"].versions == {"tool-tip": "1.0"}
+    assert Images(settings)["again"].versions == {"tool-tip": "1.2"}
     make(settings, "again", local("tool-tip", "2.0", TOOL), replace=True)
     assert Images(settings)["again"].versions == {"tool-tip": "2.0"}
     assert [path.name for path in settings.images_dir.iterdir()] == ["again"]
 
 
-def test_what_a_killed_builder_left_is_no_image_and_is_built_again(
+def test_what_a_killed_builder_left_is_no_image_and_one_that_is_built_later_is_found(
     settings: Settings, local: Callable[..., str]
 ) -> None:
+    images = Images(settings)
     left = settings.images_dir / ".half.building"
     (left / "lib").mkdir(parents=True)
-    assert (unfinished(settings), list(Images(settings))) == ({"half": left}, ["default"])
+    assert (unfinished(settings), list(images)) == ({"half": left}, ["default"])
     make(settings, "half", local("tool-tip", "1.2", TOOL))
-    assert (unfinished(settings), list(Images(settings))) == ({}, ["default", "half"])
+    assert (unfinished(settings), list(images)) == ({}, ["default", "half"])
+    assert images.find("half").versions == {"tool-tip": "1.2"}
 
 
 def test_two_do_not_build_one_image_at_once(settings: Settings) -> None:
@@ -376,6 +370,7 @@ async def test_a_check_imports_what_the_image_is_there_for(small: Settings) -> N
     assert await checked(small, "small") == [ImageTrial("tool-tip", "", "1.2", ("tooltip",), None)]
 
 
+@pytest.mark.slow
 async def test_the_default_image_has_what_the_project_needs() -> None:
     trials = {trial.name: trial for trial in await checked(Settings(), "default")}
     assert {"numpy", "pydantic", "google-re2"} <= set(trials)
@@ -422,6 +417,7 @@ async def test_a_spoilt_manifest_is_named(small: Settings, tmp_path: Path) -> No
         Image.at("spoilt", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_package_is_installed_from_the_index(settings: Settings, tmp_path: Path) -> None:
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path)]
     fetched = subprocess.run([*download, "sqlparse==0.5.3"], capture_output=True, text=True, check=False)

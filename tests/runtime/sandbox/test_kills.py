@@ -104,7 +104,7 @@ async def disturbed(evaluator: Evaluator, name: str, gradings: int, kills: int) 
 
 @pytest.mark.parametrize("name", GRADERS)
 async def test_no_reward_differs_when_processes_are_killed(evaluator: Evaluator, name: str) -> None:
-    await disturbed(evaluator, name, gradings=60, kills=6)
+    await disturbed(evaluator, name, gradings=40, kills=4)
 
 
 @pytest.mark.slow

@@ -200,25 +200,32 @@ async def test_a_source_that_fails_as_it_loads_says_so_for_every_row(sandbox: Lo
         assert answer.failure.details["traceback"] == "grader.py, line 1, in <module>\n    1 / 0"
 
 
-@pytest.mark.parametrize("isolation", EVERY)
+MISDEEDS = [
+    ("while True: pass", FailureKind.UNRESPONSIVE_REWARD, "timeout"),
+    ("9 ** 9 ** 9", FailureKind.UNRESPONSIVE_REWARD, "timeout"),
+    ("__import__('time').sleep(100)", FailureKind.UNRESPONSIVE_REWARD, "timeout"),
+    ("x = bytearray(1 << 40)", FailureKind.PYTHON_GRADER_SERVER, "memory_limit"),
+    ("__import__('os')._exit(3)", FailureKind.PYTHON_GRADER_SERVER, "exit"),
+    ("raise SystemExit", FailureKind.PYTHON_GRADER_RUNTIME, "SystemExit"),
+    ("__import__('ctypes').string_at(1)", FailureKind.PYTHON_GRADER_SERVER, "signal"),
+    (
+        "__import__('os').write(3, b'\\x00\\x00\\x00\\x02hi')",
+        FailureKind.PYTHON_GRADER_SERVER,
+        "protocol",
+    ),
+    ("__import__('os').write(3, b'\\xff' * 9)", FailureKind.PYTHON_GRADER_SERVER, "protocol"),
+    ("__import__('os').close(3)", FailureKind.PYTHON_GRADER_SERVER, "exit"),
+    ("__import__('os').fork()", FailureKind.PYTHON_GRADER_RUNTIME, "PermissionError"),
+]
+
+
 @pytest.mark.parametrize(
-    ("misdeed", "kind", "type_"),
+    ("isolation", "misdeed", "kind", "type_"),
     [
-        ("while True: pass", FailureKind.UNRESPONSIVE_REWARD, "timeout"),
-        ("9 ** 9 ** 9", FailureKind.UNRESPONSIVE_REWARD, "timeout"),
-        ("__import__('time').sleep(100)", FailureKind.UNRESPONSIVE_REWARD, "timeout"),
-        ("x = bytearray(1 << 40)", FailureKind.PYTHON_GRADER_SERVER, "memory_limit"),
-        ("__import__('os')._exit(3)", FailureKind.PYTHON_GRADER_SERVER, "exit"),
-        ("raise SystemExit", FailureKind.PYTHON_GRADER_RUNTIME, "SystemExit"),
-        ("__import__('ctypes').string_at(1)", FailureKind.PYTHON_GRADER_SERVER, "signal"),
-        (
-            "__import__('os').write(3, b'\\x00\\x00\\x00\\x02hi')",
-            FailureKind.PYTHON_GRADER_SERVER,
-            "protocol",
-        ),
-        ("__import__('os').write(3, b'\\xff' * 9)", FailureKind.PYTHON_GRADER_SERVER, "protocol"),
-        ("__import__('os').close(3)", FailureKind.PYTHON_GRADER_SERVER, "exit"),
-        ("__import__('os').fork()", FailureKind.PYTHON_GRADER_RUNTIME, "PermissionError"),
+        # every misdeed, and every isolation with misdeeds of several kinds
+        pytest.param(isolation, *misdeed, marks=[] if place == number % len(EVERY) else [pytest.mark.slow])
+        for place, isolation in enumerate(EVERY)
+        for number, misdeed in enumerate(MISDEEDS)
     ],
 )
 async def test_a_misdeed_costs_its_own_row_alone(
@@ -362,9 +369,9 @@ async def test_a_worker_is_replaced_after_many_gradings(sandbox: LocalSandbox) -
 async def test_a_process_that_has_used_up_its_processor_time_is_replaced_and_its_rows_are_right(
     small: Settings,
 ) -> None:
-    box = LocalSandbox(small.model_copy(update={"python_timeout_s": 3.0}))  # six seconds of processor time
+    box = LocalSandbox(small.model_copy(update={"python_timeout_s": 1.0}))  # two seconds of processor time
     source = (
-        "import time\nused = []\ndef grade(sample, item):\n    until = time.process_time() + 0.3\n"
+        "import time\nused = []\ndef grade(sample, item):\n    until = time.process_time() + 0.1\n"
         "    while time.process_time() < until:\n        pass\n    used.append(1)\n    return item['n'] + (len(used) > 20)"
     )
     try:

@@ -35,20 +35,20 @@ def programs() -> list[Program]:
 
 async def test_programs_are_kept_up_to_a_total_size_and_nothing_else_keeps_them() -> None:
     before = len(programs())
-    settings = Settings(cache_mb=8, python_memory_mb=256, python_disk_mb=16, sandbox_processes=2)
+    settings = Settings(cache_mb=4, python_memory_mb=256, python_disk_mb=16, sandbox_processes=2)
     box = LocalSandbox(settings)
     rows = [("", {"n": n}) for n in range(2)]
     units: list[Isolation] = ["grading", "batch", "worker"]
     try:
-        for number in range(36):
+        for number in range(18):
             answers = await box.grade(source(number), rows, isolation=units[number % 3])
             assert answers == [CONSTANTS / 64, CONSTANTS / 64 + 1 / 1024]
         sizes = [program.size for program in programs()[before:]]
         assert min(sizes) > CONSTANTS * 4096
         most = settings.cache_bytes("programs") + settings.cache_bytes("worker_groups") + max(sizes)
-        assert sum(sizes) <= most < 36 * min(sizes)
+        assert sum(sizes) <= most < 18 * min(sizes)
         # and those that are kept are not compiled again
-        assert await box.grade(source(35), rows[:1]) == [CONSTANTS / 64]
+        assert await box.grade(source(17), rows[:1]) == [CONSTANTS / 64]
     finally:
         await box.aclose()
 

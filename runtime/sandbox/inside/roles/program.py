@@ -1,17 +1,21 @@
 """A program run as `python solution.py` would run it, in this process, which ends with it."""
 
 import atexit
+import binascii
 import os
 import sys
 import types
+from collections.abc import Mapping
 from typing import NoReturn
 
 from ..layers.kernel import seal_whole
 from ..source_code import compiled, traceback_of
 
 
-def run_program(source: str, file: str, stdin: str) -> NoReturn:
+def run_program(source: str, file: str, stdin: str, files: Mapping[str, str] | None = None) -> NoReturn:
     """Run a program and end with its exit status.
+
+    `files` are written before, in base64 by their paths, which are relative to the working directory.
 
     Its input is a file: it can be read by `input()`, through `sys.stdin`, by `open(0)` or by `os.read`. As after a real
     program, threads are waited for, exit functions run, and what was printed is written out before the process ends.
@@ -21,6 +25,8 @@ def run_program(source: str, file: str, stdin: str) -> NoReturn:
         _write_stdin(stdin.encode("utf-8", "surrogatepass"))
         _open_streams()
         sys.argv = [file]
+        for path, content in (files or {}).items():
+            _write_file(path, content)
         status = _status_of(source, file)
         if (threading := sys.modules.get("threading")) is not None:
             threading._shutdown()  # noqa: SLF001  # what the interpreter does at its end
@@ -68,6 +74,13 @@ def _write_stdin(data: bytes) -> None:
         rest = rest[os.write(0, rest) :]
     os.lseek(0, 0, os.SEEK_SET)
     seal_whole(0)  # what the program itself wrote to it would be held in memory, and counted nowhere
+
+
+def _write_file(path: str, content: str) -> None:
+    if folder := os.path.dirname(path):
+        os.makedirs(folder, exist_ok=True)
+    with open(path, "wb") as opened:
+        opened.write(binascii.a2b_base64(content))
 
 
 def _open_streams() -> None:

@@ -3,7 +3,8 @@
 The code shares this process with the harness, and may write to the channel itself: whatever is answered here is no more
 than the code's own answer. Messages are plain data:
 
-* `{"program": source, "stdin": text}`: run it as `python solution.py` would, and end with its exit status;
+* `{"program": source, "stdin": text, "files": {path: base64}}`: run it as `python solution.py` would, with files that are
+  written before (or without any), and end with its exit status;
 * `{"candidate": text, "prelude": source}` → `{"compiles": bool, "acts": bool}`: is it a program; nothing is run;
 * `{"load": source}` → `{"ok": True}` or `{"error": …}`: import it as the module `solution`;
 * `{"number": n, "call": name, "args": […], "kwargs": {…}, "in_place": bool}` → `{"number": n, "value": …}` or
@@ -38,7 +39,7 @@ def serve(channel: Channel) -> None:
     while (frame := channel.receive()) is not None:
         message, body = read(frame)
         if "program" in message:
-            run_program(message["program"], FILE, message["stdin"])
+            run_program(message["program"], FILE, message["stdin"], message.get("files"))
         if not is_sealed:
             kernel.seal_whole(0)
             is_sealed = True

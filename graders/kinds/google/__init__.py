@@ -1,0 +1,1 @@
+"""Google's reward configuration: what it is made of, and its scorers."""
