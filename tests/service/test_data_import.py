@@ -13,7 +13,9 @@ from graders import ConfigurationError
 from service.cli import app
 from tests.judge_server import JudgeServer, chat, hang, status
 from tests.processes import inheriting
-from tests.service.test_cli import command, environment, graders, write
+from tests.service.test_cli import command, environment, write
+from tests.service.test_cli import graders as in_own_process
+from tests.service.test_graded_commands import graders
 
 ITEM: dict[str, Any] = {
     "datasource_item": {"messages": [{"role": "user", "content": "2+2"}], "answer": "4"},
@@ -38,7 +40,7 @@ def sample(
 def test_an_import_says_what_it_found_and_lists_what_it_could_not_read(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", ITEM, {"other": 1}, ITEM)
     done = graders("data", "import", "a.jsonl", "-o", "rows.jsonl", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stdout.splitlines() == [
         "2 rows in rows.jsonl: 2 from evals",
         "2 have an answer, 0 have none",
@@ -49,7 +51,7 @@ def test_an_import_says_what_it_found_and_lists_what_it_could_not_read(tmp_path:
         "not imported: a.jsonl: line 2: no known source system; it has the fields 'other'; "
         "give --from if you know which it is\n"
     )
-    as_json = graders("data", "import", "a.jsonl", "-o", "-", "--json", cwd=tmp_path)
+    as_json = in_own_process("data", "import", "a.jsonl", "-o", "-", "--json", cwd=tmp_path)
     assert [json.loads(line)["item"]["answer"] for line in as_json.stdout.splitlines()] == ["4", "4"]
     assert json.loads(as_json.stderr)["not_imported"][0].startswith("a.jsonl: line 2: ")
 
@@ -58,12 +60,12 @@ def test_a_conversion_that_would_lose_something_writes_nothing(tmp_path: Path) -
     answer = {"role": "assistant", "content": "4", "weight": 1}
     write(tmp_path / "a.jsonl", {"messages": [{"role": "user", "content": "2+2"}, answer]})
     refused = graders("data", "convert", "a.jsonl", "--to", "google", "-o", "b.jsonl", cwd=tmp_path)
-    assert (refused.returncode, (tmp_path / "b.jsonl").exists()) == (1, False)
+    assert (refused.exit_code, (tmp_path / "b.jsonl").exists()) == (1, False)
     assert "lost: messages[].weight in 1 row, first in line 1" in refused.stdout
     done = graders(
         "data", "convert", "a.jsonl", "--to", "google", "-o", "b.jsonl", "--allow-loss", cwd=tmp_path
     )
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 row in b.jsonl")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "1 row in b.jsonl")
 
 
 ASKED = [{"role": "user", "content": "2+2"}]
