@@ -361,9 +361,14 @@ def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
                 (words, f"{share['share']:.1%} ({share['count']:,} of {share['of']:,}){_shown(share, '.1%')}")
             )
     if (threshold := found["threshold"]) is not None:
-        between = f"{threshold['from']:.4g} to {threshold['to']:.4g}"
-        suggested = f"{threshold['suggested']:.4g} suggested, {threshold['failing']:.0%} fail"
-        shown.append(("thresholds at which 25 to 50 % fail", f"{between} ({suggested})"))
+        low, high = f"{threshold['from']:.4g}", f"{threshold['to']:.4g}"
+        fail = f"{threshold['failing']:.0%} fail"
+        text = (
+            f"{low} ({fail})"
+            if low == high
+            else f"{low} to {high} ({threshold['suggested']:.4g} suggested, {fail})"
+        )
+        shown.append(("thresholds at which 25 to 50 % fail", text))
     if (length := found["length"]) is not None and length["spearman"] is not None:
         shown.append(
             ("reward and length", f"Spearman {length['spearman']:.3f}, Pearson {length['pearson']:.3f}")

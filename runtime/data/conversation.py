@@ -26,6 +26,10 @@ class NoConversation(Exception):
     """A prompt or an answer is not there, or cannot be read; the message says why."""
 
 
+class NoPrompt(NoConversation):
+    """No place in which prompts stand has one."""
+
+
 @dataclass(frozen=True)
 class Prompt:
     """What a model was asked.
@@ -142,7 +146,7 @@ def _first_messages(places: Sequence[Mapping[str, Any]]) -> list[Message]:
                 messages.pop()
             if messages:
                 return messages
-    raise NoConversation(NO_PROMPT)
+    raise NoPrompt(NO_PROMPT)
 
 
 def _of_contents(place: Mapping[str, Any]) -> list[Message]:

@@ -26,11 +26,49 @@ from runtime.data.training_rows import READABLE, TrainingRow, training_row
 BOM = b"\xef\xbb\xbf"
 EXAMPLES = 200
 """Rows by which is decided what a file is for."""
+MOST_NAMED = 300
+"""Different reasons and fields that a report names."""
+LINES_KEPT = 5
+"""Lines that a report gives for each of them."""
 _LOOKS = {
     "sft": "one for sft, since it ends with the model's turn",
     "dpo": "one for dpo, since it has a better and a worse answer",
     "rft": "one for rft, since it has no answer",
 }
+
+
+@dataclass
+class LineCounts:
+    """How many rows there are of each name, with their first lines; the first `MOST_NAMED` names are kept.
+
+    Attributes:
+        rows: How many rows, by name.
+        lines: The first `LINES_KEPT` of their lines, by name.
+        total: How many rows were added, with those whose name is not kept.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    lines: dict[str, list[int]] = field(default_factory=dict)
+    total: int = 0
+
+    def add(self, name: str, line: int) -> None:
+        """Count a row."""
+        self.total += 1
+        if name not in self.rows and len(self.rows) >= MOST_NAMED:
+            return
+        self.rows[name] = self.rows.get(name, 0) + 1
+        lines = self.lines.setdefault(name, [])
+        if len(lines) < LINES_KEPT:
+            lines.append(line)
+
+    @property
+    def left_out(self) -> int:
+        """How many rows have a name that is not kept."""
+        return self.total - sum(self.rows.values())
+
+    def to_list(self, called: str) -> list[dict[str, Any]]:
+        """Plain data: an object for each name, which is the field `called`."""
+        return [{called: name, "rows": count, "lines": self.lines[name]} for name, count in self.rows.items()]
 
 
 @dataclass
@@ -40,17 +78,15 @@ class Conversion:
     Attributes:
         rows: Rows that can be written.
         losses: How many rows lose what, by field.
-        first: The first line of each loss.
-        refused: Lines that cannot be converted, with the reason.
+        refused: Rows that cannot be converted, by the reason.
         mixed: Columns of several types, where the new format is read into a table; a message for each.
         notes: What is called by another name in the new format.
         written: Whether a file was written.
     """
 
     rows: int = 0
-    losses: Counter[str] = field(default_factory=Counter)
-    first: dict[str, int] = field(default_factory=dict)
-    refused: list[tuple[int, str]] = field(default_factory=list)
+    losses: LineCounts = field(default_factory=LineCounts)
+    refused: LineCounts = field(default_factory=LineCounts)
     mixed: list[str] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     written: bool = False
@@ -58,18 +94,15 @@ class Conversion:
     @property
     def loses(self) -> bool:
         """Whether anything would be lost."""
-        return bool(self.losses or self.refused or self.mixed)
+        return bool(self.losses.total or self.refused.total or self.mixed)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
-        losses = [
-            {"field": name, "rows": count, "first": self.first[name]} for name, count in self.losses.items()
-        ]
-        refused = [{"line": line, "reason": reason} for line, reason in self.refused]
         return {
             "rows": self.rows,
-            "losses": losses,
-            "refused": refused,
+            "losses": self.losses.to_list("field"),
+            "refused": self.refused.to_list("reason"),
+            "refused_rows": self.refused.total,
             "mixed": self.mixed,
             "notes": dict(self.notes),
             "written": self.written,
@@ -150,12 +183,11 @@ def _converted(
             row, lost, note = converter.convert(_readable(record), record.number)
         except NoConversation as error:
             if report is not None:
-                report.refused.append((record.number, str(error)))
+                report.refused.add(str(error), record.number)
             continue
         if report is not None:
             for each in lost:
-                report.losses[each] += 1
-                report.first.setdefault(each, record.number)
+                report.losses.add(each, record.number)
             report.notes.update([note] if note else [])
         yield row, record.number
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -35,6 +36,8 @@ MAX_ROW_GROUP = 4 << 30
 PAGE_FIELDS = ("items", "data")
 """Fields of an exported page that hold its rows."""
 _BATCH = 256
+_LINES_LOOKED_AT = 100
+"""Lines by which a large file of rows is told from one object over many lines."""
 _CHUNK = 1 << 20
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},]', re.DOTALL)
 _OTHER_FILES = (
@@ -140,17 +143,33 @@ class RecordFile:
             if not rest:
                 is_cut = len(first) > MAX_LINE
                 if is_cut and self.size > MAX_PAGE:
-                    return None
+                    raise self._too_large()
                 value = read_text(self._whole() if is_cut else first)[0]
                 rows = self._page_of(value)
                 # an export of one object, such as promptfoo's, has more values than a row may have
                 return [value] if rows is None and too_much(first) is not None else rows
-            if self.size > MAX_PAGE or (value := self._read_object(first)) is None:
+            if self.size > MAX_PAGE:
+                if self._is_lines_of_one_object():
+                    raise self._too_large()
+                return None
+            if (value := self._read_object(first)) is None:
                 return None
         except NotJson:
             return None
         rows = self._page_of(value)
         return [value] if rows is None else rows
+
+    def _is_lines_of_one_object(self) -> bool:
+        """Whether none of the first lines is a JSON object: one damaged row does not make a file of rows one object."""
+        self._file.seek(0)
+        lines = (line.removeprefix(BYTE_ORDER_MARK).strip() for line in bounded_lines(self._file))
+        return not any(map(_is_object, islice(filter(None, lines), _LINES_LOOKED_AT)))
+
+    def _too_large(self) -> UnreadableFile:
+        return UnreadableFile(
+            f"cannot read {self._name}: it is one JSON object of {self.size >> 20} MB; expected at most {MAX_PAGE >> 20} MB, "
+            "or a list or JSONL of any size: write its rows as a list first, such as `jq -c '.data' FILE`"
+        )
 
     def _page_of(self, value: Any) -> list[Any] | None:
         rows = page_rows(value)
@@ -203,6 +222,15 @@ def page_rows(value: object) -> list[Any] | None:
         if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
             return rows
     return None
+
+
+def _is_object(text: bytes) -> bool:
+    if not text.startswith(b"{") or not text.endswith(b"}"):
+        return False
+    try:
+        return isinstance(read_text(text)[0], dict)
+    except NotJson:
+        return False
 
 
 def _read_lines(file: BinaryIO) -> Iterator[Record]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graders import ConfigurationError
-from runtime.data.graded.reading import GradedFile, GradedSample, digest_of, field_of
+from runtime.data.graded.reading import FieldSeen, GradedFile, GradedSample, digest_of, field_of
 from runtime.data.result_lines import FIELDS_OF_ROW
 from runtime.statistics.intervals import Interval
 
@@ -109,7 +109,7 @@ def select(
         seed: Of the random numbers.
 
     Raises:
-        ConfigurationError: When nothing says what passes.
+        ConfigurationError: When nothing says what passes, or no item has the field of `balance_by`.
     """
     prompts = _counted(file, threshold, balance_by)
     found = Selection(prompts, set())
@@ -173,7 +173,9 @@ def _result(sample: GradedSample) -> dict[str, Any]:
 def _counted(file: GradedFile, threshold: float | None, balance_by: str | None) -> dict[str, Prompt]:
     prompts: dict[str, Prompt] = {}
     is_unknown = False
+    seen = FieldSeen("--balance-by", balance_by)
     for sample in file.samples():
+        seen.look(sample.item)
         prompt = prompts.setdefault(sample.group, Prompt())
         if balance_by is not None and not prompt.samples:
             prompt.value = _shown(field_of(sample.item, balance_by))
@@ -183,6 +185,7 @@ def _counted(file: GradedFile, threshold: float | None, balance_by: str | None) 
             is_unknown |= passed is None
             prompt.graded += 1
             prompt.passed += bool(passed)
+    seen.check(file.path)
     if is_unknown:
         raise ConfigurationError(
             f"{file.path}: the grader has no pass_threshold, so nothing says which samples pass; give --threshold"

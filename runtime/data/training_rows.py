@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runtime.data.conversation import Message, NoConversation, Prompt, answer_of, prompt_of
+from runtime.data.conversation import Message, NoConversation, NoPrompt, Prompt, answer_of, prompt_of
 from runtime.data.formats import bedrock_dpo, converse, google_contents
 
 Training = Literal["sft", "dpo", "rft"]
@@ -52,13 +52,19 @@ def training_row(row: object, row_format: str | None = None) -> TrainingRow:
     """
     if not isinstance(row, Mapping):
         raise NoConversation("expected an object")
-    if row_format is None:
-        return _reader_of(row)(row)
-    fields, read = READABLE[row_format]
-    for name in fields:
-        if name not in row:
-            raise NoConversation(f"the row has no {name!r}, which rows of the format {row_format!r} have")
-    return read(row)
+    read = _reader_of(row) if row_format is None else _reader_named(row_format, row)
+    try:
+        return read(row)
+    except NoPrompt:
+        raise NoConversation("the prompt is empty; expected at least the user's message") from None
+
+
+def _reader_named(name: str, row: Mapping[str, Any]) -> "_Reader":
+    fields, read = READABLE[name]
+    missing = next((each for each in fields if each not in row), None)
+    if missing is not None:
+        raise NoConversation(f"the row has no {missing!r}, which rows of the format {name!r} have")
+    return read
 
 
 def _reader_of(row: Mapping[str, Any]) -> "_Reader":

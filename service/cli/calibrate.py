@@ -98,4 +98,5 @@ def _show(found: dict[str, Any], console: Console) -> None:
     console.print(grid)
     console.print(f"\ntrainable: {found['verdict']['trainable']}")
     for reason in found["verdict"]["reasons"]:
-        console.print(f"  {reason}")
+        for line in terminal.wrapped(reason, first="  "):
+            console.print(line)

@@ -1,7 +1,6 @@
 """`graders data check`: what is wrong with training data, for a terminal, for programs and as a page."""
 
 import math
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +22,6 @@ from service.cli.validate import counted
 
 FOUND = 1
 """Exit code: there is an error."""
-WIDTH = 80
 _INDENT = "        "
 _LINES_NAMED = 5
 _SHARES = 8
@@ -114,7 +112,7 @@ def _show(report: CheckReport) -> None:
         first = group.first
         style = "red" if first.level == "error" else "yellow"
         head = f"{first.level:<7} {first.code}{names[group.file]}: {_where(group, units[group.file])}"
-        start, *others = textwrap.wrap(head, WIDTH, subsequent_indent=_INDENT, break_on_hyphens=False)
+        start, *others = terminal.wrapped(head, others=_INDENT)
         shown = Text(start)
         shown.stylize(style, 0, len(first.level))
         console.print(shown)
@@ -152,23 +150,15 @@ def _where(group: Group, unit: str) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
-    )
+    return terminal.wrapped(text, first=_INDENT, others=_INDENT)
 
 
 def _about(file: CheckedFile) -> Iterator[str]:
     size = f"{file.size / 1e6:,.1f} MB" if file.size >= 100_000 else f"{file.size / 1e3:,.1f} kB"
     unread = f", {file.unreadable:,} of them unreadable" if file.unreadable else ""
-    yield from textwrap.wrap(
-        f"{file.name}: {counted(file.rows, 'row')}{unread}, {size}; {file.title}",
-        WIDTH,
-        subsequent_indent="  ",
-    )
+    yield from terminal.wrapped(f"{file.name}: {counted(file.rows, 'row')}{unread}, {size}; {file.title}")
     for line in facts(file.figures):
-        yield from textwrap.wrap(
-            line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
-        )
+        yield from terminal.wrapped(line, first="  ", others="    ")
 
 
 def facts(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -208,11 +198,11 @@ def _by_grader(found: Mapping[str, Any]) -> Iterator[str]:
     share = (
         "" if rows == graded else f" (on {graded:,} of {rows:,} rows, drawn with the seed {found['seed']})"
     )
-    yield f"what constant answers get from the grader{share}:"
+    yield f"rewards of constant answers by the grader{share}:"
     for each in sorted(answers, key=lambda each: math.inf if each["score"] is None else -each["score"]):
         said = f"always {_short(each['answer'])}" if each["answer"] else "the empty answer"
         causes = ", ".join(f"{count:,} {kind}" for kind, count in each["ungraded"].items())
-        score = "no reward" if each["score"] is None else f"{each['score']:.2f} by the grader"
+        score = "no reward" if each["score"] is None else f"{each['score']:.2f}"
         yield f"  {said}: {score}{f'; ungraded: {causes}' if causes else ''}"
 
 

@@ -11,6 +11,7 @@ from runtime.data.exporting.writing import Exported, Form, export, prompts_of_ex
 from runtime.data.graded.reading import GradedFile
 from runtime.data.output_files import is_standard_output, same_file
 from service.cli import terminal
+from service.cli.validate import counted
 
 _OF_KIND = {
     "min_reward": ("sft",),
@@ -76,11 +77,14 @@ def run(wanted: Exporting, *, as_json: bool) -> bool:
 
 
 def _words(found: Exported, wanted: Exporting) -> str:
-    lines = [f"{found.rows:,} rows of {found.prompts:,} prompts exported to {wanted.output}"]
+    lines = [
+        f"{counted(found.rows, 'row')} of {counted(found.prompts, 'prompt')} exported to {wanted.output}"
+    ]
     if not found.rows:
-        lines = [f"no row to export, out of {found.prompts:,} prompts: nothing is written"]
+        lines = [f"no row to export, out of {counted(found.prompts, 'prompt')}: nothing is written"]
     lines += [f"  left out, {reason}: {count:,}" for reason, count in found.left_out.most_common()]
     lines += [
-        f"  the format does not hold, {what}: {count:,} rows" for what, count in found.lost.most_common()
+        f"  the format does not hold, {what}: {counted(count, 'row')}"
+        for what, count in found.lost.most_common()
     ]
     return "\n".join(lines) + "\n"

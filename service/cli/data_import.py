@@ -1,6 +1,6 @@
 """`graders data import` and `graders data convert`: exports of other systems as rows, rows in another format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from runtime.data.importing.read import ImportReport, import_files, import_promp
 from runtime.data.output_files import is_standard_output
 from runtime.data.records import record_file
 from service.cli import terminal
+from service.cli.validate import counted
 
 _LISTED = 1_000
 """Parts that could not be read that stand in the JSON for programs."""
@@ -75,17 +76,17 @@ def _config(path: Path) -> Any:
 
 def _lines(report: ImportReport, output: Path) -> Sequence[str]:
     kinds = ", ".join(f"{count:,} from {name}" for name, count in report.by_source.items())
-    lines = [f"{report.rows:,} rows in {output}{f': {kinds}' if kinds else ''}"]
+    lines = [f"{counted(report.rows, 'row')} in {output}{f': {kinds}' if kinds else ''}"]
     if report.rows:
         lines.append(f"{report.with_sample:,} have an answer, {report.rows - report.with_sample:,} have none")
     if report.ungraded:
         lines.append(f"{report.ungraded:,} have the cause in its place: the model did not answer")
-    lines += [f"{count:,} recorded scores of {name}" for name, count in report.recorded.items()]
-    lines += [f"lost: {name} of {count:,} rows" for name, count in report.lost.items()]
+    lines += [f"{counted(count, 'recorded score')} of {name}" for name, count in report.recorded.items()]
+    lines += [f"lost: {name} of {counted(count, 'row')}" for name, count in report.lost.items()]
     lines += [f"note: {note}" for note in report.notes]
     if report.rejected:
         lines.append(
-            f"{report.rejected:,} parts of the exports could not be read; each is listed with its place"
+            f"{counted(report.rejected, 'part')} of the exports could not be read: see 'not imported' above"
         )
     return lines
 
@@ -127,18 +128,37 @@ def convert(
     return 0 if report.written else 1
 
 
-def _outcome(report: Conversion, file: Path, output: Path) -> Sequence[str]:
-    lines = [f"{file}: line {line}: cannot be converted: {reason}" for line, reason in report.refused]
-    lines += [
-        f"lost: {name} in {count:,} rows, first in line {report.first[name]}"
-        for name, count in report.losses.items()
-    ]
-    lines += [f"mixed: {each}; --allow-loss writes texts" for each in report.mixed]
-    lines += [f"note: {name} in {count:,} rows; graders name it so" for name, count in report.notes.items()]
+def _outcome(report: Conversion, file: Path, output: Path) -> Iterator[str]:
+    for line in _differences(report):
+        yield from terminal.wrapped(line)
+    refused = report.refused.total
     if report.written:
-        lines.append(f"{report.rows:,} rows in {output}")
-    elif report.loses:
-        lines.append("nothing was written; --allow-loss writes what the format can hold")
+        left_out = f"; {counted(refused, 'row')} left out" if refused else ""
+        yield f"{counted(report.rows, 'row')} in {output}{left_out}"
+    elif report.rows:
+        yield "nothing was written; --allow-loss writes what the format can hold"
     else:
-        lines.append(f"nothing was written: {file} has no rows")
-    return lines
+        reason = "no row can be converted" if refused else "it has no rows"
+        yield f"nothing was written: {file}: {reason}"
+
+
+def _at(lines: Sequence[int], rows: int) -> str:
+    """Where rows are: `line 8`, or `40 rows, lines 1, 2, …`."""
+    if rows == 1:
+        return f"line {lines[0]}"
+    return f"{rows:,} rows, lines {', '.join(map(str, lines))}{', …' if rows > len(lines) else ''}"
+
+
+def _differences(report: Conversion) -> Iterator[str]:
+    for reason, rows in report.refused.rows.items():
+        yield f"not converted: {_at(report.refused.lines[reason], rows)}: {reason}"
+    if report.refused.left_out:
+        yield f"not converted: {counted(report.refused.left_out, 'row')} more, for other reasons"
+    for name, rows in report.losses.rows.items():
+        yield f"lost: {name} in {counted(rows, 'row')}, first in line {report.losses.lines[name][0]}"
+    if report.losses.left_out:
+        yield f"lost: other fields, {report.losses.left_out:,} times"
+    as_texts = "written as texts" if report.written else "--allow-loss writes texts"
+    yield from (f"mixed: {each}; {as_texts}" for each in report.mixed)
+    for name, rows in report.notes.items():
+        yield f"note: {name} in {counted(rows, 'row')}; the templates of a grader name it so"

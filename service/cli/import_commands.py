@@ -18,7 +18,7 @@ Force = Annotated[bool, typer.Option("--force", help="Write over a file that is 
 @app.command("import")
 def import_data(
     exports: Annotated[
-        list[Path], typer.Argument(metavar="EXPORT…", help="JSONL, JSON or parquet.", show_default=False)
+        list[Path], typer.Argument(metavar="EXPORT", help="JSONL, JSON or parquet.", show_default=False)
     ],
     output: Output,
     source: Annotated[
@@ -42,7 +42,9 @@ def import_data(
 
 @app.command("convert")
 def convert_data(
-    file: Annotated[Path, typer.Argument(help="JSONL, a JSON list or parquet.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSONL, a JSON list or parquet.", show_default=False)
+    ],
     host: Annotated[
         str, typer.Option("--to", help="openai, foundry, trl, google, bedrock or verl.", show_default=False)
     ],
@@ -54,10 +56,10 @@ def convert_data(
         str | None, typer.Option(help="The field with the reference, where the format has one place for it.")
     ] = None,
     data_source: Annotated[
-        str | None, typer.Option(help="What verl is to call the data; the file's name.")
+        str | None, typer.Option(help="What verl is to call the data, instead of the file's name.")
     ] = None,
     allow_loss: Annotated[
-        bool, typer.Option("--allow-loss", help="Write all the same what the format can hold.")
+        bool, typer.Option("--allow-loss", help="Write what the format can hold, without what is lost.")
     ] = False,
     force: Force = False,
     as_json: Json = False,

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+WIDTH = 80
+"""Columns of a line of text."""
+
 
 def console(*, stderr: bool = False) -> "Console":
     """A console for tables and colours, on the standard output or the standard error."""
@@ -50,6 +53,19 @@ def out_json_text(text: str) -> None:
 
     sys.stdout.write(printable_json_text(text))
     sys.stdout.flush()
+
+
+def wrapped(text: str, *, first: str = "", others: str = "  ") -> list[str]:
+    """A text as lines of at most `WIDTH` columns.
+
+    Args:
+        text: The text.
+        first: What the first line begins with.
+        others: What the other lines begin with.
+    """
+    import textwrap  # noqa: PLC0415
+
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
 
 
 def _lines(text: str) -> str:

@@ -13,6 +13,7 @@ from graders import ConfigurationError
 from service.cli import app
 from tests.runtime.data import sound_rows as sound
 from tests.service.test_cli import graders
+from tests.service.test_graded_commands import graders as in_process
 
 GRADER = {
     "type": "string_check",
@@ -50,7 +51,7 @@ def write(path: Path, rows: list[sound.Row]) -> None:
         (GRADER, "by the grader"),
         (
             {"type": "python", "source": "def grade(sample, item):\n    return 1.0\n"},
-            "the empty answer: 1.00 by the grader",
+            "the empty answer: 1.00\n",
         ),
         (
             {
@@ -67,7 +68,7 @@ def test_check_says_what_constant_answers_get_from_the_grader(
     folder: Path, tmp_path: Path, grader: dict[str, Any], shown: str
 ) -> None:
     (tmp_path / "grader.json").write_text(json.dumps(grader))
-    done = graders("data", "check", "good.jsonl", "--grader", tmp_path / "grader.json", cwd=folder)
+    done = in_process("data", "check", "good.jsonl", "--grader", tmp_path / "grader.json", cwd=folder)
     assert shown in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
@@ -90,15 +91,15 @@ def test_a_sound_file_exits_with_0_and_a_bad_one_with_1(folder: Path) -> None:
 def test_lines_stay_within_80_columns_with_long_names(folder: Path) -> None:
     long = folder / ("a-rather-long-name-of-a-training-file-of-many-words-" * 2)
     long.write_bytes((folder / "bad.jsonl").read_bytes())
-    done = graders("data", "check", long, "--valid", folder / "bad.jsonl")
-    assert done.returncode == 1
+    done = in_process("data", "check", long, "--valid", folder / "bad.jsonl", cwd=folder)
+    assert done.exit_code == 1
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_json_has_every_finding_and_figure(folder: Path) -> None:
-    done = graders("data", "check", "bad.jsonl", "--json", "--by", "answer", cwd=folder)
+    done = in_process("data", "check", "bad.jsonl", "--json", "--by", "answer", cwd=folder)
     found = json.loads(done.stdout)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert (
         found["errors"] == sum(group["count"] for group in found["findings"] if group["level"] == "error") > 0
     )
@@ -138,9 +139,9 @@ def test_a_wrong_check_is_refused(
 
 def test_the_page_is_written_once_and_over_itself_with_force(folder: Path) -> None:
     arguments = ["data", "check", "good.jsonl", "--html", "page.html"]
-    assert graders(*arguments, cwd=folder).returncode == 0
+    assert in_process(*arguments, cwd=folder).exit_code == 0
     assert "<svg" in (folder / "page.html").read_text()
-    assert graders(*arguments, "--force", cwd=folder).returncode == 0
+    assert in_process(*arguments, "--force", cwd=folder).exit_code == 0
 
 
 def test_the_standard_input_is_checked_and_split(folder: Path, tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_the_standard_input_is_checked_and_split(folder: Path, tmp_path: Path) -
 
 
 def test_a_split_says_what_it_did(folder: Path, tmp_path: Path) -> None:
-    done = graders(
+    done = in_process(
         "data",
         "split",
         "good.jsonl",
@@ -202,8 +203,8 @@ def test_lines_that_are_no_rows_are_named_and_exit_with_1(tmp_path: Path) -> Non
     write(tmp_path / "rows.jsonl", [sound.rft(number) for number in range(12)])
     with (tmp_path / "rows.jsonl").open("a") as file:
         file.write("{\n[1]\n")
-    done = graders("data", "split", "rows.jsonl", "--valid", "2", "-o", ".", cwd=tmp_path)
-    assert done.returncode == 1
+    done = in_process("data", "split", "rows.jsonl", "--valid", "2", "-o", ".", cwd=tmp_path)
+    assert done.exit_code == 1
     assert "lines 13, 14 cannot be read" in done.stderr
     assert len((tmp_path / "train.jsonl").read_text().splitlines()) == 10
 

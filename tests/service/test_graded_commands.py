@@ -147,6 +147,36 @@ def test_diff_exits_with_one_when_the_mean_fell(folder: Path) -> None:
         (["data", "select", "graded.jsonl", "--pass-rate", "0.1", "-o", "x"], "--pass-rate is a range"),
         (["calibrate", "grader.json", "-"], "name a file"),
         (["diff", "graded.jsonl", "rows.jsonl"], "is no graded file"),
+        (["diff", "graded.jsonl", "rows.jsonl"], "`graders run GRADER rows.jsonl -o GRADED` grades rows"),
+        (
+            ["data", "select", "graded.jsonl", "--pass-rate", "0..1", "--balance-by", "none", "-o", "x"],
+            "graded.jsonl: no item has the field 'none' of --balance-by; ",
+        ),
+        (
+            ["data", "select", "graded.jsonl", "--pass-rate", "0..1", "--group-by", "none", "-o", "x"],
+            "graded.jsonl: no item has the field 'none' of --group-by; ",
+        ),
+        (
+            ["data", "select", "graded.jsonl", "--pass-rate", "0..1", "--group-by", "item.answre", "-o", "x"],
+            "no item has the field 'item.answre' of --group-by; did you mean 'answer'?",
+        ),
+        (["calibrate", "grader.json", "graded.jsonl", "--group-by", "none"], "of --group-by"),
+        (
+            [
+                "data",
+                "export",
+                "graded.jsonl",
+                "--to",
+                "rft",
+                "--format",
+                "trl",
+                "-o",
+                "x",
+                "--disjoint",
+                "y",
+            ],
+            "cannot read y.provenance.jsonl: No such file or directory; `graders data export` writes it beside y",
+        ),
     ],
 )
 def test_a_wrong_use_is_one_line(folder: Path, arguments: list[str], message: str) -> None:

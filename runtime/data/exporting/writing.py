@@ -126,6 +126,10 @@ def prompts_of_export(path: Path) -> set[str]:
         raise ConfigurationError("--disjoint names a file that 'graders data export' has written")
     beside = path if path.name.endswith(PROVENANCE) else path.with_name(path.name + PROVENANCE)
     prompts: set[str] = set()
+    if not beside.exists():
+        raise ConfigurationError(
+            f"cannot read {beside}: No such file or directory; `graders data export` writes it beside {path.name}"
+        )
     with opened(beside) as file:
         for number, line in enumerate(bounded_lines(file), 1):
             try:

@@ -76,7 +76,7 @@ def _contents(contents: list[Any], *, is_answered: bool) -> Iterator[Fault]:
             yield Fault("wrong-role", f"contents.{number}.role", message, f"use {meant}")
     last = contents[-1].get("role", "user") if isinstance(contents[-1], Mapping) else "user"
     where = f"contents.{len(contents) - 1}"
-    if is_answered and last != "model":
+    if is_answered and last == "user":
         message = "the last turn is the user's; expected the model's, which it learns"
         yield Fault("last-not-assistant", where, message, "end with a turn of the role 'model'")
     elif last == "model" and not is_answered:

@@ -114,5 +114,9 @@ def file_faults(host: str, kind: str, *, has_valid: bool, has_mark: bool) -> Ite
     if host == "foundry" and kind and not has_mark:
         message = "the file has no byte order mark; Foundry's pages ask for UTF-8 with one"
         yield Fault(
-            "no-byte-order-mark", "", message, "`graders data export --format foundry` writes it", "warning"
+            "no-byte-order-mark",
+            "",
+            message,
+            "`graders data convert FILE --to foundry -o OUT` writes it",
+            "warning",
         )

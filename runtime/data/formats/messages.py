@@ -143,7 +143,7 @@ class Conversation:
 
     def _of_last(self, message: Mapping[str, Any]) -> Iterator[Fault]:
         role = message.get("role")
-        if self.last is None or role == self.last:
+        if self.last is None or role == self.last or role not in (*ROLES, *OLD_ROLES):
             return
         code = f"last-not-{self.last}"
         path = f"{self.path}.{len(self.messages) - 1}"

@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -129,7 +131,7 @@ class GradedFile:
         if not is_graded(first):
             raise ConfigurationError(
                 f"{path} is no graded file: expected the results of 'graders run', got a line with "
-                f"{', '.join(map(repr, first)) or 'no field'}"
+                f"{', '.join(map(repr, first)) or 'no field'}; `graders run GRADER {path} -o GRADED` grades rows"
             )
         named = first.get(DATA)
         self._named = named if isinstance(named, Mapping) else {}
@@ -148,14 +150,18 @@ class GradedFile:
         """The samples, in the order of the file.
 
         Raises:
-            ConfigurationError: When a result is of another row than the one in its line of the data file.
+            ConfigurationError: When a result is of another row than the one in its line of the data file, or, at the end, when no
+                item has the field of `group_by`.
         """
         self.problems = Problems()
+        seen = FieldSeen("--group-by", self._group_by)
         with opened(self.path) as file:
             for number, line in enumerate(bounded_lines(file), 1):
                 text = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
-                if text:
-                    yield from self._of_line(number, text)
+                for sample in self._of_line(number, text) if text else ():
+                    seen.look(sample.item)
+                    yield sample
+        seen.check(self.path)
 
     def _of_line(self, number: int, text: bytes) -> Iterator[GradedSample]:
         try:
@@ -246,6 +252,43 @@ def is_graded(line: Mapping[str, Any]) -> bool:
 def looks_graded(path: Path) -> bool:
     """Whether a file is a graded file, by its first line."""
     return is_graded(_first_object(path))
+
+
+class FieldSeen:
+    """Whether any item has the field that an option names: a misspelled name would group or balance nothing.
+
+    Args:
+        option: The option.
+        name: The field; None where the option is not given.
+    """
+
+    def __init__(self, option: str, name: str | None) -> None:
+        self._option, self._name = option, name
+        self._is_there = False
+        self._example: Mapping[str, Any] = {}
+
+    def look(self, item: Mapping[str, Any]) -> None:
+        """Look at an item; one without fields says nothing."""
+        if self._name is None or self._is_there or not item:
+            return
+        self._is_there = field_of(item, self._name) is not None
+        self._example = self._example or item
+
+    def check(self, path: Path) -> None:
+        """Say that no item had the field.
+
+        Raises:
+            ConfigurationError: When there were items, and none had it.
+        """
+        if self._is_there or not self._example:
+            return
+        near = get_close_matches(str(self._name).removeprefix("item."), list(map(str, self._example)), 1)
+        hint = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"an item has {', '.join(map(brief, islice(self._example, 8)))}"
+        )
+        raise ConfigurationError(f"{path}: no item has the field {self._name!r} of {self._option}; {hint}")
 
 
 def field_of(item: object, path: str) -> Any:

@@ -22,7 +22,8 @@ from runtime.data.importing.rows import (
 )
 
 _REQUESTS = ("request", "request_body", "body", "kwargs")
-_RESPONSES = ("response", "response_body", "completion", "output", "generation", "answer", "result")
+_RESPONSES = ("response", "response_body", "completion", "output", "generation")
+"""Fields with what the model said. `answer` and `result` are none: data sets have their references there."""
 _PROMPTS = ("messages", "input", "prompt", "input_messages")
 _SCORES = ("scores", "recorded", "rewards")
 _SCORE = ("score", "reward")

@@ -17,7 +17,7 @@ from runtime.data.importing.rows import (
 _LOGGED = ("step", "prompt", "completion", "advantage")
 
 
-_ANSWERED = ("choices", "response", "output", "answer", "generation", "response_body", "result")
+_ANSWERED = ("choices", "response", "output", "generation", "response_body")
 """Fields of a log, which has a prompt too."""
 
 

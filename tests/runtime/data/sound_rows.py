@@ -216,6 +216,14 @@ def bedrock_dpo(number: int) -> Row:
     return {**row, "messages": [row["messages"][0], {"role": "assistant", "candidates": candidates}]}
 
 
+def sft_text(number: int) -> Row:
+    return {"text": f"Question: {question(number)[0]}\nAnswer: {said(number)['content']}"}
+
+
+def columns(number: int) -> Row:
+    return {"passage": question(number)[0], "words": number % 7, "written_by": _WHO[number % len(_WHO)]}
+
+
 def prompts(number: int) -> Row:
     return {"prompt": question(number)[0], "solution": question(number)[1]}
 
@@ -253,6 +261,7 @@ SOUND = (
     sft_tools,
     sft_last_call,
     sft_prompt_completion,
+    sft_text,
     dpo,
     dpo_trl,
     dpo_trl_messages,
@@ -270,4 +279,5 @@ SOUND = (
     rows_samples,
     evals,
     logs,
+    columns,
 )

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from pyarrow import Table, parquet
 
 from graders import Registry
 from runtime.data.check import CheckReport, check_data
+from runtime.data.formats import FORMATS, format_of
 from tests.runtime.data import sound_rows as sound
 from tests.runtime.data.sound_rows import Row
 
@@ -138,6 +140,10 @@ def grown(count: int) -> Callable[[list[Any]], None]:
         rows += [sound.google(number) for number in range(ROWS, count)]
 
     return plant
+
+
+def candidate(number: int, name: str, value: object) -> Callable[[list[Any]], None]:
+    return into("messages", 1, "candidates", number, name, value=value)
 
 
 M = ("messages",)
@@ -337,6 +343,47 @@ FAULTS = (
         lambda rows: rows[7]["messages"][-1]["candidates"].pop(),
         "wrong-type",
     ),
+    Fault(
+        "a turn of OpenAI's role",
+        sound.google_sft,
+        into("contents", 1, "role", value="assistant"),
+        "wrong-role",
+    ),
+    Fault("a turn without parts", sound.google_sft, into("contents", 1, "parts", value=[]), "empty-content"),
+    Fault(
+        "a system instruction that is a text",
+        sound.google_sft,
+        into("systemInstruction", value="Be brief."),
+        "wrong-type",
+    ),
+    Fault(
+        "two completions of one score",
+        sound.google_preference,
+        into("completions", 1, "score", value=1),
+        "wrong-score",
+    ),
+    Fault("a wrong label", sound.bedrock_dpo, candidate(0, "preferenceLabel", "better"), "missing-field"),
+    Fault(
+        "two of one label", sound.bedrock_dpo, candidate(1, "preferenceLabel", "preferred"), "missing-field"
+    ),
+    Fault("an empty candidate", sound.bedrock_dpo, candidate(1, "content", []), "empty-content"),
+    # TRL's prompt and completion
+    Fault("an empty completion", sound.sft_prompt_completion, into("completion", value=""), "empty-content"),
+    Fault(
+        "a completion of a wrong type", sound.sft_prompt_completion, into("completion", value=3), "wrong-type"
+    ),
+    Fault(
+        "a text and a message",
+        sound.sft_prompt_completion,
+        into("completion", value=[sound.said(AT - 1)]),
+        "wrong-type",
+    ),
+    Fault("no completion", sound.sft_prompt_completion, without("completion"), "other-format"),
+    Fault("an empty text", sound.sft_text, into("text", value=" "), "empty-content"),
+    # columns of no format
+    Fault("a column that drifts", sound.columns, into("words", value="many"), "type-drift", "warning"),
+    Fault("a column misspelled", sound.columns, renamed("words", "wrods"), "field-missing", "warning"),
+    Fault("a copy of columns", sound.columns, copied(), "duplicate-row", "warning"),
     Fault("an empty prompt", sound.prompts, into("prompt", value=""), "empty-content"),
     Fault("a reserved column", sound.prompts, into("completions", value="x"), "reserved-field"),
     # answers
@@ -454,6 +501,9 @@ FAULTS = (
 )
 
 
+MANY_ROWS = ("5,001 rows for Google",)
+
+
 def write(path: Path, rows: list[Any]) -> Path:
     path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
     return path
@@ -463,7 +513,11 @@ def found(report: CheckReport) -> list[tuple[str, str, int | None]]:
     return [(each.level, each.code, each.line) for group in report.findings for each in group.findings]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=[pytest.mark.slow] if fault.name in MANY_ROWS else []) for fault in FAULTS],
+    ids=lambda fault: fault.name,
+)
 def test_a_planted_fault_is_found_at_its_line(fault: Fault, tmp_path: Path) -> None:
     rows: list[Any] = [fault.make(number) for number in range(ROWS)]
     fault.plant(rows)
@@ -476,21 +530,10 @@ def test_a_planted_fault_is_found_at_its_line(fault: Fault, tmp_path: Path) -> N
     assert group.first.hint
 
 
-def test_there_are_more_than_forty_faults_over_all_formats() -> None:
-    assert len({fault.name for fault in FAULTS}) > 40
-    assert {fault.make for fault in FAULTS} >= {
-        sound.sft,
-        sound.dpo,
-        sound.dpo_trl,
-        sound.rft,
-        sound.bedrock,
-        sound.verl,
-        sound.google,
-        sound.prompts,
-        sound.rows,
-        sound.evals,
-        sound.logs,
-    }
+def test_there_are_more_than_forty_faults_and_two_of_each_format() -> None:
+    planted = Counter(format_of(fault.make(1)).name for fault in FAULTS)
+    assert sum(planted.values()) > 40
+    assert {name: planted[name] for each in FORMATS if planted[name := each.name] < 2} == {}
 
 
 @pytest.mark.parametrize(
@@ -525,6 +568,26 @@ def test_equal_rows_without_a_prompt_in_both_files_are_found(tmp_path: Path) -> 
     report = check_data(train, valid=valid)
     assert ("warning", "overlap", 2) in found(report)
     assert report.files[1].figures["overlap"] == {"exact": 1, "near": 0, "group": 0}
+
+
+def test_more_validation_rows_than_a_host_takes_are_an_error(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.jsonl", [sound.google(number) for number in range(ROWS)])
+    valid = write(tmp_path / "valid.jsonl", [sound.google(number) for number in range(ROWS, ROWS + 501)])
+    report = check_data(train, valid=valid, host="google")
+    [group] = [group for group in report.findings if group.first.level == "error"]
+    assert (group.first.code, group.file) == ("too-many-rows", str(valid))
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [(sound.rft, ("messages", 0)), (sound.sft, ("messages", 1)), (sound.google, ("contents", 0)), (sound.google_sft, ("contents", 1))],
+)  # fmt: skip
+def test_a_last_turn_of_an_unknown_role_is_one_error(
+    make: Callable[[int], Row], path: tuple[str, int], tmp_path: Path
+) -> None:
+    rows = [make(number) for number in range(ROWS)]
+    into(*path, "role", value="human")(rows)
+    assert found(check_data(write(tmp_path / "rows.jsonl", rows))) == [("error", "wrong-role", AT)]
 
 
 def test_a_group_in_both_files_is_found(tmp_path: Path) -> None:

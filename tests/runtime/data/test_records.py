@@ -1,6 +1,7 @@
 """Rows come out of every kind of file as they were put in, one at a time."""
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.data.datasets import UnreadableFile
-from runtime.data.records import record_file
+from runtime.data.records import MAX_PAGE, record_file
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-99, 99) | st.text(alphabet='[]{}",:\\ \néa', max_size=8),
@@ -86,3 +87,31 @@ def test_an_export_of_one_object_may_have_more_values_than_a_row(tmp_path: Path,
         [record] = list(file)
         assert (file.kind, record.failure) == ("json", None)
         assert record.value["results"]["results"] == inner
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b'{"data": [', b'{\n  "data": [\n', b'{"data": [\n' + b'{"item": {}},\n' * 200],
+    ids=["in one line", "over lines", "a row a line"],
+)
+def test_an_object_that_is_too_large_is_refused_with_the_way_out(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "page.json"
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(MAX_PAGE + (1 << 20))  # nothing of it takes space
+    with (
+        pytest.raises(UnreadableFile, match=r"one JSON object of 257 MB; expected at most 256 MB.*jq -c"),
+        record_file(path),
+    ):
+        pass
+
+
+def test_a_large_file_of_rows_whose_first_row_is_damaged_is_read_by_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with path.open("wb") as file:
+        file.write(b'{"item": \n{"item": {}}\n')
+        file.truncate(MAX_PAGE + (1 << 20))
+    with record_file(path) as rows:
+        first, second = islice(rows, 2)
+    assert first.failure is not None
+    assert second.value == {"item": {}}

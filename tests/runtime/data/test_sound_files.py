@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.data.check import check_data
+from runtime.data.formats import FORMATS
 from tests.runtime.data.sound_rows import SOUND, Row
 
 NAMES = {
@@ -16,6 +17,7 @@ NAMES = {
     "sft_tools": "sft",
     "sft_last_call": "sft",
     "sft_prompt_completion": "sft-trl",
+    "sft_text": "sft-trl",
     "dpo_trl": "dpo-trl",
     "dpo_trl_messages": "dpo-trl",
     "google_sft": "google-sft",
@@ -37,5 +39,6 @@ def test_a_sound_file_has_no_error_and_no_warning(make: Callable[[int], Row], tm
     assert [(group.first.code, group.first.message) for group in report.findings] == []
 
 
-def test_there_are_twenty_sound_files() -> None:
+def test_there_are_twenty_sound_files_and_one_of_each_format() -> None:
     assert len(SOUND) >= 20
+    assert {each.name for each in FORMATS} == {NAMES.get(make.__name__, make.__name__) for make in SOUND}

@@ -135,9 +135,8 @@ def test_nothing_is_written_when_something_would_be_lost_unless_that_is_allowed(
     report = convert_file(source, output, "google")
     assert not report.written
     assert not output.exists()
-    assert report.losses == {"id": 1}
-    assert report.first == {"id": 2}
-    assert [line for line, _ in report.refused] == [3]
+    assert (report.losses.rows, report.losses.lines) == ({"id": 1}, {"id": [2]})
+    assert report.refused.lines == {"no format of a trainer has the fields 'other'": [3]}
     report = convert_file(source, output, "google", allow_loss=True)
     assert (report.written, report.rows) == (True, 2)
     assert len(output.read_text().splitlines()) == 2
@@ -285,8 +284,9 @@ def test_a_file_is_for_one_kind_of_training(
 ) -> None:
     source, output = lines(tmp_path / "a.jsonl", *rows), tmp_path / "b.jsonl"
     report = convert_file(source, output, host, allow_loss=True)
-    assert [line for line, _ in report.refused] == [2]
-    assert reason in report.refused[0][1]
+    [(refused, at)] = report.refused.lines.items()
+    assert at == [2]
+    assert reason in refused
     written = [training_row(json.loads(line)) for line in output.read_text("utf-8-sig").splitlines()]
     assert [row.training for row in written] == [kept] * 2
 
@@ -294,8 +294,9 @@ def test_a_file_is_for_one_kind_of_training(
 def test_a_named_format_decides_what_rows_are_for(tmp_path: Path) -> None:
     source, output = lines(tmp_path / "a.jsonl", ANSWERED_RFT, ANSWERED_RFT, RFT), tmp_path / "b.jsonl"
     report = convert_file(source, output, "openai", row_format="rft", allow_loss=True)
-    assert [line for line, _ in report.refused] == [1, 2]
-    assert all("'messages' ends with the model's turn" in reason for _, reason in report.refused)
+    [(refused, at)] = report.refused.lines.items()
+    assert at == [1, 2]
+    assert "'messages' ends with the model's turn" in refused
     assert json.loads(output.read_text()) == RFT
 
 
@@ -308,7 +309,17 @@ def test_a_format_that_is_no_trainers_is_refused(tmp_path: Path, name: str) -> N
 def test_rows_without_the_fields_of_the_named_format_are_refused(tmp_path: Path) -> None:
     source = lines(tmp_path / "a.jsonl", DPO)
     report = convert_file(source, tmp_path / "b.jsonl", "openai", row_format="verl")
-    assert report.refused == [(1, "the row has no 'reward_model', which rows of the format 'verl' have")]
+    reason = "the row has no 'reward_model', which rows of the format 'verl' have"
+    assert report.refused.lines == {reason: [1]}
+
+
+def test_a_report_stays_small_whatever_the_rows_are(tmp_path: Path) -> None:
+    source = lines(tmp_path / "a.jsonl", *({f"x{number}": 1} for number in range(1_000)))
+    refused = convert_file(source, tmp_path / "b.jsonl", "trl").refused
+    assert (refused.total, len(refused.rows), refused.left_out) == (1_000, 300, 700)
+    source = lines(tmp_path / "a.jsonl", *({**SFT, f"x{number}": 1} for number in range(400)))
+    report = convert_file(source, tmp_path / "b.jsonl", "trl")
+    assert (report.losses.total, len(report.losses.rows), report.to_dict()["refused_rows"]) == (400, 300, 0)
 
 
 MIXED = [

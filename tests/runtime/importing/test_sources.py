@@ -457,3 +457,29 @@ def test_a_pair_of_google_or_bedrock_is_two_rows_with_their_answers(tmp_path: Pa
     assert [each["source"]["preferred"] for each in rows] == [True, False]
     assert rows[0]["sample"][-1]["content"] == sound.said(3)["content"]
     assert "No idea" in rows[1]["sample"][-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("a page of output items", ["data"]),
+        ("a run with its items", ["items"]),
+        ("results of promptfoo", ["results", "results"]),
+        ("a span of OTLP", ["resourceSpans"]),
+    ],
+)
+def test_a_list_that_is_taken_out_of_an_object_gives_the_same_rows(
+    tmp_path: Path, name: str, steps: list[str]
+) -> None:
+    """What `jq -c .STEPS` makes of a file that is too large to be read as a whole."""
+    whole = FOUR_TO_2_PLUS_2[name][1]
+    part = whole
+    for step in steps:
+        part = part[step]
+    found, again = (imported(tmp_path / "export.json", json.dumps(value))[0] for value in (whole, part))
+    assert found
+    assert [_without_source(row) for row in again] == [_without_source(row) for row in found]
+
+
+def _without_source(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "source"}
