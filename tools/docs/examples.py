@@ -295,6 +295,33 @@ EXAMPLES: dict[str, list[Example]] = {
             ],
         )
     ],
+    "google_reward": [
+        Example(
+            title="A capital between tags, as Google writes it",
+            grader={
+                "type": "google_reward",
+                "singleRewardConfig": {
+                    "rewardName": "capital",
+                    "parseResponseConfig": {
+                        "parseType": "REGEX_EXTRACT",
+                        "regexExtractExpression": "<ans>(.*?)</ans>",
+                    },
+                    "stringMatchRewardScorer": {
+                        "correctAnswerReward": 1.0,
+                        "wrongAnswerReward": -1.0,
+                        "stringMatchExpression": {
+                            "matchOperation": "EXACT_MATCH",
+                            "expression": "{{references.answer}}",
+                        },
+                    },
+                },
+            },
+            rows=[
+                Row(sample="<ans>Paris</ans>", item={"references": {"answer": "Paris"}}, reward=1.0),
+                Row(sample="Paris", item={"references": {"answer": "Paris"}}, reward=-1.0, note="no tags"),
+            ],
+        )
+    ],
     "multi": [
         Example(
             title="Mostly the result, a little the wording",
@@ -458,6 +485,10 @@ OPTIONS: dict[str, dict[str, str]] = {
         "url": "Where the service is.",
         "headers": "Headers that it is sent; their values are shown to nobody.",
         "rate_limit": "Requests a second, at most.",
+    },
+    "google_reward": {
+        "singleRewardConfig": "One reward: its name, how the response is read, and its scorer.",
+        "compositeRewardConfig": "Up to 16 rewards with weights; their weighted mean is the reward.",
     },
     "multi": {
         "graders": "Graders by key; none of them `multi`.",

@@ -15,6 +15,7 @@ MORE = {
     "python": "[Python graders](../python_graders.md#python)",
     "code_tests": "[Python graders](../python_graders.md#code_tests)",
     "endpoint": "[Endpoints](../judges.md#endpoints)",
+    "google_reward": "[Google's reward configurations](../google.md)",
     "text_similarity": "[What each metric is](../compatibility.md#metrics)",
     "string_check": "[What the publications leave open](../compatibility.md#string_check)",
     "multi": "[Formulas](../compatibility.md#formulas)",
