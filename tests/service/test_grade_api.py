@@ -162,7 +162,7 @@ def test_a_batch_without_rows_is_answered(http: httpx2.Client, headers: dict[str
         (
             {"row": []},
             "row",
-            "row: no such field; did you mean 'rows'? the body has rows, grader, trace_id, deadline_s, on_failure",
+            "row: no such field; did you mean 'rows'? the body has rows, trace_id, deadline_s, on_failure",
         ),
     ],
 )
