@@ -250,7 +250,7 @@ async def later() -> Any:
         ("ab", "samples: expected a list with one for each row, got a single str"),
         ({"output_text": "a"}, "got a single dict; write it in brackets"),
         (5, "samples: expected a list with one for each row, got int"),
-        ({"a", "b"}, "samples: expected a list with one for each row; a set has no order"),
+        ({"a"}, "samples: expected a list with one for each row; a set has no order"),
         (frozenset({"a"}), "a set has no order"),
         (later(), "an asynchronous generator cannot be read here"),
     ],
