@@ -419,6 +419,8 @@ def call(*, message: Mapping[str, Any], **_: Any) -> Any:
     """A sandbox in which code returns what it was called with, and a source gives every sample 1."""
     if "source" in message:
         return 1.0
+    if "candidate" in message:
+        return {"compiles": True, "acts": True, "defines": True, "code": None}
     return {"ok": True} if "load" in message else {"number": message["number"], "value": 1}
 
 
