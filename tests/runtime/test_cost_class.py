@@ -18,6 +18,15 @@ def multi(**graders: dict[str, Any]) -> dict[str, Any]:
     return {"type": "multi", "graders": graders, "calculate_output": " + ".join(graders)}
 
 
+def google(scorer: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "google_reward", "singleRewardConfig": {"rewardName": "a", **scorer}}
+
+
+MATCH = {
+    "correctAnswerReward": 1.0,
+    "wrongAnswerReward": 0.0,
+    "stringMatchExpression": {"matchOperation": "EXACT_MATCH", "expression": "a"},
+}
 GRADERS: list[tuple[dict[str, Any], Cost]] = [
     (CHECK, "inline"),
     ({"type": "numeric_check", "input": "1", "reference": "1"}, "inline"),
@@ -38,6 +47,8 @@ GRADERS: list[tuple[dict[str, Any], Cost]] = [
     ),
     ({"type": "rank", "model": "m", "criterion": "is better"}, "judge"),
     ({"type": "endpoint", "url": "https://example.com/"}, "judge"),
+    (google({"stringMatchRewardScorer": MATCH}), "inline"),
+    (google({"cloudRunRewardScorer": {"cloudRunUri": "https://example.com/"}}), "judge"),
     (multi(a=CHECK, b=CHECK), "inline"),
     ({"type": "keyword", "words": ["a"]}, "worker"),
     (multi(a=CHECK, b={"type": "keyword", "words": ["a"]}), "worker"),

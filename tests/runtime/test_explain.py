@@ -165,6 +165,20 @@ KINDS: dict[str, tuple[dict[str, Any], float]] = {
         },
         1.0,
     ),
+    "google_reward": (
+        {
+            "type": "google_reward",
+            "singleRewardConfig": {
+                "rewardName": "right",
+                "stringMatchRewardScorer": {
+                    "correctAnswerReward": 1.0,
+                    "wrongAnswerReward": -1.0,
+                    "stringMatchExpression": {"matchOperation": "EXACT_MATCH", "expression": "5"},
+                },
+            },
+        },
+        1.0,
+    ),
     "text_similarity": ({**EXACT, "type": "text_similarity", "evaluation_metric": "rouge_1"}, 0.0),
     "multi": (MULTI, 0.25),
     "python": (PYTHON, 0.25),

@@ -112,6 +112,14 @@ def test_the_countdown_example_runs_from_its_files() -> None:
     assert found["sub_rewards"]["rounded"]["mean"] == pytest.approx(161 / 38)
 
 
+def settled(tally: Path) -> int:
+    """How many gradings are in a tally to which the workers of a killed run add no more."""
+    count = -1
+    while count != (count := len(tally.read_text().splitlines())):
+        time.sleep(0.5)
+    return count
+
+
 def test_a_run_that_is_killed_goes_on_and_writes_what_an_undisturbed_one_writes(tmp_path: Path) -> None:
     rows = [{"item": {"n": n}, "sample": "x" * (n % 12)} for n in range(300)]
     data, tally = write(tmp_path / "data.jsonl", *rows), tmp_path / "tally"
@@ -130,7 +138,7 @@ def test_a_run_that_is_killed_goes_on_and_writes_what_an_undisturbed_one_writes(
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert not out.exists()
-    kept, before = journal.read_bytes().count(b"\n"), len(tally.read_text().splitlines())
+    kept, before = journal.read_bytes().count(b"\n"), settled(tally)
     assert graders("run", grader, data, "-o", out).returncode == 0
 
     assert out.read_bytes() == undisturbed.read_bytes()

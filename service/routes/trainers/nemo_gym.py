@@ -63,6 +63,13 @@ class Session(Answer):
     resources_session_id: str | None = None
 
 
+class SeededSession(Session):
+    """A session that has begun, without tools and without a sandbox."""
+
+    resources_tools: None = None
+    sandbox_access: None = None
+
+
 @router.post("/verify", response_model=Verified, openapi_extra=_VERIFY)
 async def verify(request: Request, name: str, asked: Asked) -> Response:
     """Grade one sample of NeMo-Gym's."""
@@ -77,7 +84,7 @@ async def verify(request: Request, name: str, asked: Asked) -> Response:
     return JsonAnswer(written({**body, **verified.model_dump(), **old}))
 
 
-@router.post("/seed_session", openapi_extra=_SESSION)
+@router.post("/seed_session", response_model=SeededSession, openapi_extra=_SESSION)
 async def seed_session(request: Request, name: str) -> Response:
     """Begin a session, which keeps nothing here."""
     session_id = await _session_id(request)
@@ -94,7 +101,7 @@ async def close_session(request: Request, name: str) -> Session:
 
 
 @router.post("/sandbox_access", openapi_extra=_SESSION)
-async def sandbox_access(request: Request, name: str) -> Response:
+async def sandbox_access(request: Request, name: str) -> Session:
     """Say that a session has no sandbox to lend."""
     raise ApiError(404, "this session has no sandbox access", code="not_found")
 
