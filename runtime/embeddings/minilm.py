@@ -74,7 +74,9 @@ class MiniLM:
         """
         # a lone surrogate is no text to the tokenizer
         read = encodable(text[:MAX_CHARACTERS])
-        words: list[int] = self._words.encode(read, add_special_tokens=False).ids[:MAX_WORDS]
+        # unlike `encode`, it lets other threads go on
+        (encoded,) = self._words.encode_batch_fast([read], add_special_tokens=False)
+        words: list[int] = encoded.ids[:MAX_WORDS]
         pieces = [words[start : start + PIECE] for start in range(0, max(len(words), 1), PIECE)]
         weights = np.array([max(len(piece), 1) for piece in pieces], dtype=np.float32)
         return _of_length_1(weights @ np.stack([self._embed_piece(piece) for piece in pieces]))
