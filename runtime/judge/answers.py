@@ -4,6 +4,7 @@ Prose is never searched for something that looks like a verdict. What is taken i
 one code fence with JSON that is the whole answer, behind the model's reasoning where it shows that (`graders.samples.reasoning`).
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from runtime.schemas.json_schema import PATTERN_BYTES, JsonSchema, SchemaChecker
 
 MAX_ANSWER = 1_000_000
 """Characters of an answer."""
+LONG_ANSWER = 20_000
+"""Characters of an answer that may take more than some 10 ms to read."""
 BYTES_A_CHARACTER = 100
 """Memory of a compiled schema for each character of its text (measured: up to 40)."""
 CLOSING_TAGS = 16
@@ -41,6 +44,13 @@ def parse_answer(text: str) -> Any:
         except ValueError as error:
             why = f"it is not JSON: {error}" if place < 2 else why  # of the answer behind the reasoning
     raise NotAnAnswer("its reasoning does not end" if split(text).answer is None else why)
+
+
+async def read_answer(text: str) -> Any:
+    """The same as `parse_answer`; reasoning is looked for in a long answer in a thread, which keeps nobody waiting."""
+    if len(text) > LONG_ANSWER:
+        return await asyncio.to_thread(parse_answer, text)
+    return parse_answer(text)
 
 
 def _unfenced(text: str) -> str:

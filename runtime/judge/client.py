@@ -13,7 +13,7 @@ from graders.usage import summed
 from runtime.embeddings.server import ServerEmbedder
 from runtime.judge import failures
 from runtime.judge.aiohttp_transport import AiohttpTransport
-from runtime.judge.answers import AnswerShape, NotAnAnswer, Shapes, parse_answer
+from runtime.judge.answers import AnswerShape, NotAnAnswer, Shapes, read_answer
 from runtime.judge.bounds import ANSWER_TOKENS
 from runtime.judge.budget_account import NOTHING
 from runtime.judge.budgets import BudgetReserved, Budgets, Payment
@@ -248,7 +248,7 @@ class Judges:
         if completion.failure is not None:
             raise completion.failure
         try:
-            output = parse_answer(completion.text)
+            output = await read_answer(completion.text)
             await self._shapes.check(shape, output, client=client)
         except NotAnAnswer as error:
             raise failures.unparseable(judge, str(error), completion.text) from None

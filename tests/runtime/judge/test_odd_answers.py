@@ -249,3 +249,16 @@ async def test_samples_that_blow_up_a_prompt_fail_by_themselves_over_a_socket(tm
                 samples = [*(f"answer {number}" for number in range(7)), hostile]
                 results = await evaluator.grade_group(RANK, samples)
                 assert [result.reward for result in results] == [1.0] * 7 + [reward]
+
+
+@pytest.mark.parametrize("spaces", [0, 30_000])
+async def test_a_long_answer_is_read_as_a_short_one(spaces: int, tmp_path: Path) -> None:
+    script = Script(completion("<think>1 or 0?</think>" + " " * spaces + '{"result": 0.25}'))
+    async with judging(script, tmp_path) as judges:
+        assert (await ask(judges)).output == {"result": 0.25}
+
+
+@pytest.mark.parametrize("levels", [300, 200_000])
+async def test_an_answer_that_is_nested_too_deeply_is_no_verdict(levels: int, tmp_path: Path) -> None:
+    error = await failed(completion("[" * levels), tmp_path)
+    assert error.failure.details["type"] == "unparseable_verdict"
