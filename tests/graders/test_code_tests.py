@@ -1096,3 +1096,12 @@ async def test_what_the_tests_or_the_machine_are_to_blame_for_is_not_done_again(
     sandbox = answering(load=[GradingError("there is no sandbox", caused_by="infrastructure"), {"ok": True}])
     assert (await grade(sandbox, CALLS)).reward is None
     assert len(sandbox.calls) == 1
+
+
+async def test_the_code_of_a_long_answer_is_found_as_that_of_a_short_one() -> None:
+    tests = [{"input": "", "output": "3"}]
+    for words in ("Here it is.", "Here it is. " * 5_000):
+        result = await grade(
+            answering(program=[Ended(0, "3")]), {"tests": tests}, f"{words}\n```python\nprint(3)\n```\n"
+        )
+        assert result.reward == 1.0

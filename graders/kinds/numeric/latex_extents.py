@@ -19,7 +19,7 @@ _SOLVABLE: Final = frozenset(
 )
 """Commands whose value says what an unknown in their arguments is worth."""
 _UNKNOWN = re.compile(rb"\[A-Za-z]+|(?<![A-Za-z])[A-Za-z](?![A-Za-z])(?:_?[0-9])?")
-_DERIVATIVE = re.compile(rb"\\partial|\bd[A-Za-z]?\b")
+_DERIVATIVE = re.compile(rb"\\partial|\bd[A-Za-z]\b")
 _ARGUMENTS: Final = {
     **dict.fromkeys(
         b"sqrt surd overline underbrace overbrace dot ddot cancel bcancel xcancel sout st".split(), 1

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graders.kinds.numeric.cases import other_answers
 from tests.graders.numeric.test_phrases import read
 
 LETTERS = st.sampled_from("abcdnpqrtuvwxyz")
@@ -196,3 +197,18 @@ def test_escaped_signs_are_the_signs(value: int, written: str) -> None:
     assert read(written.format(value), "last") is None
     assert read(f"&minus;{value}", "last") == -value
     assert read(f"It is&nbsp;{value}&#46;", "last") == value
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "If n is even, {}; if n is odd, {}.",
+        "when x > 0: {}, when x < 0: {}",
+        "if n is even, {}. Otherwise {}",
+    ],
+)
+def test_neither_of_two_cases_is_the_answer(condition: str) -> None:
+    text = condition.format(42, 43)
+    first = text.index("42")
+    assert other_answers(text[:first], text[first + 2 :]) == ("43",)
+    assert other_answers(text[:first], " apples.") == ()
