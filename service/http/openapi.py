@@ -152,7 +152,8 @@ _EXAMPLES: dict[tuple[str, str], object] = {
         },
     },
     ("post", "/run_code"): {"code": "print(input())", "stdin": "4", "language": "python"},
-    ("put", "/v1/graders/{name}"): {"grader": _GRADER},
+    # a row of every trainer's example has something to compare with: none of them names the fields of its items as another does
+    ("put", "/v1/graders/{name}"): {"grader": {**_GRADER, "reference": "4"}},
     ("post", "/v1/evals"): {
         "name": "sums",
         "data_source_config": {

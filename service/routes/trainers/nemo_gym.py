@@ -70,6 +70,10 @@ class SeededSession(Session):
     sandbox_access: None = None
 
 
+class NoSession(Answer):
+    """A session that its caller, of an older version, did not name."""
+
+
 @router.post("/verify", response_model=Verified, openapi_extra=_VERIFY)
 async def verify(request: Request, name: str, asked: Asked) -> Response:
     """Grade one sample of NeMo-Gym's."""
@@ -84,7 +88,7 @@ async def verify(request: Request, name: str, asked: Asked) -> Response:
     return JsonAnswer(written({**body, **verified.model_dump(), **old}))
 
 
-@router.post("/seed_session", response_model=SeededSession, openapi_extra=_SESSION)
+@router.post("/seed_session", response_model=SeededSession | NoSession, openapi_extra=_SESSION)
 async def seed_session(request: Request, name: str) -> Response:
     """Begin a session, which keeps nothing here."""
     session_id = await _session_id(request)
