@@ -144,13 +144,14 @@ def _signed(mean: Mean) -> str:
 
 def picture(stages: Sequence[Stage], curve: Sequence[float], folder: Path) -> None:
     """Draw `rewards.png` and `rewards.svg` in a folder."""
-    style = {
-        "svg.hashsalt": "graders",
-        "font.size": 9.0,
-        "axes.titlesize": 10.0,
-        "axes.titlelocation": "left",
-    }
-    with rc_context(style):
+    with rc_context(
+        {
+            "svg.hashsalt": "graders",
+            "font.size": 9.0,
+            "axes.titlesize": 10.0,
+            "axes.titlelocation": "left",
+        }
+    ):
         figure = Figure(figsize=(10.5, 3.4), layout="constrained")
         left, middle, right = figure.subplots(1, 3, width_ratios=(3.4, 4, 2.2))
         for axes in (left, middle, right):

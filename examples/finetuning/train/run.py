@@ -52,9 +52,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(url: str, folder: Path, seed: int) -> int:
     """Run `train_trl.py` where TRL is; gives its exit code."""
     graders = Path(sys.executable).with_name("graders")
-    command = [TRL, "-m", "examples.finetuning.train.train_trl", "--url", url, "--grader", NAME]
+    command: list[str | Path] = [
+        TRL,
+        "-m",
+        "examples.finetuning.train.train_trl",
+        "--url",
+        url,
+        "--grader",
+        NAME,
+    ]
     command += ["--graders", graders, "--folder", folder, "--seed", str(seed)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "clients/python"),
+        "PYTHONWARNINGS": "ignore::FutureWarning",  # of transformers, about names that TRL uses
+    }
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

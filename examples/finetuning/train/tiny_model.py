@@ -50,7 +50,6 @@ def make_model(tokenizer: Any, seed: int) -> Any:
     )
 
 
-@torch.no_grad()
 def draw_answers(model: Any, tokenizer: Any, prompts: list[Any], count: int) -> list[list[str]]:
     """Draw answers at temperature 1.
 
@@ -66,13 +65,14 @@ def draw_answers(model: Any, tokenizer: Any, prompts: list[Any], count: int) -> 
     model.eval()
     texts = [tokenizer.apply_chat_template(prompt, tokenize=False) for prompt in prompts]
     asked = tokenizer(texts, return_tensors="pt", padding=True, return_token_type_ids=False)
-    drawn = model.generate(
-        **asked,
-        do_sample=True,
-        temperature=1.0,
-        top_k=0,
-        num_return_sequences=count,
-        max_new_tokens=LONGEST_ANSWER,
-    )
+    with torch.no_grad():
+        drawn = model.generate(
+            **asked,
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            num_return_sequences=count,
+            max_new_tokens=LONGEST_ANSWER,
+        )
     answers = tokenizer.batch_decode(drawn[:, asked["input_ids"].shape[1] :], skip_special_tokens=True)
     return [answers[at : at + count] for at in range(0, len(answers), count)]

@@ -41,13 +41,15 @@ def store_grader(url: str) -> None:
 def probabilities(logits: Numbers) -> Numbers:
     """Softmax over the answers of each question."""
     powers: Numbers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    shares: Numbers = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def draw(policy: Numbers, random: np.random.Generator) -> Indices:
     """`GROUP` answers to each question, as indices `[question, draw]`."""
     points = random.random((len(policy), GROUP, 1))
-    return (points > policy.cumsum(axis=1)[:, None, :-1]).sum(axis=2)
+    drawn: Indices = (points > policy.cumsum(axis=1)[:, None, :-1]).sum(axis=2)
+    return drawn
 
 
 def rewards_of(client: GraderClient, questions: Indices, answers: Indices, step: int) -> Numbers:

@@ -31,8 +31,8 @@ DEMONSTRATIONS, RIGHT = 2_000, 0.35
 QUESTIONS, HELD_OUT = 256, 200
 DRAWS, HELD_OUT_DRAWS = 4, 8
 WARM_UP = {"max_steps": 300, "learning_rate": 3e-3, "per_device_train_batch_size": 64}
-BEST_OF_N = {"max_steps": 8, "learning_rate": 3e-4, "per_device_train_batch_size": 32}
-DPO = {"max_steps": 40, "learning_rate": 3e-4, "per_device_train_batch_size": 32}
+BEST_OF_N = {"max_steps": 6, "learning_rate": 2e-4, "per_device_train_batch_size": 32}
+DPO = {"max_steps": 30, "learning_rate": 2e-4, "per_device_train_batch_size": 32}
 GRPO = {"max_steps": 120, "learning_rate": 5e-4, "per_device_train_batch_size": 64}
 GROUP = 8
 """Completions of one prompt in GRPO."""
@@ -218,7 +218,8 @@ def main() -> None:
     torch.set_num_threads(1)
     transformers.set_seed(options.seed)
     datasets.disable_progress_bars()
-    with TimedClient(options.url, options.grader) as client:
+    client = TimedClient(options.url, options.grader)
+    with client:
         loop = Loop(client, Path(options.folder), Path(options.graders), options.seed)
         loop.stage("warm-up", loop.warm_up)
         loop.stage("best of n", loop.best_of_n)
