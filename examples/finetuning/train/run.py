@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[3]
 TRL = ROOT / ".cache/trl/bin/python"
 OUTPUT = ROOT / ".cache/example-rl"
 NAME = "sorted-digits"
+PATIENCE_S = 120.0
+"""For an answer of the service on a busy machine."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True)
     with service(None, None) as url:
         body = {"grader": json.loads(task.GRADER.read_text())}
-        httpx2.put(f"{url}/v1/graders/{NAME}", json=body).raise_for_status()
+        httpx2.put(f"{url}/v1/graders/{NAME}", json=body, timeout=PATIENCE_S).raise_for_status()
         code = train(url, folder, options.seed)
         if code:
             return code
@@ -72,7 +74,7 @@ def train(url: str, folder: Path, seed: int) -> int:
 
 def counted_means(url: str, steps: int) -> list[float | None]:
     """The mean reward of each step of GRPO in the statistics of the service."""
-    with httpx2.Client(base_url=f"{url}/v1/graders/{NAME}") as client:
+    with httpx2.Client(base_url=f"{url}/v1/graders/{NAME}", timeout=PATIENCE_S) as client:
         return [
             client.get("/stats", params={"step": step}).json()["metrics"]["train_reward_mean"]
             for step in range(steps)
