@@ -1,6 +1,6 @@
 """Each trainer's literal call, with its keywords, threads and event loops, and without its package.
 
-A sample whose reference is no number cannot be graded: it stands for every failed measurement.
+A sample whose reference is not a number cannot be graded: it stands for every failed measurement.
 """
 
 import asyncio

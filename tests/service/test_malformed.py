@@ -328,7 +328,7 @@ def targets(document: Any, ids: dict[str, str]) -> list[Target]:
 
 
 def no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def wrong(status: int, body: bytes) -> str | None:

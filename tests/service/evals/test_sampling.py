@@ -1,4 +1,4 @@
-"""Sampling: what a server is asked for a row, what is made of its answer, and what is no sample."""
+"""Sampling: what a server is asked for a row, what is made of its answer, and what is not a sample."""
 
 import json
 from collections.abc import AsyncIterator

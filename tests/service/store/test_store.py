@@ -266,7 +266,7 @@ async def test_sqlite_keeps_foreign_keys_and_a_write_ahead_log(tmp_path: Path) -
     [
         ("mysql://localhost/a", "begins with postgresql://, not with mysql://"),
         ("postgresql+asyncpg://localhost/a", "not with postgresql+asyncpg://"),
-        ("://", "this is no URL"),
+        ("://", "this is not a URL"),
     ],
 )
 def test_other_databases_are_refused_by_name(database: str, message: str) -> None:
