@@ -272,6 +272,7 @@ def test_verl_loads_the_file_and_awaits_its_function(graders: str, tmp_path: Pat
     loaded["client"].close()
 
 
+@pytest.mark.full
 def test_verl_gets_the_same_keys_and_a_number_for_every_sample(service: str) -> None:
     grader = {**PARTS, "graders": {"right": number("ground_truth")}, "calculate_output": "right"}
     with GraderClient(service, grader) as client:

@@ -269,6 +269,7 @@ async def test_a_port_where_nobody_listens_is_ungraded() -> None:
     assert cause(await failure(server)) == NO_ANSWER
 
 
+@pytest.mark.full
 async def test_a_server_that_takes_too_long_is_ungraded() -> None:
     async def slowly(writer: asyncio.StreamWriter) -> None:
         writer.write(answer({"score": 1})[:-1])
