@@ -15,7 +15,7 @@ IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 USUAL := -m 'not slow and not full'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full test-slow coverage check docs bench bench-sandbox format clean
+.PHONY: help demo serve example-rl test test-full test-slow coverage check docs bench bench-sandbox format clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,10 @@ demo: $(RUNS) ## grade real Countdown answers over HTTP with the openai client
 
 serve: $(RUNS) ## serve graders on 127.0.0.1:8000
 	@$(BIN)/graders serve
+
+SEED ?= 0
+example-rl: $(INSTALLED) .cache/trl ## train a tiny transformer with rewards over HTTP; a table and a picture (SEED=1)
+	@$(BIN)/python -m examples.finetuning.train.run --seed $(SEED)
 
 test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the tests of every run; all of graders/ must be covered
 	$(BIN)/coverage erase
@@ -95,7 +99,7 @@ format: $(INSTALLED) ## format the code
 .cache/peers: tools/fetch_peers.sh tools/peers.txt
 	@PYTHON=$(PYTHON) sh tools/fetch_peers.sh
 
-# the trainers that exports are loaded by, with torch: 1.5 GB
+# TRL's trainers, which load exports in the tests and train in `make example-rl`, with torch: 1.5 GB
 .cache/trl: tools/fetch_trl.sh tools/trl.txt
 	@PYTHON=$(PYTHON) sh tools/fetch_trl.sh
 
