@@ -118,7 +118,7 @@ async def _background(state: State) -> AsyncIterator[None]:
     evaluator, queues = state.evaluator, state.queues
     following = asyncio.create_task(
         state.metrics.follow(
-            lambda: evaluator.judge_statistics, lambda: evaluator.sandbox.kills, lambda: queues.depths
+            lambda: evaluator.judge_statistics, lambda: evaluator.sandbox_kills, lambda: queues.depths
         )
     )
     state.statistics.open()

@@ -126,7 +126,7 @@ class OpenTelemetry:
             kind: Whether it asks another service, or answers one.
             attributes: What is known of it.
             parent: What it is a part of; None for what is current.
-            traceparent: What a client says that it is a part of, in place of a parent.
+            traceparent: What another process says that it is a part of, in place of a parent.
         """
         context = None
         if isinstance(parent, OpenSpan):
