@@ -146,11 +146,12 @@ class ActorPool:
         """Actors that run or are being started."""
         return len(self._seats) + len(self._starting)
 
-    async def open(self, opening: Callable[[int], Opening]) -> None:
+    async def open(self, opening: Callable[[int], Opening], *, among: int = 1) -> None:
         """Start the actors, unless they are there, and wait for them.
 
         Args:
             opening: Gives what each is started with, when it is known how many there are.
+            among: Processes that share the cluster's room.
 
         Raises:
             ConfigurationError: When the cluster cannot be reached.
@@ -159,7 +160,7 @@ class ActorPool:
         async with self._first:
             if not self.capacity:
                 await self._cluster.open()
-                count = self._wanted or self._cluster.size()
+                count = self._wanted or max(1, self._cluster.size() // among)
                 self._opening, self._problem = opening(count), ""
                 for _ in range(count):
                     self._begin()

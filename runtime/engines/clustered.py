@@ -84,11 +84,19 @@ class ClusterEngine:
             ConfigurationError: When the cluster cannot be used as it is.
             PluginError: When a machine lacks what the grader needs.
         """
+        await self.warm()
+        await self._prepare(grader, self._known_settings)
+
+    async def warm(self) -> None:
+        """Connect to the cluster and start the actors, unless they are there.
+
+        Raises:
+            ConfigurationError: When the cluster cannot be used, or no actor starts.
+        """
         self._loop.get()
         settings = self._known_settings
         try:
-            await self._pool.open(lambda count: self._opening(settings, count))
-            await self._prepare(grader, settings)
+            await self._pool.open(lambda count: self._opening(settings, count), among=settings.workers)
         except Unusable as error:
             raise ConfigurationError(f"no actor can be started: {error}") from None
 

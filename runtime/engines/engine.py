@@ -43,6 +43,14 @@ class Engine(Protocol):
         """Hear the evaluator's settings, before anything is graded; start nothing yet."""
         ...
 
+    async def warm(self) -> None:
+        """Start what takes long to start, before the first batch comes.
+
+        Raises:
+            ConfigurationError: When the engine cannot be used.
+        """
+        ...
+
     async def prepare(self, grader: Grader) -> None:
         """Get ready for a grader, before its rows and their deadline begin.
 

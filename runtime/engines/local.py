@@ -30,6 +30,9 @@ class LocalEngine:
         """Hear how many gradings may be in flight."""
         self._concurrency = settings.concurrency
 
+    async def warm(self) -> None:
+        """Nothing takes long."""
+
     async def prepare(self, grader: Grader) -> None:
         """The evaluator is ready."""
 

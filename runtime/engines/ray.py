@@ -153,15 +153,18 @@ class RayActor:
 
     async def open(self, opening: Opening) -> Hello:
         """Start."""
-        return await self._answer(self._handle.open, opening)
+        hello: Hello = await self._answer(self._handle.open, opening)
+        return hello
 
     async def prepare(self, config: bytes) -> Prepared:
         """See whether it can grade with a grader."""
-        return await self._answer(self._handle.prepare, config)
+        prepared: Prepared = await self._answer(self._handle.prepare, config)
+        return prepared
 
     async def grade(self, request: bytes) -> bytes:
         """Grade a chunk."""
-        return await self._answer(self._handle.grade, request)
+        answer: bytes = await self._answer(self._handle.grade, request)
+        return answer
 
     async def aclose(self) -> None:
         """Let it end its processes, and end it."""

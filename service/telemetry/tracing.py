@@ -94,6 +94,13 @@ class Tracing:
         return provider
 
 
+def opened_tracing() -> Tracing:
+    """The spans of a process that the service has started elsewhere, sent to where that process's environment says."""
+    tracing = Tracing()
+    tracing.open()
+    return tracing
+
+
 class OpenTelemetry:
     """Implements `runtime.telemetry.tracing.Tracer` with OpenTelemetry."""
 
