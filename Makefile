@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# two stamps: everything for development; and what the demo and the service need, which takes a third of the time
+# stamps: everything for development; and what the demo and the service need, which takes a third of the time
 INSTALLED := $(VENV)/.installed
 RUNS := $(VENV)/.installed-demo
+# and Ray, which slow tests use
+RAY := $(VENV)/.installed-ray
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # from the root, whose tools/ makes some of the pages; the variable silences an advertisement of the theme's
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -26,6 +28,10 @@ $(INSTALLED): $(NEEDED) tests/plugin_package/pyproject.toml clients/python/pypro
 	@$(PYTHON) tools/install.py dev
 	@touch $@ $(RUNS)
 
+$(RAY): $(INSTALLED)
+	@$(PYTHON) tools/install.py ray
+	@touch $@
+
 $(RUNS): $(NEEDED)
 	@$(NEW_ENOUGH)
 	@$(PYTHON) tools/install.py demo
@@ -44,7 +50,7 @@ test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but the slow
 	$(BIN)/coverage report --include='graders/*' --fail-under=100
 	$(BIN)/python -m pytest $(IN_PARALLEL) --ignore tests/graders --ignore tests/metrics
 
-test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis .cache/trl ## the slow tests
+test-slow: $(INSTALLED) $(RAY) .cache/wordnet .cache/schemathesis .cache/trl ## the slow tests
 	$(BIN)/python -m pytest -m slow
 
 coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everything the tests cover

@@ -104,7 +104,15 @@ async def measure(work: Work, url: str, actors: int, directory: Path) -> tuple[f
 async def speeds(url: str, scale: float, directory: Path) -> Table:
     """Rows a second of one process, and of one and two actors."""
     table = Table(title=f"rows a second; {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}")
-    for column in ("", "rows", "this process", "one actor", "two actors", "a second actor adds", "Ray, µs a row"):
+    for column in (
+        "",
+        "rows",
+        "this process",
+        "one actor",
+        "two actors",
+        "a second actor adds",
+        "Ray, µs a row",
+    ):
         table.add_column(column, justify="right" if column else "left")
     for work in works(scale):
         took, results = [], []

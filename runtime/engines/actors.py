@@ -156,7 +156,10 @@ class ActorPool:
         Raises:
             ConfigurationError: When the cluster cannot be reached.
             Unusable: When not one could be started.
+            RuntimeError: When it is closed.
         """
+        if self._closed:
+            raise RuntimeError("the evaluator is closed; grade inside its `async with`")
         async with self._first:
             if not self.capacity:
                 await self._cluster.open()

@@ -1,10 +1,7 @@
 """Rows that are graded by actors have the results that the evaluator would give them, whatever becomes of the actors."""
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from graders import ConfigurationError, GraderResult, GradingError, PluginError, Registry
+from graders import ConfigurationError, GraderResult, PluginError, Registry
 from runtime import Evaluator, Settings
-from runtime.engines.chunks import Chunk
 from runtime.engines.clustered import ClusterEngine
 from runtime.engines.dispatch import MAX_BYTES
 from runtime.engines.in_process import InProcessCluster
 from runtime.engines.messages import Answer
-from runtime.engines.node import NodeGrader
+from service.telemetry.tracing import OpenTelemetry
 from tests.judge_server import JudgeServer, verdict
 
 EXACT = {
@@ -30,7 +29,12 @@ EXACT = {
     "reference": "{{item.answer}}",
     "operation": "eq",
 }
-JUDGED = {"type": "score_model", "name": "judged", "model": "m", "input": [{"role": "user", "content": "{{sample.output_text}}"}]}
+JUDGED = {
+    "type": "score_model",
+    "name": "judged",
+    "model": "m",
+    "input": [{"role": "user", "content": "{{sample.output_text}}"}],
+}
 ENDS_ACTORS = "ends actors"
 
 
@@ -39,9 +43,7 @@ def ends_actors(rows: Sequence[Any]) -> bool:
 
 
 @asynccontextmanager
-async def clustered(
-    cluster: InProcessCluster, known: Settings, **engine: Any
-) -> AsyncIterator[Evaluator]:
+async def clustered(cluster: InProcessCluster, known: Settings, **engine: Any) -> AsyncIterator[Evaluator]:
     async with Evaluator(settings=known, engine=ClusterEngine(cluster, **engine)) as evaluator:
         yield evaluator
 
@@ -130,7 +132,9 @@ async def test_a_failing_actor_is_not_a_lost_one_and_its_rows_say_why(quick: Set
     assert cluster.started == 1
 
 
-async def test_where_no_actor_can_be_started_the_batch_is_refused_before_its_first_row(quick: Settings) -> None:
+async def test_where_no_actor_can_be_started_the_batch_is_refused_before_its_first_row(
+    quick: Settings,
+) -> None:
     class Refusing(InProcessCluster):
         async def open(self) -> None:
             raise ConfigurationError("cannot reach it")
@@ -154,15 +158,19 @@ def without_exact() -> Registry:
 async def test_what_a_machine_lacks_is_named_before_the_first_row(quick: Settings) -> None:
     cluster = InProcessCluster(2)
     async with clustered(cluster, quick, registry=without_exact) as evaluator:
-        with pytest.raises(PluginError, match="not every machine .*: .*string_check"):
+        with pytest.raises(PluginError, match=r"not every machine .*: .*string_check"):
             await evaluator.grade_many(EXACT, ["a"], [{"answer": "a"}])
     assert not cluster.sent
 
 
-async def test_limits_over_several_machines_need_a_store_that_they_share(quick: Settings, tmp_path: Path) -> None:
+async def test_limits_over_several_machines_need_a_store_that_they_share(
+    quick: Settings, tmp_path: Path
+) -> None:
     known = quick.model_copy(
         update={
-            "judges": Settings(judges={"m": {"base_url": "http://127.0.0.1:9/v1", "requests_per_minute": 60}}).judges,
+            "judges": Settings(
+                judges={"m": {"base_url": "http://127.0.0.1:9/v1", "requests_per_minute": 60}}
+            ).judges,
             "judge_store": str(tmp_path / "judges.sqlite"),
         }
     )
@@ -189,7 +197,9 @@ async def test_few_chunks_are_under_way_and_rows_are_read_only_for_them(quick: S
     assert cluster.most <= 4
 
 
-async def test_rows_that_are_not_done_by_the_deadline_are_ungraded_and_the_others_are_not(quick: Settings) -> None:
+async def test_rows_that_are_not_done_by_the_deadline_are_ungraded_and_the_others_are_not(
+    quick: Settings,
+) -> None:
     cluster = InProcessCluster(1, delay_s=0.2)
     async with clustered(cluster, quick) as evaluator:
         await evaluator.engine.warm()
@@ -201,11 +211,12 @@ async def test_rows_that_are_not_done_by_the_deadline_are_ungraded_and_the_other
 
 async def test_a_chunk_too_large_to_send_is_cut(quick: Settings) -> None:
     cluster = InProcessCluster(1)
-    text = "a" * (MAX_BYTES // 8)
+    rows_items = [{"answer": "a", "beside": str(n) * (MAX_BYTES // 4)} for n in range(10)]
     async with clustered(cluster, quick) as evaluator:
-        graded = await evaluator.grade_many(EXACT, [text] * 12, [{"answer": text}] * 12)
-    assert graded.rewards.tolist() == [1.0] * 12
-    assert max(cluster.sent) < 12
+        graded = await evaluator.grade_many(EXACT, ["a"] * 10, rows_items)
+    assert graded.rewards.tolist() == [1.0] * 10
+    assert max(cluster.sent) < 10
+    assert cluster.started == 1
 
 
 async def test_judges_are_asked_once_for_identical_rows_and_what_they_did_adds_up(
@@ -234,7 +245,8 @@ async def test_all_actors_pay_out_of_the_budget_of_one_run(quick: Settings, tmp_
 
 def judged_at(quick: Settings, url: str, tmp_path: Path, budgets: Any = None) -> Settings:
     said = Settings(
-        judges={"m": {"base_url": url, "concurrency": 8, "max_completion_tokens": 20}}, judge_budgets=budgets or {}
+        judges={"m": {"base_url": url, "concurrency": 8, "max_completion_tokens": 20}},
+        judge_budgets=budgets or {},
     )
     return quick.model_copy(
         update={
@@ -248,9 +260,13 @@ def judged_at(quick: Settings, url: str, tmp_path: Path, budgets: Any = None) ->
 
 def test_an_answer_that_leaves_a_row_out_is_refused() -> None:
     with pytest.raises(ValueError, match="without the reason"):
-        Answer.unpack(Answer(np.array([np.nan]), {}, 0.0, ClusterEngine(InProcessCluster()).usage, 1).packed(), 1)
+        Answer.unpack(
+            Answer(np.array([np.nan]), {}, 0.0, ClusterEngine(InProcessCluster()).usage, 1).packed(), 1
+        )
     with pytest.raises(ValueError, match="2 rows"):
-        Answer.unpack(Answer(np.array([1.0]), {}, 0.0, ClusterEngine(InProcessCluster()).usage, 1).packed(), 2)
+        Answer.unpack(
+            Answer(np.array([1.0]), {}, 0.0, ClusterEngine(InProcessCluster()).usage, 1).packed(), 2
+        )
 
 
 async def test_an_engine_belongs_to_one_evaluator(quick: Settings) -> None:
@@ -258,3 +274,35 @@ async def test_an_engine_belongs_to_one_evaluator(quick: Settings) -> None:
     Evaluator(settings=quick, engine=engine)
     with pytest.raises(ConfigurationError, match="one evaluator"):
         Evaluator(settings=quick, engine=engine)
+
+
+class Traced:
+    """What opens the spans of an actor of this process."""
+
+    def __init__(self, tracer: OpenTelemetry) -> None:
+        self.tracer = tracer
+
+    async def aclose(self) -> None:
+        """There is nothing to send."""
+
+
+async def test_the_spans_of_actors_are_parts_of_the_batch(quick: Settings) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracer = OpenTelemetry(provider.get_tracer("test"))
+    engine = ClusterEngine(InProcessCluster(2), tracing=lambda: Traced(tracer))
+    async with Evaluator(settings=quick, tracer=tracer, engine=engine) as evaluator:
+        await evaluator.grade_many(
+            {"type": "multi", "graders": {"a": EXACT}, "calculate_output": "a"},
+            [str(n) for n in range(200)],
+            [{"answer": "1"}] * 200,
+        )
+    found = spans.get_finished_spans()
+    (batch,) = (span for span in found if span.name == "grade batch")
+    chunks = [span for span in found if span.name == "grade chunk"]
+    assert batch.context is not None
+    assert {span.context.trace_id for span in found if span.context} == {batch.context.trace_id}
+    assert {span.parent.span_id for span in chunks if span.parent} == {batch.context.span_id}
+    assert sum(int(str((span.attributes or {})["graders.rows"])) for span in chunks) == 200
+    assert (batch.attributes or {})["graders.graded"] == 200
