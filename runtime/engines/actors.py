@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from graders import Grader, GraderError
 from runtime.engines.engine import EngineUsage
-from runtime.engines.messages import Hello, Opening, Prepared
+from runtime.engines.messages import Hello, Opening, Prepared, Task
 from runtime.judge.statistics import added
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Actor(Protocol):
         """See whether it can grade with a grader."""
         ...
 
-    async def grade(self, request: bytes) -> bytes:
+    async def grade(self, task: Task, rows: bytes) -> bytes:
         """Grade a chunk; given up there when this is cancelled."""
         ...
 

@@ -86,9 +86,9 @@ class Chunk:
             Chunk(self.positions[cut:], self.rows[cut:], second),
         )
 
-    def packed(self, **request: Any) -> bytes:
-        """The rows as they are sent, with what else is sent with them."""
-        return pickle.dumps({**request, "rows": self.rows}, pickle.HIGHEST_PROTOCOL)
+    def packed(self) -> bytes:
+        """The rows as they are sent."""
+        return pickle.dumps(self.rows, pickle.HIGHEST_PROTOCOL)
 
 
 class ChunkReader:

@@ -13,7 +13,7 @@ from graders import ConfigurationError, Grader, GraderResult, Item, PluginError,
 from runtime.concurrency.own_loop import OwnLoop
 from runtime.engines.actors import ActorLost, ActorPool, Cluster, Seat, Unusable
 from runtime.engines.chunks import ChunkReader
-from runtime.engines.dispatch import Batch, Dispatcher, positions_and_results, prepare
+from runtime.engines.dispatch import Batch, Dispatcher, packed_config, positions_and_results, prepare
 from runtime.engines.engine import EngineUsage
 from runtime.engines.local import REMEMBERED
 from runtime.engines.messages import Opening, OpenTracing
@@ -162,7 +162,7 @@ class ClusterEngine:
             self._pool,
             Batch(
                 grader=grader,
-                config=dict(grader.config),
+                config=packed_config(grader),
                 deadline=grading_context.deadline,
                 trace_id=grading_context.trace_id,
                 client=grading_context.client,

@@ -11,7 +11,6 @@ import pickle
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from graders import FailureKind, FailureType, Grader, GraderResult, GradingError
 from runtime.engines.actors import ActorLost, ActorPool, Seat, Unusable
 from runtime.engines.chunks import CHUNKINGS, Chunk, ChunkReader
-from runtime.engines.messages import Answer
+from runtime.engines.messages import Answer, Task
 from runtime.evaluation.batch_result import BatchResult
 from runtime.evaluation.cost_class import cost_of
 from runtime.evaluation.execute import deadline_passed
@@ -42,7 +41,7 @@ class Batch:
 
     Attributes:
         grader: What grades them.
-        config: Its JSON, as actors are sent it.
+        config: Its JSON, as actors are sent it: `packed_config`.
         deadline: On the event loop's clock; None for never.
         trace_id: The caller's own name for the batch.
         client: Who pays for judges.
@@ -50,7 +49,7 @@ class Batch:
     """
 
     grader: Grader
-    config: Mapping[str, Any]
+    config: bytes
     deadline: float | None
     trace_id: str | None
     client: str
@@ -123,7 +122,10 @@ class Dispatcher:
 
     async def _grade(self, chunk: Chunk) -> Graded:
         """The results of a chunk, by the deadline; what is in time may take a little longer to arrive."""
-        limit = None if self._batch.deadline is None else self._batch.deadline + GRACE_S
+        deadline = self._batch.deadline
+        if deadline is not None and self._loop.time() >= deadline:
+            return self._ungraded(chunk, deadline_passed())
+        limit = None if deadline is None else deadline + GRACE_S
         try:
             async with asyncio.timeout_at(limit):
                 return await self._sent(chunk)
@@ -134,14 +136,14 @@ class Dispatcher:
         """Send a chunk until there is an answer, or nothing left to cut."""
         while chunk.losses < LOSSES:
             try:
-                request = chunk.packed(**self._common())
+                rows = chunk.packed()
             except (pickle.PicklingError, TypeError, ValueError, AttributeError, RecursionError) as error:
                 chunk.losses, chunk.cause = LOSSES, f"it cannot be sent: {type(error).__name__}"
                 break
-            if len(request) > MAX_BYTES and chunk.groups > 1:
+            if len(rows) > MAX_BYTES and chunk.groups > 1:
                 return await self._in_halves(chunk)
             try:
-                answer = await self._answered(chunk, request)
+                answer = await self._answered(chunk, rows)
             except Unusable as error:
                 return self._ungraded(chunk, _unusable(error))
             if answer is not None:
@@ -156,7 +158,7 @@ class Dispatcher:
         first, second = (replace(half, losses=min(chunk.losses, 1)) for half in chunk.halves())
         return (await self._grade(first)).followed_by(await self._grade(second))
 
-    async def _answered(self, chunk: Chunk, request: bytes) -> Graded | None:
+    async def _answered(self, chunk: Chunk, rows: bytes) -> Graded | None:
         """What an actor answers; None where it has ended, or cannot answer, which is noted."""
         async with AsyncExitStack() as stack:
             async with asyncio.timeout_at(self._batch.deadline):
@@ -165,7 +167,7 @@ class Dispatcher:
             try:
                 if not await self._is_prepared(seat):
                     return None
-                answer = Answer.unpack(await seat.actor.grade(request), len(chunk.rows))
+                answer = Answer.unpack(await seat.actor.grade(self._task(), rows), len(chunk.rows))
             except ActorLost as error:
                 logger.warning("an actor on %s has ended, and is replaced: %s", seat.hello.node, error)
                 self._count(chunk, str(error))
@@ -194,16 +196,11 @@ class Dispatcher:
             await self._pool.lose(seat, restart=False)
         return not problem
 
-    def _common(self) -> dict[str, Any]:
+    def _task(self) -> Task:
+        """What is said of a chunk at the moment at which it is sent."""
         batch = self._batch
         left = None if batch.deadline is None else max(0.0, batch.deadline - self._loop.time())
-        return {
-            "config": batch.config,
-            "deadline_s": left,
-            "trace_id": batch.trace_id,
-            "client": batch.client,
-            "traceparent": batch.traceparent,
-        }
+        return Task(batch.config, left, batch.trace_id, batch.client, batch.traceparent)
 
     def _ungraded(self, chunk: Chunk, error: GradingError) -> Graded:
         failed = self._batch.grader.failed(error)
@@ -216,13 +213,18 @@ class Dispatcher:
         return self._batch.grader.failed(source) if isinstance(source, GradingError) else failed
 
 
+def packed_config(grader: Grader) -> bytes:
+    """A grader's JSON, as it is sent."""
+    return pickle.dumps(dict(grader.config), pickle.HIGHEST_PROTOCOL)
+
+
 async def prepare(seat: Seat, grader: Grader) -> str:
     """Let an actor load a grader; gives what is wrong, nothing where it can grade.
 
     Raises:
         ActorLost: When it has ended.
     """
-    said = await seat.actor.prepare(pickle.dumps(dict(grader.config), pickle.HIGHEST_PROTOCOL))
+    said = await seat.actor.prepare(packed_config(grader))
     if said.info is None:
         return said.problem
     if said.info != grader.info:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.engines.actors import ActorLost
-from runtime.engines.messages import Hello, Opening, Prepared
+from runtime.engines.messages import Hello, Opening, Prepared, Task
 from runtime.engines.node import NodeGrader
 
 Outage = Callable[[list[Any]], bool]
@@ -75,26 +75,26 @@ class InProcessActor:
         """See whether it can grade with a grader."""
         return await self._grader.prepare(config)
 
-    async def grade(self, request: bytes) -> bytes:
+    async def grade(self, task: Task, rows: bytes) -> bytes:
         """Grade a chunk, unless the actor ends."""
         cluster = self._cluster
-        rows = pickle.loads(request)["rows"]  # noqa: S301  # the dispatcher has made it
-        cluster.sent.append(len(rows))
+        read = pickle.loads(rows)  # noqa: S301  # the dispatcher has made it
+        cluster.sent.append(len(read))
         cluster.under_way += 1
         cluster.most = max(cluster.most, cluster.under_way)
         try:
             await asyncio.sleep(cluster.delay_s)
-            if self._has_ended.is_set() or (cluster.outage is not None and cluster.outage(rows)):
+            if self._has_ended.is_set() or (cluster.outage is not None and cluster.outage(read)):
                 self._has_ended.set()
                 raise ActorLost("the actor was ended by its outage")
-            return await self._until_end(request)
+            return await self._until_end(task, rows)
         finally:
             cluster.under_way -= 1
 
-    async def _until_end(self, request: bytes) -> bytes:
+    async def _until_end(self, task: Task, rows: bytes) -> bytes:
         """The answer, where the actor does not end before it is there."""
         grading, ending = (
-            asyncio.ensure_future(self._grader.grade(request)),
+            asyncio.ensure_future(self._grader.grade(task, rows)),
             asyncio.ensure_future(self._has_ended.wait()),
         )
         try:

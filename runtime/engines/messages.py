@@ -83,6 +83,25 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be done with a chunk.
+
+    Attributes:
+        config: The JSON of the grader, pickled.
+        deadline_s: Seconds that are left; None for any number. Clocks of two machines differ, so it is no time of day.
+        trace_id: The caller's own name for the batch.
+        client: Who pays for judges.
+        traceparent: Which span the actor's spans belong to; empty where nobody traces.
+    """
+
+    config: bytes
+    deadline_s: float | None
+    trace_id: str | None
+    client: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The results of a chunk.
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from graders import Grader, GraderError
 from runtime.engines.engine import EngineUsage
 from runtime.engines.local import LocalEngine
-from runtime.engines.messages import Answer, Hello, Opening, OpenTracing, Prepared
+from runtime.engines.messages import Answer, Hello, Opening, OpenTracing, Prepared, Task
 from runtime.evaluation.batch_result import BatchResult
 from runtime.evaluation.context import GradingContext
 from runtime.evaluator import Evaluator
@@ -52,26 +52,25 @@ class NodeGrader:
             return Prepared(None, str(error))
         return Prepared(grader.info)
 
-    async def grade(self, request: bytes) -> bytes:
+    async def grade(self, task: Task, rows: bytes) -> bytes:
         """Grade a chunk.
 
         Args:
-            request: `Chunk.packed` with `config`, `deadline_s`, `trace_id`, `client` and `traceparent`.
+            task: What is to be done.
+            rows: `Chunk.packed`.
 
         Returns:
             `Answer.packed`.
         """
-        evaluator = self._running
-        asked = pickle.loads(request)  # noqa: S301
-        deadline_s = asked["deadline_s"]
-        deadline = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
-        grader = await evaluator.prepare(asked["config"])
-        rows = asked["rows"]
-        with _traced(evaluator, asked["traceparent"], len(rows)) as trace:
+        evaluator, left = self._running, task.deadline_s
+        deadline = None if left is None else asyncio.get_running_loop().time() + left
+        grader = await evaluator.prepare(pickle.loads(task.config))  # noqa: S301  # the engine has made both
+        read = pickle.loads(rows)  # noqa: S301
+        with _traced(evaluator, task.traceparent, len(read)) as trace:
             context = GradingContext(
-                evaluator, deadline, trace_id=asked["trace_id"], client=asked["client"], trace=trace
+                evaluator, deadline, trace_id=task.trace_id, client=task.client, trace=trace
             )
-            graded = await evaluator.engine.grade_rows(evaluator, grader, rows, context)
+            graded = await evaluator.engine.grade_rows(evaluator, grader, read, context)
         return self._answer(grader, graded).packed()
 
     async def aclose(self) -> None:

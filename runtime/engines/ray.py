@@ -13,7 +13,7 @@ from graders import ConfigurationError, Registry
 from graders.installation import install_command
 from runtime.engines.actors import ActorLost
 from runtime.engines.clustered import ClusterEngine
-from runtime.engines.messages import Hello, Opening, OpenTracing, Prepared
+from runtime.engines.messages import Hello, Opening, OpenTracing, Prepared, Task
 from runtime.engines.node import NodeGrader
 
 T = TypeVar("T")
@@ -161,9 +161,9 @@ class RayActor:
         prepared: Prepared = await self._answer(self._handle.prepare, config)
         return prepared
 
-    async def grade(self, request: bytes) -> bytes:
+    async def grade(self, task: Task, rows: bytes) -> bytes:
         """Grade a chunk."""
-        answer: bytes = await self._answer(self._handle.grade, request)
+        answer: bytes = await self._answer(self._handle.grade, task, rows)
         return answer
 
     async def aclose(self) -> None:

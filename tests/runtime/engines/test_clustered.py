@@ -18,7 +18,7 @@ from runtime import Evaluator, Settings
 from runtime.engines.clustered import ClusterEngine
 from runtime.engines.dispatch import MAX_BYTES
 from runtime.engines.in_process import InProcessCluster
-from runtime.engines.messages import Answer
+from runtime.engines.messages import Answer, Task
 from service.telemetry.tracing import OpenTelemetry
 from tests.judge_server import JudgeServer, verdict
 
@@ -121,7 +121,7 @@ async def test_a_failing_actor_is_not_a_lost_one_and_its_rows_say_why(quick: Set
             actor.grade = fail  # type: ignore[method-assign]
             return actor
 
-    async def fail(request: bytes) -> bytes:
+    async def fail(task: Task, rows: bytes) -> bytes:
         raise ZeroDivisionError("of the actor's")
 
     cluster = Failing(1)

@@ -6,7 +6,6 @@ seconds to start: on a machine that is busy with other things it may not come up
 
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 import textwrap
