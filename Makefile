@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# two stamps: everything for development; and what the demo and the service need, which takes a third of the time
+# stamps: everything for development; and what the demo and the service need, which takes a third of the time
 INSTALLED := $(VENV)/.installed
 RUNS := $(VENV)/.installed-demo
+# and Ray, which slow tests use
+RAY := $(VENV)/.installed-ray
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # from the root, whose tools/ makes some of the pages; the variable silences an advertisement of the theme's
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -27,6 +29,10 @@ $(INSTALLED): $(NEEDED) tests/plugin_package/pyproject.toml clients/python/pypro
 	@$(NEW_ENOUGH)
 	@$(PYTHON) tools/install.py dev
 	@touch $@ $(RUNS)
+
+$(RAY): $(INSTALLED)
+	@$(PYTHON) tools/install.py ray
+	@touch $@
 
 $(RUNS): $(NEEDED)
 	@$(NEW_ENOUGH)
@@ -53,7 +59,7 @@ test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the tests of every run;
 test-full: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but those that take minutes: before a merge
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m 'not slow'
 
-test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis .cache/trl ## the tests that take minutes: before a release
+test-slow: $(INSTALLED) $(RAY) .cache/wordnet .cache/schemathesis .cache/trl ## the tests that take minutes: before a release
 	$(BIN)/python -m pytest -m slow
 
 coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everything the tests cover
