@@ -53,7 +53,7 @@ def told(result: GraderResult) -> GraderResult:
     return result.replace(execution_time=0.0)
 
 
-samples = st.one_of(
+samples: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["a", "b", ""]),
     st.sampled_from([{"output_text": "a"}, {"choices": []}, None, 3, {"wrong": 1}]),
 )
