@@ -33,7 +33,7 @@ DRAWS, HELD_OUT_DRAWS = 4, 8
 WARM_UP = {"max_steps": 300, "learning_rate": 3e-3, "per_device_train_batch_size": 64}
 BEST_OF_N = {"max_steps": 6, "learning_rate": 2e-4, "per_device_train_batch_size": 32}
 DPO = {"max_steps": 30, "learning_rate": 2e-4, "per_device_train_batch_size": 32}
-GRPO = {"max_steps": 120, "learning_rate": 5e-4, "per_device_train_batch_size": 64}
+GRPO = {"max_steps": 80, "learning_rate": 5e-4, "per_device_train_batch_size": 64}
 GROUP = 8
 """Completions of one prompt in GRPO."""
 
