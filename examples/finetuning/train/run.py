@@ -35,7 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what it started ends, too
     if not TRL.is_file():
         print(f"{TRL} is not there: `make .cache/trl` makes it, or says why it cannot", file=sys.stderr)
         return 2
@@ -111,5 +110,11 @@ def conclude(figures: Mapping[str, Any], means: Sequence[float | None], folder: 
     return 1 if problems else 0
 
 
+def end(*_: object) -> None:
+    """Exit in a way that ends the service and the training, too."""
+    sys.exit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     raise SystemExit(main())
