@@ -10,10 +10,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # a module is one process's, which shares its servers and sandboxes, and the longest one begins first (tests/order.py)
-IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder -m 'not slow'
+IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder -m 'not slow and not trainers'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow coverage check docs bench bench-sandbox format clean
+.PHONY: help demo serve test test-slow test-trainers coverage check docs bench bench-sandbox format clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,10 @@ test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but the slow
 
 test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis .cache/trl ## the slow tests
 	$(BIN)/python -m pytest -m slow
+
+test-trainers: $(INSTALLED) .cache/trl ## trainers' own code with our adapters, in environments of their own (3 GB)
+	@PYTHON=$(PYTHON) sh tools/fetch_trainers.sh
+	$(BIN)/python -m pytest -m trainers tests/clients/packages
 
 coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everything the tests cover
 	$(BIN)/coverage erase

@@ -8,8 +8,7 @@ import pytest
 from graders_client import GraderClient, UngradedSamples, local
 from graders_client.trainers.aws_lambda import Handler
 
-from graders import GraderResult, Item, Registry, Sample, grader
-from runtime import SyncEvaluator
+from graders import GraderResult, Item
 from tests.clients import scripted
 from tests.clients.scripted import Scripted
 
@@ -115,18 +114,17 @@ def test_what_is_no_event_is_named(event: object) -> None:
         Handler(GraderClient("http://127.0.0.1:1", "x"))(event)
 
 
-def by_turn(sample: Sample, item: Item) -> GraderResult:
+def by_turn(item: Item) -> GraderResult:
     """Give what the row says."""
     return GraderResult(0.5, metadata={"turn_rewards": item["turns"]})
 
 
-def test_rewards_of_turns_are_given_where_there_is_one_for_each(local_evaluator: SyncEvaluator) -> None:
-    loaded = (
-        Registry.installed()
-        .including(grader("by_turn", isolation="grading")(by_turn))
-        .load({"type": "by_turn"})
+def test_rewards_of_turns_are_given_where_there_is_one_for_each() -> None:
+    evaluator: Any = SimpleNamespace(
+        prepare=lambda config: config,
+        grade_many=lambda grader, samples, items, deadline_s: [by_turn(item) for item in items],
     )
-    handler = Handler(local(local_evaluator, loaded))
+    handler = Handler(local(evaluator, {}))
     talk = [{"role": role, "content": "x"} for role in ("user", "assistant", "user", "assistant")]
     (found,) = handler([{"id": "a", "messages": talk, "turns": [1.0, None]}])
     assert found["metrics_list"] == [
