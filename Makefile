@@ -10,10 +10,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # a module is one process's, which shares its servers and sandboxes, and the longest one begins first (tests/order.py)
-IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder -m 'not slow and not trainers'
+IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+# five minutes of two processors
+USUAL := -m 'not slow and not full and not trainers'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow test-trainers coverage check docs bench bench-sandbox format clean
+.PHONY: help demo serve test test-full test-slow test-trainers coverage check docs bench bench-sandbox format clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,14 +39,17 @@ demo: $(RUNS) ## grade real Countdown answers over HTTP with the openai client
 serve: $(RUNS) ## serve graders on 127.0.0.1:8000
 	@$(BIN)/graders serve
 
-test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but the slow ones; all of graders/ must be covered
+test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the tests of every run; all of graders/ must be covered
 	$(BIN)/coverage erase
-	$(BIN)/coverage run --source=graders -m pytest $(IN_PARALLEL) tests/graders tests/metrics
+	$(BIN)/coverage run --source=graders -m pytest $(IN_PARALLEL) $(USUAL) tests/graders tests/metrics
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='graders/*' --fail-under=100
-	$(BIN)/python -m pytest $(IN_PARALLEL) --ignore tests/graders --ignore tests/metrics
+	$(BIN)/python -m pytest $(IN_PARALLEL) $(USUAL) --ignore tests/graders --ignore tests/metrics
 
-test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis .cache/trl ## the slow tests
+test-full: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but those that take minutes: before a merge
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m 'not slow and not trainers'
+
+test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis .cache/trl ## the tests that take minutes: before a release
 	$(BIN)/python -m pytest -m slow
 
 test-trainers: $(INSTALLED) .cache/trl ## trainers' own code with our adapters, in environments of their own (3 GB)
@@ -53,7 +58,7 @@ test-trainers: $(INSTALLED) .cache/trl ## trainers' own code with our adapters, 
 
 coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everything the tests cover
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(IN_PARALLEL)
+	$(BIN)/coverage run -m pytest $(IN_PARALLEL) -m 'not slow and not trainers'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -98,7 +98,7 @@ class Failure:
         caused_by: `model` (its output cannot be graded: lowest reward), `grader` or `infrastructure` (ungraded).
         message: One line for a person.
         details: Plain data for a program: `type` (see `FailureType`), `traceback`, `variable`, …
-        retryable: Whether the same grading may succeed when it is done again.
+        retryable: Whether the same grading may succeed when it is repeated.
     """
 
     kind: FailureKind
@@ -138,7 +138,7 @@ class GraderResult:
         explanation: One line for a person.
         failure: What went wrong. A reward beside it means: caused by the model, or `substituted`.
         metrics: Finite numbers worth plotting beside the reward.
-        metadata: Plain data for a program that is no number: the `steps` of a judge, the `label` that it chose.
+        metadata: Plain data for a program that is not a number: the `steps` of a judge, the `label` that it chose.
         usage: Judge tokens by the model that answered.
         execution_time: Seconds.
         parts: The results of the graders inside this grader, by key.

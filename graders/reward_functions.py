@@ -233,7 +233,7 @@ def _parameters(name: str, function: RewardFunction) -> Mapping[str, inspect.Par
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError) as error:
-        raise PluginError(f"grader {name!r}: {brief(function)} is no reward function: {error}") from error
+        raise PluginError(f"grader {name!r}: {brief(function)} is not a reward function: {error}") from error
 
 
 def _named(
@@ -314,7 +314,7 @@ def _numbers(named: Mapping[Any, Any]) -> dict[str, float]:
         try:
             found[str(name)] = checked_number(value)
         except ValueError:
-            continue  # what is no number is no metric
+            continue  # what is not a number is not a metric
     return found
 
 

@@ -138,7 +138,7 @@ def _of_type(found: GraderType[..., Any], options: dict[str, Any]) -> dict[str, 
 class _Generator(GenerateJsonSchema):
     """Pydantic's, with every name that a field may be given under, and with what docstrings say of fields."""
 
-    # a default that is no JSON, such as a compiled template's, is left out
+    # a default that is not JSON, such as a compiled template's, is left out
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  # as pydantic declares it
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -208,7 +208,7 @@ def _tidied(found: Any) -> Any:
 
 
 def _says_nothing(key: str, value: object) -> bool:
-    # infinity is no JSON, and null is what a field is that is not there
+    # infinity is not JSON, and null is what a field is that is not there
     return key == "default" and (value is None or (isinstance(value, float) and not math.isfinite(value)))
 
 

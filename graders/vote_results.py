@@ -43,7 +43,7 @@ def combine_votes(grader: Grader, asked: Votes, votes: Sequence[GraderResult]) -
             usage=usage,
             execution_time=seconds,
         )
-    except (OverflowError, ValueError) as error:  # numbers near the largest that there is
+    except (OverflowError, ValueError) as error:  # numbers near the largest float
         failed = GradingError(f"the votes cannot be combined: {error}")
         return grader.failed(failed, execution_time=seconds).replace(usage=usage)
 

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from runtime import Evaluator, Settings, SyncEvaluator
 from tests import postgresql as postgresql_server
 from tests import small_model as small_model_server
-from tests.order import place
+from tests.order import mark_but_a_few, place
 
 # a busy machine makes one example slow, which is no fault of the code; and what CI says of a commit stays what it said:
 # new examples are looked for on the machines of those who write the code
@@ -36,8 +36,10 @@ def pytest_xdist_auto_num_workers() -> int:
     return -(-3 * len(os.sched_getaffinity(0)) // 2)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the longest modules first, and give slow tests, and properties that are to try more examples, a longer time limit."""
+    mark_but_a_few(items)
     items.sort(key=lambda item: place(item.nodeid.partition("::")[0]))
     usual = float(config.getini("timeout")) * max(1.0, EXAMPLES_A_PROPERTY / USUAL_EXAMPLES)
     for item in items:

@@ -1,7 +1,11 @@
-"""The order of the test modules: what takes longest begins first, so that all processes of pytest end together.
+"""Which tests are in every run, and in which order: what takes longest begins first, so that all processes end together.
 
 `make test` gives each module to one process of pytest (`--dist loadfile`), in this order.
 """
+
+from collections.abc import Sequence
+
+import pytest
 
 SECONDS = {
     "tests/attacks/test_attacks.py": 35,
@@ -76,3 +80,23 @@ FIRST = ("tests/attacks/", "tests/runtime/")
 def place(module: str) -> tuple[bool, int]:
     """Where a module stands in the order, by its path from the root."""
     return not module.startswith(FIRST), -SECONDS.get(module, 1)
+
+
+def mark_but_a_few(items: Sequence[pytest.Item]) -> None:
+    """Mark as `full` all parameter sets of a test that is marked `few(n)` but n of them, evenly chosen.
+
+    Args:
+        items: What was collected.
+    """
+    sets: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("few") is not None and item.get_closest_marker("slow") is None:
+            sets.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for of_one_test in sets.values():
+        marker = of_one_test[0].get_closest_marker("few")
+        assert marker is not None
+        last, most = len(of_one_test) - 1, int(marker.args[0])
+        kept = {round(last * number / max(1, most - 1)) for number in range(most)}
+        for index, item in enumerate(of_one_test):
+            if index not in kept:
+                item.add_marker(pytest.mark.full)

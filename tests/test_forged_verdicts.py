@@ -28,7 +28,7 @@ WITHOUT_JSON = {
     "template in its own words",
     "format of Python",
 }
-"""What the obedient judge does not understand: pleas, and what is no JSON object with a result."""
+"""What the obedient judge does not understand: pleas, and what is not a JSON object with a result."""
 
 
 def asked(text: str | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -110,6 +110,7 @@ def test_the_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
         assert (attacks["problems"], attacks["through"]) == ([], [])
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
 @pytest.mark.parametrize("level", LEVELS)
 def test_where_we_lie_among_other_packages_nothing_of_ours_can_be_read(level: int, tmp_path: Path) -> None:
@@ -180,6 +181,7 @@ async def _seen_in(python: Path, level: int) -> list[str]:
     return names
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not isolates(), reason="this system cannot isolate code of others")
 def test_a_plugin_that_is_installed_below_the_temporary_directory_is_graded() -> None:
     """The scratch of a worker is found at `/tmp` otherwise."""

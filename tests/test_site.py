@@ -30,6 +30,7 @@ WORKED = [
 ]
 
 
+@pytest.mark.few(11)
 @pytest.mark.parametrize("example", WORKED)
 def test_an_example_gives_the_rewards_that_its_page_shows(example: Example) -> None:
     grader = Registry.installed().load(example.grader)
@@ -126,6 +127,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.full
 def test_the_site_has_the_pages_that_are_written_and_those_that_are_made(site: Path) -> None:
     written = {f"{page.stem}.html" for page in (ROOT / "docs").glob("*.md")}
     made = {f"types/{name}.html" for name in built_in()} | {
@@ -147,6 +149,7 @@ def test_a_page_fetches_nothing_from_elsewhere(site: Path) -> None:
     assert {page: found for page, found in fetched.items() if found} == {}
 
 
+@pytest.mark.full
 def test_a_file_of_the_project_that_a_page_links_to_is_in_the_site(site: Path) -> None:
     for name in ("examples/evals_countdown.py", "deploy/graders.service", "Containerfile"):
         assert (site / name).read_bytes() == (ROOT / name).read_bytes()

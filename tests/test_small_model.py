@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import pytest
 from openai import OpenAI
 
 from tests.small_model import NAME, SmallModel
@@ -13,6 +14,7 @@ SCHEMA = {
 }
 
 
+@pytest.mark.full
 def test_the_small_model_answers_in_the_shape_of_a_schema_and_always_the_same(
     small_model: SmallModel,
 ) -> None:

@@ -1,7 +1,7 @@
 """`endpoint`: somebody's HTTP service gives the reward.
 
-What it is sent and what it answers is published; what it may be is decided twice. Here, when a grader is loaded: the URL
-and the headers are what they may be. At run time, by `runtime.net.http_client`: the operator allows the address.
+Its request and response are published. The URL and the headers are checked here, when a grader is loaded; the address is
+checked at run time against what the operator allows, by `runtime.net.http_client`.
 """
 
 import ipaddress
@@ -32,14 +32,14 @@ from graders.plugin import grader
 from graders.samples.sample import Sample
 
 MAX_BODY = 1_000_000
-"""Bytes of what is sent, as JSON."""
+"""Longest request body, in bytes of JSON."""
 TIMEOUT_S = 600.0
 RETRIES = 3
 MAX_URL = 2_048
 MAX_METADATA = 10_000
-"""Characters, as JSON, of what an answer may say besides its score."""
+"""Longest metadata of an answer, its fields besides `score`: characters of JSON."""
 SHORTEST_SECRET = 8
-"""Characters; what is shorter is no credential, and occurs in an answer by chance."""
+"""Characters; shorter values are not masked, since they occur in answers by chance."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?)?")
@@ -72,12 +72,12 @@ def _headers(value: Any) -> Any:
         lower = str(name).lower()
         if not _TOKEN.fullmatch(str(name)):
             problems.append(
-                Problem((name,), "this is no name of a header: letters, digits and !#$%&'*+-.^_`|~")
+                Problem((name,), "not a header name; expected letters, digits and !#$%&'*+-.^_`|~")
             )
         elif lower in _OF_THE_CONNECTION:
-            problems.append(Problem((name,), "this header belongs to the connection and cannot be set"))
+            problems.append(Problem((name,), "the HTTP client sets this header itself; remove it"))
         elif lower in seen:
-            problems.append(Problem((name,), "this header is there twice; its name has no case"))
+            problems.append(Problem((name,), "duplicate header; names are compared without case"))
         elif not _is_value(text):
             message = "expected a text of printable ASCII, without spaces around it (the value is not shown)"
             problems.append(Problem((name,), message))
@@ -160,16 +160,16 @@ async def ask_service(
     Args:
         context: Whose network.
         url: Where it is.
-        body: What it is sent; `of_model` names the part that the model wrote.
-        of_model: A key of the body.
-        headers: Sent with it; credentials in them are masked in what it answers.
+        body: The request's JSON.
+        of_model: The key of the body whose value the model wrote.
+        headers: Sent with it; their values are masked in the answer.
         limits: The other arguments of `graders.HttpClient.post`.
 
     Returns:
         An answer of a successful status, whose body is a JSON object.
 
     Raises:
-        GradingError: When there is none; by the model's doing where what it wrote cannot be sent.
+        GradingError: If there is no such answer; caused by the model where its sample cannot be sent.
     """
     _check_size(body, of_model)
     reply = await context.http.post(url, body=body, headers=headers, **limits)
@@ -202,7 +202,7 @@ def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
 
 
 def wrong_url(url: str) -> str | None:
-    """What keeps a text from being the URL of an endpoint; it is not shown, since it may hold a password."""
+    """Why a text is not the URL of an endpoint, None if it is one. The text is not shown, since it may hold a password."""
     if len(url) > MAX_URL:
         return f"a URL has at most {MAX_URL:,} characters, this one has {len(url):,}"
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
@@ -211,13 +211,13 @@ def wrong_url(url: str) -> str | None:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        return f"this is no URL: {error}"
+        return f"not a URL: {error}"
     if parts.scheme not in ("http", "https"):
         return "expected a URL that begins with https://"
     if not host or port == 0:
-        return "this URL names no host, or no port"
+        return "this URL has no host, or port 0"
     if "@" in parts.netloc:
-        return "a URL has no user and password in it: send credentials in headers"
+        return "a URL must not hold a user and password; send credentials in headers"
     if parts.scheme == "http" and not _is_loopback(host):
         return (
             "expected a URL that begins with https://; http is for this machine itself (localhost, 127.0.0.1)"
@@ -239,10 +239,10 @@ def secrets_in(headers: Mapping[str, str]) -> list[str]:
 
 
 def _check_size(body: Mapping[str, Any], of_model: str) -> None:
-    """See that what is to be sent is JSON, and not too much of it.
+    """Check that a body is plain JSON and within `MAX_BODY`.
 
     Raises:
-        GradingError: When not; by the model's doing, when the item alone could be sent.
+        GradingError: If it is not; caused by the model if the body without its sample is.
     """
     error = _unsendable(body)
     if error is not None:
@@ -269,7 +269,7 @@ def _unsendable(body: Mapping[str, Any]) -> GradingError | None:
 
 
 def _refused(reply: HttpReply) -> GradingError:
-    """The answer has a status that is no success."""
+    """The failure of an answer whose status is not 2xx."""
     said = "" if reply.body is None else f": {brief(reply.body, 300)}"
     is_server = reply.status >= 500
     return GradingError(
@@ -282,7 +282,7 @@ def _refused(reply: HttpReply) -> GradingError:
 
 
 def invalid_answer(reply: HttpReply, why: str) -> GradingError:
-    """The failure of an answer that has a successful status and invalid content."""
+    """The failure of an answer with status 2xx and invalid content."""
     return GradingError(
         f"the endpoint answered with status {reply.status}, but {why}",
         kind=FailureKind.ENDPOINT_GRADER_INTERNAL,

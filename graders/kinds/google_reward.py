@@ -33,7 +33,7 @@ CODE_SECONDS = 100.0
 SERVICE_SECONDS = 300.0
 RETRIES = 3
 DEFAULT_MODEL = "autorater"
-"""What a judge is called for which the configuration names no model: the operator says which one that is."""
+"""Name of the judge where the configuration names no model; the operator configures it."""
 _GRADE = re.compile(r"\bgrade\b")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 _MODEL = re.compile(r"(?:.*/)?(?:models|endpoints)/([^/]+)")
@@ -93,10 +93,10 @@ class GoogleReward:
             self._extractors = [_extractor(reward) for reward, _ in self._rewards]
 
     def _check(self, reward: SingleReward, index: int) -> None:
-        """See that a service can be asked.
+        """Check the URL of a service.
 
         Raises:
-            InvalidOptions: When its URL is none.
+            InvalidOptions: If its URL is not valid.
         """
         service = reward.cloud_run_reward_scorer
         wrong = None if service is None else wrong_url(service.cloud_run_uri)
@@ -107,11 +107,11 @@ class GoogleReward:
             raise InvalidOptions([Problem((*at, "cloudRunRewardScorer", "cloudRunUri"), wrong)])
 
     async def prepare(self, context: Context) -> None:
-        """Find out whether code compiles, before anything is graded.
+        """Check that the code compiles, before anything is graded.
 
         Raises:
-            InvalidOptions: When not.
-            GradingError: When there is no sandbox that could tell.
+            InvalidOptions: If it does not.
+            GradingError: If no sandbox is available to check it.
         """
         for reward, _ in self._rewards:
             code = reward.code_execution_reward_scorer
@@ -214,7 +214,7 @@ async def _by_service(url: str, text: str, item: Item, context: Context) -> Grad
     )
     reward = reply.body.get("reward")
     if isinstance(reward, bool):
-        raise invalid_answer(reply, f"its 'reward' is no number: {reward}")
+        raise invalid_answer(reply, f"its 'reward' is not a number: {reward}")
     try:
         number = checked_number(reward)
     except ValueError as error:
@@ -239,7 +239,7 @@ async def _by_autorater(scorer: AutoraterScorer, text: str, item: Item, context:
     with paid([verdict]):
         said = verdict.output.get("response") if isinstance(verdict.output, Mapping) else None
         if not isinstance(said, str):
-            raise unparseable(f"the autorater's 'response' is no text: {brief(said)}")
+            raise unparseable(f"the autorater's 'response' is not a string: {brief(said)}")
         answer = last_match((scorer.autorater_response_parse_config or ParseConfig()).pattern, said)
         exact = scorer.exact_match_scorer
         if exact is None:
@@ -254,10 +254,10 @@ def _number(text: str) -> float:
     """The number that a text is.
 
     Raises:
-        GradingError: Of kind `model_grader_parse_error`, when it is anything else: the first number of a sentence is no reward.
+        GradingError: Of kind `model_grader_parse_error`, when it is anything else: a number inside a sentence is not taken for the reward.
     """
     if not _NUMBER.fullmatch(text.strip()):
-        raise unparseable(f"the autorater's parsed response is no number: {brief(text)}")
+        raise unparseable(f"the autorater's parsed response is not a number: {brief(text)}")
     return float(text)
 
 
@@ -270,7 +270,7 @@ def _model(name: str | None) -> str:
 
 
 def _sampling(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Google's generation config in the words of a judge; what these do not have is left out."""
+    """Google's generation config as sampling parameters of a judge; those without an equivalent are left out."""
     return {
         _SAMPLING[name]: value for name, value in config.items() if name in _SAMPLING and value is not None
     }

@@ -139,7 +139,7 @@ def number_of(output: object, field: str, bounds: tuple[float, float], *, of: st
     """
     value, which = _field(output, field, of)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise unparseable(f"{which} is no number: {brief(value)}")
+        raise unparseable(f"{which} is not a number: {brief(value)}")
     try:
         number = float(value)
     except OverflowError:

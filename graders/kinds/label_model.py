@@ -36,7 +36,7 @@ class LabelModel:
     ) -> None:
         del image_tag
         if twice := [label for index, label in enumerate(labels) if label in labels[:index]]:
-            raise InvalidOptions([Problem(("labels",), f"the label {twice[0]!r} is there twice")])
+            raise InvalidOptions([Problem(("labels",), f"duplicate label {twice[0]!r}")])
         if strange := [label for label in passing_labels if label not in labels]:
             known = ", ".join(map(repr, labels))
             message = f"a passing label is one of the labels {known}; got {brief(strange[0])}"

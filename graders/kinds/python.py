@@ -54,8 +54,8 @@ class PythonSource:
         """Find out whether the source compiles and its image is there, before anything is graded.
 
         Raises:
-            InvalidOptions: When not.
-            GradingError: When there is no sandbox that could tell.
+            InvalidOptions: If it does not.
+            GradingError: If no sandbox is available to check it.
         """
         try:
             await context.sandbox.check(self._source, image=self._image)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from graders.context import Context, Verdict
-from graders.contract import GraderResult, Item
+from graders.contract import GraderResult, Item, brief
 from graders.errors import InvalidOptions, Problem
 from graders.kinds.judging import (
     answer_schema,
@@ -57,9 +57,10 @@ def _spaced(value: object) -> object:
     if not isinstance(value, list):
         return value
     if not all(isinstance(choice, str) for choice in value):
-        raise ValueError("each choice is a text")
-    if len(set(value)) < len(value):
-        raise ValueError("no choice may be there twice")
+        raise ValueError("expected strings as choices")
+    twice = [choice for index, choice in enumerate(value) if choice in value[:index]]
+    if twice:
+        raise ValueError(f"duplicate choice {brief(twice[0])}")
     return {choice: index / max(1, len(value) - 1) for index, choice in enumerate(value)}
 
 

@@ -1,4 +1,4 @@
-"""Findings about rows that a grader cannot grade with, whatever the sample: a reference that is no number, wrong tests."""
+"""Findings about rows that a grader cannot grade with, whatever the sample: a reference that is not a number, wrong tests."""
 
 from collections.abc import Iterable, Iterator
 

@@ -80,7 +80,7 @@ def _simpler_sample(sample: Sample) -> Iterator[Sample]:
     for other in _simpler(stored):
         try:
             yield Sample.load(other)
-        except ConfigurationError:  # what is left of it is no sample
+        except ConfigurationError:  # what is left of it is not a sample
             continue
 
 

@@ -278,7 +278,7 @@ def open_a_crypto_socket(target: Target) -> str | None:
 
 @attack(stopped_by={"seccomp"})
 def try_every_socket_family(target: Target) -> str | None:
-    """Tries to open a socket of every family that there is but the local one."""
+    """Tries to open a socket of every known family but the local one."""
     opened = []
     for family in range(2, 46):
         for kind in (1, 2, 3, 5):

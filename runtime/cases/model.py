@@ -157,7 +157,7 @@ class Expectation:
         failure: Its failure.
         substituted: Whether its reward is the grader's `invalid_grade`.
         sub_rewards: Parts of its reward, by key.
-        deterministic: It gives the same when it is done again.
+        deterministic: Its result is the same when it is repeated.
         unchanged_by: Changes of the answer's text, by name, under which it gives the same.
     """
 

@@ -186,7 +186,7 @@ class FileRun:
         )
 
     async def _again(self, case: Case, grader: Grader, told: _Told, first: GraderResult) -> list[Mismatch]:
-        """Where the same grading gives something else, when it is done again."""
+        """Where the same grading gives another result when it is repeated."""
         for _ in range(GRADINGS - 1 if case.expect.deterministic else 0):
             again = await self._grade(case, grader, told, case.sample)
             if not same_result(first, again):

@@ -1,1 +1,1 @@
-"""The same grader for another host, where it can be said there."""
+"""Converts a grader for another host."""

@@ -45,7 +45,7 @@ PUBLISHED_PACKAGES = frozenset(
 _OURS = "graders"
 _STAND_INS = {"re2": "re2_shim"}
 _LAZY = frozenset({"jsonpath_ng"})
-"""Imported by our own modules only for paths that are more than names and indices, which a bundle does not have."""
+"""Imported by our own modules only for paths beyond names and indices, which a bundle does not have."""
 
 _SOURCE = """\
 # written by graders convert: {name!r}, a grader of the type {type!r}
@@ -117,7 +117,7 @@ def grade(sample, item):
 
 
 def is_pure(grader: Grader) -> bool:
-    """Whether a grader asks the world for nothing, so that it can be bundled; a `multi` asks only for its parts."""
+    """Whether a grader needs no context, so that it can be bundled; a `multi` needs only that of its parts."""
     if grader.type.form != "single" or grader.type.needs or grader.votes is not None:
         return False
     if grader.built_in and grader.info.type == "multi":
@@ -151,7 +151,7 @@ def _config(grader: Grader) -> Mapping[str, Any]:
 
 
 def _modules(entries: list[str]) -> Iterator[tuple[str, str]]:
-    """Every module that some import, with its source: those of this package, and those of a plugin's own."""
+    """Every module that these import, with its source: those of this package, and those of a plugin's own."""
     own = {_OURS, *(name.partition(".")[0] for name in entries)}
     waiting, seen = [*entries, _OURS], set[str]()
     while waiting:
@@ -202,7 +202,7 @@ def _exists(name: str) -> bool:
 
 
 def _check(top: str, by: str) -> None:
-    """See that the published image has a package.
+    """Check that the published image has a package.
 
     Raises:
         ConfigurationError: When it has not.

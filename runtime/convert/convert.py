@@ -1,4 +1,4 @@
-"""`graders convert`: a grader for another host."""
+"""`graders convert`: writes a grader for another host."""
 
 import json
 from collections.abc import Mapping

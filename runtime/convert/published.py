@@ -21,7 +21,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """The published types with their published fields."""
 _LIMITS = ("isolation", "timeout_s", "memory_mb")
-"""Options of `python` that change no reward."""
+"""Options of `python` that do not change a reward."""
 _INVALID_GRADE = "invalid_grade: OpenAI's graders do not have it; Foundry's multi does"
 
 
@@ -58,7 +58,7 @@ def to_published(grader: Grader, host: str, notes: list[str], *, inside: bool = 
 
 
 def _is_published(grader: Grader) -> bool:
-    """Whether the type and everything that it is given are published."""
+    """Whether the type and all of its options are published."""
     kind = grader.info.type
     if kind not in FIELDS or not grader.built_in:
         return False
@@ -88,7 +88,7 @@ def _names_our_parts(grader: Grader) -> bool:
 
 def _check_common(grader: Grader, host: str) -> None:
     if grader.votes is not None:
-        raise InvalidOptions([Problem(("votes",), f"{host} asks each grader once")])
+        raise InvalidOptions([Problem(("votes",), f"{host} grades each sample once: remove 'votes'")])
     if grader.invalid_grade is not None and not (host == "foundry" and grader.info.type == "multi"):
         raise InvalidOptions([Problem(("invalid_grade",), _INVALID_GRADE)])
 
@@ -128,7 +128,7 @@ def source_of(grader: Grader, host: str) -> str:
     """The source of a `python` grader that gives the same rewards.
 
     Raises:
-        ConfigurationError: When there is none.
+        ConfigurationError: If there is no such source.
     """
     if (
         grader.info.type == "python"
@@ -139,7 +139,7 @@ def source_of(grader: Grader, host: str) -> str:
     if not is_pure(grader):
         asks = "votes" if grader.votes is not None else f"the type {grader.info.type!r}"
         raise ConfigurationError(
-            f"{host} cannot be given {asks}: it asks judges, services or the sandbox of this package, or reads what only this "
-            "package makes of a sample; serve it, and give that host an 'endpoint' grader of /v1/graders/{name}/for/endpoint"
+            f"{host} cannot be given {asks}: it calls judges, services or the sandbox of this package, or reads what only this "
+            "package finds in a sample; serve it, and give that host an 'endpoint' grader of /v1/graders/{name}/for/endpoint"
         )
     return bundled(grader)

@@ -1,4 +1,4 @@
-"""Stands for `re2` where a bundle runs and google-re2 is not installed: Python's `re`, with RE2's meaning of what both can read.
+"""Replaces `re2` where a bundle runs without google-re2: Python's `re`, with RE2's meaning of the syntax that both read.
 
 What it cannot give is RE2's bound on time. It is only ever imported under the name `re2`.
 """
@@ -11,7 +11,7 @@ error = re.error
 
 
 class Options:
-    """What is set here changes nothing, but for the name of an encoding."""
+    """Options without effect, except the name of an encoding."""
 
     class Encoding:
         """RE2's encodings."""

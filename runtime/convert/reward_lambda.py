@@ -40,7 +40,7 @@ def _one(row):
 
 
 def lambda_handler(event, context):
-    """Grade a list of rows; one that cannot be graded fails the batch, for no reward stands for it."""
+    """Grade a list of rows; one that cannot be graded fails the batch, since no reward can be given for it."""
     return [_one(row) for row in event]
 '''
 
@@ -54,7 +54,7 @@ def to_lambda(grader: Grader, notes: list[str]) -> str:
     source = source_of(grader, "lambda")
     if "MODULES = " in source:
         notes.append(
-            "the function needs a layer with pydantic (2.10 or newer); google-re2 is used where it is there"
+            "the function needs a layer with pydantic (2.10 or newer); google-re2 is used if it is installed"
         )
     notes.append("a row is the item: the fields of reference_answer and metadata, and the row itself")
     names = f"\n\nimport json as _json\n\nMETRIC = {grader.info.name!r}\n"

@@ -109,7 +109,7 @@ class _Lines:
             yield f"tokens of {printable(model)}: {self._numbers(said)}"
 
     def _failure(self, failure: Failure) -> Iterator[str]:
-        again = ", may succeed when it is done again" if failure.retryable else ""
+        again = ", may succeed when it is repeated" if failure.retryable else ""
         cause = blamed(failure.caused_by, is_unreadable=is_unreadable(failure.details))
         yield f"failure: {failure.kind.value}, {cause}{again}"
         yield from _indented(self._quoted(failure.message))

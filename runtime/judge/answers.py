@@ -32,7 +32,7 @@ def parse_answer(text: str) -> Any:
     """The JSON of an answer.
 
     Raises:
-        NotAnAnswer: When it is anything else: prose around JSON, two values, a key that is there twice, a number that is
+        NotAnAnswer: When it is anything else: prose around JSON, two values, a duplicate key, a number that is
             not finite, nesting that is too deep.
     """
     if len(text) > MAX_ANSWER:

@@ -335,13 +335,13 @@ def _model(body: Mapping[str, Any], model: str) -> str:
     """The name of the model that answered; the one that was asked where the server does not say.
 
     Raises:
-        NoVerdict: When it is no name.
+        NoVerdict: When it is not a name.
     """
     said = body.get("model")
     if not isinstance(said, str) or not said:
         return model
     if len(said) > MAX_MODEL_NAME or not said.isprintable():
-        raise failures.no_completion(model, f"the name of its model is no name: {brief(said)}")
+        raise failures.no_completion(model, f"the name of its model is not a name: {brief(said)}")
     return said
 
 

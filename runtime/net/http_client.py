@@ -22,7 +22,7 @@ from runtime.telemetry.tracing import Tracer, spanning, text
 MAX_ANSWER = 1_000_000
 """Bytes of an answer."""
 SHOWN = 2_000
-"""Characters of an error that is no JSON."""
+"""Characters of an error that is not JSON."""
 KEPT_CONNECTIONS = 64
 KEPT_S = 30.0
 
@@ -99,11 +99,11 @@ class GuardedHttp:
             rate_limit: Requests in a second, over all gradings of this process that ask the same URL; evenly spaced.
 
         Returns:
-            Any status. The body is JSON; that of an error may be a text, when it is no JSON.
+            Any status. The body is JSON; that of an error may be a text, when it is not JSON.
 
         Raises:
             GradingError: When the operator does not allow the address, or there was no answer, or one that says it is
-                none and is no JSON; always ungraded.
+                none and is not JSON; always ungraded.
         """
         request = self._request(url, body, headers)
         await self._pace.wait(url, rate_limit)

@@ -48,7 +48,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise ValueError(f"the key {twice[:60]!r} is there twice")
+        raise ValueError(f"duplicate key {twice[:60]!r}")
     return found
 
 
@@ -60,7 +60,7 @@ def _number(digits: str) -> float:
 
 
 def _no_number(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def _depth(value: Any) -> int:

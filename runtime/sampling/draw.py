@@ -99,7 +99,7 @@ class SampleReport:
 
 
 class OnDraw(Protocol):
-    """Takes each draw as it is done."""
+    """Called with each draw when it is complete."""
 
     def __call__(self, *, is_answered: bool) -> None:
         """Whether it has an answer."""
@@ -128,7 +128,7 @@ def sample_file(
         settings: Which models are where, their limits and budgets.
         force: Write over a file that has other samples.
         on_open: Takes the journal, which says what is kept, before the first draw.
-        on_draw: Takes each draw as it is done.
+        on_draw: Called with each draw when it is complete.
 
     Raises:
         ConfigurationError: When a file cannot be read or written, or no server is known for the model.

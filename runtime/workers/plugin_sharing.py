@@ -59,7 +59,7 @@ PLUGIN_ATTRIBUTES = ATTRIBUTES.union(FailureKind.__members__, FailureType.__memb
     "critical debug error exception info warning "
     "errors get_secret_value model_dump model_validate model_validate_json"
 )
-"""What may stand in a plugin behind a dot on anything that is no module."""
+"""What may stand in a plugin behind a dot on anything that is not a module."""
 _DUNDER_NAMES = DUNDER_NAMES | {"__file__"}
 
 

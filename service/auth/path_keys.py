@@ -45,7 +45,7 @@ async def caller(scope: Scope, keyring: Keyring) -> Caller | None:
     """Who sends a request with a key in its path; None where its path has none.
 
     Raises:
-        ApiError: 404, when the path is none for such a key; 401, when the key is not valid.
+        ApiError: 404, when the path takes no such key; 401, when the key is not valid.
     """
     key: bytes | None = scope["state"].get(STATE)
     if key is None:

@@ -69,7 +69,7 @@ class Engine:
             await self._claims.release_all()
 
     def wake(self) -> None:
-        """Say that there is a new run."""
+        """Announce a new run."""
         self._woken.set()
 
     def stop(self, run_id: str) -> None:

@@ -46,7 +46,7 @@ def fields_of(request: Request) -> Sequence[str] | None:
     """The fields that a request asks for; None where it asks for whole results.
 
     Raises:
-        ApiError: 400, when there is no such field, or one is there twice.
+        ApiError: 400, for an unknown or a duplicate field.
     """
     given = request.query_params.get("fields")
     if given is None:
@@ -58,7 +58,7 @@ def fields_of(request: Request) -> Sequence[str] | None:
                 "fields", f"no field {brief(encodable(field))}; expected {', '.join(COLUMNS)}"
             )
     if len(set(fields)) < len(fields):
-        raise invalid_query("fields", "a field is there twice")
+        raise invalid_query("fields", "duplicate field")
     return fields
 
 

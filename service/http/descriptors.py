@@ -17,7 +17,7 @@ from service.telemetry.rate_limited_log import RateLimitedLog
 logger = logging.getLogger(__name__)
 
 LOW = 4_096
-"""Descriptors below which the service says that there are few."""
+"""Free descriptors below which the service reports a shortage."""
 MOST = 1 << 20
 """Descriptors to which the soft limit is raised at most: what Linux allows by itself."""
 RESERVED = 256

@@ -67,7 +67,7 @@ class ShownFailure(BaseModel):
     caused_by: CausedBy
     message: str
     details: dict[str, Any]
-    retryable: bool = Field(description="Whether the same grading may succeed when it is done again.")
+    retryable: bool = Field(description="Whether the same grading may succeed when it is repeated.")
 
 
 class GradeResponse(BaseModel):

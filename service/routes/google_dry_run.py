@@ -45,7 +45,7 @@ _BODY = documented(
 
 
 class DryRun(BaseModel):
-    """The reward, or why there is none, in all and by the names of the rewards; what is not set is left out, as in ProtoJSON."""
+    """The reward or its error, overall and by reward name; fields that are not set are left out, as in ProtoJSON."""
 
     overallReward: float | None = None  # noqa: N815  # the published names, here and below
     error: str | None = None

@@ -178,13 +178,16 @@ async def answer_batch(request: Request, body: Mapping[str, Any], *, has_unreada
     if series is not None:
         state.statistics.observe_batch(series, results, rows.items)
     if policy == "error" and results.ungraded:
-        index, failure = next((i, r.failure) for i, r in enumerate(results) if r.failure and r.reward is None)
-        place = "" if failure.message.startswith(f"rows.{index}") else f"rows.{index}: "
-        message = f"{place}{failure.message}"
-        raise ApiError(422, message, param=f"rows.{index}", code="ungraded")
+        raise _first_ungraded(results)
     if fields is not None:
         return await columns(results, rows.ids, fields, lowest=lowest, origin=found.origin)
     return await _whole(results, rows, writer, shown_grader(grader.info, found.origin))
+
+
+def _first_ungraded(results: BatchResult) -> ApiError:
+    index, failure = next((i, r.failure) for i, r in enumerate(results) if r.failure and r.reward is None)
+    place = "" if failure.message.startswith(f"rows.{index}") else f"rows.{index}: "
+    return ApiError(422, f"{place}{failure.message}", param=f"rows.{index}", code="ungraded")
 
 
 async def _whole(
@@ -302,6 +305,6 @@ def _lowest(grader: Grader) -> float:
     low = grader.info.range[0]
     if not isfinite(low):
         raise wrong_body(
-            "on_failure", "the rewards of this grader have no lower end, so that there is no 'lowest'"
+            "on_failure", "the rewards of this grader have no lower bound, so 'lowest' is not defined"
         )
     return low

@@ -42,7 +42,7 @@ class KeptAnswer(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     """A digest of the request's body."""
     owner: Mapped[str | None] = mapped_column(String(32), index=True)
-    """The process that carries the request out; None: it is done."""
+    """The process that carries the request out; None when it is complete."""
     leased_until: Mapped[float] = mapped_column(Double)
     """When another process may carry it out."""
     created_at: Mapped[float] = mapped_column(Double, index=True)

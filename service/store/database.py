@@ -231,7 +231,7 @@ def _address(database: str) -> URL:
     try:
         url = make_url(database)
     except ArgumentError:
-        raise ConfigurationError("database: this is no URL") from None
+        raise ConfigurationError("database: this is not a URL") from None
     if url.drivername not in {"postgresql", "postgres"}:
         raise ConfigurationError(
             f"database: a path, or a URL that begins with postgresql://, not with {url.drivername}://"

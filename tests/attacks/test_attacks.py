@@ -184,6 +184,7 @@ def test_every_attack_of_a_group_fails(group: str, run: Run, line: Line) -> None
         pytest.skip(f"this machine is too busy: {unclear}")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("run", _runs(controls=True))
 @pytest.mark.parametrize("group", _groups(SHOWN))
 def test_every_attack_of_a_group_succeeds_without_the_layers_that_stop_it(

@@ -88,6 +88,7 @@ def test_a_simple_grader_of_0_gives_0(tmp_path: Path) -> None:
     assert not is_fooled("channel", WRONG, tmp_path)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("forgery", "kind"),
     [
@@ -103,6 +104,7 @@ def test_it_fools_a_simple_harness(forgery: Forgery, kind: Naive, tmp_path: Path
 # as the code under test
 
 
+@pytest.mark.full
 @isolated
 @pytest.mark.parametrize(("form", "forgeries"), shared_out(FORMS))
 async def test_as_code_under_test_it_earns_what_wrong_code_earns(
@@ -124,6 +126,7 @@ def _rewards(
 # as a sample that a grader executes
 
 
+@pytest.mark.full
 @isolated
 @pytest.mark.parametrize(("isolation", "forgeries"), shared_out(["grading", "batch"]))
 async def test_as_a_sample_that_is_executed_it_gets_0_or_nothing_and_its_neighbours_what_is_theirs(
@@ -146,6 +149,7 @@ async def test_as_a_sample_that_is_executed_it_gets_0_or_nothing_and_its_neighbo
     assert (gained, harmed) == ({}, {})
 
 
+@pytest.mark.full
 @isolated
 async def test_a_grader_that_fails_after_it_has_executed_it_gives_no_reward(evaluator: Evaluator) -> None:
     fails = EXECUTES.replace('return item["worth"]', "raise ValueError")
@@ -154,6 +158,7 @@ async def test_a_grader_that_fails_after_it_has_executed_it_gives_no_reward(eval
     assert _rewards(results) == dict.fromkeys((f.name for f in FORGERIES), None)
 
 
+@pytest.mark.full
 @isolated
 async def test_what_a_grader_executes_in_its_own_process_can_change_the_grader(evaluator: Evaluator) -> None:
     grader = {"type": "python", "source": EXECUTES.replace('item["worth"]', "0.0"), "timeout_s": 1.0}
@@ -173,6 +178,7 @@ async def test_as_the_source_of_a_grader_it_is_refused_before_anything_is_graded
             await evaluator.grade({"type": "python", "source": forgery.code}, "")
 
 
+@pytest.mark.full
 @isolated
 async def test_a_grader_that_fails_gets_no_reward_out_of_it(evaluator: Evaluator) -> None:
     rewards, causes = {}, {}

@@ -65,18 +65,21 @@ def test_there_are_all_164_tasks() -> None:
     assert len({task["task_id"] for task in TASKS}) == 164
 
 
+@pytest.mark.full
 async def test_every_canonical_solution_has_reward_1(evaluator: Evaluator) -> None:
     solutions = [task["canonical_solution"] for task in TASKS]
     results = await evaluator.grade_many(GRADER, solutions, TASKS)
     assert _others(TASKS, results, 1.0) == {}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("stub", ["    pass\n", "    return 271828\n"], ids=["pass", "wrong-constant"])
 async def test_every_stub_has_reward_0(stub: str, evaluator: Evaluator) -> None:
     results = await evaluator.grade_many(GRADER, [stub] * len(TASKS), TASKS)
     assert _others(TASKS, results, 0.0) == {}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("tasks", [1, pytest.param(20, marks=pytest.mark.slow)])
 async def test_no_forgery_earns_anything(tasks: int, evaluator: Evaluator) -> None:
     grader = {**GRADER, "timeout_s": 1.0, "memory_mb": 512}

@@ -48,6 +48,7 @@ def arena() -> Iterator[Arena]:
         yield here
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("how", "expect", "came"),
     [

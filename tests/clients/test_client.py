@@ -137,6 +137,7 @@ def test_a_key_is_sent_and_never_shown(quick: Settings, tmp_path: Any) -> None:
     assert refused.value.status == 401
 
 
+@pytest.mark.full
 def test_an_idle_connection_that_the_service_has_closed_costs_nothing(quick: Settings, tmp_path: Any) -> None:
     settings = quick.model_copy(update={"idle_timeout_s": 0.2, "database": str(tmp_path / "idle.sqlite")})
     with served(settings) as url, GraderClient(url, EXACT) as client:

@@ -35,6 +35,7 @@ def rewards(client: GraderClient, **options: Any) -> list[float | None]:
     return [graded.reward for graded in client.grade(SAMPLES, ITEMS, **options)]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -78,6 +79,7 @@ def test_a_request_whose_answer_was_lost_comes_again_with_the_same_key_and_bytes
         assert other.body == first.body
 
 
+@pytest.mark.full
 def test_a_request_that_was_refused_comes_again_with_a_new_key_and_the_time_that_is_left() -> None:
     with Scripted([scripted.says(429, "later", Retry_After="1")]) as server, client_of(server) as client:
         assert rewards(client) == REWARDS
@@ -92,6 +94,7 @@ def test_storage_that_fails_is_asked_to_keep_nothing() -> None:
     assert "idempotency-key" not in server.seen[1].headers
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("date", [False, True])
 def test_retry_after_is_waited_for(date: bool) -> None:
     asked = formatdate(time.time() + 2, usegmt=True) if date else "1"
@@ -110,6 +113,7 @@ def test_a_server_that_says_to_come_after_the_deadline_is_not_waited_for() -> No
     assert "429: queue_full" in graded.reason.message
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "never",
     [scripted.drips, scripted.silent, scripted.stalls, scripted.drops, scripted.half, scripted.says(503)],
@@ -199,6 +203,7 @@ def test_one_row_that_is_too_long_takes_no_other_with_it() -> None:
     assert "413: too long" in found[4].reason.message
 
 
+@pytest.mark.full
 def test_one_row_that_breaks_the_server_takes_no_other_with_it() -> None:
     def breaking(connection: socket.socket, seen: scripted.Seen) -> bool:
         bad = any(row["sample"] == "bad" for row in seen.body["rows"])
@@ -210,6 +215,7 @@ def test_one_row_that_breaks_the_server_takes_no_other_with_it() -> None:
     assert [graded.reward for graded in found] == [*REWARDS[:4], None, *REWARDS[5:]]
 
 
+@pytest.mark.full
 def test_a_service_that_fails_for_a_while_costs_no_reward() -> None:
     with Scripted([scripted.says(500, "internal")] * 5) as server, client_of(server) as client:
         assert client.grade_one("1", {"answer": "1"}).reward == 1.0
@@ -354,6 +360,7 @@ def test_after_a_fork_with_open_connections_both_processes_grade_on_their_own(fo
         assert server.connections > before
 
 
+@pytest.mark.full
 def test_a_fork_in_the_middle_of_calls_of_many_threads_is_not_stuck(forking: None) -> None:
     with Scripted() as server, client_of(server, gather_s=0.001) as client:
         ended = threading.Event()

@@ -47,6 +47,7 @@ def test_many_calls_of_one_item_fit_into_requests_too() -> None:
         assert max(len(seen.body["rows"]) for seen in server.seen) <= 256
 
 
+@pytest.mark.full
 def test_answers_that_are_lost_lose_and_double_nothing() -> None:
     faults = [scripted.drops, scripted.half, scripted.closes_after, scripted.says(503), scripted.answers] * 6
     calls: Calls = [(str(n), {"answer": str(n), "n": n}, {}) for n in range(3000)]
@@ -133,6 +134,7 @@ def test_a_group_size_needs_a_group() -> None:
         client.grade_one("1", {}, group_size=2)
 
 
+@pytest.mark.full
 def test_a_call_that_waits_no_longer_than_its_own_deadline_leaves_the_others_theirs() -> None:
     gate = threading.Event()
 

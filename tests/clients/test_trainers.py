@@ -1,6 +1,6 @@
 """Each trainer's literal call, with its keywords, threads and event loops, and without its package.
 
-A sample whose reference is no number cannot be graded: it stands for every failed measurement.
+A sample whose reference is not a number cannot be graded: it stands for every failed measurement.
 """
 
 import asyncio
@@ -272,6 +272,7 @@ def test_verl_loads_the_file_and_awaits_its_function(graders: str, tmp_path: Pat
     loaded["client"].close()
 
 
+@pytest.mark.full
 def test_verl_gets_the_same_keys_and_a_number_for_every_sample(service: str) -> None:
     grader = {**PARTS, "graders": {"right": number("ground_truth")}, "calculate_output": "right"}
     with GraderClient(service, grader) as client:

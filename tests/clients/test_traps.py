@@ -61,6 +61,7 @@ def test_time_limits_hold_outside_the_main_thread_and_use_no_signal() -> None:
     assert found[0].reason.details["type"] == "deadline"
 
 
+@pytest.mark.full
 def test_a_call_whose_time_was_up_leaves_no_thread_behind() -> None:
     before = set(threading.enumerate())
 
@@ -87,6 +88,7 @@ def test_the_time_limit_is_not_multiplied_by_what_is_tried_again() -> None:
     assert 1.0 > allowed[0] > allowed[-1] > 0
 
 
+@pytest.mark.full
 def test_one_failing_sample_changes_no_keys_of_its_batch() -> None:
     with Scripted() as server, GraderClient(server.url, "math") as client:
         reward = verl.Reward(client, sub_rewards=["format"])
@@ -192,6 +194,7 @@ def test_infinity_is_no_right_answer(service: str, sample: str) -> None:
         assert client.grade_one(sample, {"answer": "12"}).reward == 0.0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("said", ["I would say 7 of 10, or 8.", "7", "", None])
 def test_a_judges_prose_or_silence_is_no_score(quick: Settings, tmp_path: Path, said: str | None) -> None:
     """The first number in its words is no verdict, and an empty answer, after reasoning that took all tokens, no zero."""

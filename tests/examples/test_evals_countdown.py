@@ -45,6 +45,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.full
 @ISOLATES
 def test_stored_and_sampled_answers_are_compared() -> None:
     with JudgeServer(said) as upstream:
@@ -62,6 +63,7 @@ def test_stored_and_sampled_answers_are_compared() -> None:
     assert {request.body["model"] for request in upstream.requests} == {"judge-1"}
 
 
+@pytest.mark.full
 @ISOLATES
 def test_nothing_is_left_on_the_service(quick: Settings, tmp_path: Path) -> None:
     own = {"database": str(tmp_path / "service.sqlite"), "files_dir": tmp_path / "files"}
@@ -74,6 +76,7 @@ def test_nothing_is_left_on_the_service(quick: Settings, tmp_path: Path) -> None
     assert list((tmp_path / "files").iterdir()) == []
 
 
+@pytest.mark.full
 def test_an_upstream_without_a_model_is_refused() -> None:
     done = run("--upstream", "http://127.0.0.1:9/v1")
     assert done.returncode == 2

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import EXAMPLES
 
 
@@ -13,6 +15,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.full
 def test_every_step_gives_its_file(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, EXAMPLES / "finetuning/make_data.py", tmp_path],

@@ -110,6 +110,7 @@ BUILT_IN: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_built_in_type_is_well_behaved(name: str) -> None:
     check_built_in(name, max_length=12, examples=5)
@@ -263,6 +264,7 @@ def refusal(given: Any, **how: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("given", "what", "example"), BROKEN, ids=lambda value: getattr(value, "__name__", "")
 )
@@ -274,6 +276,7 @@ def test_a_broken_grader_is_refused_with_the_rule_and_the_simplest_case(
     assert example in message
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "given",
     [mean_length, counts_nines, NewOnesOnly, takes_calls_away, marks_the_item, reads_a_number, distinct_ones],

@@ -73,6 +73,7 @@ SHAPES: dict[str, tuple[st.SearchStrategy[Any], Shapes]] = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("kind", SHAPES)
 def test_every_shape_is_tried(kind: str) -> None:
     strategy, missing = SHAPES[kind][0], dict(SHAPES[kind][1])

@@ -148,7 +148,10 @@ def test_what_is_not_googles_stays_as_it_is() -> None:
         (composite(), "weightedRewardConfigs: "),
         (composite(*[(string(str(n)), 1.0) for n in range(17)]), "weightedRewardConfigs: "),
         (composite((string("a"), 1.0), (string("b"), -1.0)), "the weights add up to 0"),
-        (composite((string("a"), 1.0), (string("a"), 1.0)), "1.rewardConfig.rewardName: a second reward"),
+        (
+            composite((string("a"), 1.0), (string("a"), 1.0)),
+            "1.rewardConfig.rewardName: duplicate rewardName",
+        ),
     ],
 )
 def test_every_mistake_has_its_place(config: dict[str, Any], wanted: str) -> None:
@@ -230,9 +233,13 @@ async def test_a_long_response_reaches_a_scorer_whole() -> None:
 @pytest.mark.parametrize(
     ("expression", "item", "message"),
     [
-        ("{{references.none}}", ITEM, "the row has no such reference; it has answer, pattern, broken"),
-        ("{{references.answer}}", {}, "it has none"),
-        ("{{references.broken}}", ITEM, "with the references of this row the expression is none"),
+        (
+            "{{references.none}}",
+            ITEM,
+            "the row has no such reference; its references: answer, pattern, broken",
+        ),
+        ("{{references.answer}}", {}, "its references: none"),
+        ("{{references.broken}}", ITEM, "with the references of this row the expression is not valid"),
     ],
 )
 async def test_a_row_that_does_not_fit_is_ungraded(expression: str, item: Item, message: str) -> None:

@@ -479,6 +479,7 @@ def test_no_sample_leaves_a_grading_ungraded(
         assert substitute.reward == 0.25
 
 
+@pytest.mark.few(32)
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config["type"])
 async def test_each_known_text_is_graded_by_each_grader(config: dict[str, Any]) -> None:
     loaded, context = REGISTRY.load(config), grading_context()

@@ -53,10 +53,10 @@ def test_a_schema_lists_its_fields_in_order_and_no_others() -> None:
 @pytest.mark.parametrize(
     ("output", "why"),
     [
-        ({}, "the judge's 'result' is no number: None"),
-        ([1], "the judge's 'result' is no number: None"),
-        ({"result": True}, "the judge's 'result' is no number: True"),
-        ({"result": "0.5"}, "the judge's 'result' is no number: '0.5'"),
+        ({}, "the judge's 'result' is not a number: None"),
+        ([1], "the judge's 'result' is not a number: None"),
+        ({"result": True}, "the judge's 'result' is not a number: True"),
+        ({"result": "0.5"}, "the judge's 'result' is not a number: '0.5'"),
         ({"result": math.nan}, "the judge's 'result' is no finite number: nan"),
         ({"result": 10**400}, "the judge's 'result' is no finite number: 1000"),
     ],
@@ -71,7 +71,7 @@ def test_what_is_no_finite_number_is_a_measurement_that_failed(output: object, w
 def test_a_number_may_stand_deeper() -> None:
     assert number_of({"result": 1}, "result", (0.0, 1.0)) == 1.0
     assert number_of({"a": {"score": 0.5}}, "score", (0.0, 1.0), of="a") == 0.5
-    with pytest.raises(GradingError, match=r"^the judge's 'score' of 'a' is no number: None"):
+    with pytest.raises(GradingError, match=r"^the judge's 'score' of 'a' is not a number: None"):
         number_of({"a": 3}, "score", (0.0, 1.0), of="a")
 
 

@@ -63,7 +63,7 @@ async def test_no_other_answer_is_a_reward(output: Any) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"labels": ["a", "b", "a"], "passing_labels": ["a"]}, "labels: the label 'a' is there twice"),
+        ({"labels": ["a", "b", "a"], "passing_labels": ["a"]}, "labels: duplicate label 'a'"),
         (
             {"passing_labels": ["fine"]},
             "passing_labels: a passing label is one of the labels 'good', 'odd', 'bad'; got",

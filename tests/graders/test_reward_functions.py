@@ -165,7 +165,7 @@ def test_what_only_a_training_has_is_refused_at_once() -> None:
 
     with pytest.raises(PluginError, match="'completion_ids' is known in a training only"):
         graders.from_trl(needs)
-    with pytest.raises(PluginError, match="is no reward function"):
+    with pytest.raises(PluginError, match="is not a reward function"):
         graders.from_verl(5)  # type: ignore[arg-type]
 
 

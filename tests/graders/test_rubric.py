@@ -198,8 +198,8 @@ async def test_every_reward_is_from_0_to_1_and_all_that_is_good_gets_1(
             {"a": {"text": "x", "choices": ["yes"]}},
             "criteria.a.choices: expected at least 2 elements",
         ),
-        ({"a": {"text": "x", "choices": ["a", "a"]}}, "criteria.a.choices: no choice may be there twice"),
-        ({"a": {"text": "x", "choices": ["a", ["b"]]}}, "criteria.a.choices: each choice is a text"),
+        ({"a": {"text": "x", "choices": ["a", "a"]}}, "criteria.a.choices: duplicate choice 'a'"),
+        ({"a": {"text": "x", "choices": ["a", ["b"]]}}, "criteria.a.choices: expected strings as choices"),
         (
             {"a": {"text": "x", "choices": {"a": 0, "b": 2}}},
             "criteria.a.choices.b: expected less than or equal to 1",

@@ -1,4 +1,4 @@
-"""A judge's number is the reward, clamped to the range; what is no number is no reward."""
+"""A judge's number is the reward, clamped to the range; what is not a number is no reward."""
 
 from typing import Any
 

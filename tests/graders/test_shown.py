@@ -109,6 +109,7 @@ def outcome(result: GraderResult) -> tuple[str, str]:
     return ("", "") if failure is None else (failure.caused_by, str(failure.details.get("type")))
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("kind", OWN)
 @pytest.mark.parametrize("name", LONG)
 async def test_a_sample_beyond_the_cap_fails_by_itself(kind: str, name: str) -> None:

@@ -67,6 +67,7 @@ def nltk() -> Callable[[str, str], float]:
     return nltk_meteor(nltk_wordnet())
 
 
+@pytest.mark.full
 @pytest.mark.slow  # to read WordNet by NLTK takes longer than all other tests of metrics; the recorded pairs are of every kind
 @needs_database
 @given(pair=st.one_of(text_pairs(), st.tuples(any_str(), any_str())))

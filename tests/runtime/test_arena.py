@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from runtime.attacks.arena import Arena
 
 
@@ -14,6 +16,7 @@ def test_a_victim_that_has_just_been_killed_is_never_taken_for_an_unharmed_one()
             assert arena.harm("victim-alive") == "the victim ended with status -9"
 
 
+@pytest.mark.full
 def test_a_victim_that_was_stopped_is_not_waited_for_for_ever() -> None:
     with Arena() as arena:
         os.kill(arena.target(control=False)["victim_pid"], signal.SIGSTOP)

@@ -54,6 +54,7 @@ async def test_at_the_full_level_every_layer_is_active() -> None:
     assert trials["net"].without_it == "the listener was connected to"
 
 
+@pytest.mark.full
 @isolates
 async def test_below_the_full_level_the_other_layers_are_active_and_namespaces_are_missing() -> None:
     reached = await reach(Level.CONTAINER)
@@ -70,6 +71,7 @@ def canary(body: str) -> Canary:
     return Canary("try it", f"{PRELUDE}\n\ndef attack(target):\n    {body}\n")
 
 
+@pytest.mark.full
 @isolates
 @pytest.mark.parametrize(
     ("body", "state", "cause"),

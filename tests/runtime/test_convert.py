@@ -143,6 +143,7 @@ def samples_of(texts: Sequence[str]) -> list[dict[str, Any]]:
 # to published JSON
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("config", [NUMBER, NEAR, FOUND, PLUGIN], ids=lambda config: config["type"])
 @pytest.mark.parametrize("bare", [False, True], ids=["here", "published image"])
 def test_what_is_not_published_becomes_a_source_that_gives_the_same_rewards(
@@ -157,6 +158,7 @@ def test_what_is_not_published_becomes_a_source_that_gives_the_same_rewards(
     assert len(set(found)) > 1
 
 
+@pytest.mark.full
 def test_the_source_gives_the_same_rewards_in_the_sandbox(sync_evaluator: SyncEvaluator) -> None:
     written = json.loads(convert(BOTH, "openai").text)
     assert {key: part["type"] for key, part in written["graders"].items()} == {
@@ -171,6 +173,7 @@ def test_the_source_gives_the_same_rewards_in_the_sandbox(sync_evaluator: SyncEv
     )
 
 
+@pytest.mark.full
 def test_a_source_is_ungraded_where_the_grader_is_to_blame(sync_evaluator: SyncEvaluator) -> None:
     written = json.loads(convert(NUMBER, "foundry").text)
     results = sync_evaluator.grade_many(written, ["4"], [{"answer": "many"}])
@@ -179,6 +182,7 @@ def test_a_source_is_ungraded_where_the_grader_is_to_blame(sync_evaluator: SyncE
     assert "is not a number" in results[0].failure.message
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("host", ["openai", "foundry"])
 @pytest.mark.parametrize(
     "config",
@@ -260,6 +264,7 @@ def test_a_string_check_becomes_a_string_match(operation: str, sync_evaluator: S
     assert rewards_here(written, sync_evaluator, ANSWERS) == rewards_here(config, sync_evaluator, ANSWERS)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "config",
     [SOURCE, {**EQUAL, "operation": "ilike"}, BOTH, {**NUMBER, "reference": "{{item.references.answer}}"}],
@@ -271,6 +276,7 @@ def test_other_graders_become_code_for_google(config: dict[str, Any], sync_evalu
     assert rewards_here(written, sync_evaluator, texts) == rewards_here(config, sync_evaluator, texts)
 
 
+@pytest.mark.full
 def test_googles_own_configuration_stays_as_it_is_and_may_become_a_source(
     sync_evaluator: SyncEvaluator,
 ) -> None:
@@ -284,6 +290,7 @@ def test_googles_own_configuration_stays_as_it_is_and_may_become_a_source(
     )
 
 
+@pytest.mark.full
 def test_rewards_that_google_would_clip_are_noted() -> None:
     assert any("clips rewards" in note for note in convert(PLUGIN, "google").notes)
 
@@ -298,6 +305,7 @@ ROW = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "config", [NUMBER, {**SOURCE, "source": "def grade(s, i):\n    return i['answer'] in s['output_text']\n"}]
 )

@@ -55,6 +55,7 @@ def test_the_models_published_example_has_the_published_likeness(minilm: MiniLM)
     assert vectors @ vectors.T == pytest.approx(np.array(published), abs=0.02)
 
 
+@pytest.mark.full
 @given(any_str())
 def test_any_text_has_a_vector_of_length_1(text: str) -> None:
     vector = _shared().embed(text)
@@ -93,6 +94,7 @@ def test_of_a_text_that_is_too_long_the_beginning_is_embedded(minilm: MiniLM) ->
     assert not np.array_equal(minilm.embed("a cat " * 4_095 + "a dog "), minilm.embed("a cat " * 4_096))
 
 
+@pytest.mark.full
 async def test_a_text_has_the_same_vector_alone_and_beside_others(minilm: MiniLM) -> None:
     texts = [text for pair in RELATED for text in pair] + ["", "long " * 300, "\ud800", "猫"]
     embedder = LocalEmbedder()

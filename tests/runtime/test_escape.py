@@ -299,6 +299,7 @@ async def test_a_deadline_is_infrastructure(evaluator: Evaluator) -> None:
     assert got(result) == BY_INFRASTRUCTURE
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "misdeed",
     [
@@ -322,12 +323,14 @@ async def test_every_misdeed_in_a_worker_gets_the_invalid_grade(impatient: Evalu
     assert gradings[1].failure is not None
 
 
+@pytest.mark.full
 async def test_a_slow_item_is_the_graders_whatever_the_sample(impatient: Evaluator) -> None:
     item = {"x": [{"a": [n]} for n in range(150_000)]}
     result = await impatient.grade({**EQUAL, "reference": "{{item..a}}"}, "x", item)
     assert got(result) == BY_GRADER
 
 
+@pytest.mark.full
 async def test_a_row_that_is_too_long_for_a_worker_is_who_made_it_long(evaluator: Evaluator) -> None:
     for sample, item, caused_by in (
         ("x" * (MAX_FRAME + 1), {}, "model"),
@@ -338,6 +341,7 @@ async def test_a_row_that_is_too_long_for_a_worker_is_who_made_it_long(evaluator
         assert (result.failure.caused_by, result.reward) == (caused_by, 0.0 if caused_by == "model" else None)
 
 
+@pytest.mark.full
 async def test_a_sample_that_is_too_long_gets_the_same_alone_and_in_a_batch(evaluator: Evaluator) -> None:
     config = {**EQUAL, "operation": "ne"}
     text, item = "x" * 2_000_001, {"x": "y"}
@@ -351,6 +355,7 @@ async def test_a_sample_that_is_too_long_gets_the_same_alone_and_in_a_batch(eval
     assert math.isnan(long_item.rewards[0])
 
 
+@pytest.mark.few(3)
 @ISOLATES
 @pytest.mark.parametrize(
     "source",

@@ -226,6 +226,7 @@ async def test_a_text_beyond_the_cap_is_graded_in_a_worker_with_the_same_number(
     assert short.reward == pytest.approx(0.7555555555555555, abs=1e-12)
 
 
+@pytest.mark.full
 async def test_a_text_that_would_stall_is_ungraded_at_the_deadline(evaluator: Evaluator) -> None:
     long = "ab" * 400_000
     result = await evaluator.grade(SIMILAR, long, {"answer": "ba" * 200_000}, deadline_s=1.0)
@@ -234,6 +235,7 @@ async def test_a_text_that_would_stall_is_ungraded_at_the_deadline(evaluator: Ev
     assert result.failure.kind == "unresponsive_reward_error"
 
 
+@pytest.mark.full
 async def test_a_jsonpath_over_a_long_sample_runs_in_a_worker_and_over_a_short_one_here(
     fresh_evaluator: Evaluator,
 ) -> None:
@@ -262,6 +264,7 @@ async def test_a_multi_grader_with_a_plugin_is_graded_in_bulk(evaluator: Evaluat
     assert dict(gradings[0].sub_rewards) == {"exact": 1.0, "word": 0.5}
 
 
+@pytest.mark.full
 async def test_a_multi_grader_whose_plugin_fails_is_ungraded_unless_its_author_gave_a_grade(
     evaluator: Evaluator,
 ) -> None:
@@ -297,6 +300,7 @@ async def test_a_stream_goes_in_bulk_where_it_can(evaluator: Evaluator) -> None:
     assert found == [(n, None if n == 7 else float(n == 1500)) for n in range(3000)]
 
 
+@pytest.mark.full
 async def test_an_unordered_stream_gives_the_quick_before_the_slow(evaluator: Evaluator) -> None:
     slow = {"type": "hostile"}
     rows: list[tuple[str, Item]] = [("spin", {}), ("good", {})]
@@ -345,6 +349,7 @@ async def test_a_long_grader_is_compiled_beside_the_event_loop(evaluator: Evalua
     assert turns > 10
 
 
+@pytest.mark.full
 async def test_a_sample_that_is_too_long_for_the_event_loop_goes_to_a_worker(
     fresh_evaluator: Evaluator,
 ) -> None:
@@ -390,6 +395,7 @@ def test_the_same_without_async(quick: Settings) -> None:
             evaluator.grade({"type": "nothing"}, "a")
 
 
+@pytest.mark.full
 def test_a_program_that_forgets_to_close_its_evaluator_ends_and_leaves_no_worker() -> None:
     code = (
         "import os\n"
@@ -407,6 +413,7 @@ def test_a_program_that_forgets_to_close_its_evaluator_ends_and_leaves_no_worker
     assert remaining(workers) == set()
 
 
+@pytest.mark.full
 def test_a_stream_that_is_left_early_leaves_the_evaluator_usable(sync_evaluator: SyncEvaluator) -> None:
     rows: list[tuple[str, Item]] = [("spin" if n == 50 else f"good {n}", {}) for n in range(100)]
     for n, _ in sync_evaluator.stream({"type": "hostile"}, rows):

@@ -25,6 +25,7 @@ def rows(hostile: list[str]) -> tuple[list[str], list[dict[str, float]], list[fl
     return samples, items, rewards
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "processes", "acts"),
     [
@@ -63,6 +64,7 @@ async def test_a_sample_that_shares_its_process_changes_others_but_no_other_clie
     assert [same.reward, *(result.reward for result in other), renamed.reward] == [1.0, 0.0, 0.0, 0.0, 0.0]
 
 
+@pytest.mark.full
 async def test_repeated_gradings_find_a_sample_that_changes_others(
     quick: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -79,6 +81,7 @@ async def test_repeated_gradings_find_a_sample_that_changes_others(
     assert after.rewards.tolist()[1:] == [0.0] * 5
 
 
+@pytest.mark.full
 async def test_no_sample_that_is_executed_while_it_is_read_changes_the_reward_of_another(
     quick: Settings,
 ) -> None:

@@ -353,6 +353,7 @@ async def test_votes_of_a_formula_have_numbers_of_their_own(place: Place) -> Non
     assert [vote.formulas[0].with_numbers for vote in explained.each_vote] == ["0.5 * 0 + 0.25*1"] * 2
 
 
+@pytest.mark.full
 async def test_graders_inside_a_plugin_in_its_worker_are_shown_by_their_keys(place: Place) -> None:
     config = {"type": "best_of", "graders": {"low": EXACT, "deep": MULTI, "again": EXACT, "judged": SCORE}}
     explained = await place.explain(config, "5", {"answer": "4"})
@@ -364,6 +365,7 @@ async def test_graders_inside_a_plugin_in_its_worker_are_shown_by_their_keys(pla
     assert explained.options == {}
 
 
+@pytest.mark.full
 async def test_what_a_plugin_asks_from_its_worker_is_shown(place: Place) -> None:
     explained = await place.explain({"type": "ask_judge"}, "grade me", trace_id="trace-7")
     assert (explained.result.reward, explained.result.explanation) == (0.5, "trace trace-7")
@@ -532,6 +534,7 @@ async def test_no_secret_of_an_endpoint_is_shown_even_when_it_says_it_back(place
     assert explained.options["headers"] == {"X-Key": MASK}
 
 
+@pytest.mark.full
 async def test_a_jsonpath_over_much_data_is_not_rendered_again_in_the_callers_process(place: Place) -> None:
     config = {**EXACT, "input": "{{item.rows[?(@.n > 1)].n}}", "reference": "[2]"}
     items = [{"n": 2}, *[{"n": 0} for _ in range(2_000)]]
@@ -550,6 +553,7 @@ async def test_a_long_text_is_cut_and_says_by_how_much(place: Place) -> None:
     assert [len(line) < 300 for line in shown] == [True] * len(shown)
 
 
+@pytest.mark.full
 async def test_one_long_field_in_hundreds_of_graders_does_not_fill_the_memory(place: Place) -> None:
     graders = {f"g{n}": EXACT for n in range(300)}
     config = {"type": "multi", "graders": graders, "calculate_output": "g0"}

@@ -24,6 +24,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_text_of_others_is_markup_in_a_page(name: str) -> None:
     plots = [bars({name: 1, "b": 2}, name), histogram([0.0, 1.0], name, name, marks={name: 0.5})]
@@ -33,6 +34,7 @@ def test_no_text_of_others_is_markup_in_a_page(name: str) -> None:
         ET.fromstring(plot)  # noqa: S314  # we made it
 
 
+@pytest.mark.full
 @settings(max_examples=15, deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_can_label_a_bar(name: str) -> None:
@@ -59,6 +61,7 @@ def test_the_same_plot_has_the_same_bytes() -> None:
     assert histogram([0.1, 0.2], "t", "x") == histogram([0.1, 0.2], "t", "x")
 
 
+@pytest.mark.full
 def test_a_plot_of_nothing_and_of_many_names_is_drawn() -> None:
     ET.fromstring(histogram([], "none", "x"))  # noqa: S314  # we made it
     assert "71 others" in bars({str(number): 1 for number in range(100)}, "many")

@@ -42,6 +42,7 @@ VALUES: dict[str, Any] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 async def test_a_long_text_is_read_as_at_once(reader: JsonReader, value: Any) -> None:
     text = json.dumps(value).encode()
@@ -84,6 +85,7 @@ async def test_what_has_too_many_values_is_not_read(reader: JsonReader, text: by
         await reader.read(text)
 
 
+@pytest.mark.full
 async def test_a_mistake_has_its_place(reader: JsonReader) -> None:
     text = b'{"rows":[\n' + b",\n".join([json.dumps(ROW).encode()] * 9_000) + b',\n{"item": nul}]}'
     with pytest.raises(NotJson) as caught:
@@ -94,6 +96,7 @@ async def test_a_mistake_has_its_place(reader: JsonReader) -> None:
     assert caught.value.line == at_once.value.line == 9_002
 
 
+@pytest.mark.full
 async def test_a_process_that_somebody_kills_costs_no_text(reader: JsonReader) -> None:
     text = json.dumps(rows(9_000)).encode()
     before = await reader.read(text)
@@ -102,6 +105,7 @@ async def test_a_process_that_somebody_kills_costs_no_text(reader: JsonReader) -
     assert await reader.read(text) == before
 
 
+@pytest.mark.full
 async def test_clients_read_at_once(reader: JsonReader) -> None:
     text = json.dumps(rows(9_000)).encode()
     found = await asyncio.gather(*(reader.read(text, client=client) for client in "aabbc"))

@@ -315,6 +315,7 @@ def deep(levels: int) -> Any:
     return value
 
 
+@pytest.mark.full
 async def test_a_value_that_makes_a_schema_costly_is_given_up_and_stops_nobody(
     checker: SchemaChecker,
 ) -> None:
@@ -415,6 +416,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.full
 @given(schemas, values)
 @settings(max_examples=400)
 def test_whatever_is_bounded_and_cheap_says_what_the_validator_says(schema: Any, value: Any) -> None:

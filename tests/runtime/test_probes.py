@@ -12,6 +12,7 @@ from runtime.workers.probes import probe_workers
 EVERYWHERE = {"memory limit": True, "clean environment": True, "no orphans": True}
 
 
+@pytest.mark.full
 @pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux limits the memory of a process, and ends it with its parent"
 )

@@ -39,6 +39,7 @@ async def evaluator() -> AsyncIterator[Evaluator]:
         yield shared
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("isolation", [pytest.param("grading", marks=pytest.mark.slow), "batch"])
 async def test_a_deadline_keeps_what_is_done_and_leaves_the_rest_ungraded(
     evaluator: Evaluator, isolation: Isolation
@@ -80,6 +81,7 @@ async def test_rows_that_cannot_be_read_cost_themselves_alone(evaluator: Evaluat
     assert np.isnan(graded.rewards[[1, 3]]).all()
 
 
+@pytest.mark.full
 async def test_a_stream_reads_rows_only_as_fast_as_its_results_are_taken(evaluator: Evaluator) -> None:
     read = 0
 

@@ -53,6 +53,7 @@ async def test_a_plugin_asks_the_judge_that_everybody_asks(asking: Evaluator, sc
     assert (again.reward, again.metadata["cached"]) == (0.75, True)
 
 
+@pytest.mark.full
 async def test_a_judge_that_fails_leaves_a_plugins_sample_ungraded(asking: Evaluator) -> None:
     await asking.grade({"type": "ask_judge"}, "one")
     result = await asking.grade({"type": "ask_judge"}, "two")
@@ -67,6 +68,7 @@ async def test_a_plugin_has_its_texts_embedded(asking: Evaluator) -> None:
     assert (await asking.grade({"type": "embed_both"}, "text", {"model": None})).reward == 0.5
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("service", ["http", "sandbox"])
 async def test_what_a_worker_does_not_have(asking: Evaluator, service: str) -> None:
     result = await asking.grade({"type": "want"}, service)
@@ -86,6 +88,7 @@ BAD: Sequence[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("call", BAD)
 async def test_a_worker_that_asks_for_what_does_not_exist_is_ended(
     call: dict[str, Any], asking: Evaluator
@@ -113,6 +116,7 @@ ENDPOINT = {"type": "endpoint", "url": "https://example.com/x"}
 EQUAL = {"type": "string_check", "input": "{{sample.output_text}}", "reference": "a", "operation": "eq"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("grader", "where"),
     [
@@ -135,12 +139,14 @@ async def test_a_plugin_has_nothing_graded_that_needs_what_it_may_not_have(
     assert "the grader that has it graded does not" in failure["message"]
 
 
+@pytest.mark.full
 async def test_a_plugin_has_the_graders_of_its_own_options_graded(asking: Evaluator) -> None:
     result = await asking.grade({"type": "best_of", "graders": {"a": ENDPOINT, "b": EQUAL}}, "a")
     assert result.reward == 1.0
     assert result.failure is None
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "grader", [EQUAL, {"type": "python", "source": "def grade(sample, item):\n    return 1.0"}]
 )
@@ -149,6 +155,7 @@ async def test_what_needs_nothing_is_graded_for_a_plugin(asking: Evaluator, grad
     assert result.metadata["reply"]["value"][0]["reward"] == 1.0
 
 
+@pytest.mark.full
 async def test_graders_have_one_another_graded_eight_deep(asking: Evaluator) -> None:
     result = await asking.grade({"type": "have_graded"}, "a", {"graders": [{"type": "have_graded"}]})
     depth, reply = 1, result.metadata["reply"]
@@ -161,11 +168,13 @@ async def test_graders_have_one_another_graded_eight_deep(asking: Evaluator) -> 
     )
 
 
+@pytest.mark.full
 async def test_a_call_has_a_bounded_number_of_graders(asking: Evaluator) -> None:
     result = await asking.grade({"type": "have_graded"}, "a", {"graders": [EQUAL] * 257})
     assert "257 graders at once, more than 256" in result.metadata["reply"]["failure"]["message"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("reference", ["file:///etc/passwd", "http://127.0.0.1:9/x", "x.json"])
 async def test_a_judges_schema_fetches_nothing(asking: Evaluator, reference: str, script: Script) -> None:
     result = await asking.grade({"type": "ask_shaped"}, "", {"schema": {"$ref": reference}})
@@ -176,6 +185,7 @@ async def test_a_judges_schema_fetches_nothing(asking: Evaluator, reference: str
     assert not script.bodies, "the judge was not asked"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("item", "said"),
     [
@@ -193,6 +203,7 @@ async def test_a_result_that_is_too_large_is_the_plugins_failure(
     assert said in result.failure.message
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("item", [{"characters": 4_000_000}, {"values": 90_000}])
 async def test_a_large_result_arrives(asking: Evaluator, item: dict[str, int]) -> None:
     assert (await asking.grade({"type": "send_much"}, "", item)).reward == 0.5

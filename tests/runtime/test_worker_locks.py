@@ -214,6 +214,7 @@ async def test_a_plugin_that_needs_files_reaches_files_and_nothing_else(
     assert surroundings.other.poll() is None
 
 
+@pytest.mark.full
 async def test_a_plugin_that_needs_the_network_reaches_it_and_nothing_else(
     settings: Settings, surroundings: Surroundings, level: Level
 ) -> None:
@@ -225,6 +226,7 @@ async def test_a_plugin_that_needs_the_network_reaches_it_and_nothing_else(
     assert surroundings.udp.recv(64) == b"sesame"
 
 
+@pytest.mark.full
 async def test_a_plugin_that_needs_both_reaches_both(
     settings: Settings, surroundings: Surroundings, level: Level
 ) -> None:
@@ -233,6 +235,7 @@ async def test_a_plugin_that_needs_both_reaches_both(
     assert found == ["sesame", "open", *["PermissionError"] * 3]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("level", [Level.FULL], indirect=True)
 async def test_a_plugin_is_nobody_of_the_host_and_stays_it(
     settings: Settings, surroundings: Surroundings, level: Level
@@ -241,6 +244,7 @@ async def test_a_plugin_is_nobody_of_the_host_and_stays_it(
     assert found == ["1 1", "PermissionError"]
 
 
+@pytest.mark.full
 async def test_a_plugin_that_needs_what_is_not_allowed_is_refused_with_the_setting(quick: Settings) -> None:
     settings = quick.model_copy(
         update={"plugin_needs": {"tally": frozenset({"files"}), "reach_all": frozenset({"files"})}}
@@ -285,6 +289,7 @@ async def test_no_way_leads_around_what_is_allowed(quick: Settings) -> None:
     assert "needs network, which this machine's settings do not allow it" in result.failure.message
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("level", [Level.FULL], indirect=True)
 async def test_a_locked_worker_gives_what_graders_use(settings: Settings, level: Level) -> None:
     async with grading(settings, level) as grade:
@@ -306,6 +311,7 @@ async def test_a_locked_worker_gives_what_graders_use(settings: Settings, level:
     }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "level", [Level.FULL, pytest.param(Level.CONTAINER, marks=pytest.mark.slow), Level.WEAK], indirect=True
 )
@@ -325,6 +331,7 @@ async def test_no_process_is_left_of_a_worker_however_it_ends(settings: Settings
     assert remaining(started) == set()
 
 
+@pytest.mark.full
 def test_no_worker_outlives_a_service_that_is_killed() -> None:
     code = (
         "from runtime import Settings, SyncEvaluator\n"
@@ -342,6 +349,7 @@ def test_no_worker_outlives_a_service_that_is_killed() -> None:
     assert remaining(workers) == set()
 
 
+@pytest.mark.full
 async def test_a_worker_that_is_stopped_runs_its_exit_handlers(settings: Settings, tmp_path: Path) -> None:
     grader = REGISTRY.load({"type": "reach_files"})
     worker = await Spawner(REGISTRY, settings).start(grader)
@@ -355,6 +363,7 @@ async def test_a_worker_that_is_stopped_runs_its_exit_handlers(settings: Setting
     assert remaining(started) == set()
 
 
+@pytest.mark.full
 async def test_a_type_of_the_callers_own_program_does_not_keep_others_from_their_workers(
     settings: Settings,
 ) -> None:
@@ -395,6 +404,7 @@ REFUSING = """
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("level", [Level.FULL], indirect=True)
 @pytest.mark.usefixtures("level")
 def test_a_machine_without_namespaces_locks_workers_at_level_2_and_says_so_once(

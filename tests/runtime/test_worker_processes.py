@@ -30,6 +30,7 @@ async def test_a_worker_killed_from_outside_changes_no_reward(evaluator: Evaluat
     assert (await grading).rewards.tolist() == [1.0] * 50
 
 
+@pytest.mark.full
 async def test_gradings_run_in_other_processes_and_at_most_two_at_once(evaluator: Evaluator) -> None:
     others = children(os.getpid())
     gradings = await evaluator.grade_many({"type": "process_id"}, [f"{n}" for n in range(500)], [{}] * 500)
@@ -37,6 +38,7 @@ async def test_gradings_run_in_other_processes_and_at_most_two_at_once(evaluator
     assert 1 <= len(children(os.getpid()) - others) <= 2
 
 
+@pytest.mark.full
 async def test_no_worker_outlives_its_evaluator(quick: Settings) -> None:
     async with Evaluator(settings=quick) as evaluator:
         await evaluator.grade({"type": "process_id"}, "")
@@ -50,6 +52,7 @@ async def test_no_worker_outlives_its_evaluator(quick: Settings) -> None:
     assert remaining(workers) == set()
 
 
+@pytest.mark.full
 async def test_many_graders_of_a_function_share_two_workers_and_none_is_mixed_up(
     evaluator: Evaluator,
 ) -> None:
@@ -63,6 +66,7 @@ async def test_many_graders_of_a_function_share_two_workers_and_none_is_mixed_up
     assert len(children(os.getpid()) - others) <= 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("count", [2, pytest.param(SPARES + 3, marks=pytest.mark.slow)])
 async def test_graders_of_a_class_have_workers_of_their_own_of_which_few_are_kept(
     evaluator: Evaluator, count: int

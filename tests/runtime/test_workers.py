@@ -37,6 +37,7 @@ MISDEEDS = {
 COUNTS = [100, pytest.param(1_000, marks=pytest.mark.slow)]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("misdeed", MISDEEDS)
 async def test_a_misdeed_among_many_gradings_costs_exactly_its_own(
@@ -91,6 +92,7 @@ def usual_and_slow(usual: list[str], more: list[str]) -> list[Any]:
     return [*usual, *(pytest.param(each, marks=pytest.mark.slow) for each in more)]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("forged", usual_and_slow(FORGED, ALSO_FORGED))
 async def test_what_a_worker_sends_is_checked_like_a_strangers(evaluator: Evaluator, forged: str) -> None:
     result = await evaluator.grade(HOSTILE, f"forge {forged}")
@@ -124,6 +126,7 @@ async def test_a_failure_that_the_plugin_says_the_model_caused_is_graded_lowest(
     assert (result.failure.kind, result.failure.caused_by) == ("sample_parse_error", "model")
 
 
+@pytest.mark.full
 async def test_a_grading_whose_worker_died_of_something_else_is_done_again(
     quick: Settings, tmp_path: Path
 ) -> None:
@@ -170,6 +173,7 @@ async def test_a_worker_sees_no_variable_of_its_evaluator(quick: Settings) -> No
     assert result.explanation == "None"
 
 
+@pytest.mark.full
 async def test_a_deadline_ends_what_runs_and_keeps_what_is_done(evaluator: Evaluator) -> None:
     samples = ["good 1", "spin", *(f"good {n}" for n in range(2, 20))]
     # a worker that another test has ended is started before the deadline begins
@@ -186,6 +190,7 @@ async def test_a_deadline_ends_what_runs_and_keeps_what_is_done(evaluator: Evalu
     assert gradings[1].reward is None
 
 
+@pytest.mark.full
 async def test_a_grader_inside_a_plugin_runs_through_its_context_at_any_depth(evaluator: Evaluator) -> None:
     inner = {"type": "keyword", "words": ["cat", "dog"]}
     middle = {"type": "best_of", "graders": {"keyword": inner, "exact": _exact("cat")}}

@@ -76,6 +76,7 @@ def test_a_refusal_says_when_half_of_the_queue_will_have_ended() -> None:
         assert wait() == 60
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("headers", [{}, LINES], ids=["json", "ndjson"])
 def test_a_flood_of_judge_gradings_is_refused_and_string_checks_are_not(
     serve: Callable[[Settings], AbstractContextManager[str]], headers: dict[str, str]

@@ -89,6 +89,7 @@ def fuzz(http: httpx2.Client, count: int, seed: int = SEED) -> None:
                 assert (result["reward"] is None) <= (result["failure"] is not None), text[:500]
 
 
+@pytest.mark.full
 def test_bad_rows_never_change_the_rewards_of_others(http: httpx2.Client) -> None:
     fuzz(http, 300)
 
@@ -286,6 +287,7 @@ def test_a_bad_row_leaves_its_group(serve: Serve) -> None:
                 assert [result["reward"] for result in results] == [0.3, None, 0.3, 0.3]
 
 
+@pytest.mark.full
 def test_a_row_of_too_many_values_costs_itself_alone(http: httpx2.Client) -> None:
     heavy = json.dumps({"sample": "ok", "item": {"answer": "ok", "ids": [[]] * 210_000}})
     result = result_beside(http, heavy)

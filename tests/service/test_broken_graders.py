@@ -29,6 +29,7 @@ def findings(tmp_path: Path, config: Any, rows: list[Any]) -> tuple[int, list[tu
     return done.returncode, [(each["where"], each["path"], each["message"]) for each in found]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("source", "why"),
     [
@@ -43,6 +44,7 @@ def test_validate_tries_a_source_on_the_first_rows(source: str, why: str, tmp_pa
     assert message.startswith(f"it fails on lines 1, 2, 3: {why}")
 
 
+@pytest.mark.full
 def test_validate_tries_the_parts_beside_a_judge_and_names_the_one_that_fails(tmp_path: Path) -> None:
     judge = {
         "type": "score_model",
@@ -54,6 +56,7 @@ def test_validate_tries_the_parts_beside_a_judge_and_names_the_one_that_fails(tm
     assert [path for _, path, message in found if message.startswith("it fails on")] == ["graders.b"]
 
 
+@pytest.mark.full
 def test_validate_names_a_variable_that_rows_lack_once(tmp_path: Path) -> None:
     code, found = findings(tmp_path, multi(a=EXACT, b=python(RAISES.replace(".output_text", "['output_text']"))),
                            [*ROWS[:1], {"item": {"answr": "1"}, "sample": "1"}])  # fmt: skip
@@ -61,6 +64,7 @@ def test_validate_names_a_variable_that_rows_lack_once(tmp_path: Path) -> None:
     assert sorted(path for _, path, _ in found) == ["graders.a.reference", "graders.b"]
 
 
+@pytest.mark.full
 def test_validate_is_content_with_samples_that_are_worth_nothing(tmp_path: Path) -> None:
     sound = python("def grade(sample, item):\n    return 0.0")
     assert findings(tmp_path, sound, ROWS) == (0, [])
@@ -75,6 +79,7 @@ def test_validate_names_the_line_of_a_reference_that_is_no_number(tmp_path: Path
     assert {path for _, path, _ in found} == {"reference"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("part", "named"), [("", "the grader"), ("graders.b", "the grader graders.b")])
 def test_a_run_in_which_the_grader_failed_in_every_row_says_so_and_exits_1(
     part: str, named: str, tmp_path: Path
@@ -89,6 +94,7 @@ def test_a_run_in_which_the_grader_failed_in_every_row_says_so_and_exits_1(
     assert (again.returncode, json.loads(again.stdout)["broken"]) == (1, [part])
 
 
+@pytest.mark.full
 def test_a_run_that_takes_over_rows_in_which_the_grader_failed_says_so_too(tmp_path: Path) -> None:
     write(tmp_path / "g.json", python())
     write(tmp_path / "rows.jsonl", *ROWS)
@@ -98,6 +104,7 @@ def test_a_run_that_takes_over_rows_in_which_the_grader_failed_says_so_too(tmp_p
     assert json.loads(done.stdout)["taken_over"] == 4
 
 
+@pytest.mark.full
 def test_a_run_in_which_some_samples_broke_the_grader_ends_well(tmp_path: Path) -> None:
     write(tmp_path / "g.json", python("def grade(sample, item):\n    return 1 / (int(item['answer']) - 1)"))
     write(tmp_path / "rows.jsonl", *ROWS)
@@ -106,6 +113,7 @@ def test_a_run_in_which_some_samples_broke_the_grader_ends_well(tmp_path: Path) 
     assert (done.returncode, summary["broken"], summary["substituted"]) == (0, [], 1)
 
 
+@pytest.mark.full
 def test_rows_that_cannot_be_read_are_not_blamed_on_anybody(tmp_path: Path) -> None:
     write(tmp_path / "g.json", EXACT)
     (tmp_path / "rows.jsonl").write_text('{"item": {"answer": "a"}, "sample": "a"}\nnot json\n{}\n')

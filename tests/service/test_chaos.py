@@ -161,6 +161,7 @@ def running() -> Iterator[Service]:
         service.end()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("kills", "service_at"), [(12, 6), pytest.param(250, 20, marks=pytest.mark.slow, id="250")]
 )

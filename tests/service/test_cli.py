@@ -63,6 +63,7 @@ def data(tmp_path: Path) -> Path:
     return write(tmp_path / "data.jsonl", *rows)
 
 
+@pytest.mark.full
 def test_help_names_every_command_without_loading_what_they_need() -> None:
     done = graders("--help")
     assert done.returncode == 0
@@ -91,6 +92,7 @@ def test_run_reads_standard_input_and_prints_json(grader: Path, data: Path) -> N
     assert json.loads(done.stdout)["reward"]["mean"] == 0.5
 
 
+@pytest.mark.full
 def test_run_fails_when_too_much_is_ungraded(grader: Path, tmp_path: Path) -> None:
     data = write(tmp_path / "d.jsonl", {"item": {}, "sample": "a"}, {"item": {"answer": "a"}, "sample": "a"})
     assert graders("run", grader, data).returncode == 1
@@ -120,6 +122,7 @@ def settled(tally: Path) -> int:
     return count
 
 
+@pytest.mark.full
 def test_a_run_that_is_killed_goes_on_and_writes_what_an_undisturbed_one_writes(tmp_path: Path) -> None:
     rows = [{"item": {"n": n}, "sample": "x" * (n % 12)} for n in range(300)]
     data, tally = write(tmp_path / "data.jsonl", *rows), tmp_path / "tally"
@@ -246,6 +249,7 @@ def test_validate_finds_each_image_that_is_not_there(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("content", ["", "\n \n", "\ufeff\n"])
 def test_validate_says_which_file_has_no_rows(content: str, tmp_path: Path) -> None:
     write(tmp_path / "g.json", EXACT)
@@ -255,6 +259,7 @@ def test_validate_says_which_file_has_no_rows(content: str, tmp_path: Path) -> N
     assert (done.returncode, finding["where"], finding["message"]) == (1, "none.jsonl", "there are no rows")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("arguments", "code", "where", "message"),
     [
@@ -322,6 +327,7 @@ def test_types_tells_everything_about_one() -> None:
     assert "Reward 0 to 5 by the published rules" in text
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -404,6 +410,7 @@ def test_validate_names_each_row_that_cannot_be_read(tmp_path: Path) -> None:
     assert [finding["message"] for finding in found[20:21]] == ["12 more rows cannot be read"]
 
 
+@pytest.mark.full
 def test_half_a_surrogate_pair_is_shown_on_every_terminal(tmp_path: Path) -> None:
     write(tmp_path / "g.json", {**EXACT, "name": "n"})
     (tmp_path / "row.json").write_text('{"item": {"answer": "\\ud800"}, "sample": "\\ud800"}')
@@ -419,6 +426,7 @@ def test_debug_shows_the_traceback() -> None:
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_serve_answers_until_it_is_told_to_stop(workers: int, tmp_path: Path) -> None:
     config = tmp_path / "graders.toml"
@@ -458,6 +466,7 @@ def rows_of(path: Path, count: int, text: str = "a") -> Path:
     return write(path, *({"item": {"answer": "a"}, "sample": text} for _ in range(count)))
 
 
+@pytest.mark.full
 def test_results_can_be_printed_and_the_summary_goes_elsewhere(tmp_path: Path) -> None:
     write(tmp_path / "g.json", EXACT)
     rows_of(tmp_path / "rows.jsonl", 3)
@@ -468,6 +477,7 @@ def test_results_can_be_printed_and_the_summary_goes_elsewhere(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["g.json", "rows.jsonl"]
 
 
+@pytest.mark.full
 def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
     write(tmp_path / "g.json", EXACT)
     rows = rows_of(tmp_path / "rows.jsonl", 1)
@@ -501,6 +511,7 @@ def test_a_second_run_names_the_first_and_grades_nothing(tmp_path: Path) -> None
         first.communicate()
 
 
+@pytest.mark.full
 def test_a_full_disk_ends_a_run_with_a_line_and_it_is_resumed(tmp_path: Path) -> None:
     write(tmp_path / "g.json", EXACT)
     rows_of(tmp_path / "rows.jsonl", 2_000)
@@ -531,6 +542,7 @@ def test_a_place_that_is_read_only_is_refused_before_the_first_grading(tmp_path:
     assert done.stderr == "error: cannot write disk/out.journal: Read-only file system\n"
 
 
+@pytest.mark.full
 def test_escapes_of_a_sample_and_of_file_names_are_shown_as_escapes(tmp_path: Path) -> None:
     source = "def grade(sample, item):\n    raise ValueError(sample['output_text'])\n"
     write(tmp_path / "g.json", {"type": "python", "source": source})
@@ -550,6 +562,7 @@ def test_escapes_of_a_sample_and_of_file_names_are_shown_as_escapes(tmp_path: Pa
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.full
 def test_a_command_whose_output_goes_nowhere_says_so_in_a_line() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
@@ -558,6 +571,7 @@ def test_a_command_whose_output_goes_nowhere_says_so_in_a_line() -> None:
     assert (done.returncode, done.stderr) == (2, b"error: cannot write: No space left on device\n")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("ignored", [False, True])
 def test_an_interrupt_ends_a_run_in_a_line_and_it_is_resumed(tmp_path: Path, *, ignored: bool) -> None:
     source = "import time\ndef grade(sample, item):\n    time.sleep(0.2)\n    return 1.0\n"

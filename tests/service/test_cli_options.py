@@ -69,6 +69,7 @@ def test_a_limited_run_grades_so_many_rows_and_the_next_one_takes_them_over(fold
     assert invoke("run", "g.json", "rows.jsonl", "--limit", "0").exit_code == 2
 
 
+@pytest.mark.full
 def test_an_explanation_is_shortened_unless_it_is_to_be_full(folder: Path) -> None:
     short = invoke("explain", "g.json", "rows.jsonl:1")
     full = invoke("explain", "g.json", "rows.jsonl:1", "--full")

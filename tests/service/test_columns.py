@@ -140,6 +140,7 @@ def test_a_grader_in_the_path_leaves_no_place_for_another(
     assert (reply.status_code, reply.json()["error"]["param"]) == (status, param)
 
 
+@pytest.mark.full
 def test_a_batch_in_the_path_may_be_as_long_as_any_batch_and_is_repeated_by_its_key(serve: Serve) -> None:
     with (
         serve(Settings(body_limit=1_000, batch_body_limit=100_000)) as address,

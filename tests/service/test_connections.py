@@ -219,6 +219,7 @@ def test_a_kind_of_warning_is_logged_once_a_minute(caplog: pytest.LogCaptureFixt
     ]
 
 
+@pytest.mark.full
 def test_the_service_raises_its_limit_and_says_that_it_is_low(tmp_path: Path) -> None:
     script = f"ulimit -Sn 300; ulimit -Hn 900; exec {PROGRAM} serve --port 0"
     variables = {"GRADERS_DATABASE": str(tmp_path / "s.sqlite"), "GRADERS_FILES_DIR": str(tmp_path / "files")}

@@ -71,6 +71,7 @@ def test_a_stored_file_is_checked_and_each_fault_has_its_line(url: str, client: 
     assert report["errors"] >= 1
 
 
+@pytest.mark.full
 def test_two_files_and_a_grader_are_checked_together(url: str, client: OpenAI) -> None:
     rows = [
         {"item": {"question": f"What follows {n}?", "answer": str(n + 1)}, "sample": f"say {n}"}
@@ -85,6 +86,7 @@ def test_two_files_and_a_grader_are_checked_together(url: str, client: OpenAI) -
     assert len({file["name"] for file in report["files"]}) == 2
 
 
+@pytest.mark.full
 def test_a_graded_file_is_exported_as_preferences_and_its_provenance_is_stored(
     url: str, client: OpenAI
 ) -> None:
@@ -172,6 +174,7 @@ def test_what_is_wrong_is_named(url: str, path: str, body: Mapping[str, Any], st
     assert said in answer.json()["error"]["message"]
 
 
+@pytest.mark.full
 def test_what_the_command_refuses_is_said_without_a_path_of_the_server(url: str, client: OpenAI) -> None:
     file_id = upload(client, "chat.jsonl", [conversation(1)])
     body = {"source": {"type": "file", "file_id": file_id}, "to": "sft", "format": "openai"}

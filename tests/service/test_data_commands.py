@@ -73,6 +73,7 @@ def test_check_says_what_constant_answers_get_from_the_grader(
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.full
 def test_a_sound_file_exits_with_0_and_a_bad_one_with_1(folder: Path) -> None:
     good = graders("data", "check", "good.jsonl", "--valid", "valid.jsonl", "--for", "openai", cwd=folder)
     assert (good.returncode, good.stderr) == (0, "")
@@ -144,6 +145,7 @@ def test_the_page_is_written_once_and_over_itself_with_force(folder: Path) -> No
     assert in_process(*arguments, "--force", cwd=folder).exit_code == 0
 
 
+@pytest.mark.full
 def test_the_standard_input_is_checked_and_split(folder: Path, tmp_path: Path) -> None:
     text = (folder / "good.jsonl").read_bytes()
     assert "-: 30 rows" in graders("data", "check", "-", stdin=text).stdout
@@ -209,6 +211,7 @@ def test_lines_that_are_no_rows_are_named_and_exit_with_1(tmp_path: Path) -> Non
     assert len((tmp_path / "train.jsonl").read_text().splitlines()) == 10
 
 
+@pytest.mark.full
 def test_a_missing_extra_leaves_the_other_checks_standing(folder: Path) -> None:
     """Without the extra `data`, what needs it is named with the command that installs it."""
     code = (

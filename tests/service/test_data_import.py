@@ -130,6 +130,7 @@ def test_a_conversion_of_an_unknown_format_names_those_that_can_be_read(tmp_path
         app(["data", "convert", *arguments], standalone_mode=False)
 
 
+@pytest.mark.full
 def test_failed_draws_end_with_1_beyond_what_is_allowed(tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", {"prompt": "2+2"}, {"prompt": "3+3"})
     with JudgeServer(lambda request, number: status(500) if number == 0 else chat("4")) as server:
@@ -141,6 +142,7 @@ def test_failed_draws_end_with_1_beyond_what_is_allowed(tmp_path: Path) -> None:
     assert (again.returncode, report["taken_over"], report["failed"]) == (0, 3, 0)
 
 
+@pytest.mark.full
 def test_an_interrupt_says_what_is_kept_and_the_command_is_resumed(tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", *({"prompt": str(number)} for number in range(200)))
     journal = tmp_path / "samples.jsonl.journal"

@@ -59,6 +59,7 @@ def test_each_layer_is_described() -> None:
     assert set(doctor_sandbox.LAYERS) == Level.FULL.layers
 
 
+@pytest.mark.full
 def test_a_machine_that_reaches_every_level_is_well() -> None:
     if asyncio.run(reach()).level < Level.FULL:
         pytest.skip("namespaces are refused here")
@@ -73,6 +74,7 @@ def test_a_machine_that_reaches_every_level_is_well() -> None:
     assert all(probe["active"] for probe in found["workers"])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("configured", "status"), [("2", 0), pytest.param("3", 1, marks=pytest.mark.slow)])
 def test_in_a_container_that_refuses_namespaces_it_says_what_is_left_and_the_remedy(
     configured: str, status: int
@@ -96,6 +98,7 @@ def test_in_a_container_that_refuses_namespaces_it_says_what_is_left_and_the_rem
     assert "- the host's name\n" in text
 
 
+@pytest.mark.full
 def test_below_level_2_code_of_others_is_refused_and_nothing_is_measured(quick: Settings) -> None:
     found = examine(quick, Registry([]), highest=Level.WEAK)
     assert found["problems"] == ["the sandbox reaches level 1, and level 2 is configured"]
@@ -109,6 +112,7 @@ def test_below_level_2_code_of_others_is_refused_and_nothing_is_measured(quick: 
     assert "not well: the sandbox reaches level 1, and level 2 is configured" in text
 
 
+@pytest.mark.full
 def test_an_image_that_is_not_there_is_a_problem(quick: Settings, tmp_path: Path) -> None:
     settings = quick.model_copy(update={"images": {"2025-05-08": tmp_path / "none"}})
     found = examine(settings, Registry([]), highest=Level.CONTAINER)
@@ -118,6 +122,7 @@ def test_an_image_that_is_not_there_is_a_problem(quick: Settings, tmp_path: Path
     assert "2025-05-08: image '2025-05-08': " in printed(found)
 
 
+@pytest.mark.full
 def test_attacks_are_carried_out_and_counted_by_group() -> None:
     names = ("read-the-password-file", "learn-the-host-name", "connect-to-loopback")
     found = attack.carry_out(Level.CONTAINER, Console(file=io.StringIO()), [by_name[name] for name in names])

@@ -18,6 +18,7 @@ from tests.service.commands import PROGRAM
 Serve = Callable[[Settings], AbstractContextManager[str]]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["evaluates_in_shared", pytest.param("evaluates", marks=pytest.mark.slow)])
 def test_no_sample_of_one_key_changes_a_reward_of_another(quick: Settings, serve: Serve, name: str) -> None:
     settings = quick.model_copy(update={"api_keys": (SecretStr("one"), SecretStr("two"))})

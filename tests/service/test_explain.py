@@ -91,6 +91,7 @@ def test_a_row_is_read_from_standard_input(folder: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "both (multi): reward 0.5")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("row", "error"),
     [
@@ -169,6 +170,7 @@ def test_an_explained_request_is_another_than_the_same_without_for_an_idempotenc
     assert again.content == tree.content
 
 
+@pytest.mark.full
 def test_a_judge_is_asked_once_and_no_secret_is_shown(serve: Serve, quick: Settings, tmp_path: Path) -> None:
     echo = {"score": 1.0, "said": f"I heard {SECRET}"}
     with JudgeServer([verdict(0.5, [("Look.", "Fine.")]), status(200, {}, echo)]) as server:

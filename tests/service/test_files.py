@@ -110,6 +110,7 @@ def test_deleting_is_final(client: OpenAI, own: Settings) -> None:
     assert left(own) == []
 
 
+@pytest.mark.full
 async def test_the_async_client_uploads_many_at_once(url: str, own: Settings) -> None:
     contents = [os.urandom(100_000 + number) for number in range(20)]
     async with AsyncOpenAI(base_url=f"{url}/openai/v1", api_key="any", max_retries=0) as client:
@@ -152,6 +153,7 @@ def test_an_empty_list_has_no_ids(http: httpx2.Client) -> None:
     assert http.get("/v1/files").json() == empty
 
 
+@pytest.mark.full
 def test_a_restart_keeps_files(alone: Settings, serve: Serve) -> None:
     with serve(alone) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
         file = upload(client, b"still here")
@@ -159,6 +161,7 @@ def test_a_restart_keeps_files(alone: Settings, serve: Serve) -> None:
         assert client.files.content(file).text == "still here"
 
 
+@pytest.mark.full
 def test_postgresql_keeps_files_too(alone: Settings, serve: Serve, postgresql: str) -> None:
     settings = alone.model_copy(update={"database": postgresql})
     with serve(settings) as address, OpenAI(base_url=f"{address}/v1", api_key="any") as client:
@@ -213,6 +216,7 @@ def test_a_content_has_the_media_type_of_its_name(
     assert reply.headers["content-disposition"].startswith("attachment;")
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     "name",
     [
@@ -386,6 +390,7 @@ def test_an_upload_that_is_broken_off_leaves_nothing(url: str, own: Settings, cl
     assert list(client.files.list()) == []
 
 
+@pytest.mark.full
 def test_files_need_a_key_where_there_are_keys(alone: Settings, serve: Serve) -> None:
     settings = alone.model_copy(update={"api_keys": (SecretStr("secret"),)})
     with serve(settings) as address:
@@ -425,6 +430,7 @@ class Zeros(io.RawIOBase):
         return count
 
 
+@pytest.mark.full
 def test_memory_stays_flat_while_a_large_file_comes_and_goes(tmp_path: Path) -> None:
     size = 100_000_000
     with service(tmp_path) as (address, process), OpenAI(base_url=address, api_key="any") as client:

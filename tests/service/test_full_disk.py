@@ -113,6 +113,7 @@ def test_a_full_disk_is_named_everywhere_and_grading_goes_on(service: Served, di
     assert not [line for line in service.lines if "exception" in json.loads(line)]
 
 
+@pytest.mark.full
 def test_a_run_waits_for_space_and_loses_no_row(service: Served, disk: SmallDisk) -> None:
     with httpx2.Client(base_url=service.url, timeout=PATIENCE_S) as client:
         made = client.post(
@@ -137,6 +138,7 @@ def test_a_run_waits_for_space_and_loses_no_row(service: Served, disk: SmallDisk
         assert after["result_counts"] == {"total": 150, "passed": 150, "failed": 0, "errored": 0}
 
 
+@pytest.mark.full
 def test_a_locked_database_is_busy_after_the_set_time_and_not_before_others(tmp_path: Path) -> None:
     database = tmp_path / "service.sqlite"
     settings = {
@@ -163,6 +165,7 @@ def test_a_locked_database_is_busy_after_the_set_time_and_not_before_others(tmp_
     assert [line["database_code"] for line in busy] == ["SQLITE_BUSY"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("part", ["database", pytest.param("files", marks=pytest.mark.slow)])
 def test_a_limit_to_the_length_of_files_is_named_and_passes(tmp_path: Path, part: str) -> None:
     settings = {
@@ -184,6 +187,7 @@ def test_a_limit_to_the_length_of_files_is_named_and_passes(tmp_path: Path, part
         assert upload(client).status_code == 200
 
 
+@pytest.mark.full
 def test_a_directory_of_files_that_is_gone_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
     settings = {
         "GRADERS_DATABASE": str(tmp_path / "service.sqlite"),

@@ -159,6 +159,7 @@ def test_an_error_is_no_reward(client: Client) -> None:
     assert found.reward_info_details["match"].reward is None
 
 
+@pytest.mark.full
 def test_a_service_is_asked_and_its_words_come_back(serve: Serve, quick: Settings, cloud_run: str) -> None:
     allowed = quick.model_copy(update={"endpoint_hosts": (cloud_run.removeprefix("http://"),)})
     scorer = types.ReinforcementTuningCloudRunRewardScorer(cloud_run_uri=cloud_run)
@@ -170,6 +171,7 @@ def test_a_service_is_asked_and_its_words_come_back(serve: Serve, quick: Setting
     assert found.reward_info_details["service"].user_requested_aux_info == "looked at it"
 
 
+@pytest.mark.full
 def test_an_autorater_is_the_operators_judge(serve: Serve, quick: Settings) -> None:
 
     scorer = types.ReinforcementTuningAutoraterScorer(
@@ -197,6 +199,7 @@ def test_a_wrong_configuration_is_an_error_of_the_client(client: Client) -> None
     assert "expected exactly one of stringMatchRewardScorer" in str(caught.value)
 
 
+@pytest.mark.full
 def test_google_s_key_is_a_key(serve: Serve, quick: Settings) -> None:
     with serve(quick.model_copy(update={"api_keys": (SecretStr("the-key"),)})) as address:
         assert dry_run(client_of(address, api_key="the-key"), match()).overall_reward == 1.0

@@ -205,6 +205,7 @@ def test_an_endless_range_has_no_lowest_reward(http: httpx2.Client) -> None:
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "on_failure")
 
 
+@pytest.mark.full
 def test_rows_and_bytes_of_a_batch_have_limits_of_their_own(serve: Serve) -> None:
     limits = Settings(body_limit=1_000, batch_body_limit=5_000, batch_rows=3)
     with serve(limits) as address, httpx2.Client(base_url=address) as http:
@@ -220,6 +221,7 @@ def test_rows_and_bytes_of_a_batch_have_limits_of_their_own(serve: Serve) -> Non
         assert reply.json()["error"]["message"] == "the body is longer than 5,000 bytes"
 
 
+@pytest.mark.full
 def test_no_judge_is_asked_about_a_row_that_cannot_be_read(serve: Serve) -> None:
     with JudgeServer([verdict(0.5)]) as judge, serve(judged_by(judge)) as address:
         rows = [{"sample": 3}, {"sample": "a"}]
@@ -241,6 +243,7 @@ def asked_for(request_body: Any) -> str:
     return json.dumps(request_body)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("headers", [{}, LINES], ids=["json", "lines"])
 @pytest.mark.parametrize("from_settings", [False, True])
 def test_what_is_late_is_ungraded_and_the_rest_is_answered(
@@ -269,6 +272,7 @@ def test_what_is_late_is_ungraded_and_the_rest_is_answered(
     assert done["reward"] == 0.5
 
 
+@pytest.mark.full
 def test_a_line_comes_before_the_batch_is_done_and_who_leaves_cancels_the_rest(serve: Serve) -> None:
     def reply_to(request: Any, number: int) -> Any:
         return verdict(0.5) if "quick" in asked_for(request.body) else delayed(verdict(0.5), 0.3)
@@ -290,6 +294,7 @@ def test_a_line_comes_before_the_batch_is_done_and_who_leaves_cancels_the_rest(s
             assert len(judge.requests) < 300
 
 
+@pytest.mark.full
 def test_who_leaves_while_a_batch_is_graded_cancels_it(serve: Serve) -> None:
     rows = [{"sample": f"slow {number}"} for number in range(200)]
     content = json.dumps({"grader": JUDGED, "rows": rows}).encode()
@@ -314,6 +319,7 @@ def test_who_leaves_while_a_batch_is_graded_cancels_it(serve: Serve) -> None:
             assert 'graders_queue_depth{cost="judge"} 0.0' in text
 
 
+@pytest.mark.full
 def test_who_waits_long_for_a_batch_gets_all_of_it(serve: Serve) -> None:
     with JudgeServer([delayed(verdict(0.5), 1.5)]) as judge, serve(judged_by(judge)) as address:
         body = {"grader": JUDGED, "rows": [{"sample": "a"}, {"sample": "b"}]}
@@ -321,6 +327,7 @@ def test_who_waits_long_for_a_batch_gets_all_of_it(serve: Serve) -> None:
     assert [result["reward"] for result in reply.json()["results"]] == [0.5, 0.5]
 
 
+@pytest.mark.full
 def test_the_judge_budget_of_a_key_pays_for_its_batches(serve: Serve) -> None:
     with JudgeServer([verdict(0.5)]) as judge:
         settings = judged_by(judge).model_copy(update={"api_keys": (SecretStr("one"), SecretStr("two"))})
@@ -407,6 +414,7 @@ bodies = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.full
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=json_values | bodies, path=st.sampled_from([GRADE, BATCH]), lines=st.booleans())
 def test_no_json_makes_the_service_fail(http: httpx2.Client, body: Any, path: str, lines: bool) -> None:
@@ -426,6 +434,7 @@ def shown_id(row: dict[str, Any]) -> object:
     return row_id if isinstance(row_id, (str, int, float)) and not isinstance(row_id, bool) else None
 
 
+@pytest.mark.full
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(rows_of_any_kind, max_size=4))
 def test_every_row_of_an_accepted_batch_has_its_result(

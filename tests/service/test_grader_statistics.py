@@ -65,6 +65,7 @@ def stats(http: httpx2.Client, name: str, **query: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("headers", [{}, LINES], ids=["json", "lines"])
 def test_what_is_ungraded_is_counted_and_enters_no_mean(http: httpx2.Client, headers: dict[str, str]) -> None:
     name = named(http, EQUAL)
@@ -157,6 +158,7 @@ def test_each_part_of_a_grader_has_its_own(http: httpx2.Client) -> None:
     assert metrics["scores/graders/string_check/close/train_reward_mean"] == 1.0
 
 
+@pytest.mark.full
 def test_judge_tokens_are_summed_up_by_model(quick: Settings, serve: Serve, tmp_path: Path) -> None:
     judged = {
         "type": "score_model",

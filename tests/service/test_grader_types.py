@@ -88,6 +88,7 @@ def test_a_type_that_is_not_there_is_named_with_those_that_are() -> None:
         grader_types.describe(BROKEN, "nothing")
 
 
+@pytest.mark.full
 def test_a_machine_with_a_broken_plugin_is_not_well(quick: Settings) -> None:
     found = examine(quick, BROKEN)
     assert not found["well"]

@@ -144,6 +144,7 @@ def test_the_async_client_and_the_azure_path(url: str) -> None:
     assert asyncio.run(ask()) == [float(n == 3) for n in range(20)]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("grader", "sample", "item", "expected"),
     [
@@ -283,6 +284,7 @@ def test_a_sample_of_a_wrong_type_is_400_that_names_the_field(client: OpenAI, gi
     assert body["param"] == "model_sample"
 
 
+@pytest.mark.full
 def test_a_grader_that_holds_the_event_loop_is_not_there(url: str) -> None:
     """A text that would keep rapidfuzz busy for seconds goes to a worker, and the service answers meanwhile."""
     slow = {**SIMILAR, "evaluation_metric": "fuzzy_match"}

@@ -122,6 +122,7 @@ def test_a_template_that_would_fill_the_memory_is_ungraded(http: httpx2.Client) 
     assert reply.json()["metadata"]["errors"]["other_error"] is True
 
 
+@pytest.mark.full
 def test_a_failure_of_ours_is_500_with_an_id_and_no_secret(
     serve: Callable[[Settings], AbstractContextManager[str]],
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_failure_of_ours_is_500_with_an_id_and_no_secret(
     assert "sesame" not in reply.text
 
 
+@pytest.mark.full
 def test_a_key_is_wanted_where_keys_are_configured(
     serve: Callable[[Settings], AbstractContextManager[str]],
 ) -> None:
@@ -160,6 +162,7 @@ def test_a_key_is_wanted_where_keys_are_configured(
             assert http.post(RUN, json=BODY, headers=headers).json()["reward"] == 1.0
 
 
+@pytest.mark.full
 def test_a_plugin_that_does_not_start_is_503_never_a_reward() -> None:
 
     registry = Registry([Entry("gone", "hostile_graders.unimportable:nothing", "p", "1")])
@@ -193,6 +196,7 @@ fields = st.sampled_from(
 )
 
 
+@pytest.mark.full
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     grader=st.fixed_dictionaries({"type": kinds}) | st.dictionaries(fields, json_values, max_size=5),
@@ -209,6 +213,7 @@ def test_no_json_makes_the_service_fail(
         assert error(reply)["message"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("path", [RUN, "/v1/evals"], ids=["direct", "routed"])
 def test_a_body_that_does_not_arrive_is_given_up_and_its_connection_closed(
     serve: Callable[[Settings], AbstractContextManager[str]], path: str

@@ -183,6 +183,7 @@ def test_an_absolute_url_decides_the_host(url: str) -> None:
         assert only(exchange(url, head + CLOSE)).status == status, authority
 
 
+@pytest.mark.full
 def test_many_unfinished_heads_take_a_bounded_memory(serve: Serve) -> None:
     large = b"x: " + b"a" * 60_000
     with serve(Settings(connections=2_000, connections_per_address=2_000)) as address, ExitStack() as stack:
@@ -237,6 +238,7 @@ def drip(connection: socket.socket, piece: bytes, count: int = 200) -> bytes:
     raise AssertionError("the service kept the connection")
 
 
+@pytest.mark.full
 def test_a_head_that_takes_too_long_is_refused(hasty: str) -> None:
     for sent in (GET, b"G", GET + b"x: "):
         assert_refused(only(exchange(hasty, sent)), 408, "headers_too_slow")
@@ -252,6 +254,7 @@ def test_a_connection_without_a_request_is_closed(hasty: str) -> None:
         assert drip(connection, b"\r\n") == b""  # an empty line may stand before a request
 
 
+@pytest.mark.full
 def test_a_connection_is_kept_for_the_next_request_and_no_longer(hasty: str) -> None:
     with closing(connect(hasty)) as connection:
         connection.sendall(GET + b"\r\n")
@@ -306,6 +309,7 @@ class Slow:
             time.sleep(0.01)
 
 
+@pytest.mark.full
 def test_idle_connections_give_way_to_new_ones(serve: Serve) -> None:
     with serve(Settings(connections=20)) as address, ExitStack() as stack:
         kept = stack.enter_context(httpx2.Client(base_url=address))
@@ -319,6 +323,7 @@ def test_idle_connections_give_way_to_new_ones(serve: Serve) -> None:
         assert kept.post(RUN, content=BODY, headers={"content-type": "application/json"}).status_code == 200
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("limits", "status"),
     [({"connections": 8, "connections_per_address": 8}, 503), ({"connections": 16}, 429)],
@@ -348,6 +353,7 @@ def test_connections_whose_requests_are_answered_do_not_give_way(limits: dict[st
         assert f'graders_http_requests_total{{method="other",route="other",status="{status}"}}' in text
 
 
+@pytest.mark.full
 def test_requests_whose_bodies_do_not_come_give_way(serve: Serve) -> None:
     with serve(Settings(connections=16)) as address, ExitStack() as stack:
         silent = held(stack, address, 8)
@@ -360,6 +366,7 @@ def test_requests_whose_bodies_do_not_come_give_way(serve: Serve) -> None:
         assert rest(silent[0]) == b""
 
 
+@pytest.mark.full
 def test_the_official_client_opens_many_connections_at_once(url: str) -> None:
     async def ask() -> list[float]:
         async with AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=60) as client:

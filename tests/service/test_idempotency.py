@@ -138,6 +138,7 @@ def test_a_body_is_compared_as_it_was_before_it_was_compressed(http: httpx2.Clie
     assert (second.headers.get(REPLAYED), second.content) == ("true", first.content)
 
 
+@pytest.mark.full
 def test_a_measurement_that_failed_is_made_again(serve: Serve, tmp_path: Path) -> None:
     bodies = {
         RUN: {"grader": JUDGED, "model_sample": "a"},
@@ -163,6 +164,7 @@ def test_a_measurement_that_failed_is_made_again(serve: Serve, tmp_path: Path) -
             assert (kept.content, kept.headers.get(REPLAYED)) == (again.content, "true")
 
 
+@pytest.mark.full
 def test_who_comes_while_the_first_runs_waits_for_it(serve: Serve, tmp_path: Path) -> None:
     with (
         JudgeServer([delayed(verdict(0.5), 0.5)]) as judge,
@@ -198,6 +200,7 @@ async def age(store: Store, answer_id: str, seconds: float) -> None:
         row.created_at -= seconds
 
 
+@pytest.mark.full
 async def test_of_any_number_one_has_a_key(store: Store) -> None:
     answers = Answers(store, 10**6)
     found = await asyncio.gather(*(answers.claim("a", "f", f"o{number}", 60) for number in range(12)))
@@ -227,6 +230,7 @@ async def test_a_key_is_free_when_its_lease_ends_it_is_let_go_or_its_answer_is_o
     assert await answers.claim("a", "i", "two", 60) is not None
 
 
+@pytest.mark.full
 async def test_the_oldest_answers_go_when_there_are_too_many(store: Store) -> None:
     answers = Answers(store, 2_500)
     for number in range(5):
@@ -279,6 +283,7 @@ async def test_two_processes_carry_a_request_out_once(store: Store) -> None:
     assert (bodies, carried) == ([b"1", b"1"], 1)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("status", [403, 408, 429, 500, 503])
 async def test_an_answer_that_says_to_come_again_is_not_kept(store: Store, status: int) -> None:
     repeats, errors = Repeats(Answers(store, 10**6)), [ApiError(status, "later")]
@@ -312,6 +317,7 @@ async def test_a_request_that_is_given_up_is_carried_out_by_the_next(store: Stor
     assert (await second).body == b"done"
 
 
+@pytest.mark.full
 async def test_what_takes_longer_than_its_lease_stays_with_its_process(store: Store) -> None:
     one, two = (Repeats(Answers(store, 10**6), lease_s=0.6) for _ in range(2))
     carried: list[str] = []

@@ -44,6 +44,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     return fresh
 
 
+@pytest.mark.full
 def test_images_that_are_here_and_those_that_could_be_are_listed(machine: Machine) -> None:
     default, small, published = machine.json("list")
     assert (default["name"], default["state"], default["where"]) == ("default", "ok", sys.prefix)
@@ -62,6 +63,7 @@ def test_what_is_unfinished_or_broken_is_listed_as_that(tmp_path: Path) -> None:
     assert f"image 'empty': {machine.images}/empty is no virtual environment" in machine.run("list")[0]
 
 
+@pytest.mark.full
 def test_a_check_fails_when_something_does_not_import(machine: Machine) -> None:
     tool, spoilt = machine.json("check", "small", status=1)
     assert tool == {"name": "tool-tip", "wanted": "", "found": "1.2", "modules": ["tooltip"], "problem": None}
@@ -72,12 +74,14 @@ def test_a_check_fails_when_something_does_not_import(machine: Machine) -> None:
     assert "spoilt: ModuleNotFoundError: No module named 'libspoilt'" in printed
 
 
+@pytest.mark.full
 def test_the_default_image_passes_its_check(machine: Machine) -> None:
     printed, errors = machine.run("check", "default")
     assert "numpy" in printed
     assert errors == ""
 
 
+@pytest.mark.full
 def test_a_build_that_fails_names_the_packages_and_exits_with_1(machine: Machine) -> None:
     why = "old_tool-1.0-py2-none-any.whl is not a supported wheel on this platform."
     printed, errors = machine.run("build", "mixed", "--package", machine.old, "--json", status=1)
@@ -103,6 +107,7 @@ def test_a_build_may_leave_out_what_does_not_install(tmp_path: Path) -> None:
     assert "mixed lacks old-tool @ file://" in machine.run("list")[0]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -201,6 +201,7 @@ def test_a_batch_of_python_gradings_gives_it(http: httpx2.Client) -> None:
     assert answer["counts"] == {"rows": 3, "graded": 3, "ungraded": 0}
 
 
+@pytest.mark.full
 def test_a_run_writes_counts_and_takes_up_substituted_rows(tmp_path: Path) -> None:
     grader, data = write(tmp_path / "g.json", COVERED), write(tmp_path / "d.jsonl", *ROWS)
     out = tmp_path / "out.jsonl"
@@ -220,6 +221,7 @@ def test_a_run_writes_counts_and_takes_up_substituted_rows(tmp_path: Path) -> No
     assert "invalid_grade given" not in text
 
 
+@pytest.mark.full
 def test_validate_recommends_it_and_is_still_content(tmp_path: Path) -> None:
     grader = write(tmp_path / "g.json", {"type": "endpoint", "url": "https://example.com"})
     done = graders("validate", grader, "--json")
@@ -232,6 +234,7 @@ def test_validate_recommends_it_and_is_still_content(tmp_path: Path) -> None:
     assert "invalid_grade: expected a reward that this grader can give, 0 to 1, got 3" in done.stdout
 
 
+@pytest.mark.full
 def test_a_case_expects_it(tmp_path: Path) -> None:
     write(tmp_path / "g.json", COVERED)
     cases = tmp_path / "a.cases.yaml"

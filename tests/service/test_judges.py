@@ -69,6 +69,7 @@ def run(client: OpenAI, grader: dict[str, Any], sample: str) -> Any:
     return client.fine_tuning.alpha.graders.run(grader=grader, model_sample=sample, item=ITEM)  # type: ignore[arg-type]  # a plain dict
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "kind", ["score_model", "label_model", pytest.param("rubric", marks=pytest.mark.slow)]
 )
@@ -232,6 +233,7 @@ def test_what_a_judge_says_comes_back_in_the_published_answer(
     }
 
 
+@pytest.mark.full
 def test_the_doctor_asks_the_judges(tmp_path: Path) -> None:
     def models(request: Request, _: int) -> Reply:
         assert request.path == "/v1/models"
@@ -257,6 +259,7 @@ def test_the_doctor_asks_the_judges(tmp_path: Path) -> None:
     assert "not well: judge gone: no answer" in text.getvalue()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("config", "warned"),
     [

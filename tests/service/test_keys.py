@@ -88,6 +88,7 @@ async def refused(keyring: Keyring, key: str) -> bool:
     return False
 
 
+@pytest.mark.full
 async def test_the_store_has_a_keys_hash_and_nowhere_the_key(keys: Keys) -> None:
     row, key = await keys.create("mine", ["manage", "grade"], requests_per_minute=5)
     assert row.sha256 == hashlib.sha256(key.encode()).hexdigest()
@@ -124,6 +125,7 @@ async def test_a_revoked_key_is_not_found_but_listed(keys: Keys, store: Store) -
     assert not await keys.revoke("key_none")
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("ago", "written"), [(None, True), (30, False), (70, True)])
 async def test_its_use_is_noted_at_most_once_a_minute(
     keys: Keys, store: Store, ago: int | None, written: bool
@@ -186,6 +188,7 @@ async def test_once_a_key_was_used_a_process_is_closed_without_looking(keys: Key
     await keyring.close()
 
 
+@pytest.mark.full
 async def test_a_revoked_key_works_until_it_is_looked_up_again(keys: Keys, clock: Clock) -> None:
     keyring = Keyring((), clock=clock)
     keyring.open(keys)
@@ -199,6 +202,7 @@ async def test_a_revoked_key_works_until_it_is_looked_up_again(keys: Keys, clock
     await keyring.close()
 
 
+@pytest.mark.full
 async def test_only_so_many_keys_are_remembered_and_no_unknown_ones(keys: Keys, clock: Clock) -> None:
     keyring = Keyring((), clock=clock, remembered=2)
     keyring.open(keys)
@@ -257,6 +261,7 @@ def test_each_route_needs_its_scope(method: str, path: str, scope: str | None) -
     assert needed(method, path) == scope
 
 
+@pytest.mark.full
 def test_a_key_does_what_its_scope_allows_and_is_told_what_it_lacks(settings: Settings) -> None:
     made_for = {scope: made(settings, scope)["key"] for scope in SCOPES}
     with TestClient(create_app(settings)) as http:
@@ -323,6 +328,7 @@ def test_so_many_requests_run_at_once(clock: Clock) -> None:
     limits.enter(caller)  # those that were refused at once took none of the minute's
 
 
+@pytest.mark.full
 def test_what_is_too_much_is_429_in_the_published_shape_and_health_is_not_counted(settings: Settings) -> None:
     key, other = made(settings, "read", requests_per_minute=1)["key"], made(settings, "read")["key"]
     with TestClient(create_app(settings)) as http:
@@ -347,6 +353,7 @@ def test_what_is_too_much_is_429_in_the_published_shape_and_health_is_not_counte
         assert http.get("/v1/files", headers=bearer(other)).status_code == 200
 
 
+@pytest.mark.full
 def test_a_request_counts_as_running_until_it_is_answered(settings: Settings) -> None:
     key = made(settings, "read", concurrency=1)["key"]
     app, entered, release = create_app(settings), threading.Event(), asyncio.Event()
@@ -401,6 +408,7 @@ def test_the_command_prints_a_key_once_lists_and_revokes(settings: Settings) -> 
     assert unknown.stderr == "error: there is no key key_none; `graders keys list` shows their ids\n"
 
 
+@pytest.mark.full
 def test_a_public_address_is_served_with_a_key_of_the_store_which_every_process_revokes(
     settings: Settings,
 ) -> None:
@@ -423,6 +431,7 @@ def test_a_public_address_is_served_with_a_key_of_the_store_which_every_process_
     assert not [line for line in served.lines if "no API keys" in line]
 
 
+@pytest.mark.full
 def test_who_serves_without_keys_is_told_so_in_one_line(settings: Settings) -> None:
     variables = {"GRADERS_DATABASE": settings.database, "GRADERS_FILES_DIR": str(settings.files_dir)}
     with (

@@ -134,6 +134,7 @@ def test_libraries_that_log_what_they_send_are_heard_only_when_something_is_wron
     assert logging.getLogger("openai").getEffectiveLevel() == others
 
 
+@pytest.mark.full
 def test_each_request_is_a_line_and_the_servers_own_words_are_lines_too() -> None:
     def use(url: str) -> None:
         body = {"grader": CHECK, "model_sample": PRIVATE, "trace_id": "step-7"}
@@ -160,6 +161,7 @@ def test_each_request_is_a_line_and_the_servers_own_words_are_lines_too() -> Non
     assert ready["x_request_id"].startswith("req_")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("level", [pytest.param("info", marks=pytest.mark.slow), "debug"])
 def test_no_secret_is_in_any_line(level: str, tmp_path: Path) -> None:
     """Headers, an endpoint's headers, a judge's key, samples, items and templates; each with and without success."""
@@ -202,6 +204,7 @@ def test_no_secret_is_in_any_line(level: str, tmp_path: Path) -> None:
     assert not [line for line in served.lines if PRIVATE in line or "letmein" in line]
 
 
+@pytest.mark.full
 def test_text_can_be_asked_for() -> None:
     def use(url: str) -> None:
         httpx2.get(f"{url}/readyz", headers=REQUEST)

@@ -328,7 +328,7 @@ def targets(document: Any, ids: dict[str, str]) -> list[Target]:
 
 
 def no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def wrong(status: int, body: bytes) -> str | None:
@@ -420,6 +420,7 @@ def settings(home: Path, database: str | None = None) -> dict[str, str]:
     }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("database", "count"),
     [("sqlite", 300), pytest.param("postgresql", 2_000, marks=pytest.mark.slow)],
@@ -462,6 +463,7 @@ def test_a_number_that_is_too_large_is_refused_where_it_would_be_kept(url: str, 
     }
 
 
+@pytest.mark.full
 def test_a_failure_of_the_service_has_the_published_shape_and_keeps_the_connection(quick: Settings) -> None:
     def add_broken(app: FastAPI) -> None:
         def broken() -> None:

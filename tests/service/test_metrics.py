@@ -204,12 +204,14 @@ def test_metrics_come_as_openmetrics_if_the_client_accepts_it(url: str) -> None:
     assert reply.text.endswith("# EOF\n")
 
 
+@pytest.mark.full
 def test_figures_need_a_key_where_keys_are_configured(serve: Serve) -> None:
     with serve(Settings(api_keys=(SecretStr("letmein"),))) as url:
         assert httpx2.get(f"{url}/metrics").status_code == 401
         assert httpx2.get(f"{url}/metrics", headers={"api-key": "letmein"}).status_code == 200
 
 
+@pytest.mark.full
 def test_judges_are_counted_once_however_often_they_are_looked_at(serve: Serve, tmp_path: Path) -> None:
     grader = {
         "type": "score_model",
@@ -237,6 +239,7 @@ def test_judges_are_counted_once_however_often_they_are_looked_at(serve: Serve, 
     assert number(text, "graders_judge_money_total", model="judge") == pytest.approx(0.013)
 
 
+@pytest.mark.full
 def test_failed_judgements_are_counted_by_cause(serve: Serve) -> None:
     grader = {"type": "score_model", "model": "nobody", "input": [{"role": "user", "content": "hello"}]}
     with serve(Settings(judge_cache_mb=0)) as url:
@@ -245,6 +248,7 @@ def test_failed_judgements_are_counted_by_cause(serve: Serve) -> None:
     assert number(text, "graders_gradings_total", outcome="ungraded", cause="judge_unavailable") == 1
 
 
+@pytest.mark.full
 def test_one_process_alone_writes_no_files(tmp_path: Path) -> None:
     with serving({"TMPDIR": str(tmp_path)}) as served:
         httpx2.post(f"{served.url}{RUN}", json={"grader": CHECK, "model_sample": "a"})
@@ -300,6 +304,7 @@ def test_groups_are_counted_and_those_that_teach_nothing(url: str, accept: str) 
     assert number(text, "graders_groups_equal_total", grader=name) == 2
 
 
+@pytest.mark.full
 @ISOLATES
 def test_processes_that_the_sandbox_loses_are_counted_by_cause(serve: Serve) -> None:
     sources = {
@@ -332,6 +337,7 @@ async def test_a_process_that_fails_many_gradings_is_lost_once() -> None:
         assert dict(evaluator.sandbox.kills) == {"memory_limit": 1}
 
 
+@pytest.mark.full
 def test_gradings_of_eval_runs_are_counted(serve: Serve, tmp_path: Path) -> None:
     settings = Settings(database=str(tmp_path / "service.sqlite"), files_dir=tmp_path / "files")
     rows = [{"item": {}, "sample": {"output_text": text}} for text in "aab"]

@@ -35,6 +35,7 @@ def name(address: str) -> str:
     return made
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("prefix", ["/v1", "/openai/v1"])
 def test_judges_with_names_and_named_graders_are_listed(address: str, name: str, prefix: str) -> None:
     with OpenAI(base_url=f"{address}{prefix}", api_key="any", max_retries=0) as client:
@@ -68,6 +69,7 @@ def test_an_unknown_model_is_a_404(address: str, model: str) -> None:
     assert (reply.status_code, reply.json()["error"]["param"]) == (404, "model")
 
 
+@pytest.mark.full
 def test_without_judges_the_list_is_empty(
     quick: Settings, serve: Callable[[Settings], AbstractContextManager[str]], tmp_path: Path
 ) -> None:

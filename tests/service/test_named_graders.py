@@ -100,6 +100,7 @@ def test_equal_graders_are_one_version_and_a_put_makes_it_the_current_one(
     assert [row["version"] for row in listed["data"]] == [2, 1]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("grader", "change"),
     [
@@ -295,6 +296,7 @@ def test_a_version_that_is_not_there_is_404(http: httpx2.Client, name: str) -> N
     assert error(http.get(f"{NAMES}/{name}", params={"version": "x"}))[:2] == (400, "version")
 
 
+@pytest.mark.full
 def test_a_secret_still_works_after_a_restart(quick: Settings, serve: Serve, tmp_path: Path) -> None:
     with tallying(9) as tally:
         own = quick.model_copy(

@@ -71,6 +71,7 @@ def test_its_files_are_listed_and_have_every_word_put_in(template: str, tmp_path
     assert len(cases.cases) >= 2
 
 
+@pytest.mark.full
 @ISOLATES
 def test_a_python_source_passes_its_tests_and_its_cases_as_it_is_made(tmp_path: Path) -> None:
     made = graders("new", "ends-right", "--template", "python-source", cwd=tmp_path)

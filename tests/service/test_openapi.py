@@ -80,15 +80,18 @@ def check_schemathesis(address: str, document: Document, home: Path, examples: i
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
     events = [json.loads(line) for line in report.read_text().splitlines()]
     done_with = [event["ScenarioFinished"] for event in events if "ScenarioFinished" in event]
-    for phase in ("coverage", "fuzzing"):
+    for phase in {"coverage", "fuzzing"} & {*(phases or ("coverage", "fuzzing"))}:
         records = [scenario["recorder"] for scenario in done_with if scenario["phase"] == phase]
         assert {record["label"] for record in records if record["interactions"]} == {*operations(document)}
 
 
 @pytest.mark.timeout(900)  # several thousand requests, beside other tests
+@pytest.mark.parametrize("phase", ["fuzzing", pytest.param("coverage", marks=pytest.mark.full)])
 @pytest.mark.skipif(not ST.exists(), reason="no Schemathesis: run tools/fetch_schemathesis.sh")
-def test_every_operation_answers_as_documented(address: str, document: Document, tmp_path: Path) -> None:
-    check_schemathesis(address, document, tmp_path, 1, "coverage", "fuzzing")
+def test_every_operation_answers_as_documented(
+    address: str, document: Document, tmp_path: Path, phase: str
+) -> None:
+    check_schemathesis(address, document, tmp_path, 2, phase)
 
 
 @pytest.mark.slow

@@ -89,6 +89,7 @@ def of_file(file_id: str) -> dict[str, object]:
     return {"type": "jsonl", "source": {"type": "file_id", "id": file_id}}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_what_is_old_goes_and_what_is_needed_stays(
     database: str, tmp_path: Path, *, dry_run: bool
@@ -123,6 +124,7 @@ async def test_what_is_old_goes_and_what_is_needed_stays(
             assert (again.runs, again.files, again.contents) == ([], [], [])
 
 
+@pytest.mark.full
 async def test_the_file_becomes_shorter(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     async with Store(str(path)) as store:

@@ -99,6 +99,7 @@ def test_a_reference_that_leads_nowhere_is_told_with_the_line_of_the_json(path: 
         GraderFile(path)
 
 
+@pytest.mark.full
 @ISOLATES
 def test_every_command_reads_a_grader_whose_source_stands_beside_it(path: Path, tmp_path: Path) -> None:
     done = graders("unpack", "own.json", cwd=tmp_path)

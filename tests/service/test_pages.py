@@ -105,6 +105,7 @@ def assert_is_a_safe_page(reply: httpx2.Response) -> Elements:
     return found
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_the_first_page_and_the_reference_need_no_key_and_nothing_from_elsewhere(
     keyed: str, path: str

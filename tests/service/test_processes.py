@@ -80,6 +80,7 @@ def two(quick: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
             yield Two(served, judge, temporary, own)
 
 
+@pytest.mark.full
 def test_an_eval_is_created_once_by_all_processes(two: Two) -> None:
     key = {"idempotency-key": "one-eval"}
     replies = two.at_once(12, lambda _: two.send("POST", "/v1/evals", EVAL, **key))
@@ -89,6 +90,7 @@ def test_an_eval_is_created_once_by_all_processes(two: Two) -> None:
     assert len(listed) == 1
 
 
+@pytest.mark.full
 def test_the_processes_of_a_service_share_one_rate_and_one_cap(two: Two) -> None:
     def grade(sample: int) -> httpx2.Response:
         body = {"grader": KINDS["score_model"], "model_sample": f"sample {sample}", "item": ITEM}
@@ -103,6 +105,7 @@ def test_the_processes_of_a_service_share_one_rate_and_one_cap(two: Two) -> None
     assert arrived[-1] - arrived[0] >= 59 / RATE - 0.2
 
 
+@pytest.mark.full
 def test_the_sums_of_all_processes_add_up(two: Two) -> None:
     assert two.send("PUT", f"{NAMES}/n", {"grader": EQUAL}).status_code == 201
     for _ in range(24):
@@ -130,6 +133,7 @@ def test_processes_of_one_service_log_alike(two: Two) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.full
 def test_processes_of_one_service_count_together_and_lose_nothing_when_one_is_killed(two: Two) -> None:
     def ask(sample: str) -> float:
         reply = two.send("POST", RUN, {"grader": {**CHECK, "name": "counted"}, "model_sample": sample})
@@ -166,6 +170,7 @@ def test_processes_of_one_service_count_together_and_lose_nothing_when_one_is_ki
     assert not (directory / f"gauge_livesum_{killed}.db").exists()
 
 
+@pytest.mark.full
 def test_on_sigterm_running_requests_finish_and_nothing_that_was_counted_is_lost(
     two: Two, serve: Callable[[Settings], AbstractContextManager[str]]
 ) -> None:

@@ -85,6 +85,7 @@ def test_with_rows_writes_item_and_sample_beside_each_result(tmp_path: Path) -> 
     assert [each.get("id") for each in found] == ["first"] * 3 + [None] * 4
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("before", [{}, {"with_rows": True}])
 @pytest.mark.parametrize("after", [{}, {"with_rows": True}])
 def test_results_with_and_without_rows_are_taken_up_by_each_other(

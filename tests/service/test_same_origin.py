@@ -92,6 +92,7 @@ FOREIGN = [
 ]  # fmt: skip
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("origin", FOREIGN)
 def test_a_foreign_origin_is_refused_for_every_method_and_path(url: str, origin: str) -> None:
     for name in ("origin", "Origin"):
@@ -193,6 +194,7 @@ def test_an_application_in_a_test_is_served_by_its_own_name() -> None:
         assert client.get("/v1/files", headers={"host": "evil.example"}).status_code == 403
 
 
+@pytest.mark.full
 def test_further_names_are_a_setting(serve: Serve) -> None:
     with serve(Settings(host_names=("Graders.Internal.", "::2"))) as address:
         for host in (
@@ -218,6 +220,7 @@ def test_further_names_are_a_setting(serve: Serve) -> None:
         assert ask(address, "GET", "/v1/files", "host: other.internal").status == 403
 
 
+@pytest.mark.full
 def test_with_keys_only_the_key_counts(serve: Serve) -> None:
     foreign = (
         "host: evil.example",

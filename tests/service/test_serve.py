@@ -22,6 +22,7 @@ def refused(tmp_path: Path, keys: list[str], *options: str) -> "subprocess.Compl
     return commands.run("serve", "--port", "0", *options, env={**os.environ, **own}, cwd=tmp_path)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("host", "keys", "places"),
     [
@@ -42,6 +43,7 @@ def test_on_a_public_address_keys_of_fewer_than_16_characters_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("key", ["", " ", "with space ", "\ttab-before-it-here"])
 def test_keys_that_no_header_carries_are_refused_everywhere(tmp_path: Path, key: str) -> None:
     done = refused(tmp_path, [LONG, key])
@@ -49,6 +51,7 @@ def test_keys_that_no_header_carries_are_refused_everywhere(tmp_path: Path, key:
     assert "api_keys[1] is empty, or has white space around it" in done.stderr
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("host", "key"), [("127.0.0.1", "short"), ("0.0.0.0", LONG)])
 def test_long_keys_are_taken_everywhere_and_short_ones_on_loopback(
     tmp_path: Path, host: str, key: str

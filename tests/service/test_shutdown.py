@@ -118,6 +118,7 @@ CUT_OFF = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_what_does_not_finish_in_time_is_answered_with_a_503(
     variables: dict[str, str], how: signal.Signals
@@ -144,6 +145,7 @@ def test_what_does_not_finish_in_time_is_answered_with_a_503(
     assert not any("Traceback" in line for line in served.lines)
 
 
+@pytest.mark.full
 def test_an_answer_that_has_begun_is_cut_off(variables: dict[str, str]) -> None:
     rows = [{"sample": "a", "item": {"s": 0}}, {"sample": "a", "item": {"s": 60}}]
     source = "import time\ndef grade(sample, item):\n    time.sleep(item['s'])\n    return 1"

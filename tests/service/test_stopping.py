@@ -15,6 +15,7 @@ PATIENCE_S = 120
 SLOW = "import time\ndef grade(sample, item):\n    time.sleep(0.2)\n    return 1.0\n"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("how", "inherited"),
     [(signal.SIGINT, "ignored"), (signal.SIGTERM, "ignored"), (signal.SIGTERM, "blocked")],
@@ -46,6 +47,7 @@ def test_a_run_in_the_background_ends_in_a_line_and_keeps_its_results(
     assert journal.stat().st_size
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_service_in_the_background_stops(how: signal.Signals) -> None:
     with subprocess.Popen(

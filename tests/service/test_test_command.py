@@ -60,6 +60,7 @@ def test_a_file_whose_cases_pass_is_a_line_of_dots(tmp_path: Path) -> None:
     assert last.startswith("2 passed in ")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "text",
     [
@@ -201,6 +202,7 @@ def test_standard_input_is_yaml(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "- ..")
 
 
+@pytest.mark.full
 def test_watching_runs_again_when_a_file_changes(tmp_path: Path) -> None:
     path = case_file(tmp_path, FAILING)
     with (
@@ -258,12 +260,14 @@ def failed_cases(path: Path) -> list[str]:
     return [case["name"] for case in file["cases"] if case["status"] != "passed"]
 
 
+@pytest.mark.full
 def test_the_countdown_graders_are_as_their_cases_expect() -> None:
     done = graders("test", EXAMPLES / "countdown.cases.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     assert "39 passed in " in done.stdout
 
 
+@pytest.mark.full
 def test_pytest_runs_the_same_cases() -> None:
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "graders.pytest_plugin"]
     done = subprocess.run(
@@ -277,6 +281,7 @@ def test_pytest_runs_the_same_cases() -> None:
     assert "39 passed in " in done.stdout
 
 
+@pytest.mark.full
 def test_an_off_by_one_in_the_ladder_fails_the_case_that_says_so(tmp_path: Path) -> None:
     path = countdown_copy(tmp_path, "(1, 4.0)", "(2, 4.0)")
     assert failed_cases(path) == [
@@ -288,6 +293,7 @@ def test_an_off_by_one_in_the_ladder_fails_the_case_that_says_so(tmp_path: Path)
     ]
 
 
+@pytest.mark.full
 def test_numbers_that_are_not_checked_fail_the_cases_about_numbers(tmp_path: Path) -> None:
     path = countdown_copy(
         tmp_path, '    if used != Counter(map(Fraction, json.loads(item["nums"]))):\n        return 0.0\n', ""
@@ -300,6 +306,7 @@ def test_numbers_that_are_not_checked_fail_the_cases_about_numbers(tmp_path: Pat
     ]
 
 
+@pytest.mark.full
 def test_the_example_of_the_documents_passes(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "cases.md").read_text().split("```yaml\n")[1].split("```")[0]
     done = graders("test", case_file(tmp_path, text))

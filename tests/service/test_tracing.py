@@ -261,6 +261,7 @@ def test_the_service_says_who_it_is_and_sends_where_otlp_goes(story: Story) -> N
     assert "process.command_args" not in resource
 
 
+@pytest.mark.full
 def test_hosts_that_the_operator_names_are_told_the_trace(tmp_path: Path) -> None:
     def reply_to(request: Request, number: int) -> Any:
         return status(200, {}, {"score": 0.25}) if "endpoint" in request.path else verdict(0.5)

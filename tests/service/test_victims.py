@@ -48,6 +48,7 @@ def settings_of(quick: Settings) -> Settings:
     )
 
 
+@pytest.mark.full
 def test_a_few_right_programs_beside_a_few_costly_samples(serve: Serve, quick: Settings) -> None:
     assert rewards_beside(serve, settings_of(quick), COSTLY[::4], 20) == {1.0: 20}
 

@@ -21,6 +21,7 @@ def test_an_empty_grader_file_is_empty(content: bytes, tmp_path: Path) -> None:
     assert done.stdout.startswith("error g.json: the file is empty; expected JSON\n")
 
 
+@pytest.mark.full
 def test_a_grader_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     write(tmp_path / "good.json", EXACT)
     for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
@@ -32,6 +33,7 @@ def test_a_grader_file_in_another_encoding_is_named(tmp_path: Path) -> None:
         assert done.returncode == 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -186,7 +186,7 @@ EXAMPLES: dict[str, list[Example]] = {
                     sample="Hm.",
                     reward=None,
                     answers=[_judged("nine")],
-                    note="text is no number, so no verdict: ungraded",
+                    note="text is not a number, so no verdict: ungraded",
                 ),
             ],
         )

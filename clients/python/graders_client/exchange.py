@@ -216,7 +216,7 @@ def _error_of(answer: Answer) -> dict[str, Any]:
 def _trouble(answer: Answer) -> str:
     """What an answer without results says, in one line."""
     if answer.status == 200:
-        return "the answer is no JSON object: is something else at this address?"
+        return "the answer is not a JSON object: is something else at this address?"
     message = _error_of(answer).get("message")
     if 300 <= answer.status < 400:
         message = (

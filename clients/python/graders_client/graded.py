@@ -22,7 +22,7 @@ class Failure:
         caused_by: `model`, `grader` or `infrastructure`.
         message: One line for a person.
         details: Plain data for a program: `type`, …
-        retryable: Whether the same grading may succeed when it is done again.
+        retryable: Whether the same grading may succeed when it is repeated.
     """
 
     kind: str
@@ -83,7 +83,7 @@ def ungraded(
         type_: What `details["type"]` says: `deadline`, `no_answer`, `malformed_response`, `unreadable_row`, …
         kind: Of the failure.
         caused_by: `grader` or `infrastructure`.
-        retryable: Whether the same grading may succeed when it is done again.
+        retryable: Whether the same grading may succeed when it is repeated.
     """
     return Graded(None, failure=Failure(kind, caused_by, message, {"type": type_}, retryable))
 
@@ -110,7 +110,7 @@ def of_reward(reward: object, failure: Failure | None = None, **rest: Any) -> Gr
         return ungraded("the answer has neither a reward nor a failure", "malformed_response")
     shown = repr(reward) if isinstance(reward, (int, float)) else type(reward).__name__
     return ungraded(
-        f"the reward is no number that is finite as a float32: {shown[:40]}",
+        f"the reward is not a number that is finite as a float32: {shown[:40]}",
         "malformed_response",
         caused_by="grader",
         retryable=False,

@@ -50,7 +50,7 @@ class Workers:
             thread = threading.Thread(target=self._work, name="graders-client", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the machine has no more threads: those that there are do it
+            except RuntimeError:  # no more threads can be started: the running ones do it
                 if not self._threads:
                     self._jobs.pop()
                     raise

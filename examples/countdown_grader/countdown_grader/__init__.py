@@ -87,7 +87,7 @@ def _number(text: str) -> Fraction:
         return Fraction(text)
     except (ValueError, ArithmeticError) as error:
         raise GradingError(
-            f"the item's target is no number: {text[:80]}", kind=FailureKind.INVALID_VARIABLE
+            f"the item's target is not a number: {text[:80]}", kind=FailureKind.INVALID_VARIABLE
         ) from error
 
 

@@ -46,7 +46,7 @@ def same_value(
     Expected values come from JSON, so what JSON does not tell apart is equal: a list and a tuple, a dict's key 1 and the
     key "1". A set has no order, so it equals a list only where the order does not matter; a set that is expected equals
     any collection of the same elements. Floats are equal within the tolerance, relative or absolute, a float and a whole
-    number within the tolerance, absolute, and two whole numbers exactly; NaN is NaN. A bool is no number, a text is no number. Where the order does not
+    number within the tolerance, absolute, and two whole numbers exactly; NaN is NaN. A bool is not a number, a text is not a number. Where the order does not
     matter, elements that are exactly equal are paired first.
 
     Args:

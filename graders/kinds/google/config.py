@@ -19,7 +19,7 @@ PLACEHOLDER = "{{references."
 
 
 def _upper(value: Any) -> Any:
-    """Google's enums have no case."""
+    """Google compares its enum values without case."""
     return value.upper() if isinstance(value, str) else value
 
 
@@ -36,7 +36,7 @@ class Part(BaseModel):
 
 
 class ParseConfig(Part):
-    """What of a text is looked at: all of it, or the last match of an expression."""
+    """The part of a text that is compared: all of it, or the last match of an expression."""
 
     parse_type: Annotated[
         Literal["RESPONSE_PARSE_TYPE_UNSPECIFIED", "IDENTITY", "REGEX_EXTRACT"], BeforeValidator(_upper)
@@ -49,9 +49,7 @@ class ParseConfig(Part):
         if self.parse_type == "REGEX_EXTRACT" and pattern is None:
             raise _problem(("regexExtractExpression",), "REGEX_EXTRACT needs this expression")
         if pattern is not None and pattern.groups > 1:
-            message = (
-                f"expected at most one capturing group, which is what counts; this one has {pattern.groups}"
-            )
+            message = f"expected at most one capturing group, whose match is compared; this one has {pattern.groups}"
             raise _problem(("regexExtractExpression",), message)
         return self
 
@@ -135,7 +133,7 @@ class AutoraterConfig(Part):
 
 
 class AutoraterScorer(Part):
-    """A model is asked for its opinion."""
+    """A model gives the reward."""
 
     autorater_prompt: str
     autorater_config: AutoraterConfig | None = None
@@ -192,7 +190,10 @@ class CompositeReward(Part):
     @model_validator(mode="after")
     def _is_a_mean(self) -> Self:
         if sum(each.weight for each in self.weighted_reward_configs) == 0:
-            raise _problem(("weightedRewardConfigs",), "the weights add up to 0, which is divided by")
+            raise _problem(
+                ("weightedRewardConfigs",),
+                "the weights add up to 0; expected a sum that is not 0, by which the mean is divided",
+            )
         problems = [*_repeated(self.weighted_reward_configs)]
         if problems:
             raise carry(InvalidOptions(problems))
@@ -205,12 +206,12 @@ def _repeated(rewards: list[WeightedReward]) -> Iterator[Problem]:
         name = each.reward_config.reward_name
         if name in seen:
             path = ("weightedRewardConfigs", index, "rewardConfig", "rewardName")
-            yield Problem(path, f"a second reward is called {name!r}; each needs a name of its own")
+            yield Problem(path, f"duplicate rewardName {name!r}")
         seen.add(name)
 
 
 def _exactly_one(part: Part, *fields: str) -> None:
-    """See that one of some fields is given.
+    """Check that exactly one of some fields is given.
 
     Raises:
         PydanticCustomError: When none is, or several are.

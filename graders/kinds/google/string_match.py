@@ -45,7 +45,7 @@ class StringMatch:
         return GraderResult(clipped(reward), metadata=said)
 
     def is_bounded(self, sample: Sample, item: Item) -> bool:
-        """Whether the expressions surely get through the text quickly."""
+        """Whether the expressions are known to run in a short time on the text."""
         if self._pattern is not None and not self._pattern.is_quick_on(sample.output_text, every=True):
             return False
         expression = self._scorer.expression
@@ -69,7 +69,7 @@ class StringMatches:
         return mean([(part.name, weight, part(sample, item)) for part, weight in self._parts])
 
     def is_bounded(self, sample: Sample, item: Item) -> bool:
-        """Whether all expressions surely get through the text quickly."""
+        """Whether all expressions are known to run in a short time on the text."""
         return all(part.is_bounded(sample, item) for part, _ in self._parts)
 
 
@@ -116,7 +116,7 @@ def matches(operation: str, target: str, wanted: str) -> bool:
 
 
 def _field(text: str, key: str) -> str | None:
-    """A field of the JSON object that a text is, as a text; None where there is none."""
+    """A field of a text that is a JSON object, as a string; None if the text or the field is not there."""
     found = Sample(text).output_json
     if not isinstance(found, dict) or key not in found:
         return None
@@ -125,6 +125,6 @@ def _field(text: str, key: str) -> str | None:
 
 
 def failed(error: GradingError) -> GraderResult:
-    """The result of a part that failed; by the model's doing it has the lowest reward."""
+    """The result of a part that failed; the lowest reward if the model caused it."""
     failure = error.failure
     return GraderResult(-1.0 if failure.caused_by == "model" else None, failure=failure)

@@ -1,4 +1,4 @@
-"""What Google's scorers see of a row and a response: its texts, the part that counts, and the placeholders."""
+"""How Google's scorers read a row and a response: texts, the part that is compared, and placeholders."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _SYSTEM = ("systemInstruction", "system_instruction")
 
 
 def last_match(pattern: Pattern | None, text: str) -> str:
-    """What counts of a text: all of it, or the last match of an expression, of which its group counts where it has one.
+    """The part of a text that is compared: all of it, or the last match of an expression (its group, if it has one).
 
     A text without a match counts as the empty text.
     """
@@ -71,7 +71,7 @@ def reference(item: Item, key: str) -> str:
     if not isinstance(references, Mapping) or key not in references:
         has = ", ".join(map(str, list(references)[:12])) if isinstance(references, Mapping) else "none"
         raise GradingError(
-            f"{{{{references.{key}}}}}: the row has no such reference; it has {has}",
+            f"{{{{references.{key}}}}}: the row has no such reference; its references: {has}",
             kind=FailureKind.INVALID_VARIABLE,
             details={"variable": f"references.{key}"},
         )
@@ -119,6 +119,6 @@ def compiled(source: str) -> Pattern:
         return Pattern(source)
     except ValueError as error:
         raise GradingError(
-            f"with the references of this row the expression is none: {brief(str(error), 200)}",
+            f"with the references of this row the expression is not valid: {brief(str(error), 200)}",
             kind=FailureKind.INVALID_VARIABLE,
         ) from None

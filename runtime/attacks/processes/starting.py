@@ -103,7 +103,7 @@ def run_an_interpreter(target: Target) -> str | None:
 
 @attack(stopped_by={"seccomp"})
 def replace_its_own_program(target: Target) -> str | None:
-    """Calls execve for itself; a program that there is not shows whether it might."""
+    """Calls execve itself, with a program that does not exist: the error says whether the call was allowed."""
     return reached("execve", b"/nonexistent", None, None)
 
 

@@ -69,7 +69,7 @@ def _tool_call(call: Any, where: str) -> Iterator[Fault]:
         yield Fault(
             "tool-call-arguments",
             path,
-            f"{path} is no JSON object in a text",
+            f"{path} is not a JSON object in a text",
             "write the arguments as a JSON object",
         )
 

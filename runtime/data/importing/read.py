@@ -71,7 +71,7 @@ class ImportReport:
         recorded: How many scores each name has.
         lost: How many rows lost what, in words.
         rejected: Parts that could not be read.
-        notes: What else a user should know, such as a page that says that there are more.
+        notes: What else a user should know, such as a page that says that more follow.
     """
 
     rows: int = 0

@@ -207,7 +207,7 @@ _OF_OTHERS = _words(
     "visit generic_visit n s"
 )
 ATTRIBUTES = _OF_OTHERS.union(_OF_BUILTINS)
-"""What may stand behind a dot on anything that is no module; `format` besides, on a text that the source spells out."""
+"""What may stand behind a dot on anything that is not a module; `format` besides, on a text that the source spells out."""
 
 NEVER = _words(
     "eval exec execute query pipe compile format format_map load loads dump system popen globals locals modules builtins "

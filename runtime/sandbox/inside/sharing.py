@@ -27,7 +27,7 @@ class Listed:
 
     Attributes:
         modules: What may be imported, and what may be taken from each.
-        attributes: What may stand behind a dot on anything that is no module.
+        attributes: What may stand behind a dot on anything that is not a module.
         dunder_names: Names with two underscores that may be read or bound.
         has_async: Whether there may be asynchronous code.
     """

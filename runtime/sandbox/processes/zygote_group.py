@@ -138,7 +138,7 @@ class ZygoteGroup:
     def _begun(self, task: asyncio.Task[None]) -> None:
         self._starting.discard(task)
         if not task.cancelled():
-            task.exception()  # the zygotes that there are go on, and who finds none starts one, and is told
+            task.exception()  # the running zygotes go on; a request that finds none starts one and gets its error
 
     async def _add(self) -> None:
         try:

@@ -170,7 +170,7 @@ async def body_of(request: Request, needed: Collection[str]) -> tuple[dict[str, 
         needed: Fields that it must have.
 
     Raises:
-        ApiError: 400, when it is no JSON object or lacks a field.
+        ApiError: 400, when it is not a JSON object or lacks a field.
     """
     data, has_unreadable = await json_with_rows(request)
     body = json_object(data)

@@ -200,6 +200,7 @@ def test_markers_must_agree(one: int, other: int) -> None:
     assert read(text, PLACES["hash"]) == (one if one == other else None)
 
 
+@pytest.mark.few(80)
 @pytest.mark.parametrize(
     "piece",
     ["not ", "minus ", "or ", "7 or ", "####", "####\n", "#### 7\n", r"\boxed{7}", r"\boxed 7 ", r"\boxed ", "<a", "[a",

@@ -232,6 +232,7 @@ def test_the_last_number_of_a_long_text_is_the_last_one_of_a_full_scan(
     assert last_number(text) == (found[-1] if found else None)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("piece", ["7", "1,", "1/", "$", "-", "\\boxed{", "½", "1e"])
 def test_hostile_repetition_is_read_in_linear_time_and_earns_nothing(piece: str) -> None:
     text = piece * (200_000 if len(piece) == 1 and piece != "½" else 20_000)

@@ -75,6 +75,7 @@ def test_every_pair_of_the_patterns_parts_is_read_alike(place: str) -> None:
     check_combinations(place, EVERY_13TH)
 
 
+@pytest.mark.few(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("place", EXTRACTS)
 def test_every_combination_of_the_patterns_parts_is_read_alike(place: str) -> None:
@@ -110,6 +111,7 @@ def test_what_needs_a_look_is_left_to_the_search(text: str, place: str) -> None:
     assert not check(text, EXTRACTS[place])
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_phrase_of_the_tables_is_read_alike(kind: str) -> None:
     others = cycle(EXTRACTS.values())

@@ -10,6 +10,7 @@ from runtime.cases.update import difference, updated
 from tests.runtime.cases.running import SCORED, loaded, outcomes
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("before", "after"),
     [

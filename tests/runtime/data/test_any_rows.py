@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ def test_every_format_reads_every_row(row: dict[str, Any]) -> None:
         assert all(isinstance(name, str) for name in view.references)
 
 
+@pytest.mark.full
 @given(rows=st.lists(ROWS | damaged() | ANYTHING, max_size=12), host=st.none() | st.sampled_from(HOSTS))
 def test_a_check_never_fails_on_rows(rows: list[Any], host: str | None, tmp_path_factory: Any) -> None:
     file = Path(tmp_path_factory.mktemp("any")) / "rows.jsonl"

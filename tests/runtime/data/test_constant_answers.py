@@ -73,6 +73,7 @@ def test_an_answer_that_gets_much_without_skill_is_a_warning(
     assert message == "always 'B': 0.60 by the grader"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("grader", "answer", "score"), [(MARKED, "#### B", 0.6), (PYTHON, "", 0.75)], ids=["marked", "python"]
 )

@@ -513,6 +513,7 @@ def found(report: CheckReport) -> list[tuple[str, str, int | None]]:
     return [(each.level, each.code, each.line) for group in report.findings for each in group.findings]
 
 
+@pytest.mark.few(15)
 @pytest.mark.parametrize(
     "fault",
     [pytest.param(fault, marks=[pytest.mark.slow] if fault.name in MANY_ROWS else []) for fault in FAULTS],

@@ -89,6 +89,7 @@ def test_an_export_of_one_object_may_have_more_values_than_a_row(tmp_path: Path,
         assert record.value["results"]["results"] == inner
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "head",
     [b'{"data": [', b'{\n  "data": [\n', b'{"data": [\n' + b'{"item": {}},\n' * 200],

@@ -29,6 +29,7 @@ NAMES = {
 }
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("make", SOUND, ids=lambda make: make.__name__)
 def test_a_sound_file_has_no_error_and_no_warning(make: Callable[[int], Row], tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"

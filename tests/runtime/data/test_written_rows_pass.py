@@ -120,6 +120,7 @@ def items(draw: st.DrawFn) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("host", "kind"), FORMATS)
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(items(), st.data())
@@ -147,6 +148,7 @@ def test_every_export_passes_the_check_for_its_host(
         assert errors(output, host) == []
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("host", HOSTS)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(items(), st.sampled_from([*KINDS, "mixed"]), st.data())

@@ -102,6 +102,7 @@ def test_the_verdict_names_what_is_in_the_way(
     assert any(word in reason for word in words.split("|") for reason in verdict["reasons"]), verdict
 
 
+@pytest.mark.full
 def test_a_reward_that_goes_with_length_is_named(tmp_path: Path) -> None:
     rows = [{"item": {"n": n}, "samples": ["x" * (n + draw) for draw in range(1, 4)]} for n in range(8)]
     path = write_graded(tmp_path, rows, [(n + draw) / 20 for n in range(8) for draw in range(1, 4)])

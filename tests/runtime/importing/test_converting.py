@@ -194,6 +194,7 @@ def training_rows(draw: st.DrawFn) -> dict[str, Any]:
     return {"messages": asked, "answer": draw(TEXTS), **columns}
 
 
+@pytest.mark.full
 @given(training_rows(), st.sampled_from(list(HOSTS)))
 def test_what_is_not_listed_as_lost_comes_back(row: dict[str, Any], host: str) -> None:
     try:

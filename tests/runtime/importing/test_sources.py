@@ -182,6 +182,7 @@ def rows_of(path: Path, *values: Any, **options: Any) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.few(57)
 @pytest.mark.parametrize("form", ["lines", "list", "indented"])
 @pytest.mark.parametrize("name", FOUR_TO_2_PLUS_2)
 def test_an_answer_is_found_with_its_prompt(tmp_path: Path, name: str, form: str) -> None:

@@ -106,6 +106,7 @@ def documented() -> dict[tuple[str, str], str]:
     }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_documented_is_what_happens(
     kind: str, documented: dict[tuple[str, str], str], tmp_path: Path

@@ -87,6 +87,7 @@ PASSING: dict[str, tuple[list[Reply], int]] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", PASSING)
 async def test_what_passes_costs_retries_and_no_reward(name: str, tmp_path: Path) -> None:
     script, retries = PASSING[name]
@@ -177,6 +178,7 @@ LASTING: dict[str, tuple[Reply, FailureKind, str, int]] = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", LASTING)
 async def test_what_lasts_is_ungraded_with_its_own_cause(name: str, tmp_path: Path) -> None:
     script, kind, cause, expected = LASTING[name]
@@ -235,6 +237,7 @@ def _disturbed(chance: random.Random) -> Callable[[Request, int], Reply]:
     return script
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("count", [200, pytest.param(600, marks=pytest.mark.slow)])
 async def test_refusals_and_hangs_change_no_reward(count: int, tmp_path: Path) -> None:
     samples, items = [f"answer {n}" for n in range(count)], [ITEM] * count
@@ -264,6 +267,7 @@ async def test_no_more_are_in_flight_than_the_cap(tmp_path: Path) -> None:
         assert server.most_in_flight == 7
 
 
+@pytest.mark.full
 async def test_two_evaluators_share_a_rate(tmp_path: Path) -> None:
     """Two processes meet in a file; that they are two here makes no difference to it (a service with two: below)."""
     with JudgeServer([verdict(0.5)]) as server:

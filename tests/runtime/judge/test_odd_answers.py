@@ -230,6 +230,7 @@ def _of_8192_tokens(request: Any, _: int) -> Any:
     return chat(json.dumps({name: {"reason": "", "score": 1} for name in schema["properties"]}))
 
 
+@pytest.mark.full
 async def test_samples_that_blow_up_a_prompt_fail_by_themselves_over_a_socket(tmp_path: Path) -> None:
     with JudgeServer(_of_8192_tokens) as server:
         settings = Settings(

@@ -33,6 +33,7 @@ async def both(store: str) -> AsyncIterator[tuple[SharedLimits, SharedLimits]]:
     await other.aclose()
 
 
+@pytest.mark.full
 async def test_places_are_handed_out_evenly_for_all_processes(
     both: tuple[SharedLimits, SharedLimits],
 ) -> None:

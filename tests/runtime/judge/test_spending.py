@@ -164,6 +164,7 @@ async def histories(home: Path, seed: int, count: int) -> None:
     sys.stdout.write(json.dumps(model.spent))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("count", [48, pytest.param(10_000, marks=pytest.mark.slow)])
 async def test_two_processes_spend_no_more_than_one(count: int, tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", HISTORIES_OF_A_PROCESS, str(tmp_path)]
@@ -200,6 +201,7 @@ async def process(home: Path, url: str) -> None:
     await judges.aclose()
 
 
+@pytest.mark.full
 async def test_processes_that_are_killed_leave_what_they_have_set_aside(tmp_path: Path) -> None:
     spent, loop, is_asked = 0, asyncio.get_running_loop(), asyncio.Event()
 

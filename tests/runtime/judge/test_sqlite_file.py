@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from runtime.judge.sqlite_file import open_own
 
 
+@pytest.mark.full
 def test_all_who_open_a_new_file_at_once_get_it(tmp_path: Path) -> None:
     together = threading.Barrier(4)
 

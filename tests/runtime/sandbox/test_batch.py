@@ -64,6 +64,7 @@ def items(count: int) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("isolation", ["grading", "batch"])
 async def test_misdeeds_cost_their_own_rows_alone_and_leave_nothing(isolation: Isolation, count: int) -> None:

@@ -58,6 +58,7 @@ async def test_what_the_supervisor_was_late_is_not_charged(clock: ProcessClock, 
     assert clock.charged < 2.5
 
 
+@pytest.mark.full
 async def test_an_answer_that_came_before_the_late_timer_was_noticed_is_in_time(clock: ProcessClock) -> None:
     clock.begin(0)
     came = asyncio.Event()
@@ -83,6 +84,7 @@ async def test_one_that_sleeps_has_its_time(clock: ProcessClock, idle: int) -> N
     assert end.value.is_certain
 
 
+@pytest.mark.full
 async def test_before_a_process_is_ready_nothing_is_charged_and_nothing_is_certain(
     clock: ProcessClock,
 ) -> None:
@@ -92,6 +94,7 @@ async def test_before_a_process_is_ready_nothing_is_charged_and_nothing_is_certa
     assert clock.charged == 0.0
 
 
+@pytest.mark.full
 async def test_waits_for_a_processor_are_not_charged(clock: ProcessClock) -> None:
     """Six processes of one scheduling group share one processor: each gets a sixth."""
     processor = min(os.sched_getaffinity(0))
@@ -115,6 +118,7 @@ async def test_waits_for_a_processor_are_not_charged(clock: ProcessClock) -> Non
             process.communicate()
 
 
+@pytest.mark.full
 async def test_many_short_waits_for_a_processor_are_not_charged_either(clock: ProcessClock) -> None:
     """Three processes share a processor; one of them is asked again and again, and answers sooner than anything is measured."""
     processor = min(os.sched_getaffinity(0))
@@ -185,6 +189,7 @@ async def sandbox() -> AsyncIterator[LocalSandbox]:
     await box.aclose()
 
 
+@pytest.mark.full
 @ISOLATES
 async def test_the_stall_of_a_supervisor_fails_nobodys_answer(sandbox: LocalSandbox) -> None:
     """The answer comes after 0.3 s, of 1; the supervisor looks again after 4."""
@@ -196,6 +201,7 @@ async def test_the_stall_of_a_supervisor_fails_nobodys_answer(sandbox: LocalSand
     assert await grading == [0.5]
 
 
+@pytest.mark.full
 @ISOLATES
 async def test_seconds_of_a_process_leave_the_supervisors_stall_out(sandbox: LocalSandbox) -> None:
     async with sandbox.process("subject") as process:

@@ -106,6 +106,7 @@ async def test_a_reading_that_is_too_much_to_compile_is_not_chosen(sandboxed: Ev
 # numbers
 
 
+@pytest.mark.full
 async def test_numbers_of_other_types_are_numbers(sandboxed: Evaluator) -> None:
     half = [{"call": [], "expected": 0.5}]
     given: dict[str, tuple[str, Any]] = {
@@ -213,6 +214,7 @@ COSTLIEST = ("many pairs", "a long message", "long keys", "words", "answers of 4
 """Of each way to cost much: what is received, decoded, compared and split, and the time and memory of the code itself."""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "costly",
     [
@@ -291,6 +293,7 @@ FORGED = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("prelude", "options"),
     [
@@ -465,6 +468,7 @@ def sessions() -> list[int]:
     return sorted(found)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("where", "times"),
     [

@@ -176,6 +176,7 @@ def test_a_hundred_levels_travel_and_one_more_does_not() -> None:
         decode(b"[" + encode(deep) + b"]")
 
 
+@pytest.mark.full
 def test_a_value_that_holds_itself_is_refused_and_so_is_one_that_doubles_itself() -> None:
     loop: list[Any] = []
     loop += [loop, loop]
@@ -188,6 +189,7 @@ def test_a_value_that_holds_itself_is_refused_and_so_is_one_that_doubles_itself(
         encode(doubled)
 
 
+@pytest.mark.full
 def test_too_much_is_refused() -> None:
     with pytest.raises(NotPlain, match="bytes of plain data; at most 16,777,216 travel"):
         encode("x" * MAX_BYTES)

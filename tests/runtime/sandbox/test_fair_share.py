@@ -59,6 +59,7 @@ def small() -> Settings:
     return Settings(python_memory_mb=2048, python_disk_mb=16, sandbox_processes=4)
 
 
+@pytest.mark.full
 async def test_300_threads_of_one_sample_cost_no_other_its_answer(small: Settings) -> None:
     """The victims need 0.3 s of a processor and have 3 s; of equal shares with 300 threads they would need 45 s."""
     sandbox = LocalSandbox(small)
@@ -72,6 +73,7 @@ async def test_300_threads_of_one_sample_cost_no_other_its_answer(small: Setting
         await sandbox.aclose()
 
 
+@pytest.mark.full
 async def test_a_sample_may_have_so_many_threads_and_leaves_others_theirs(small: Settings) -> None:
     sandbox = LocalSandbox(small)
     try:

@@ -192,6 +192,7 @@ def test_an_image_holds_no_programs_but_its_interpreter(small: Settings) -> None
     assert programs == {"python", "python3", f"python3.{sys.version_info[1]}"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("allow_missing", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_what_does_not_install_is_named_and_nothing_is_left(
     settings: Settings, local: Callable[..., str], allow_missing: bool
@@ -205,6 +206,7 @@ def test_what_does_not_install_is_named_and_nothing_is_left(
     assert list(settings.images_dir.iterdir()) == []
 
 
+@pytest.mark.full
 def test_what_does_not_install_is_left_out_when_that_is_allowed(
     settings: Settings, local: Callable[..., str]
 ) -> None:
@@ -230,6 +232,7 @@ def test_packages_that_do_not_go_together_are_told_as_that(
     assert caught.value.missing == {}
 
 
+@pytest.mark.full
 def test_an_image_is_replaced_only_on_demand_and_only_by_a_whole_one(
     small: Settings, settings: Settings, local: Callable[..., str]
 ) -> None:
@@ -244,6 +247,7 @@ def test_an_image_is_replaced_only_on_demand_and_only_by_a_whole_one(
     assert [path.name for path in settings.images_dir.iterdir()] == ["again"]
 
 
+@pytest.mark.full
 def test_what_a_killed_builder_left_is_no_image_and_one_that_is_built_later_is_found(
     settings: Settings, local: Callable[..., str]
 ) -> None:
@@ -378,6 +382,7 @@ async def test_the_default_image_has_what_the_project_needs() -> None:
     assert [trial for trial in trials.values() if trial.problem] == []
 
 
+@pytest.mark.full
 async def test_a_check_tells_what_is_wrong(settings: Settings, local: Callable[..., str]) -> None:
     spoilt = local("spoilt", "1.0", {"spoilt.py": "raise OSError('no libspoilt.so')"})
     directory = make(settings, "wrong", local("tool-tip", "1.2", TOOL), spoilt)
@@ -400,6 +405,7 @@ async def test_a_check_tells_what_is_wrong(settings: Settings, local: Callable[.
     assert data.problem == "ModuleNotFoundError: No module named 'nltk'; image_tag 'default' has it"
 
 
+@pytest.mark.full
 async def test_an_image_that_we_did_not_build_is_checked_for_all_that_is_in_it(
     small: Settings, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ async def disturbed(evaluator: Evaluator, name: str, gradings: int, kills: int) 
     check(await evaluator.grade_many(GRADERS[name], samples, items), undisturbed)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", GRADERS)
 async def test_no_reward_differs_when_processes_are_killed(evaluator: Evaluator, name: str) -> None:
     await disturbed(evaluator, name, gradings=40, kills=4)
@@ -113,6 +114,7 @@ async def test_no_reward_differs_when_many_processes_are_killed(evaluator: Evalu
     await disturbed(evaluator, name, gradings=2_000, kills=50)
 
 
+@pytest.mark.full
 async def test_a_process_that_is_killed_twice_is_ungraded_by_the_machine() -> None:
     sandbox = LocalSandbox(Settings(python_memory_mb=256, python_disk_mb=16, sandbox_processes=1))
     source = "import time\ndef grade(sample, item):\n    print('begun', flush=True)\n    time.sleep(60)\n"
@@ -134,6 +136,7 @@ async def test_a_process_that_is_killed_twice_is_ungraded_by_the_machine() -> No
     assert answer.failure.kind.value == "python_grader_server_error"
 
 
+@pytest.mark.full
 async def test_the_limit_of_processor_time_is_no_kill_from_outside() -> None:
     """The kernel ends it with the same signal."""
     sandbox = LocalSandbox(

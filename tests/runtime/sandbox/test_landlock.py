@@ -97,6 +97,7 @@ ALLOWED: dict[str, tuple[Callable[[Place], object], object]] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("what", ALLOWED)
 def test_a_child(what: str, place: Place) -> None:
     attempt, expected = ALLOWED[what]
@@ -165,6 +166,7 @@ REFUSED: dict[str, Callable[[Place], object]] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_child_never(what: str, place: Place) -> None:
     assert place.restricted(REFUSED[what]) == "EACCES"

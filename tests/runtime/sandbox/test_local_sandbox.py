@@ -118,6 +118,7 @@ async def test_a_traceback_has_the_sources_own_lines_and_no_path_of_this_machine
     }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("isolation", EVERY)
 async def test_the_longest_exceptions_are_told_of_every_row(
     sandbox: LocalSandbox, isolation: Isolation
@@ -219,6 +220,7 @@ MISDEEDS = [
 ]
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     ("isolation", "misdeed", "kind", "type_"),
     [
@@ -366,6 +368,7 @@ async def test_a_worker_is_replaced_after_many_gradings(sandbox: LocalSandbox) -
     assert len(set(await sandbox.grade(source, rows, isolation="worker"))) >= 2
 
 
+@pytest.mark.full
 async def test_a_process_that_has_used_up_its_processor_time_is_replaced_and_its_rows_are_right(
     small: Settings,
 ) -> None:

@@ -52,6 +52,7 @@ async def test_zygotes_that_nobody_asks_for_go_and_the_last_one_stays(pool: Zygo
     again.release()
 
 
+@pytest.mark.full
 async def test_zygotes_in_use_stay(pool: ZygotePool) -> None:
     session = await pool.session(SHAPE)
     await asyncio.sleep(1.5)
@@ -59,6 +60,7 @@ async def test_zygotes_in_use_stay(pool: ZygotePool) -> None:
     session.release()
 
 
+@pytest.mark.full
 async def test_there_are_never_zygotes_of_too_many_shapes(pool: ZygotePool) -> None:
     for extra in range(KEPT_SHAPES + 3):
         shape = ZygoteSpec(SHAPE.python, layers=SHAPE.layers, memory_mb=256 + extra, disk_mb=16)
@@ -86,6 +88,7 @@ async def test_where_there_is_no_sandbox_warming_says_so_and_harms_nothing(
     assert "code of others will not be run" in caplog.text
 
 
+@pytest.mark.full
 async def test_zygotes_go_with_the_one_who_started_them() -> None:
     code = (
         "import asyncio\n"

@@ -250,6 +250,7 @@ def evaluator() -> Iterator[SyncEvaluator]:
         yield fresh
 
 
+@pytest.mark.few(17)
 @pytest.mark.parametrize("name", ROWS)
 def test_only_the_authors_classes_decide_what_is_equal(evaluator: SyncEvaluator, name: str) -> None:
     reward, prelude, code, tests, options = ROWS[name]

@@ -177,6 +177,7 @@ def test_one_that_hangs_does_not_give_the_next_one_all_of_its_time() -> None:
     assert pace.patience(0) < 0.15
 
 
+@pytest.mark.full
 @ISOLATES
 async def test_gradings_that_hang_are_overtaken_and_end_by_their_own_time() -> None:
     finished: list[object] = []

@@ -311,6 +311,7 @@ WORKS: dict[str, tuple[Callable[[], object], object]] = {
 }
 
 
+@pytest.mark.few(3)
 @real
 @pytest.mark.parametrize("what", WORKS)
 def test_what_graders_need_works(what: str) -> None:
@@ -359,6 +360,7 @@ REFUSED: dict[str, Callable[[], object]] = {
 }
 
 
+@pytest.mark.few(6)
 @real
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_nobody_needs_is_refused_readably(what: str) -> None:
@@ -387,6 +389,7 @@ FILE_CALLS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.few(3)
 @real
 @pytest.mark.parametrize("what", FILE_CALLS)
 def test_what_neither_mounts_nor_landlock_govern_is_refused(what: str, tmp_path: Path) -> None:

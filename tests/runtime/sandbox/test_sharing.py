@@ -329,6 +329,7 @@ async def sandbox() -> AsyncIterator[LocalSandbox]:
     await box.aclose()
 
 
+@pytest.mark.full
 @ISOLATES
 @pytest.mark.parametrize("isolation", ["batch", "worker"])
 async def test_a_row_that_is_executed_changes_no_other_rows_reward(

@@ -13,6 +13,7 @@ from tests.runtime.sandbox.isolation import ISOLATES
 pytestmark = ISOLATES
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "state"),
     [
@@ -42,6 +43,7 @@ async def test_without_descriptors_a_grading_is_right_or_worth_another_try(name:
         assert again == "right", (free, again)
 
 
+@pytest.mark.full
 async def test_what_cannot_be_forked_for_want_of_memory_is_worth_another_try() -> None:
     """A new zygote has no address space for itself."""
     code = (

@@ -266,6 +266,7 @@ def evaluator() -> Iterator[SyncEvaluator]:
         yield fresh
 
 
+@pytest.mark.few(11)
 @pytest.mark.parametrize("name", ROWS)
 def test_each_shape_gets_what_its_code_deserves(evaluator: SyncEvaluator, name: str) -> None:
     reward, code, tests, options = ROWS[name]

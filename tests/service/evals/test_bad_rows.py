@@ -43,6 +43,7 @@ UNREADABLE: Sequence[tuple[str, str]] = (
 )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("row", "message"), UNREADABLE)
 def test_a_row_that_cannot_be_read_is_an_error_and_the_others_are_graded(
     client: OpenAI, row: str, message: str
@@ -89,6 +90,7 @@ NOT_WHAT_THE_EVAL_SAYS: Sequence[tuple[str, str]] = (
 )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["file_id", "file_content"])
 @pytest.mark.parametrize("criteria", [(EQUAL,), (EQUAL, LONGEST)], ids=["alone", "compared"])
 def test_a_row_that_is_not_what_the_eval_says_is_an_error_and_the_others_are_graded(
@@ -127,6 +129,7 @@ def test_a_row_that_is_not_what_the_eval_says_is_an_error_and_the_others_are_gra
     assert ended(client, of.id, again["id"]).result_counts.errored == 5
 
 
+@pytest.mark.full
 def test_a_row_without_what_the_eval_wants_asks_no_model(own: Settings, serve: Serve) -> None:
     prompts: list[Any] = []
 

@@ -27,6 +27,7 @@ async def taken(store: Store, count: int) -> list[str]:
     return [run.client for run in claims if run is not None]
 
 
+@pytest.mark.full
 async def test_clients_take_turns_however_many_runs_each_has(store: Store, evals: Evals) -> None:
     of = await an_eval(evals)
     for client, runs in (("a", 20), ("b", 2), ("c", 1)):
@@ -54,6 +55,7 @@ async def test_a_client_that_deletes_its_runs_keeps_its_place_in_the_turns(
     assert await taken(store, 1) == ["b"]
 
 
+@pytest.mark.full
 async def test_who_has_fewer_runs_in_this_process_comes_first(evals: Evals, me: Claims) -> None:
     of = await an_eval(evals)
     for client in ("a", "a", "b", "c"):
@@ -69,6 +71,7 @@ async def test_who_has_fewer_runs_in_this_process_comes_first(evals: Evals, me: 
     assert await me.waiting() == set()
 
 
+@pytest.mark.full
 async def test_processes_that_claim_at_once_take_turns_as_well(store: Store, evals: Evals) -> None:
     of = await an_eval(evals)
     for client in ("a", "a", "a", "a", "b", "c"):
@@ -95,6 +98,7 @@ async def test_a_run_that_was_claimed_three_times_without_a_row_is_failed_with_i
     assert failed.error["message"].startswith("3 times a process began to grade this run and ended")
 
 
+@pytest.mark.full
 async def test_a_run_that_gets_on_may_be_claimed_any_number_of_times(store: Store, evals: Evals) -> None:
     of = await an_eval(evals)
     run = await a_run(evals, of, total=100)
@@ -107,6 +111,7 @@ async def test_a_run_that_gets_on_may_be_claimed_any_number_of_times(store: Stor
     assert (await found(evals, of, run)).status == "in_progress"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["one", "all"])
 async def test_a_claim_that_is_given_back_does_not_count(store: Store, evals: Evals, how: str) -> None:
     of = await an_eval(evals)
@@ -118,6 +123,7 @@ async def test_a_claim_that_is_given_back_does_not_count(store: Store, evals: Ev
     assert (await found(evals, of, run)).claims == 0
 
 
+@pytest.mark.full
 async def test_processes_that_are_slow_and_not_dead_do_not_fail_a_run(store: Store, evals: Evals) -> None:
     """Two of them take it from each other, as on a machine that is short of time."""
     of = await an_eval(evals)
@@ -161,6 +167,7 @@ async def test_runs_of_processes_that_ended_wait_where_one_of_them_is_tried_agai
     assert await other.waiting() == {"a"}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("total", "written", "status"),
     [(3, 3, "completed"), (600, 256, "failed"), (1, 0, "failed"), (2, 3, "failed")],

@@ -92,6 +92,7 @@ def test_a_missing_sample_is_no_empty_answer(client: OpenAI) -> None:
     assert ended(client, of.id, run.id).result_counts.errored == 1
 
 
+@pytest.mark.full
 @ISOLATES
 def test_python_criteria_grade_an_uploaded_file(client: OpenAI) -> None:
     stored = [json.loads(line) for line in COUNTDOWN.read_text().splitlines()]
@@ -134,6 +135,7 @@ def test_only_name_and_metadata_change(client: OpenAI) -> None:
         client.evals.update(of.id, metadata={"a": "b" * 513})
 
 
+@pytest.mark.full
 def test_pages_follow_each_other(client: OpenAI) -> None:
     made_evals = [made(client, EQUAL).id for _ in range(5)]
     assert [of.id for of in client.evals.list(limit=2)][-5:] == made_evals
@@ -307,6 +309,7 @@ DOUBLING = {
 }
 
 
+@pytest.mark.full
 def test_a_row_that_makes_a_schema_costly_is_refused_or_an_error(client: OpenAI) -> None:
     deep: Any = "leaf"
     for _ in range(60):
@@ -374,6 +377,7 @@ def test_stored_samples_are_graded_again_by_other_criteria(client: OpenAI) -> No
     assert ended(client, of.id, old.id).result_counts.passed == 1
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "criterion",
     [
@@ -397,6 +401,7 @@ def test_every_type_is_a_criterion(client: OpenAI, criterion: dict[str, Any]) ->
     assert done.result_counts.to_dict() == {"total": 2, "errored": 0, "failed": 1, "passed": 1}
 
 
+@pytest.mark.full
 def test_postgresql_keeps_evals_too(
     own: Settings, serve: Callable[[Settings], AbstractContextManager[str]], postgresql: str
 ) -> None:

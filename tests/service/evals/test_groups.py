@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from openai import OpenAI
 
 from runtime import Settings
@@ -26,6 +27,7 @@ def scores(client: OpenAI, eval_id: str, run_id: str) -> list[list[float | None]
     return [[result.score for result in item.results] for item in items]
 
 
+@pytest.mark.full
 def test_consecutive_rows_with_equal_items_are_compared(client: OpenAI) -> None:
     of = client.evals.create(data_source_config=CUSTOM, testing_criteria=[LONGEST, EQUAL])  # type: ignore[arg-type, list-item]
     source: Any = rows(("a", "bb"), ("a", "a"), ("b", "b"), ("a", "a"), ("a", "ccc"))
@@ -44,6 +46,7 @@ def test_consecutive_rows_with_equal_items_are_compared(client: OpenAI) -> None:
     assert scores(client, of.id, again["id"]) == [[1], [0], [1], [0], [1]]
 
 
+@pytest.mark.full
 def test_a_row_without_a_sample_does_not_keep_the_others_from_being_compared(
     own: Settings, serve: Serve
 ) -> None:
@@ -68,6 +71,7 @@ def test_a_row_without_a_sample_does_not_keep_the_others_from_being_compared(
             assert counts == {"total": 3, "errored": 1, "failed": 1, "passed": 1}
 
 
+@pytest.mark.full
 def test_a_group_is_whole_after_a_restart(own: Settings, serve: Serve, tmp_path: Path) -> None:
     # the 50th question is about the second row of a group of three
     with tallying(49) as tally:
@@ -97,6 +101,7 @@ def test_a_group_is_whole_after_a_restart(own: Settings, serve: Serve, tmp_path:
             assert [item.status for item in items] == ["fail", "fail", "pass"] * 40
 
 
+@pytest.mark.full
 def test_a_group_that_is_too_large_fails_the_run(own: Settings, serve: Serve) -> None:
     with (
         serve(own.model_copy(update={"batch_rows": 2})) as address,

@@ -83,6 +83,7 @@ def interrupt(served: Served, how: How, tally: Tally) -> bool:
     return how in {"killed", "stopped"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("kind", "how", "rows"),
     [
@@ -139,6 +140,7 @@ def test_what_an_interrupted_service_has_begun_is_finished(
     assert 1 <= tally.asked.total() - rows <= AT_ONCE
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["cancel", "delete", "cancel elsewhere"])
 def test_what_is_stopped_does_not_go_on(
     own: Settings, serve: Serve, how: Literal["cancel", "delete", "cancel elsewhere"]
@@ -188,6 +190,7 @@ async def cancelled(database: str, eval_id: str, run: str) -> None:
         assert found.status == "canceled"
 
 
+@pytest.mark.full
 def test_a_service_that_stops_leaves_its_runs_to_the_next(own: Settings, serve: Serve) -> None:
     with tallying(10) as tally:
         settings = own.model_copy(update={"endpoint_hosts": (tally.address,), "eval_lease_s": 3600.0})
@@ -233,6 +236,7 @@ async def end_leases(database: str) -> None:
         await session.execute(update(EvalRun).values(leased_until=0.0))
 
 
+@pytest.mark.full
 def test_a_process_that_is_late_does_not_claim_what_it_still_grades(own: Settings, serve: Serve) -> None:
     with tallying(0) as tally:
         settings = own.model_copy(update={"endpoint_hosts": (tally.address,), "eval_lease_s": 3600.0})

@@ -13,6 +13,7 @@ from service.store.evals import Eval
 from tests.service.evals.stored import a_run, an_eval, item
 
 
+@pytest.mark.full
 async def test_a_run_has_one_owner_until_its_lease_ends(store: Store, evals: Evals) -> None:
     run = await a_run(evals, await an_eval(evals))
     everyone = [Claims(store, f"owner {number}", 60) for number in range(8)]
@@ -75,6 +76,7 @@ async def test_a_run_that_has_ended_stays_as_it_is(evals: Evals, me: Claims, oth
     assert await other.claim() is None
 
 
+@pytest.mark.full
 async def test_an_owner_that_stops_lets_others_go_on_at_once(
     evals: Evals, me: Claims, other: Claims, store: Store
 ) -> None:

@@ -55,6 +55,7 @@ def test_too_many_runs_are_to_come_again_later(own: Settings, serve: Serve) -> N
                 assert ended(client, other.id, again["id"]).result_counts.passed == 1
 
 
+@pytest.mark.full
 def test_too_many_evals_and_files_are_refused_until_one_is_deleted(own: Settings, serve: Serve) -> None:
     limited = {"evals_kept": 1, "files_kept": 1}
     with (

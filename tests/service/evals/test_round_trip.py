@@ -118,6 +118,7 @@ def rendered(template: Template, sample: Sample) -> str:
         return str(error)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "criterion", [ITEM_CHECK, {"type": "python", "name": "p", "source": CONSTANT, "pass_threshold": 1}]
 )
@@ -161,6 +162,7 @@ def test_a_criterion_keeps_what_published_ones_carry(client: OpenAI) -> None:
         made(client, {**described, "description": 5})
 
 
+@pytest.mark.full
 def test_output_items_can_be_given_back_as_they_are_shown_in_a_request_and_in_a_file(client: OpenAI) -> None:
     rows: list[dict[str, Any]] = [
         {"item": {"answer": "a"}, "sample": {"output": [{"role": "assistant", "content": "a"}]}},
@@ -181,6 +183,7 @@ def test_output_items_can_be_given_back_as_they_are_shown_in_a_request_and_in_a_
             assert [each[name] for each in again] == [each[name] for each in shown]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("item", [3, "a", []])
 def test_an_output_item_with_a_wrong_item_is_a_row_of_its_own_that_says_so(client: OpenAI, item: Any) -> None:
     items = graded(client, [ITEM_CHECK], [{"datasource_item": item, "sample": {"output_text": "a"}}, *ITEMS])

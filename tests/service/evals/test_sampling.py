@@ -1,4 +1,4 @@
-"""Sampling: what a server is asked for a row, what is made of its answer, and what is no sample."""
+"""Sampling: what a server is asked for a row, what is made of its answer, and what is not a sample."""
 
 import json
 from collections.abc import AsyncIterator
@@ -554,6 +554,7 @@ def test_sources_are_read_within_a_union_and_have_a_schema() -> None:
     assert CompletionsSource.model_validate(written).source == completions().source
 
 
+@pytest.mark.full
 async def test_a_real_model_is_sampled(small_model: SmallModel, tmp_path: Path) -> None:
     said = [{"role": "developer", "content": "Be short."}, {"role": "user", "content": "{{item.question}}"}]
     source = completions(

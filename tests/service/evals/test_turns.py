@@ -84,6 +84,7 @@ RUNS = 4
 KEYS = ("a" * 20, "b" * 20, "c" * 20)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("slots", "hogs", "processes"),
     [

@@ -120,6 +120,7 @@ async def test_a_file_that_expires_stays_for_the_runs_that_read_it(
     assert not files.path(expiring[0]).exists()
 
 
+@pytest.mark.full
 async def test_what_is_deleted_while_runs_begin_is_either_gone_or_read(
     database: str, evals: Evals, me: Claims, files: Files, tmp_path: Path
 ) -> None:
@@ -162,6 +163,7 @@ def begun_over_a_file(client: OpenAI, tally: Tally, count: int) -> tuple[str, st
     return of.id, run, file
 
 
+@pytest.mark.full
 def test_deleting_what_is_read_is_a_conflict_that_names_the_reader(own: Settings, serve: Serve) -> None:
     with tallying(0) as tally:
         settings = own.model_copy(update={"endpoint_hosts": (tally.address,)})
@@ -196,6 +198,7 @@ def test_deleting_what_is_read_is_a_conflict_that_names_the_reader(own: Settings
             assert client.evals.runs.delete(run, eval_id=eval_id).deleted
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "how", ["shortened", *(pytest.param(how, marks=pytest.mark.slow) for how in ("removed", "lengthened"))]
 )

@@ -18,6 +18,7 @@ from tests import postgresql as postgresql_server
 from tests.service.serving import CHECK, RUN, serving
 
 
+@pytest.mark.full
 def test_a_service_whose_server_is_away_says_so_grades_and_recovers(tmp_path: Path) -> None:
     with postgresql_server.cluster() as server:
         database = next(postgresql_server.databases(server))
@@ -68,6 +69,7 @@ async def test_a_statement_has_a_time_limit(postgresql: str) -> None:
         assert (failed.value.status, failed.value.database_code) == (503, "57014")
 
 
+@pytest.mark.full
 async def test_those_who_wait_for_a_lock_leave_connections_to_those_who_read(
     postgresql: str, tmp_path: Path
 ) -> None:

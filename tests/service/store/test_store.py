@@ -129,6 +129,7 @@ async def test_a_database_that_is_up_to_date_is_opened_while_another_writes(data
             assert await count(store) == 1
 
 
+@pytest.mark.full
 def test_processes_may_migrate_at_once(database: str) -> None:
     start = str(time.time() + 3.0)
     processes = [
@@ -204,6 +205,7 @@ async def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     assert await count(store) == 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("times", [1, 3])
 async def test_a_cancelled_transaction_keeps_nobody_waiting(tmp_path: Path, times: int) -> None:
     changing = text("INSERT INTO numbers VALUES (1), (2), (3) RETURNING n")
@@ -266,7 +268,7 @@ async def test_sqlite_keeps_foreign_keys_and_a_write_ahead_log(tmp_path: Path) -
     [
         ("mysql://localhost/a", "begins with postgresql://, not with mysql://"),
         ("postgresql+asyncpg://localhost/a", "not with postgresql+asyncpg://"),
-        ("://", "this is no URL"),
+        ("://", "this is not a URL"),
     ],
 )
 def test_other_databases_are_refused_by_name(database: str, message: str) -> None:
@@ -360,6 +362,7 @@ async def test_a_cursor_survives_its_file(files: Files) -> None:
     assert not files.path(second).exists()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "name", ["", "../service.sqlite", "file-0\0", "file-" + "0" * 23 + "\n", "FILE-" + "0" * 24]
 )

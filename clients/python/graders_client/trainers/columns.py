@@ -21,7 +21,7 @@ def items_of(
 
     Args:
         count: Samples.
-        columns: The trainer's keywords; a column is a list. What is no list belongs to the trainer.
+        columns: The trainer's keywords; a column is a list. What is not a list belongs to the trainer.
         wanted: The columns that the grader reads; None takes all.
         more: Further columns; None where there is none.
 

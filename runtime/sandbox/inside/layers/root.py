@@ -103,7 +103,7 @@ def sources(packages: Iterable[str]) -> list[str]:
     for name in packages:
         try:
             spec = importlib.util.find_spec(name)
-        except (ImportError, ValueError):  # `__main__`: it is no module here, and importing it will say so
+        except (ImportError, ValueError):  # `__main__`: it is not a module here, and importing it will say so
             continue
         if spec is not None and spec.has_location and spec.origin is not None:
             found += spec.submodule_search_locations or [spec.origin]
