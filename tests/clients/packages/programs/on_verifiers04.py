@@ -17,6 +17,10 @@ class Sum(vf.Task[SumData]):
     pass
 
 
+def rewards(trace: Any) -> dict[str, float | None]:
+    return {name: None if reward is None else reward.score for name, reward in trace.rewards.items()}
+
+
 async def score(url: str, said: str, answer: str) -> Any:
     config = {"judges": [{"id": "graders_judge", "url": url, "grader": "number"}]}
     data = SumData(idx=0, prompt="2+2?", answer=answer)
@@ -27,13 +31,13 @@ async def score(url: str, said: str, answer: str) -> Any:
     try:
         await task.score(trace)
     except Exception as error:  # noqa: BLE001  # what the run of a trainer sees
-        return [type(error).__name__, dict(trace.rewards)]
-    return dict(trace.rewards)
+        return [type(error).__name__, rewards(trace)]
+    return rewards(trace)
 
 
 async def main(url: str) -> None:
     found = [await score(url, *each) for each in (("4", "4"), ("5", "4"), ("4", "no number"))]
-    sys.stdout.write(json.dumps(found, default=str))
+    sys.stdout.write(json.dumps(found))
 
 
 asyncio.run(main(sys.argv[1]))
