@@ -43,6 +43,13 @@ class Package:
 
 RUN = (
     Package(
+        "verl",
+        "verl 0.9.1",
+        "on_verl.py",
+        "`NaiveRewardManager.run_single`, with the file that is written for it, async and sync",
+        [[[1.0, 0.0, 1.0, "stand-in"], [1.0, 1.0, 1.0, 0.0], True]] * 2,
+    ),
+    Package(
         "verifiers03",
         "verifiers 0.3.1",
         "on_verifiers03.py",
@@ -50,11 +57,25 @@ RUN = (
         [[1.0, False], [0.0, False], [0.0, True]],
     ),
     Package(
+        "verifiers04",
+        "verifiers 0.4.0",
+        "on_verifiers04.py",
+        "`Task.score`, which loads the judge `graders_judge`",
+        [{"graders_judge": 1.0}, {"graders_judge": 0.0}, ["TaskError", {"graders_judge": None}]],
+    ),
+    Package(
         "skyrl-gym",
         "SkyRL-gym 0.4.0",
         "on_skyrl_gym.py",
         "`skyrl_gym.make` and `Env.step`",
         [[1.0, True, True], [0.0, True, True], [0.5, True, False]],
+    ),
+    Package(
+        "eval-protocol",
+        "eval-protocol 0.3.33",
+        "on_eval_protocol.py",
+        "a function under `@reward_function`",
+        [[1.0, True], [0.0, True], [0.0, False]],
     ),
     Package(
         "openenv",
@@ -65,10 +86,12 @@ RUN = (
     ),
 )
 NOT_RUN = {
-    "OpenRLHF 0.11.2": "its package imports deepspeed and flash-attn; the call of its `agent.py` is replayed",
+    "TRL 1.16.0": "its mini trainings are not written; its call is replayed",
+    "Inspect 0.3, ART 0.5, AReaL 1.0, tinker-cookbook 0.5, ms-swift 4.6": "not tried to the end; their calls are replayed",
+    "OpenRLHF 0.11": "its package imports deepspeed and flash-attn; its call is replayed",
     "slime, prime-rl, rllm": "they are not on the package index; their calls are replayed",
     "NeMo-Gym 0.7": "it needs Python 3.13; its calls are replayed",
-    "google-tunix 0.1.7": "it needs JAX; its call is replayed",
+    "google-tunix 0.1": "not tried; its call is replayed",
 }
 
 

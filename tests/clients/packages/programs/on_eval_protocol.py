@@ -12,7 +12,7 @@ found = []
 with GraderClient(sys.argv[1], "truth") as client:
     reward = Reward(client)
 
-    @reward_function
+    @reward_function  # type: ignore[untyped-decorator]  # eval-protocol is not installed where this is checked
     def graders(messages: list[Message], ground_truth: str | None = None, **kwargs: object) -> EvaluateResult:
         return reward(messages, ground_truth, **kwargs)
 

@@ -46,7 +46,12 @@ async def main(url: str) -> None:
         )
         manager = NaiveRewardManager(config, Tokenizer(), get_custom_reward_fn(config))
         results = await asyncio.gather(*(manager.run_single(sample(*row)) for row in ROWS))
-        found.append([[each["reward_score"], each["reward_extra_info"]["graded"]] for each in results])
+        graded = [each["reward_extra_info"]["graded"] for each in results]
+        rewards = [
+            each["reward_score"] if is_graded else "stand-in"
+            for each, is_graded in zip(results, graded, strict=True)
+        ]
+        found.append([rewards, graded, all(0 <= each["reward_score"] <= 1 for each in results)])
     sys.stdout.write(json.dumps(found))
 
 
