@@ -1,5 +1,6 @@
 """A `GraderResult` as plain data: the one place that knows its fields, and the views that show some of them."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -47,6 +48,27 @@ def result_data(result: GraderResult, view: View, convert: Callable[[Any], Any] 
         for name in view
         for value in (getattr(result, name),)
     }
+
+
+TURN_REWARDS = "turn_rewards"
+"""What the metadata of a result calls the rewards of single turns."""
+
+
+def turn_rewards(result: GraderResult) -> list[float | None] | None:
+    """The rewards of the assistant's turns, which trainers of whole conversations take beside the reward.
+
+    A plugin gives them as `metadata["turn_rewards"]`: a list with a finite number, or None, for each of the assistant's turns. None
+    where there is no such list, and for an ungraded result.
+    """
+    turns = result.metadata.get(TURN_REWARDS)
+    if result.reward is None or not isinstance(turns, (list, tuple)):
+        return None
+    return [
+        float(turn)
+        if isinstance(turn, (int, float)) and not isinstance(turn, bool) and math.isfinite(turn)
+        else None
+        for turn in turns
+    ]
 
 
 def failure_data(failure: Failure, convert: Callable[[Any], Any] = _same) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from runtime.judge.statistics import added
 
 logger = logging.getLogger(__name__)
 
-STARTS = 3
+STARTS = 5
 """How often an actor that has ended is started again, in a row without success, before its place is given up."""
 PAUSE_S = 1.0
 """Before an actor that did not start is started again; each time longer."""

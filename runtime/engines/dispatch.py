@@ -169,13 +169,13 @@ class Dispatcher:
                     return None
                 answer = Answer.unpack(await seat.actor.grade(self._task(), rows), len(chunk.rows))
             except ActorLost as error:
-                logger.warning("an actor on %s has ended, and is replaced: %s", seat.hello.node, error)
                 self._count(chunk, str(error))
+                logger.warning("an actor on %s has ended, and is replaced: %s", seat.hello.node, chunk.cause)
                 await self._pool.lose(seat)
                 return None
             except Exception as error:  # noqa: BLE001  # whatever is wrong with an actor, its rows have a result
-                logger.warning("an actor on %s failed: %s", seat.hello.node, error)
                 self._count(chunk, f"{type(error).__name__}: {error}")
+                logger.warning("an actor on %s failed: %s", seat.hello.node, chunk.cause)
                 return None
             seat.note(answer.usage, answer.number)
         return Graded(answer.rewards, answer.known, answer.seconds)

@@ -57,7 +57,9 @@ samples: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["a", "b", ""]),
     st.sampled_from([{"output_text": "a"}, {"choices": []}, None, 3, {"wrong": 1}]),
 )
-items: st.SearchStrategy[Any] = st.sampled_from([{"answer": "a"}, {"answer": "b"}, {}, None, {"answer": object()}])
+items: st.SearchStrategy[Any] = st.sampled_from(
+    [{"answer": "a"}, {"answer": "b"}, {}, None, {"answer": object()}]
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)

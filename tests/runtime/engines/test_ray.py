@@ -36,14 +36,14 @@ from runtime.engines.ray import RayEngine
 EXACT = {"type": "string_check", "input": "{{sample.output_text}}", "reference": "{{item.answer}}", "operation": "eq"}
 SOURCE = {"type": "python", "source": "def grade(sample, item):\\n    return float(sample['output_text'] == item['answer'])"}
 
-def actors():
+def actors(doing=b""):
     found = []
     for entry in Path("/proc").iterdir():
         try:
             title = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
         except OSError:
             continue
-        if title.startswith(b"ray::RayNode"):
+        if title.startswith(b"ray::RayNode" + doing):
             found.append(int(entry.name))
     return found
 
@@ -150,11 +150,11 @@ def test_actors_that_are_killed_change_nothing_in_100_000_rows(cluster: dict[str
         """
         async def kill(killed):
             while True:
-                await asyncio.sleep(0.5)
-                for pid in actors()[:1]:
+                await asyncio.sleep(0.05)
+                for pid in set(actors(b".grade")) - set(killed):
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
-                    await asyncio.sleep(3)
+                    await asyncio.sleep(2)
 
         async def main():
             texts, items = rows(100_000, of=997)
