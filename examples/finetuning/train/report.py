@@ -146,6 +146,7 @@ def picture(stages: Sequence[Stage], curve: Sequence[float], folder: Path) -> No
     """Draw `rewards.png` and `rewards.svg` in a folder."""
     with rc_context(
         {
+            "svg.fonttype": "none",
             "svg.hashsalt": "graders",
             "font.size": 9.0,
             "axes.titlesize": 10.0,
