@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# two stamps: everything for development; and what the demo and the service need, which takes a third of the time
+# stamps: everything for development; and what the demo and the service need, which takes a third of the time
 INSTALLED := $(VENV)/.installed
 RUNS := $(VENV)/.installed-demo
+# and Ray, which slow tests use
+RAY := $(VENV)/.installed-ray
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # from the root, whose tools/ makes some of the pages; the variable silences an advertisement of the theme's
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -15,7 +17,7 @@ IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 USUAL := -m 'not slow and not full and not trainers'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full test-slow test-trainers coverage check docs bench bench-sandbox format clean
+.PHONY: help demo serve example-rl test test-full test-slow test-trainers coverage check docs bench bench-sandbox format clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +30,10 @@ $(INSTALLED): $(NEEDED) tests/plugin_package/pyproject.toml clients/python/pypro
 	@$(PYTHON) tools/install.py dev
 	@touch $@ $(RUNS)
 
+$(RAY): $(INSTALLED)
+	@$(PYTHON) tools/install.py ray
+	@touch $@
+
 $(RUNS): $(NEEDED)
 	@$(NEW_ENOUGH)
 	@$(PYTHON) tools/install.py demo
@@ -39,6 +45,10 @@ demo: $(RUNS) ## grade real Countdown answers over HTTP with the openai client
 serve: $(RUNS) ## serve graders on 127.0.0.1:8000
 	@$(BIN)/graders serve
 
+SEED ?= 0
+example-rl: $(INSTALLED) .cache/trl ## train a tiny transformer with rewards over HTTP; a table and a picture (SEED=1)
+	@$(BIN)/python -m examples.finetuning.train.run --seed $(SEED)
+
 test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the tests of every run; all of graders/ must be covered
 	$(BIN)/coverage erase
 	$(BIN)/coverage run --source=graders -m pytest $(IN_PARALLEL) $(USUAL) tests/graders tests/metrics
@@ -49,7 +59,7 @@ test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the tests of every run;
 test-full: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but those that take minutes: before a merge
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m 'not slow and not trainers'
 
-test-slow: $(INSTALLED) .cache/wordnet .cache/schemathesis .cache/trl ## the tests that take minutes: before a release
+test-slow: $(INSTALLED) $(RAY) .cache/wordnet .cache/schemathesis .cache/trl ## the tests that take minutes: before a release
 	$(BIN)/python -m pytest -m slow
 
 test-trainers: $(INSTALLED) .cache/trl ## trainers' own code with our adapters, in environments of their own (3 GB)
@@ -99,7 +109,7 @@ format: $(INSTALLED) ## format the code
 .cache/peers: tools/fetch_peers.sh tools/peers.txt
 	@PYTHON=$(PYTHON) sh tools/fetch_peers.sh
 
-# the trainers that exports are loaded by, with torch: 1.5 GB
+# TRL's trainers, which load exports in the tests and train in `make example-rl`, with torch: 1.5 GB
 .cache/trl: tools/fetch_trl.sh tools/trl.txt
 	@PYTHON=$(PYTHON) sh tools/fetch_trl.sh
 

@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-STARTS_S = 60.0
+STARTS_S = 300.0
 POLLS_S = 0.2
 PAGE = 10
 """Output items that are fetched at once: the client's iterator goes from page to page."""

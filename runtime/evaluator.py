@@ -1,6 +1,7 @@
 """The `Evaluator`: runs graders over samples. Built-in types run inline, plugins in worker processes."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, Self
 from weakref import WeakSet
@@ -18,13 +19,10 @@ from graders.samples.plain_data import rows as as_rows
 from graders.vote_results import combine_votes
 from runtime.concurrency.own_loop import OwnLoop
 from runtime.data.rows import item_or_failure, readable, readable_rows, sample_or_failure
-from runtime.evaluation.batch_result import BatchResult, gradings_of
-from runtime.evaluation.batches import (
-    Rows,
-    grade_each,
-    grade_in_bulk,
-    grade_in_chunks,
-)
+from runtime.engines.engine import Engine
+from runtime.engines.local import LocalEngine
+from runtime.evaluation.batch_result import BatchResult
+from runtime.evaluation.batches import Rows
 from runtime.evaluation.context import (
     LONG_CHARACTERS,
     GradingContext,
@@ -34,14 +32,11 @@ from runtime.evaluation.context import (
 )
 from runtime.evaluation.execute import deadline_passed, execute, failed_group
 from runtime.evaluation.grader_cache import GraderCache
-from runtime.evaluation.row_batches import goes_in_rows, grade_in_rows, stream_in_rows
 from runtime.evaluation.services import GradingServices
+from runtime.judge.statistics import ModelStatistics, added
 from runtime.settings.settings import Settings
 from runtime.telemetry.tracing import Trace, Tracer, batch, grading, tell, tell_counts
 from runtime.workers.pool import WorkerPool
-
-REMEMBERED = 8192
-"""Results of a stream that are remembered, in order to do identical ones once."""
 
 
 class Evaluator(GradingServices):
@@ -56,6 +51,7 @@ class Evaluator(GradingServices):
         settings: Its settings.
         sandbox: Where foreign Python runs.
         tracer: Takes a span of each grading; None traces nothing.
+        engine: Grades the rows of batches and streams.
     """
 
     def __init__(
@@ -64,6 +60,7 @@ class Evaluator(GradingServices):
         settings: Settings | None = None,
         *,
         tracer: Tracer | None = None,
+        engine: Engine | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -71,8 +68,12 @@ class Evaluator(GradingServices):
             registry: Grader types; defaults to the installed ones.
             settings: Defaults to the environment's.
             tracer: Takes a span of each grading; None traces nothing.
+            engine: Grades the rows of `grade_many` and `stream`, and is closed with this; None grades them here. `grade` and
+                `grade_group` always grade here.
         """
-        super().__init__(settings or Settings.of_environment(), tracer)
+        self.engine: Engine = LocalEngine() if engine is None else engine
+        super().__init__(settings or Settings.of_environment(), tracer, run=self.engine.run)
+        self.engine.open(self.settings)
         self.registry = Registry.installed() if registry is None else registry
         self._pool = WorkerPool(self.registry, self.settings)
         self._compiled = GraderCache(self.registry, self.settings.cache_bytes("graders"))
@@ -87,8 +88,19 @@ class Evaluator(GradingServices):
 
     async def aclose(self) -> None:
         """Stop the worker processes and the sandbox, and close connections to judges."""
+        await self.engine.aclose()
         await self._pool.aclose()
         await super().aclose()
+
+    @property
+    def judge_statistics(self) -> Mapping[str, ModelStatistics]:
+        """What each model that grades did, here and where the engine grades, by the name that graders use."""
+        return added([super().judge_statistics, self.engine.usage.judges])
+
+    @property
+    def sandbox_kills(self) -> Mapping[str, int]:
+        """Sandbox processes that ended before their work was done, here and where the engine grades, by cause."""
+        return Counter(self.sandbox.kills) + Counter(self.engine.usage.sandbox_kills)
 
     def load(self, config: Grader | Mapping[str, Any]) -> Grader:
         """A grader out of its JSON, compiled once for equal JSON.
@@ -230,11 +242,12 @@ class Evaluator(GradingServices):
             )
         rows = list(readable_rows(zip(sources, given, strict=True)))
         loaded = await self.prepare(grader)
+        await self.engine.prepare(loaded)
         grading_context = self._context(deadline_s, trace_id, client)
         if grading_context.trace is None:
-            return await self._grade_rows(loaded, rows, grading_context)
+            return await self.engine.grade_rows(self, loaded, rows, grading_context)
         with batch(grading_context.trace, loaded, trace_id) as span:
-            gradings = await self._grade_rows(loaded, rows, grading_context.within(span))
+            gradings = await self.engine.grade_rows(self, loaded, rows, grading_context.within(span))
             tell_counts(span, len(gradings), gradings.ungraded)
         return gradings
 
@@ -263,9 +276,10 @@ class Evaluator(GradingServices):
         """
         rows = readable_rows(rows)
         loaded = await self.prepare(grader)
+        await self.engine.prepare(loaded)
         grading_context = self._context(deadline_s, trace_id, client)
         if grading_context.trace is None:
-            results = self._rows(loaded, rows, grading_context)
+            results = self.engine.stream_rows(self, loaded, rows, grading_context)
         else:
             results = self._traced_rows(loaded, rows, grading_context, grading_context.trace)
         if not ordered:
@@ -350,44 +364,17 @@ class Evaluator(GradingServices):
         trace = None if self.tracer is None else Trace(self.tracer)
         return GradingContext(self, deadline, trace_id=trace_id, client=client, trace=trace)
 
-    async def _grade_rows(
-        self, grader: Grader, rows: Sequence[tuple[object, Item | None]], grading_context: GradingContext
-    ) -> BatchResult:
-        concurrency = self.settings.concurrency
-        if grader.has_batch:
-            samples, items = [sample for sample, _ in rows], [item for _, item in rows]
-            return await grade_in_bulk(self, grader, samples, items, grading_context, concurrency=concurrency)
-        if goes_in_rows(grader):
-            return await grade_in_rows(grader, rows, len(rows), grading_context.untraced())
-        each = self._each(grader, rows, grading_context, remembered=None)
-        results = {position: result async for position, result in each}
-        return gradings_of(grader, [results[position] for position in range(len(rows))])
-
     async def _traced_rows(
         self, grader: Grader, rows: Rows, grading_context: GradingContext, trace: Trace
     ) -> AsyncGenerator[tuple[int, GraderResult], None]:
         done = ungraded = 0
         with batch(trace, grader, grading_context.trace_id) as span:
             try:
-                async for position, result in self._rows(grader, rows, grading_context.within(span)):
+                async for position, result in self.engine.stream_rows(
+                    self, grader, rows, grading_context.within(span)
+                ):
                     done += 1
                     ungraded += result.reward is None
                     yield position, result
             finally:
                 tell_counts(span, done, ungraded)
-
-    def _rows(
-        self, grader: Grader, rows: Rows, grading_context: GradingContext
-    ) -> AsyncGenerator[tuple[int, GraderResult], None]:
-        if grader.has_batch:
-            return grade_in_chunks(self, grader, rows, grading_context, concurrency=self.settings.concurrency)
-        if goes_in_rows(grader):
-            return stream_in_rows(grader, rows, grading_context.untraced())
-        return self._each(grader, rows, grading_context, remembered=REMEMBERED)
-
-    def _each(
-        self, grader: Grader, rows: Rows, grading_context: GradingContext, *, remembered: int | None
-    ) -> AsyncGenerator[tuple[int, GraderResult], None]:
-        return grade_each(
-            self, grader, rows, grading_context, concurrency=self.settings.concurrency, remembered=remembered
-        )

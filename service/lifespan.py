@@ -12,6 +12,7 @@ from graders import Registry
 from graders.kinds.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
 from runtime.data.json_reader import JsonReader
+from runtime.engines.choice import engine_of
 from service.auth.admission import Admission
 from service.auth.keys import Keyring
 from service.evals.engine import Engine
@@ -25,7 +26,7 @@ from service.store.health import StorageHealth
 from service.store.keys import Keys
 from service.telemetry.grader_statistics import Statistics
 from service.telemetry.metrics import Metrics
-from service.telemetry.tracing import Tracing
+from service.telemetry.tracing import Tracing, opened_tracing
 
 PLUGINS_ARE_READ = (
     "a running service knows the plugins that were installed when it started: restart it after installing one"
@@ -68,7 +69,12 @@ async def opened(process: Process) -> AsyncIterator[State]:
     process.tracing.open()
     async with (
         aclosing(process.tracing),
-        Evaluator(registry, settings, tracer=process.tracing.tracer) as evaluator,
+        Evaluator(
+            registry,
+            settings,
+            tracer=process.tracing.tracer,
+            engine=engine_of(settings, tracing=opened_tracing),
+        ) as evaluator,
         aclosing(JsonReader()) as json_reader,
         Store(
             settings.database,
@@ -81,7 +87,9 @@ async def opened(process: Process) -> AsyncIterator[State]:
         await state.files.open()
         storage.open({"database": store.check, "files": state.files.check})
         process.keyring.open(Keys(store))
-        await asyncio.gather(asyncio.to_thread(_warm, settings), evaluator.sandbox.warm())
+        await asyncio.gather(
+            asyncio.to_thread(_warm, settings), evaluator.sandbox.warm(), evaluator.engine.warm()
+        )
         async with _background(state):
             # what was loaded lives as long as the process: looking through it for garbage stops everything for 0.1 s
             gc.collect()
@@ -118,7 +126,7 @@ async def _background(state: State) -> AsyncIterator[None]:
     evaluator, queues = state.evaluator, state.queues
     following = asyncio.create_task(
         state.metrics.follow(
-            lambda: evaluator.judge_statistics, lambda: evaluator.sandbox.kills, lambda: queues.depths
+            lambda: evaluator.judge_statistics, lambda: evaluator.sandbox_kills, lambda: queues.depths
         )
     )
     state.statistics.open()

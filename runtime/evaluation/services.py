@@ -25,9 +25,15 @@ class GradingServices:
         tracer: Takes a span of each call; None traces nothing.
     """
 
-    def __init__(self, settings: Settings, tracer: Tracer | None = None) -> None:
-        """Start nothing yet."""
-        self.settings, self.tracer = settings, tracer
+    def __init__(self, settings: Settings, tracer: Tracer | None = None, *, run: str | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            settings: Their settings.
+            tracer: Takes a span of each call; None traces nothing.
+            run: The name under which several processes share the budget `run`; None where this is the only one.
+        """
+        self.settings, self.tracer, self._run = settings, tracer, run
         self.sandbox = LocalSandbox(settings)
         self._judges: Judges | None = None
         self._embedder: Embeddings | None = None
@@ -47,7 +53,7 @@ class GradingServices:
         if self._judges is None:
             from runtime.judge.client import Judges  # noqa: PLC0415  # its client takes long to import, and many need none
 
-            self._judges = Judges(self.settings, tracer=self.tracer)
+            self._judges = Judges(self.settings, tracer=self.tracer, run=self._run)
         return self._judges
 
     @property

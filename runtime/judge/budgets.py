@@ -249,8 +249,17 @@ class Payment:
 class Budgets:
     """The spending accounts that a question is paid from."""
 
-    def __init__(self, budgets: Mapping[Scope, Budget], limits: SharedLimits) -> None:
-        self._budgets, self._shared_limits = budgets, limits
+    def __init__(
+        self, budgets: Mapping[Scope, Budget], limits: SharedLimits, *, run: str | None = None
+    ) -> None:
+        """Spending accounts, none of which is open yet.
+
+        Args:
+            budgets: What may be spent.
+            limits: Where the accounts of several processes are.
+            run: The name of a run of several processes, which pay out of one account; None where this process is all of it.
+        """
+        self._budgets, self._shared_limits, self._run = budgets, limits, run
         self._chores = Chores()
         self._spending_accounts: dict[tuple[Scope, str], BudgetAccount] = {}
 
@@ -265,7 +274,7 @@ class Budgets:
         """
         today = datetime.now(UTC).date().isoformat()
         names: Mapping[Scope, tuple[str, str]] = {
-            "run": ("", "this run"),
+            "run": (self._run or "", "this run"),
             "key": (f"{client} {today}", "this API key for today"),
             "day": (today, "today"),
         }
@@ -280,6 +289,6 @@ class Budgets:
             name, words = names[scope]
             if (scope, name) not in self._spending_accounts:
                 shared = _SharedAccount(self._shared_limits, f"{scope} {name}")
-                account = OwnAccount() if scope == "run" else shared
+                account = OwnAccount() if scope == "run" and self._run is None else shared
                 self._spending_accounts[scope, name] = BudgetAccount(words, budget, account, self._chores)
             yield self._spending_accounts[scope, name]

@@ -53,6 +53,7 @@ class Judges:
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
         tracer: Tracer | None = None,
+        run: str | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -60,6 +61,7 @@ class Judges:
             settings: Which models are where, and what may be spent.
             transport: Sends the requests; None for the network.
             tracer: Takes a span of each request; None traces nothing.
+            run: The name of a run of several processes, which share its budget; None where this process is all of it.
 
         Raises:
             ConfigurationError: If the store that the limits share is not valid.
@@ -68,7 +70,7 @@ class Judges:
         self._servers: dict[str, ModelServer] = {}
         self._embedders: dict[str, Embedder] = {}
         self._shared_limits = shared_limits_at(settings.judge_store)
-        self._budgets = Budgets(settings.judge_budgets, self._shared_limits)
+        self._budgets = Budgets(settings.judge_budgets, self._shared_limits, run=run)
         self._cache = VerdictCache(
             settings.judge_cache,
             max_bytes=settings.judge_cache_mb << 20,

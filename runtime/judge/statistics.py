@@ -1,8 +1,8 @@
 """What the judges did, by model: for a run's summary and for metrics."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 
 
 @dataclass
@@ -38,3 +38,21 @@ class ModelStatistics:
         """Count what an answer cost."""
         self.tokens.update(usage)
         self.money += money
+
+    def add(self, other: "ModelStatistics") -> None:
+        """Count what was done elsewhere."""
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, Counter):
+                mine.update(theirs)
+            else:
+                setattr(self, each.name, mine + theirs)
+
+
+def added(several: Iterable[Mapping[str, ModelStatistics]]) -> dict[str, ModelStatistics]:
+    """The sums over several processes, by model."""
+    sums: dict[str, ModelStatistics] = {}
+    for statistics in several:
+        for model, done in statistics.items():
+            sums.setdefault(model, ModelStatistics()).add(done)
+    return sums

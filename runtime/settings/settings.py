@@ -57,7 +57,15 @@ class Settings(BaseSettings):
     plugin_needs: dict[str, frozenset[Need]] = Field(default_factory=dict)
     """What plugins may reach outside their locked workers, by grader type; one that needs more is refused."""
     concurrency: int = Field(default=256, ge=1)
-    """Gradings of one batch that may be in flight at once."""
+    """Gradings of one batch that may be in flight at once; with Ray, in each actor."""
+    engine: Literal["local", "ray"] = "local"
+    """What `graders run` and `graders serve` grade the rows of batches with: this process, or actors of a Ray cluster."""
+    ray_address: str | None = None
+    """The Ray cluster, `host:port` or `auto`; None: what `RAY_ADDRESS` says, or one of this machine alone."""
+    ray_actors: int | None = Field(default=None, ge=1)
+    """Actors of one process; None: as many as the cluster has processors for, divided among `workers`."""
+    ray_cpus: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Processors that Ray sets aside for each actor."""
 
     sandbox_level: int = Field(default=2, ge=2, le=3)
     """The least level of isolation for code of others: 2 (Landlock and seccomp) or 3 (namespaces besides)."""

@@ -47,7 +47,13 @@ class Tracer(Protocol):
     """Exports spans."""
 
     def begin(
-        self, name: str, kind: Kind = "internal", attributes: Attributes = ..., *, parent: Span | None = None
+        self,
+        name: str,
+        kind: Kind = "internal",
+        attributes: Attributes = ...,
+        *,
+        parent: Span | None = None,
+        traceparent: str = "",
     ) -> Span:
         """Begin a span.
 
@@ -56,6 +62,7 @@ class Tracer(Protocol):
             kind: Whether it asks another service, or answers one.
             attributes: What is known of it.
             parent: What it is a part of; None for what is current.
+            traceparent: What another process says that it is a part of, in place of a parent; a W3C header.
         """
         ...
 

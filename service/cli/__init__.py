@@ -17,7 +17,7 @@ from service.cli import (
     sample_commands,
     terminal,
 )
-from service.cli.common_options import Config, Json, read_settings
+from service.cli.common_options import Config, EngineOption, Json, RayAddress, read_settings
 from service.cli.ending import run_to_the_end
 
 app = typer.Typer(
@@ -94,6 +94,8 @@ def run(
     with_rows: Annotated[
         bool, typer.Option("--with-rows", help="Write item and sample of its row into each result.")
     ] = False,
+    engine: EngineOption = None,
+    address: RayAddress = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +105,8 @@ def run(
     from service.cli.summary import show, summarize  # noqa: PLC0415
 
     allowed = ungraded_limit(max_ungraded)
-    settings = read_settings(config, judge_cache_mb=0 if no_cache else None)
+    cache_mb = 0 if no_cache else None
+    settings = read_settings(config, judge_cache_mb=cache_mb, engine=engine, ray_address=address)
     console = terminal.console(stderr=True)
     files = grader, data, output
     graded = grade_file(
@@ -334,13 +337,15 @@ def serve(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Ask judges again what they were asked before.")
     ] = False,
+    engine: EngineOption = None,
     config: Config = None,
 ) -> None:
     """Serve graders over HTTP, as OpenAI and Foundry do."""
     from service.cli.serve import serve as run_service  # noqa: PLC0415
 
     cache_mb = 0 if no_cache else None
-    run_service(read_settings(config, host=host, port=port, workers=workers, judge_cache_mb=cache_mb), config)
+    given = {"host": host, "port": port, "workers": workers, "judge_cache_mb": cache_mb, "engine": engine}
+    run_service(read_settings(config, **given), config)
 
 
 def _source_of(done: dict[str, Any]) -> str:

@@ -10,13 +10,14 @@ from pathlib import Path
 from rich.console import Console
 
 from graders import ConfigurationError, Grader, GraderResult, GradingError, Item, Sample
-from runtime import Settings, SyncEvaluator
+from runtime import Evaluator, Settings, SyncEvaluator
 from runtime.data.datasets import STDIN, Row, limited, read_rows
 from runtime.data.grader_file import GraderFile
 from runtime.data.journal import Results, results_at
 from runtime.data.output_files import same_file
 from runtime.data.result_lines import DataFile, Place, Record, place_of, record_of
 from runtime.data.rows import unreadable
+from runtime.engines.choice import engine_of
 from service.cli.ending import Interrupted
 from service.cli.progress import REPORT_EVERY_S, Progress
 
@@ -88,7 +89,8 @@ def grade_file(
     stood_in: Counter[str] = Counter()
     journal: Results | None = None
     try:
-        with SyncEvaluator(settings=settings) as evaluator, ExitStack() as stack:
+        own = Evaluator(settings=settings, engine=engine_of(settings))
+        with SyncEvaluator(evaluator=own) as evaluator, ExitStack() as stack:
             grader = file.load(evaluator.prepare)
             journal = None if output is None else results_at(output, grader.info, fresh=fresh, data=source)
             if journal is not None:

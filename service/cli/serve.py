@@ -42,10 +42,12 @@ def serve(settings: Settings, config: Path | None) -> None:
 
     Raises:
         ConfigurationError: If it would be open to everyone on a public address, or protected by a key of
-            fewer than 16 characters there; if its port cannot be bound; or if it has no database.
+            fewer than 16 characters there; if its port cannot be bound; if it has no database; or if several processes
+            were to use Ray without an address.
     """
     log_config = logs.configuration(settings)
     _refuse_weak_keys(settings)
+    _refuse_many_clusters(settings)
     check_port(settings.host, settings.port)
     if not settings.api_keys and not any_in_store(settings):
         if not _is_loopback(settings.host):
@@ -81,6 +83,7 @@ def serve(settings: Settings, config: Path | None) -> None:
     # what was said on the command line; each process reads the rest by itself
     os.environ["GRADERS_WORKERS"] = str(settings.workers)
     os.environ["GRADERS_JUDGE_CACHE_MB"] = str(settings.judge_cache_mb)
+    os.environ["GRADERS_ENGINE"] = settings.engine
     with tempfile.TemporaryDirectory(prefix="graders-metrics-") as figures:
         os.environ[DIRECTORY_VARIABLE] = figures
         run(
@@ -107,6 +110,16 @@ def _refuse_weak_keys(settings: Settings) -> None:
         raise ConfigurationError(
             f"refusing to serve on {settings.host}: api_keys[{', '.join(short)}] has fewer than {SHORTEST_PUBLIC_KEY} characters; "
             "make a key with `graders keys create`, take a random one such as that of `openssl rand -hex 32`, or bind 127.0.0.1"
+        )
+
+
+def _refuse_many_clusters(settings: Settings) -> None:
+    """Raise an error where each of several processes would start a Ray cluster of its own."""
+    has_address = settings.ray_address is not None or bool(os.environ.get("RAY_ADDRESS"))
+    if settings.engine == "ray" and settings.workers > 1 and not has_address:
+        raise ConfigurationError(
+            "engine ray with several workers needs a cluster that runs already: start one with `ray start --head`, and set "
+            "ray_address (GRADERS_RAY_ADDRESS), for example to auto"
         )
 
 

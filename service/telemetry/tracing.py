@@ -94,6 +94,13 @@ class Tracing:
         return provider
 
 
+def opened_tracing() -> Tracing:
+    """The spans of a process that the service has started elsewhere, sent to where that process's environment says."""
+    tracing = Tracing()
+    tracing.open()
+    return tracing
+
+
 class OpenTelemetry:
     """Implements `runtime.telemetry.tracing.Tracer` with OpenTelemetry."""
 
@@ -126,7 +133,7 @@ class OpenTelemetry:
             kind: Whether it asks another service, or answers one.
             attributes: What is known of it.
             parent: What it is a part of; None for what is current.
-            traceparent: What a client says that it is a part of, in place of a parent.
+            traceparent: What another process says that it is a part of, in place of a parent.
         """
         context = None
         if isinstance(parent, OpenSpan):

@@ -92,6 +92,7 @@ class Names:
         attributes: Attributes | None = None,
         *,
         parent: Span | None = None,
+        traceparent: str = "",
     ) -> Span:
         self.names.append(name)
         return self
