@@ -46,7 +46,8 @@ JUDGED = {
 JUDGE_S = 0.2
 IN_FLIGHT = 64
 """Requests that each evaluator, or each actor, may have at the judge."""
-KILL_EVERY_S = 2.0
+KILL_EVERY_S = 10.0
+"""More than an actor takes to start, or hardly any would ever grade."""
 
 
 @dataclass(frozen=True)

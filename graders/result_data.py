@@ -1,10 +1,9 @@
 """A `GraderResult` as plain data: the one place that knows its fields, and the views that show some of them."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from graders.contract import Failure, GraderResult
+from graders.contract import Failure, GraderResult, checked_number
 
 View: TypeAlias = tuple[str, ...]
 """Attributes of a result, in the order in which they are written."""
@@ -63,12 +62,17 @@ def turn_rewards(result: GraderResult) -> list[float | None] | None:
     turns = result.metadata.get(TURN_REWARDS)
     if result.reward is None or not isinstance(turns, (list, tuple)):
         return None
-    return [
-        float(turn)
-        if isinstance(turn, (int, float)) and not isinstance(turn, bool) and math.isfinite(turn)
-        else None
-        for turn in turns
-    ]
+    return [_finite(turn) for turn in turns]
+
+
+def _finite(value: object) -> float | None:
+    """A finite number; None for anything else, as for an integer that is too large for a float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return checked_number(value)
+    except ValueError:
+        return None
 
 
 def failure_data(failure: Failure, convert: Callable[[Any], Any] = _same) -> dict[str, Any]:

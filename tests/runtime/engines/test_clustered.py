@@ -62,7 +62,7 @@ items: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=10)
 @given(rows=st.lists(st.tuples(samples, items), max_size=40), room=st.integers(1, 3))
 async def test_results_are_those_of_one_process(
     evaluator: Evaluator, quick: Settings, rows: list[Any], room: int
