@@ -14,10 +14,10 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 # a module is one process's, which shares its servers and sandboxes, and the longest one begins first (tests/order.py)
 IN_PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 # five minutes of two processors
-USUAL := -m 'not slow and not full'
+USUAL := -m 'not slow and not full and not trainers'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve example-rl test test-full test-slow coverage check docs bench bench-sandbox format clean
+.PHONY: help demo serve example-rl test test-full test-slow test-trainers coverage check docs bench bench-sandbox format clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,14 +57,18 @@ test: $(INSTALLED) .cache/wordnet .cache/schemathesis ## the tests of every run;
 	$(BIN)/python -m pytest $(IN_PARALLEL) $(USUAL) --ignore tests/graders --ignore tests/metrics
 
 test-full: $(INSTALLED) .cache/wordnet .cache/schemathesis ## every test but those that take minutes: before a merge
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m 'not slow'
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m 'not slow and not trainers'
 
 test-slow: $(INSTALLED) $(RAY) .cache/wordnet .cache/schemathesis .cache/trl ## the tests that take minutes: before a release
 	$(BIN)/python -m pytest -m slow
 
+test-trainers: $(INSTALLED) .cache/trl ## trainers' own code with our adapters, in environments of their own (3 GB)
+	@PYTHON=$(PYTHON) sh tools/fetch_trainers.sh
+	$(BIN)/python -m pytest -m trainers tests/clients/packages
+
 coverage: $(INSTALLED) .cache/wordnet .cache/schemathesis ## how much of everything the tests cover
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(IN_PARALLEL) -m 'not slow'
+	$(BIN)/coverage run -m pytest $(IN_PARALLEL) -m 'not slow and not trainers'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from graders.contract import Failure, GraderResult
+from graders.contract import Failure, GraderResult, checked_number
 
 View: TypeAlias = tuple[str, ...]
 """Attributes of a result, in the order in which they are written."""
@@ -47,6 +47,32 @@ def result_data(result: GraderResult, view: View, convert: Callable[[Any], Any] 
         for name in view
         for value in (getattr(result, name),)
     }
+
+
+TURN_REWARDS = "turn_rewards"
+"""What the metadata of a result calls the rewards of single turns."""
+
+
+def turn_rewards(result: GraderResult) -> list[float | None] | None:
+    """The rewards of the assistant's turns, which trainers of whole conversations take beside the reward.
+
+    A plugin gives them as `metadata["turn_rewards"]`: a list with a finite number, or None, for each of the assistant's turns. None
+    where there is no such list, and for an ungraded result.
+    """
+    turns = result.metadata.get(TURN_REWARDS)
+    if result.reward is None or not isinstance(turns, (list, tuple)):
+        return None
+    return [_finite(turn) for turn in turns]
+
+
+def _finite(value: object) -> float | None:
+    """A finite number; None for anything else, as for an integer that is too large for a float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return checked_number(value)
+    except ValueError:
+        return None
 
 
 def failure_data(failure: Failure, convert: Callable[[Any], Any] = _same) -> dict[str, Any]:

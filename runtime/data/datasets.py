@@ -1,7 +1,8 @@
 """Dataset files: JSONL rows `{"item": …, "sample": …}`, or training rows whose columns are the item itself.
 
 A row may have several answers to one item in a list `samples`; each of them is read as a row of its own, with its number in
-the list as its `draw`. An exported output item of an eval has its item in `datasource_item`.
+the list as its `draw`. An exported output item of an eval has its item in `datasource_item`. In a row of Gemini's tuning a last
+turn of the model is the sample.
 """
 
 import hashlib
@@ -14,8 +15,10 @@ from typing import Any, BinaryIO
 
 from graders import ConfigurationError, GradingError, Item, Sample
 from runtime.data.file_kinds import first_is_row, not_utf_8, rows_over_lines
+from runtime.data.formats.google_contents import is_contents
 from runtime.data.json_text import LONG_NUMBER, NotJson, named_path, read_text, unreadable_parts
 from runtime.data.json_weight import INLINE_BYTES, weigh
+from runtime.data.raw_rows import Parts, google_parts
 from runtime.data.rows import (
     item_of_output_item,
     item_or_failure,
@@ -221,11 +224,13 @@ def rows_of_line(number: int, text: bytes) -> Iterator[Row]:
         return
     data, has_unreadable = read
     samples = _samples(data)
-    item = _readable_item(data, samples, place, has_unreadable=has_unreadable)
+    google = google_parts(data)
+    item = _readable_item(data, samples, place, google, has_unreadable=has_unreadable)
     if isinstance(item, GradingError):
         yield Row(number, {}, None, key, item, data=data)
         return
-    row = Row(number, item, None, key, data=data, stored=data.get("sample"))
+    stored = data.get("sample") if google is None or google.stored is None else google.stored
+    row = Row(number, item, None, key, data=data, stored=stored)
     if samples is None:
         yield row if row.stored is None else _with_sample(row, place)
     elif not samples:
@@ -254,13 +259,20 @@ def _object(text: bytes, place: str) -> tuple[dict[str, Any], bool] | GradingErr
 
 
 def _readable_item(
-    data: Mapping[str, Any], samples: list[Any] | None, place: str, *, has_unreadable: bool
+    data: Mapping[str, Any],
+    samples: list[Any] | None,
+    place: str,
+    google: Parts | None,
+    *,
+    has_unreadable: bool,
 ) -> Item | GradingError:
     """The item of a row, or why the row cannot be read; what is wrong with one of several samples is not looked for."""
     if has_unreadable:
         alone = data if samples is None else {name: part for name, part in data.items() if name != "samples"}
         if (failure := unreadable_inside(alone, place=place)) is not None:
             return failure
+    if google is not None:
+        return item_or_failure(google.item, place=place)
     is_without = "sample" in data or samples is not None
     stored = data.get("datasource_item")
     if "item" not in data and (isinstance(stored, Mapping) or (is_without and "datasource_item" in data)):
@@ -273,7 +285,12 @@ def _samples(data: Mapping[str, Any]) -> list[Any] | None:
     samples = data.get("samples")
     if not isinstance(samples, list) or data.get("sample") is not None:
         return None
-    is_ours = "item" in data or "datasource_item" in data or data.keys() <= BESIDE_SAMPLES
+    is_ours = (
+        "item" in data
+        or "datasource_item" in data
+        or is_contents(data.get("contents"))
+        or data.keys() <= BESIDE_SAMPLES
+    )
     return samples if is_ours else None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import (
+    client,
     convert,
     data_commands,
     graded_commands,
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(data_commands.app, name="data")
 graded_commands.add_to(app, data_commands.app)
+app.add_typer(client.app, name="client")
 app.add_typer(image_commands.app, name="images")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(sample_commands.app)

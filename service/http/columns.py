@@ -14,12 +14,12 @@ from pydantic_core import to_json
 from graders import GraderResult
 from graders.contract import brief
 from graders.pattern import encodable
-from graders.result_data import RESPONSE, result_data
+from graders.result_data import RESPONSE, TURN_REWARDS, result_data, turn_rewards
 from runtime.evaluation.batch_result import BatchResult
 from service.errors import invalid_query
 from service.http.responses import Answer, Counts, JsonAnswer, Origin, ShownGrader, shown_grader, written
 
-COLUMNS = ("id", *RESPONSE)
+COLUMNS = ("id", *RESPONSE, TURN_REWARDS)
 """Fields that may be asked for."""
 AT_ONCE = 256
 """Rows that are written before other requests get their turn."""
@@ -113,6 +113,8 @@ def _writer(field: str, lowest: float | None) -> Callable[[GraderResult], bytes]
         return lambda result: b"null"
     if field == "reward":
         return lambda result: to_json(lowest if result.reward is None else result.reward)
+    if field == TURN_REWARDS:
+        return lambda result: to_json(turn_rewards(result))
     skipped = len(field) + 4  # `{"field":`
 
     def write(result: GraderResult) -> bytes:

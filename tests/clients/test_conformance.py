@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from graders_client import Graded, UngradedSamples
-from graders_client.graded import ungraded
+from graders_client.graded import finite, ungraded
 from graders_client.on_failure import TRAINERS, RecentMeans, chosen, rewards_of
 
+from service.routes.trainers.ungraded import FLOAT32_OVERFLOWS_AT, UNGRADED
 from tests.conftest import ROOT
 
 REWARDS = (1.0, 0.0, 1.0, None, 0.0, 0.5, 1.0, 0.0)
@@ -244,3 +245,42 @@ def _accepts(trainer: str, number: float) -> bool:
         return chosen(trainer, number) == number
     except ValueError:
         return False
+
+
+# the routes of the service for these trainers: what HTTP adds to and takes from the policies of the adapters
+OVER_HTTP: dict[str, tuple[set[str], set[str]]] = {
+    "openrlhf": ({"raise"}, set()),  # a status of 5xx, which OpenRLHF asks for again five times
+    "slime": (set(), {"group_mean"}),  # `remote_rm` sends one sample a request, and no group
+}
+
+
+def test_the_service_gives_these_trainers_what_the_adapters_give() -> None:
+    """The client has no dependency and the service none on the client, so each has a table: they say the same."""
+    assert set(UNGRADED) & set(TRAINERS) == set(OVER_HTTP)
+    for name, (more, less) in OVER_HTTP.items():
+        adapter, route = TRAINERS[name], UNGRADED[name]
+        assert route.words[0] == adapter.default
+        words = {adapter.default, *adapter.others} - {"number"}
+        assert set(route.words) == (words | more) - less
+        assert route.numbers == ("number" in adapter.others)
+        assert route.float32  # the client takes no other reward from any service
+
+
+def test_a_reward_overflows_for_the_service_where_it_does_for_the_client() -> None:
+    assert finite(FLOAT32_OVERFLOWS_AT) is None
+    below = math.nextafter(FLOAT32_OVERFLOWS_AT, 0.0)
+    assert finite(below) == below
+    assert not np.isinf(np.float32(below))
+
+
+def test_the_policies_of_routes_are_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "service.md").read_text()
+    table = page.partition("| trainer | by itself | `on_failure` may be | why |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines()[1:]]
+    assert [cells[2:] for cells in rows] == [
+        [
+            ", ".join([*(f"`{word}`" for word in rule.words), *(["a number"] if rule.numbers else [])]),
+            rule.why,
+        ]
+        for rule in UNGRADED.values()
+    ]

@@ -353,7 +353,7 @@ def test_openrlhf_takes_several_samples_and_none(graders: str) -> None:
         (
             "<|im_start|>user\n2+2=<|im_end|>\n<|im_start|>assistant\n4<|im_end|>",
             "user\n2+2=\nassistant\n",
-            "\n4",
+            "4",
         ),
         ("4 of s", "s", None),
         ("=4", "a long question: 2+2=", None),  # too little of the prompt is left

@@ -1,7 +1,7 @@
 """The training run: its task, its grader, what it concludes; and all of it with TRL, in the environment that has it."""
 
+import contextlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,11 +13,12 @@ import pytest
 from graders_client import Failure, Graded
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from examples.finetuning.train import report, run, task
 from runtime import SyncEvaluator
+from service.cli import app
 from tests.conftest import ROOT
-from tests.service import commands
 
 DIGITS = st.text("0123456789", min_size=5, max_size=5)
 UNGRADED = Graded(None, failure=Failure("other_error", "infrastructure", "no answer", {"type": "no_answer"}))
@@ -95,8 +96,9 @@ def test_a_graded_row_is_read_by_the_commands_and_ungraded_answers_are_not_expor
         "export graded.jsonl --to dpo --format trl --min-gap 0.2 -o dpo.jsonl",
         "export graded.jsonl --to rft --format trl -o prompts.jsonl",
     ):
-        done = commands.run("data", *command.split(), env=os.environ, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        with contextlib.chdir(tmp_path):
+            done = CliRunner().invoke(app, ["data", *command.split()])
+        assert done.exit_code == 0, done.output
     asked = {"role": "user", "content": "54321"}
     answered = {"role": "assistant", "content": "12345"}
     (sft,) = task.read_rows(tmp_path / "sft.jsonl")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from graders import Failure, FailureKind, GraderResult
-from graders.result_data import BESIDE_SCORE, EXPLAINED, RECORD, RESPONSE, View, result_data
+from graders.result_data import BESIDE_SCORE, EXPLAINED, RECORD, RESPONSE, View, result_data, turn_rewards
 
 FAILURE = Failure(
     kind=FailureKind.SAMPLE_PARSE,
@@ -96,3 +96,27 @@ def test_a_result_that_says_anything_but_a_reward_is_not_bare(name: str) -> None
     value = {"parts": {"a": GraderResult(1.0)}}.get(name, getattr(FULL, name))
     assert GraderResult(0.0, passed=False, execution_time=1.0).is_bare
     assert not GraderResult(0.0, **{name: value}).is_bare
+
+
+@pytest.mark.parametrize(
+    ("turns", "read"),
+    [
+        ([1, 0.5, 0], [1.0, 0.5, 0.0]),
+        ((1.0, None), [1.0, None]),
+        ([True, "1", float("nan"), float("inf"), 10**400, [1]], [None] * 6),
+        ([], []),
+        ("1", None),
+        ({"0": 1}, None),
+        (None, None),
+    ],
+)
+def test_rewards_of_turns_are_finite_numbers_or_missing(
+    turns: object, read: list[float | None] | None
+) -> None:
+    assert turn_rewards(GraderResult(0.5, metadata={"turn_rewards": turns})) == read
+
+
+def test_an_ungraded_result_has_no_rewards_of_turns() -> None:
+    failure = dataclasses.replace(FAILURE, caused_by="infrastructure")
+    assert turn_rewards(GraderResult(None, failure=failure, metadata={"turn_rewards": [1.0]})) is None
+    assert turn_rewards(GraderResult(1.0)) is None

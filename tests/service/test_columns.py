@@ -8,6 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from graders import GraderResult, GradingError, Item, Registry, Sample, grader
+from graders.result_data import turn_rewards
 from runtime import Settings
 from service.http.columns import COLUMNS
 
@@ -70,7 +72,7 @@ def test_each_column_is_the_field_of_the_whole_results(http: httpx2.Client, name
     columns = http.post(path, json=body, params={"fields": ",".join(COLUMNS)}).json()
     assert columns["counts"] == whole["counts"]
     assert columns["grader"] == whole["grader"]
-    for field in set(COLUMNS) - {"execution_time"}:
+    for field in set(COLUMNS) - {"execution_time", "turn_rewards"}:
         assert columns["columns"][field] == [result[field] for result in whole["results"]], field
     assert all(seconds >= 0 for seconds in columns["columns"]["execution_time"])
 
@@ -153,3 +155,24 @@ def test_a_batch_in_the_path_may_be_as_long_as_any_batch_and_is_repeated_by_its_
         assert first.status_code == 200
         assert second.headers["idempotency-replayed"] == "true"
         assert first.json() == second.json()
+
+
+def test_rewards_of_turns_are_a_column_of_their_own() -> None:
+    @grader("by_turn")
+    def by_turn(sample: Sample, item: Item) -> GraderResult:
+        """Give what the item says."""
+        return GraderResult(0.5, metadata={"turn_rewards": item["turns"]})
+
+    loaded = Registry().including(by_turn).load({"type": "by_turn"})
+    given = [[1.0, None, 0], [], "text", [True, math.inf, "1", 0.5]]
+    results = [loaded.function(Sample(""), {"turns": turns}) for turns in given]
+    shown = [turn_rewards(result) for result in results]
+    assert shown == [[1.0, None, 0.0], [], None, [None, None, None, 0.5]]
+    failure = GradingError("no judge", caused_by="infrastructure").failure
+    assert turn_rewards(GraderResult(None, failure=failure, metadata={"turn_rewards": [1.0]})) is None
+
+
+def test_a_grader_without_rewards_of_turns_has_null_there(http: httpx2.Client) -> None:
+    params = {"fields": "turn_rewards,reward"}
+    reply = http.post("/v1/graders/columns/grade/batch", json={"rows": ROWS}, params=params)
+    assert reply.json()["columns"] == {"turn_rewards": [None] * 5, "reward": [1.0, None, 0.0, 1.0, None]}

@@ -23,20 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.trainer,
             given.url,
             given.grader,
-            on_failure=_number_or_word(given.on_failure),
+            on_failure=given.on_failure,
             key_variable=given.key_variable,
         )
     except ValueError as error:
         parser.error(str(error))
     sys.stdout.write(text)
     return 0
-
-
-def _number_or_word(text: str | None) -> str | float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return text
 
 
 if __name__ == "__main__":

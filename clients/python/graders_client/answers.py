@@ -15,7 +15,7 @@ from graders_client.graded import (
     ungraded,
 )
 
-FIELDS = ("reward", "failure", "sub_rewards", "metrics")
+FIELDS = ("reward", "failure", "sub_rewards", "metrics", "turn_rewards")
 """What is asked for of each result: an answer of arrays is a fraction of one of objects."""
 
 
@@ -64,14 +64,15 @@ def graded_of(result: Mapping[str, Any]) -> Graded:
     failure = _failure_of(result.get("failure"))
     reward = result.get("reward")
     sub_rewards, metrics = result.get("sub_rewards"), result.get("metrics")
-    if not sub_rewards and not metrics and "turn_rewards" not in result:
+    by_turn = result.get("turn_rewards")
+    if not sub_rewards and not metrics and by_turn is None:
         return of_reward(reward, failure)
     return of_reward(
         reward,
         failure,
         sub_rewards=numbers_or_none(sub_rewards),
         metrics=numbers(metrics),
-        turn_rewards=turns(result.get("turn_rewards")),
+        turn_rewards=turns(by_turn),
     )
 
 

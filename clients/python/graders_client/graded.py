@@ -41,7 +41,8 @@ class Graded:
         sub_rewards: Named parts of the reward; None where a part is ungraded.
         failure: What went wrong. A reward beside it was caused by the model, or is the grader's `invalid_grade`.
         metrics: Finite numbers worth plotting beside the reward.
-        turn_rewards: One number or None for each turn of the assistant, where the grader gives them.
+        turn_rewards: One number or None for each turn of the assistant, where the grader gives them as
+            `metadata["turn_rewards"]`; Bedrock and SageMaker take them.
     """
 
     reward: float | None
@@ -114,6 +115,19 @@ def of_reward(reward: object, failure: Failure | None = None, **rest: Any) -> Gr
         caused_by="grader",
         retryable=False,
     )
+
+
+def of_turns(graded: Graded, count: int) -> Graded:
+    """A result whose rewards of turns, if it has them, are as many as the turns; else ungraded: they would go to other turns.
+
+    Args:
+        graded: The result.
+        count: The assistant's turns.
+    """
+    if graded.turn_rewards is None or len(graded.turn_rewards) == count:
+        return graded
+    message = f"turn_rewards: expected one for each of the assistant's {count} turns, got {len(graded.turn_rewards)}"
+    return ungraded(message, "wrong_turns", caused_by="grader", retryable=False)
 
 
 def finite(value: object) -> float | None:

@@ -61,7 +61,7 @@ def reward_file(
         trainer: `verl`, `openrlhf` or `slime`.
         url: Of the service.
         grader: The name of a grader that is stored there.
-        on_failure: What the trainer is given for an ungraded sample; None takes its default.
+        on_failure: What the trainer is given for an ungraded sample, a number also as a text; None takes its default.
         key_variable: The environment variable that has the service's key; the key itself is not written.
 
     Raises:
@@ -69,10 +69,24 @@ def reward_file(
     """
     if trainer not in FILES:
         raise ValueError(f"trainer: expected one of {', '.join(FILES)}, got {trainer!r}")
+    if not grader.strip():
+        raise ValueError(
+            f"grader: expected the name of a grader that is stored at the service, got {grader!r}"
+        )
+    if not key_variable.isidentifier():
+        raise ValueError(f"key_variable: expected the name of an environment variable, got {key_variable!r}")
     Address.of(url)
-    policy = "" if on_failure is None else f", on_failure={chosen(trainer, on_failure)!r}"
+    policy = "" if on_failure is None else f", on_failure={chosen(trainer, _number_or_word(on_failure))!r}"
     title, functions = FILES[trainer]
     head = _HEAD.format(
         title=title, trainer=trainer, url=url, grader=grader, key_variable=key_variable, on_failure=policy
     )
     return head + functions
+
+
+def _number_or_word(given: OnFailure) -> OnFailure:
+    """What a command line gives as a text."""
+    try:
+        return float(given) if isinstance(given, str) else given
+    except ValueError:
+        return given

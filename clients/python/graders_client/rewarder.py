@@ -226,7 +226,7 @@ def _of_result(result: Any) -> Graded:
         said,
         sub_rewards=numbers_or_none(result.sub_rewards),
         metrics=numbers(result.metrics),
-        turn_rewards=turns(getattr(result, "turn_rewards", None)),
+        turn_rewards=turns(getattr(result, "metadata", {}).get("turn_rewards")),
     )
 
 

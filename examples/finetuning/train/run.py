@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ ROOT = Path(__file__).parents[3]
 TRL = ROOT / ".cache/trl/bin/python"
 OUTPUT = ROOT / ".cache/example-rl"
 NAME = "sorted-digits"
+PATIENCE_S = 120.0
+"""For an answer of the service on a busy machine."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True)
     with service(None, None) as url:
         body = {"grader": json.loads(task.GRADER.read_text())}
-        httpx2.put(f"{url}/v1/graders/{NAME}", json=body).raise_for_status()
+        httpx2.put(f"{url}/v1/graders/{NAME}", json=body, timeout=PATIENCE_S).raise_for_status()
         code = train(url, folder, options.seed)
         if code:
             return code
@@ -72,7 +75,7 @@ def train(url: str, folder: Path, seed: int) -> int:
 
 def counted_means(url: str, steps: int) -> list[float | None]:
     """The mean reward of each step of GRPO in the statistics of the service."""
-    with httpx2.Client(base_url=f"{url}/v1/graders/{NAME}") as client:
+    with httpx2.Client(base_url=f"{url}/v1/graders/{NAME}", timeout=PATIENCE_S) as client:
         return [
             client.get("/stats", params={"step": step}).json()["metrics"]["train_reward_mean"]
             for step in range(steps)
@@ -107,5 +110,11 @@ def conclude(figures: Mapping[str, Any], means: Sequence[float | None], folder: 
     return 1 if problems else 0
 
 
+def end(*_: object) -> None:
+    """Exit in a way that ends the service and the training, too."""
+    sys.exit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     raise SystemExit(main())

@@ -33,7 +33,7 @@ DRAWS, HELD_OUT_DRAWS = 4, 8
 WARM_UP = {"max_steps": 300, "learning_rate": 3e-3, "per_device_train_batch_size": 64}
 BEST_OF_N = {"max_steps": 6, "learning_rate": 2e-4, "per_device_train_batch_size": 32}
 DPO = {"max_steps": 30, "learning_rate": 2e-4, "per_device_train_batch_size": 32}
-GRPO = {"max_steps": 120, "learning_rate": 5e-4, "per_device_train_batch_size": 64}
+GRPO = {"max_steps": 80, "learning_rate": 5e-4, "per_device_train_batch_size": 64}
 GROUP = 8
 """Completions of one prompt in GRPO."""
 
@@ -145,12 +145,8 @@ class Loop:
             for row in task.read_rows(self.folder / name)
         ]
         config = SFTConfig(**self.options(size))
-        SFTTrainer(
-            self.model,
-            config,
-            train_dataset=datasets.Dataset.from_list(rows),
-            processing_class=self.tokenizer,
-        ).train()
+        dataset = datasets.Dataset.from_list(rows)
+        finish(SFTTrainer(self.model, config, train_dataset=dataset, processing_class=self.tokenizer))
 
     def warm_up(self) -> None:
         """Learn the form, and some of the task, from a careless demonstrator."""
@@ -178,13 +174,10 @@ class Loop:
         config = DPOConfig(**self.options(DPO), beta=0.1)
         reference = tiny_model.make_model(self.tokenizer, self.seed)
         reference.load_state_dict(self.model.state_dict())
-        DPOTrainer(
-            self.model,
-            reference,
-            config,
-            train_dataset=self.rows("pairs.jsonl"),
-            processing_class=self.tokenizer,
-        ).train()
+        pairs = self.rows("pairs.jsonl")
+        finish(
+            DPOTrainer(self.model, reference, config, train_dataset=pairs, processing_class=self.tokenizer)
+        )
 
     def grpo(self) -> None:
         """Learn from rewards alone."""
@@ -204,8 +197,16 @@ class Loop:
             train_dataset=self.rows("prompts.jsonl"),
             processing_class=self.tokenizer,
         )
-        trainer.train()
-        self.curve = [each["reward"] for each in trainer.state.log_history if "reward" in each]
+        log = finish(trainer)
+        self.curve = [each["reward"] for each in log if "reward" in each]
+
+
+def finish(trainer: Any) -> list[dict[str, Any]]:
+    """Train, and give the log, of which nothing is printed."""
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.train()
+    log: list[dict[str, Any]] = trainer.state.log_history
+    return log
 
 
 def main() -> None:

@@ -2,14 +2,15 @@
 
 The published contracts have no word for "not measured". What comes closest differs: some trainers leave a sample out when
 they are answered with a status of 5xx, others end the training after a few of these, and one has a field for it.
+
+The client has a table of its own, of what its adapters give: it may depend on nothing, and the service does without it. For
+trainers that are in both, a test holds them together (tests/clients/test_conformance.py).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
-
-import numpy as np
 
 from graders import Failure, GraderResult, GradingError
 from graders.contract import brief
@@ -20,7 +21,8 @@ Policy: TypeAlias = Literal["raise", "group_mean", "mask"] | float
 """`raise`: a status of 5xx. `group_mean`: the mean reward of the graded samples of the same prompt in the same request; 5xx
 where there are none. `mask`: a reward that the trainer is told not to use. A number: that number."""
 
-LARGEST = float(np.finfo(np.float32).max)
+FLOAT32_OVERFLOWS_AT = float(2**128 - 2**103)
+"""The smallest number that float32 rounds to infinity."""
 AGAIN_S = 1.0
 """Seconds to wait before the same grading is tried again, where that may help."""
 
@@ -46,13 +48,18 @@ class Rule:
 
 UNGRADED: dict[str, Rule] = {
     "openrlhf": Rule(
-        ("group_mean", "raise"), "asks five times, then the training ends", numbers=True, float32=True
+        ("group_mean", "raise"),
+        "asks five times, then the training ends; a null would end it at once",
+        numbers=True,
+        float32=True,
     ),
     "slime": Rule(("raise",), "asks ten times, then the rollout fails", numbers=True, float32=True),
-    "nemo-gym": Rule(("mask",), "leaves out samples with `mask_sample`", float32=True),
+    "nemo-gym": Rule(("mask",), "masked samples enter nothing", float32=True),
     "endpoint": Rule(("raise",), "asks three times more, then discards the rollout"),
-    "google": Rule(("raise",), "takes a status of 5xx for a failed reward"),
-    "sandbox-fusion": Rule(("raise",), "asks again after a 504, and scores all else as 0", status=504),
+    "google": Rule(("raise",), "takes it for a failed reward"),
+    "sandbox-fusion": Rule(
+        ("raise",), "verl asks again after 504 only, and scores all else as 0", status=504
+    ),
 }
 """By trainer, as its route names it."""
 
@@ -88,7 +95,7 @@ def outcome(result: GraderResult, trainer: str) -> float | Failure:
     if result.reward is None and result.failure is not None:
         return result.failure
     reward = float(result.reward or 0.0)
-    if UNGRADED[trainer].float32 and abs(reward) > LARGEST:
+    if UNGRADED[trainer].float32 and abs(reward) >= FLOAT32_OVERFLOWS_AT:
         return GradingError(
             f"the reward {reward:g} is too large for float32, in which {trainer} holds it"
         ).failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graders_client.graded import Graded
+from graders_client.graded import Graded, of_turns
 from graders_client.on_failure import OnFailure, chosen, rewards_of
 from graders_client.rewarder import Rewarder
 from graders_client.trainers.columns import group_of
@@ -38,7 +38,9 @@ class Handler:
         items = [{**row, "messages": row["messages"][:-1]} for row in rows]
         for item in items:
             item.pop("id", None)  # it differs inside a group
-        graded = self._rewarder.grade([_messages(row["messages"]) for row in rows], items)
+        samples = [_messages(row["messages"]) for row in rows]
+        turns = [sum(message.get("role") == "assistant" for message in sample) for sample in samples]
+        graded = [of_turns(*each) for each in zip(self._rewarder.grade(samples, items), turns)]
         rewards = rewards_of(graded, self._on_failure, [group_of(item) for item in items])
         return [
             {"id": row.get("id"), "aggregate_reward_score": reward, "metrics_list": _metrics(result)}
