@@ -5,7 +5,10 @@ becomes of the chunks of an actor that has ended, and what an actor grades with.
 """
 
 import asyncio
+import logging
 import math
+import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -20,6 +23,8 @@ T = TypeVar("T")
 
 IN_FLIGHT = 64
 """Calls that an actor may have at once; the engine gives it far fewer."""
+CONNECT_S = 10.0
+"""Seconds in which the head of a cluster has to accept a connection."""
 CLOSE_S = 10.0
 """Seconds in which an actor may end its sandbox and send its last spans."""
 
@@ -110,8 +115,10 @@ class RayCluster:
             self._is_own = True
 
     def _connect(self) -> None:
-        arguments: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, **self._init}
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        arguments: dict[str, Any] = {"include_dashboard": False, **quiet, **self._init}
         try:
+            _knock(self._address or os.environ.get("RAY_ADDRESS", ""))
             self._ray.init(self._address, **arguments)
         except Exception as error:
             where = (
@@ -196,6 +203,17 @@ class RayActor:
             raise
         except exceptions.RayError as error:
             raise ActorLost(f"{type(error).__name__}: {error}") from error
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens at an address: Ray itself tries for minutes.
+
+    Raises:
+        OSError: When nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
 
 
 async def _result(reference: Awaitable[T]) -> T:

@@ -1,8 +1,9 @@
 """`graders run`: grade the stored samples of a dataset file."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -90,7 +91,7 @@ def grade_file(
     journal: Results | None = None
     try:
         own = Evaluator(settings=settings, engine=engine_of(settings))
-        with SyncEvaluator(evaluator=own) as evaluator, ExitStack() as stack:
+        with _stdout_for_results(settings), SyncEvaluator(evaluator=own) as evaluator, ExitStack() as stack:
             grader = file.load(evaluator.prepare)
             journal = None if output is None else results_at(output, grader.info, fresh=fresh, data=source)
             if journal is not None:
@@ -116,6 +117,11 @@ def grade_file(
         raise Interrupted(f"interrupted, {progress.so_far}: {kept}") from None
     ordered = [records[place] for place in sorted(records)]
     return RunOutcome(ordered, progress.taken_over, grader.info.range, stood_in)
+
+
+def _stdout_for_results(settings: Settings) -> AbstractContextManager[object]:
+    """Keep the standard output for results: Ray prints there what its processes say, such as that one has ended."""
+    return redirect_stdout(sys.stderr) if settings.engine == "ray" else nullcontext()
 
 
 def _with_earlier(
