@@ -280,7 +280,7 @@ def test_columns_are_read_if_they_have_a_value_for_each_row(
         found = client.grade(["a", "b", "c"], [{"n": 1}, {"n": 2}, {"n": 3}])
     assert [graded.reward for graded in found] == expected
     assert all(graded.failure for graded in found if graded.reward is None)
-    assert server.seen[0].path.endswith("?fields=reward,failure,sub_rewards,metrics")
+    assert server.seen[0].path.endswith("?fields=reward,failure,sub_rewards,metrics,turn_rewards")
 
 
 def test_bodies_and_answers_are_compressed_where_the_service_is_elsewhere() -> None:
