@@ -21,7 +21,6 @@ from typing import TypedDict
 import graders
 import runtime
 import service
-from runtime.embeddings.minilm import LIBRARIES
 
 APART = ("graders.pytest_plugin", "runtime.sandbox.inside", "runtime.attacks", "service.store.migrations")
 """What only pytest, Alembic or another interpreter imports."""
@@ -33,8 +32,6 @@ def import_everything() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.startswith(APART) and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    for library in LIBRARIES:
-        importlib.import_module(library)
 
 
 class Request(TypedDict):
