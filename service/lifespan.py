@@ -5,14 +5,13 @@ import gc
 import importlib
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from graders import Registry
 from graders.kinds.metrics import METRIC_NAMES, load_metric
 from runtime import Evaluator, Settings
 from runtime.data.json_reader import JsonReader
-from runtime.embeddings.minilm import LIBRARIES
 from runtime.engines.choice import engine_of
 from service.auth.admission import Admission
 from service.auth.keys import Keyring
@@ -145,9 +144,5 @@ def _warm(settings: Settings) -> None:
     # the client of judges takes a second to import: services that have none start without it
     if settings.judges or os.environ.get("OPENAI_API_KEY"):
         importlib.import_module("runtime.judge.client")
-    # the first import of the embedding model's libraries stops all threads, for a second where the disk is slow
-    for name in LIBRARIES:
-        with suppress(ImportError):  # an optional extra
-            importlib.import_module(name)
     for name in METRIC_NAMES:
         load_metric(name).score("warm", "up")

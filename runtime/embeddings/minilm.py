@@ -21,8 +21,6 @@ from graders.pattern import encodable
 
 Vector = NDArray[np.float32]
 
-LIBRARIES: Final = ("onnxruntime", "tokenizers")
-"""Modules of native code that the model needs; a service imports them before it takes requests."""
 MAX_CHARACTERS: Final = 100_000
 """Characters of a text that are read, from its beginning."""
 MAX_WORDS: Final = 8_192
